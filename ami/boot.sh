@@ -1,0 +1,318 @@
+#!/bin/sh
+# The body of the user-data. In front of it stands a block of single-quoted assignments (MAYFLY_*, every one of them
+# always there), written by src/runner/userdata.c; the build strips the comments and blank lines.
+#
+# The script runs twice. The first pass installs what ends the machine whatever happens, copies itself into tmpfs and
+# hands over to that copy ("go"): as a real systemd unit, or, in a container, in the same process with a clean
+# environment. The copy carries the values with it, so none is ever quoted or parsed a second time.
+#
+# Two rules hold everywhere: every way out powers the machine off, and the JIT configuration is never in an argv, in
+# a log or in the environment of anything but the runner.
+set -u
+
+# The console is what a person, or `mayfly start`, reads when a runner never comes.
+say() {
+	if [ -c /dev/console ] && { printf 'mayfly: %s\n' "$*" >/dev/console; } 2>/dev/null; then
+		return
+	fi
+	printf 'mayfly: %s\n' "$*"
+}
+
+phase() {
+	read -r up _ </proc/uptime
+	say "phase $* (${up-?}s)"
+}
+
+power_off() {
+	rm -f "$run/boot"
+	phase poweroff
+	poweroff
+}
+
+die() {
+	say "failed: $1 ($2)"
+	exit 1
+}
+
+# For the watchers, whose exit ends nothing but themselves.
+expire() {
+	say "failed: $1 ($2)"
+	power_off
+}
+
+finish() {
+	trap - EXIT
+	# shellcheck disable=SC2086 # a list of process ids
+	kill $watchers 2>/dev/null
+	power_off
+}
+
+nap() {
+	sleep "$1" &
+	nap=$!
+	wait "$nap"
+}
+
+# after SECONDS COMMAND...: later, in the background, unless killed before; takes its sleep along, which would
+# otherwise hold up the end of the unit.
+after() {
+	(
+		trap 'kill "$nap"; exit' TERM
+		nap "$1"
+		shift
+		"$@"
+	) &
+	watchers="$watchers $!"
+}
+
+# A booting machine has its package lists locked and its network half up.
+retry() {
+	for pause in 2 4 8 16; do
+		"$@" && return
+		sleep "$pause"
+	done
+	"$@"
+}
+
+have() {
+	command -v "$1" >/dev/null
+}
+
+# MAYFLY_ROOT moves all paths of this script, for a sandbox that is no more than a directory. It has no systemd.
+root=${MAYFLY_ROOT-}
+run=$root/run/mayfly
+dir=$root${MAYFLY_RUNNER_DIR:-/opt/actions-runner}
+life=$MAYFLY_LIFE_SECONDS
+uid=$(id -u)
+watchers=
+systemd=
+[ "$uid$root" = 0 ] && [ -d /run/systemd/system ] && systemd=1
+
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
+if [ "${1-}" != go ]; then
+	# This directory is gone after a reboot and there for a second run in the same boot, which has nothing to do.
+	mkdir -p "$root/run"
+	if ! mkdir -m 700 "$run" 2>/dev/null && [ -d "$run" ]; then
+		trap - EXIT
+		exit 0
+	fi
+	phase booting
+	say "version $MAYFLY_VERSION, runner $MAYFLY_RUNNER_NAME"
+	install -m 400 -- "$0" "$run/boot" || die "user-data" "$0 is no file, or $run not writable"
+
+	if [ -z "$systemd" ]; then
+		exec env -i PATH="$PATH" HOME="${HOME:-/root}" MAYFLY_ROOT="$root" \
+			ACTIONS_RUNNER_HOOK_JOB_STARTED="${ACTIONS_RUNNER_HOOK_JOB_STARTED-}" /bin/sh "$run/boot" go
+	fi
+
+	units=/etc/systemd/system
+	[ ! -e $units/mayfly-guard.service ] || die "second boot" "a machine runs one job"
+	read -r boot_id </proc/sys/kernel/random/boot_id
+	# In any boot but this one grep fails, and the machine goes off.
+	cat >$units/mayfly-guard.service <<-END
+		[Unit]
+		Description=Mayfly: no second boot
+		DefaultDependencies=no
+		FailureAction=poweroff-immediate
+		[Service]
+		ExecStart=/bin/grep $boot_id /proc/sys/kernel/random/boot_id
+		[Install]
+		WantedBy=sysinit.target
+	END
+	# Not wanted by timers.target, which a trimmed image may have disabled.
+	cat >$units/mayfly-deadline.timer <<-END
+		[Timer]
+		OnBootSec=$life
+		AccuracySec=1
+		[Install]
+		WantedBy=multi-user.target
+	END
+	cat >$units/mayfly-deadline.service <<-END
+		[Unit]
+		SuccessAction=poweroff
+		FailureAction=poweroff
+		[Service]
+		ExecStart=/bin/sh -c 'echo "mayfly: failed: deadline (up for ${life}s)" >/dev/console'
+	END
+	# A power-off that hangs, whoever asked for it, is forced after a minute.
+	mkdir -p $units/poweroff.target.d
+	cat >$units/poweroff.target.d/mayfly.conf <<-END
+		[Unit]
+		JobTimeoutSec=60
+		JobTimeoutAction=poweroff-immediate
+	END
+	# No Condition, Assert or Requires: a unit that fails by one of those does not run its FailureAction. SIGINT lets the
+	# runner cancel its job. The runner's own lines go to the console too: they say why it could not connect.
+	cat >$units/mayfly-runner.service <<-END
+		[Unit]
+		SuccessAction=poweroff
+		FailureAction=poweroff
+		[Service]
+		EnvironmentFile=-/etc/environment
+		Environment=HOME=/root
+		ExecStart=/bin/sh $run/boot go
+		StandardOutput=journal+console
+		KillSignal=SIGINT
+		TimeoutStopSec=30
+		RuntimeMaxSec=$life
+		OOMPolicy=continue
+		TasksMax=infinity
+		LimitNOFILE=65536
+		Delegate=yes
+	END
+	{
+		systemctl enable mayfly-guard.service mayfly-deadline.timer &&
+			systemctl start --no-block mayfly-deadline.timer mayfly-runner.service
+	} || die "units" "systemd: exit $?"
+	# From here on the unit powers off.
+	trap - EXIT
+	exit 0
+fi
+
+# /etc/environment may leave the tools of root out of PATH.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+[ "$systemd" ] || after "$life" expire "deadline" "up for ${life}s"
+after "$MAYFLY_BOOT_SECONDS" expire "boot" "no runner within ${MAYFLY_BOOT_SECONDS}s"
+boot_watch=$!
+
+if [ "$MAYFLY_DEBUG" ]; then
+	for command in 'uname -a' id 'df -h' 'free -m' 'ip -br addr'; do
+		$command
+	done 2>&1 | while IFS= read -r line; do say "debug: $line"; done
+fi
+
+# For every apt-get below, those of installdependencies.sh and of the pre-runner script included.
+echo 'DPkg::Lock::Timeout "300";' >"$run/apt.conf"
+export APT_CONFIG="$run/apt.conf" DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=l
+
+if [ "$MAYFLY_PACKAGES" ]; then
+	phase packages
+	if have apt-get; then
+		retry apt-get -qq update
+		# shellcheck disable=SC2086 # one word a package, and the names are validated
+		retry apt-get -qqy --no-install-recommends install -- $MAYFLY_PACKAGES
+	else
+		# shellcheck disable=SC2086
+		retry dnf -qy install -- $MAYFLY_PACKAGES
+	fi || die "packages" "exit $?"
+fi
+
+if [ "$MAYFLY_PRE_RUNNER" ]; then
+	phase pre-runner
+	printf %s "$MAYFLY_PRE_RUNNER" | base64 -d >"$run/pre-runner" || die "pre-runner script" "not base64"
+	bash "$run/pre-runner" </dev/null || die "pre-runner script" "exit $?"
+	rm "$run/pre-runner"
+fi
+
+# Who runs the runner. Without the right to change user, as in a sandbox, it is whoever runs this.
+as=
+home=$HOME
+user=$(id -un)
+if [ "$uid" = 0 ]; then
+	user=${MAYFLY_USER:-runner}
+	id -u -- "$user" >/dev/null 2>&1 ||
+		useradd -m -s /bin/bash -K UID_MIN=1001 -- "$user" ||
+		die "user $user" "useradd: exit $?"
+	! getent group docker >/dev/null || usermod -aG docker -- "$user"
+	uid=$(id -u -- "$user")
+	gid=$(id -g -- "$user")
+	home=$(getent passwd "$uid" | cut -d: -f6)
+	as="setpriv --reuid=$uid --regid=$gid --init-groups"
+fi
+
+fetch() {
+	if have curl; then
+		curl -gfsSL --connect-timeout 10 -m 240 -o mayfly.tar.gz -- "$MAYFLY_RUNNER_URL"
+	else
+		timeout 240 wget -q -T 10 -t 1 -O mayfly.tar.gz -- "$MAYFLY_RUNNER_URL"
+	fi
+}
+
+if [ ! -e "$dir/run.sh" ]; then
+	[ "$MAYFLY_RUNNER_URL" ] || die "runner" "no run.sh in $dir and no URL to get it from"
+	phase runner-download
+	{ mkdir -p -- "$dir" && cd -- "$dir"; } || die "runner" "$dir cannot be made"
+	retry fetch || die "runner" "$MAYFLY_RUNNER_URL: exit $?"
+	echo "$MAYFLY_RUNNER_SHA256  mayfly.tar.gz" | sha256sum -c - >/dev/null ||
+		die "runner" "SHA-256 of $MAYFLY_RUNNER_URL is not $MAYFLY_RUNNER_SHA256"
+	tar --no-same-owner -xzf mayfly.tar.gz || die "runner" "tar: exit $?"
+	rm mayfly.tar.gz
+	[ ! -x bin/installdependencies.sh ] || timeout 300 bin/installdependencies.sh ||
+		say "warning: installdependencies.sh: exit $?"
+fi
+cd -- "$dir" || die "runner" "$dir cannot be entered"
+# Only where it has another owner: going through a whole baked runner takes seconds on a cold volume.
+[ ! "$as" ] || [ "$(stat -c %u run.sh)" = "$uid" ] || chown -R "$uid:$gid" .
+phase runner-ready
+
+# In the background: it wakes a socket-activated docker while the runner connects, and holds up nothing.
+if have docker; then
+	(timeout 10 docker version >/dev/null 2>&1 && phase docker-ready) &
+	watchers="$watchers $!"
+fi
+
+# The job-started hook says that a job came: it writes into a file that belongs to the runner. A hook that the image
+# has is run after it. The listener lets .env win over its environment, so the image's line has to go.
+hook=${ACTIONS_RUNNER_HOOK_JOB_STARTED-}
+if line=$(grep -s '^ACTIONS_RUNNER_HOOK_JOB_STARTED=' .env); then
+	hook=${line##*_STARTED=}
+	sed -i '/^ACTIONS_RUNNER_HOOK_JOB_STARTED=/d' .env
+fi
+printf %s "$hook" >"$run/next-hook"
+cat >"$run/job-started.sh" <<-'END'
+	run=${0%/*}
+	{ echo 1 >"$run/job"; } 2>/dev/null || :
+	hook=$(cat "$run/next-hook")
+	[ ! "$hook" ] || exec bash -e "$hook"
+END
+: >"$run/job"
+[ ! "$as" ] || chown "$uid" "$run/job"
+
+# pids NAME: the processes of that name below this script, and no others, since a sandbox may share its machine with
+# another runner.
+pids() {
+	for stat in /proc/[0-9]*/stat; do
+		read -r pid name _ parent _ <"$stat" || continue
+		[ "$name" = "($1)" ] || continue
+		while [ "$parent" != $$ ] && [ "$parent" -gt 1 ]; do
+			read -r _ _ _ parent _ <"/proc/$parent/stat"
+		done
+		[ "$parent" != $$ ] || echo "$pid"
+	done 2>/dev/null
+}
+
+has_job() {
+	[ -s "$run/job" ] || [ "$(pids Runner.Worker)" ]
+}
+
+# A job may come while the listener is told to go, hence the second look.
+idle() {
+	has_job && return
+	say "no job within ${MAYFLY_IDLE_SECONDS}s"
+	# shellcheck disable=SC2046 # a list of process ids
+	kill -INT $(pids Runner.Listener) 2>/dev/null || kill -INT $(pids run.sh)
+	nap 30
+	has_job || expire "idle" "the runner did not stop"
+}
+
+# Nothing below is secret any more, and the runner has to reach its hook.
+rm "$run/boot"
+chmod 711 "$run"
+chmod 644 "$run/next-hook" "$run/job-started.sh"
+phase runner-starting
+kill "$boot_watch"
+after "$MAYFLY_IDLE_SECONDS" idle
+# A signal to the unit reaches the runner as well: wait for what it makes of it.
+trap : HUP INT TERM
+(
+	unset APT_CONFIG DEBIAN_FRONTEND NEEDRESTART_MODE MAYFLY_ROOT
+	export HOME="$home" USER="$user" LOGNAME="$user" ACTIONS_RUNNER_INPUT_JITCONFIG="$MAYFLY_JIT" \
+		ACTIONS_RUNNER_HOOK_JOB_STARTED="$run/job-started.sh" ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1
+	# Only somebody who asked for root gets it; the runner refuses it otherwise.
+	[ "$as" ] && [ "$uid" = 0 ] && export RUNNER_ALLOW_RUNASROOT=1
+	# shellcheck disable=SC2086 # a command and its options
+	exec $as ./run.sh </dev/null
+)
+phase runner-exited $?

@@ -1,0 +1,32 @@
+/* One signed request to an AWS service, retried as its answers ask for. */
+#ifndef MAYFLY_AWS_CALL_H
+#define MAYFLY_AWS_CALL_H
+
+#include "mayfly/aws/config.h"
+#include "mayfly/net/call.h"
+
+struct aws { /* borrowed parts; must outlive its calls */
+    const struct aws_config *config;
+    const struct env *env;
+    int64_t skew; /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
+    int64_t date; /* the newest Date header seen, seconds since 1970; 0: none yet */
+};
+
+struct aws_call {
+    struct call call;
+    struct aws *aws;
+    const char *service;  /* "ec2", "sts": static */
+    char *region;         /* owned */
+    struct strbuf body;   /* byte-identical on every attempt */
+    bool corrected_clock; /* once is enough */
+};
+
+/* A call of the Query protocol. The body is taken over. `action` is also its name in logs. give_up: see struct call. */
+struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *region, const char *action,
+                              struct strbuf *body);
+/* "the answer to NAME": what decoders call it. Owned by the caller. */
+char *aws_call_what(const struct call *call);
+/* The current time at AWS: its newest Date header, or our clock before the first answer. Seconds since 1970. */
+int64_t aws_now(const struct aws *aws);
+
+#endif

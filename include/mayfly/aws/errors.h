@@ -1,0 +1,31 @@
+/* What AWS's error codes mean and what to do about each: one table. Pure.
+ * Source: EC2 API error codes, STS and SSM common errors; the code decides before the HTTP status, because capacity
+ * errors come as 500 and throttling as 503. */
+#ifndef MAYFLY_AWS_ERRORS_H
+#define MAYFLY_AWS_ERRORS_H
+
+#include "mayfly/util/error.h"
+
+enum aws_class {
+    AWS_FATAL,       /* wrong request, permission, account: trying again cannot help */
+    AWS_CAPACITY,    /* not here, maybe elsewhere */
+    AWS_SUBNET_FULL, /* not in this subnet */
+    AWS_QUOTA,       /* not in this market */
+    AWS_THROTTLE,    /* later */
+    AWS_SERVER,      /* AWS's own failure: the effect may have happened */
+    AWS_NOT_FOUND,   /* gone, or too young to be seen */
+    AWS_BUSY,        /* in a state that passes */
+    AWS_EXPIRED,     /* credentials or clock: correct and try once more */
+    AWS_TOKEN_USED,  /* the client token belongs to another request or a dead instance */
+    AWS_DRY_RUN,     /* would have been allowed */
+};
+
+/* The class of an error answer. code may be "" (then the status decides); message is looked at where one code has
+ * several meanings. */
+enum aws_class aws_classify(const char *code, const char *message, int http_status);
+/* What to do about a code, static, or NULL. */
+const char *aws_hint(const char *code);
+/* aws_classify for an error of domain ERROR_AWS or ERROR_NET. */
+enum aws_class aws_error_class(const struct error *err);
+
+#endif

@@ -1,0 +1,64 @@
+/* The commands: each a table of options and a function. main.c dispatches. */
+#ifndef MAYFLY_CMD_CMD_H
+#define MAYFLY_CMD_CMD_H
+
+#include "mayfly/codec/json.h"
+
+#include "mayfly/runner/drive.h"
+#include "mayfly/util/opts.h"
+
+enum { EXIT_PARTIAL = 3 };
+
+struct common { /* options that every command takes */
+    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *trace;
+    bool json, verbose, help;
+};
+extern const struct opt common_opts[];
+
+struct cmd { /* what a command runs with */
+    const struct command *command;
+    struct common common;
+    const struct env *env;
+    const char *(*getenv)(const char *name);
+    int signal_fd;
+    int exit_status; /* of a run that succeeds; EXIT_PARTIAL: done in part */
+};
+
+struct command {
+    const char *name, *summary;
+    const char *about; /* a paragraph for --help */
+    const struct opt *opts;
+    size_t options_size;
+    bool (*run)(struct cmd *cmd, void *options, struct error *err);
+};
+
+extern const struct command command_start, command_stop, command_reap;
+/* All commands, NULL-terminated. */
+extern const struct command *const commands[];
+
+/* The configuration and connections of a run. */
+struct session {
+    struct aws_config aws_config;
+    struct github_config github_config;
+    struct aws aws;
+    struct github github;
+    struct http *http;
+    struct call_loop loop;
+    struct cloud cloud;
+    char *fleet;
+};
+#define AUTO_SESSION CLEANUP(session_close) struct session
+
+/* Loads credentials and settings and opens the connections. Talks to nobody. The session must not move. */
+MUST_CHECK bool session_open(struct session *s, struct cmd *cmd, struct error *err);
+void session_close(struct session *s);
+
+/* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with
+ * --json, whose object comes at the end). */
+MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
+/* Appends Markdown to $GITHUB_STEP_SUMMARY, if set; a failure is a warning only. */
+void summary_write(struct cmd *cmd, const char *markdown);
+/* Prints a JSON object on one line of stdout. */
+void print_json(struct json_object *object);
+
+#endif

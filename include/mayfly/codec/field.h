@@ -1,0 +1,40 @@
+/* One table of fields per decoded thing; xml.h and json.h fill structs from it.
+ *
+ * A path names elements or members from the thing inwards, joined by `/`: "placement/availabilityZone". Names of list
+ * items count in XML ("tagSet/item") and are left out in JSON ("labels"). What the table does not name is skipped.
+ * Strings and rows live in the arena that the decoder is given. */
+#ifndef MAYFLY_CODEC_FIELD_H
+#define MAYFLY_CODEC_FIELD_H
+
+#include "mayfly/util/arena.h"
+#include "mayfly/util/error.h"
+
+enum field_type {
+    FIELD_STR,  /* const char *; NULL when absent or null */
+    FIELD_INT,  /* int64_t */
+    FIELD_BOOL, /* bool */
+    FIELD_LIST, /* struct field_list of rows */
+};
+
+struct field {
+    const char *path; /* NULL ends a table */
+    enum field_type type;
+    size_t offset;
+    bool required;             /* absent or null is an error; JSON only, XML omits what is empty */
+    const struct field *items; /* FIELD_LIST: the table of one row; NULL: rows are strings (const char *) */
+    size_t item_size;          /* FIELD_LIST: sizeof one row */
+};
+
+struct field_list { /* zero: empty */
+    void *rows;
+    size_t n;
+    size_t size; /* of the allocation, in rows */
+};
+
+/* Row i as a pointer to `type`. */
+#define FIELD_ROW(list, type, i) (&((type *)(list)->rows)[i])
+
+/* Appends a zeroed row and returns it; earlier row pointers become stale. */
+void *field_list_add(struct field_list *list, size_t item_size, struct arena *arena);
+
+#endif

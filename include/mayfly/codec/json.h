@@ -1,0 +1,27 @@
+/* Decoding of JSON by field tables, over json-c. Pure. */
+#ifndef MAYFLY_CODEC_JSON_H
+#define MAYFLY_CODEC_JSON_H
+
+#include <json-c/json.h>
+
+#include "mayfly/codec/field.h"
+
+#define AUTO_JSON CLEANUP(json_put) struct json_object
+
+/* For AUTO_JSON: drops one reference. */
+void json_put(struct json_object **object);
+
+/* Parses a whole text; the caller owns *ret. `what` names it in errors ("the answer to GET /repos/…/runners"). */
+MUST_CHECK bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret,
+                           struct error *err);
+
+/* Fills out from an object. A path that ends in a JSON array gives FIELD_LIST rows; a value of another type than the
+ * table says is an error that names the path; absent and null leave zero, or are an error when required. */
+MUST_CHECK bool json_decode(struct json_object *object, const struct field *fields, void *out, struct arena *arena,
+                            const char *what, struct error *err);
+
+/* json_parse and json_decode in one. */
+MUST_CHECK bool json_decode_text(const char *bytes, size_t len, const struct field *fields, void *out,
+                                 struct arena *arena, const char *what, struct error *err);
+
+#endif

@@ -1,0 +1,46 @@
+/* One request to GitHub's REST API, retried as its answers ask for. */
+#ifndef MAYFLY_GITHUB_CALL_H
+#define MAYFLY_GITHUB_CALL_H
+
+#include "mayfly/github/auth.h"
+#include "mayfly/net/call.h"
+
+struct github { /* borrowed; must outlive its calls */
+    const struct github_config *config;
+    const struct env *env;
+    int64_t remaining; /* the newest x-ratelimit-remaining, or -1 */
+};
+
+/* What an error answer means. */
+enum github_class {
+    GITHUB_FATAL,
+    GITHUB_NOT_FOUND, /* 404 */
+    GITHUB_CONFLICT,  /* 409: the name exists already */
+    GITHUB_BUSY,      /* 422: the runner is running a job */
+    GITHUB_THROTTLED, /* 403 or 429 that speaks of a rate limit */
+    GITHUB_SERVER,    /* 5xx, or no answer: the effect may have happened */
+};
+
+struct github_call {
+    struct call call;
+    struct github *github;
+    const char *method;      /* static */
+    char *path;              /* owned, from "/repos" on, with its query */
+    char *body;              /* owned JSON, or NULL */
+    char *etag;              /* owned: sent as If-None-Match; a 304 then counts as success */
+    bool once;               /* an attempt that may have had its effect is not repeated: its caller settles it */
+    enum github_class class; /* of a call that is done and failed */
+};
+
+/* method is static; path and body (JSON, or NULL) are copied. GET and DELETE are repeated after failures of the network
+ * and the server; POST is not. Rate limits are waited out by all. */
+struct github_call *github_call_new(struct github *github, const char *method, const char *path, const char *body);
+/* The answer was 304: what If-None-Match named is still true. */
+bool github_call_unchanged(const struct github_call *call);
+/* Has a Link header with rel="next". */
+bool github_call_has_next(const struct github_call *call);
+
+/* Pure: the class of an answer. */
+enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota);
+
+#endif

@@ -1,0 +1,64 @@
+/* HTTP over one CURLM: any number of requests in flight, one connection pool, every request with its limits.
+ *
+ * Nothing here retries: an exchange is one request and what came of it. Redirects are never followed. */
+#ifndef MAYFLY_NET_HTTP_H
+#define MAYFLY_NET_HTTP_H
+
+#include "mayfly/util/strbuf.h"
+
+struct http; /* the CURLM */
+
+struct http_request {   /* owned */
+    const char *method; /* static: "GET", "POST", "PUT", "DELETE" */
+    char *url;
+    struct strlist headers; /* "Name: value" */
+    struct strbuf body;     /* sent with POST and PUT */
+    long connect_ms;        /* 0: 10 s */
+    long total_ms;          /* 0: 60 s */
+    size_t max_body;        /* of the response; 0: 16 MiB */
+    bool no_proxy;          /* link-local services */
+    bool fresh;             /* on a new connection: libcurl sends a request again by itself, unseen, when a reused one
+                               turns out dead, which a POST without an idempotency token must not suffer */
+};
+
+struct http_response {
+    int status;      /* 0: no complete answer came */
+    int curl_code;   /* CURLE_OK, or why none came */
+    char *problem;   /* the same in words; NULL when status is not 0 */
+    bool maybe_sent; /* without an answer: the request may have reached the server, so its effect may have happened */
+    struct strlist headers;
+    struct strbuf body;
+    int64_t took_ms;
+};
+
+struct http_exchange { /* the storage is the caller's and must stay where it is while in flight */
+    struct http_request request;
+    struct http_response response;
+    void *easy;  /* CURL *, while in flight */
+    void *slist; /* its headers */
+    char problem_buf[256];
+};
+
+/* user_agent goes with every request. ca_bundle: a PEM file, or NULL for the system's. */
+struct http *http_new(const char *user_agent, const char *ca_bundle);
+/* Ends all exchanges in flight. */
+void http_free(struct http *h);
+
+/* Starts x->request; x->response is cleared first. */
+void http_start(struct http *h, struct http_exchange *x);
+/* Ends an exchange in flight; its response stays empty. Harmless when it is not in flight. */
+void http_cancel(struct http *h, struct http_exchange *x);
+/* Works on everything in flight for at most timeout_ms (0: looks only). Returns one finished exchange, or NULL when the
+ * time is over or wake_fd (-1: none) is readable. */
+struct http_exchange *http_wait(struct http *h, int64_t timeout_ms, int wake_fd);
+
+/* Is the descriptor readable right now? */
+bool http_readable(int fd);
+
+/* The value of a response header, borrowed, or NULL. Names compare without case. */
+const char *http_header(const struct http_response *r, const char *name);
+
+void http_request_clear(struct http_request *r);
+void http_response_clear(struct http_response *r);
+
+#endif

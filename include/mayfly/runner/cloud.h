@@ -1,0 +1,99 @@
+/* The words that the state machines speak: actions they want done, events that tell what came of them.
+ *
+ * launch, stop and reap are pure: step(state, event) appends actions. drive.c turns actions into calls to EC2 and
+ * GitHub and answers into events; tests/unit turns them into a model of both. A machine never blocks, reads no clock
+ * and asks for no randomness. */
+#ifndef MAYFLY_RUNNER_CLOUD_H
+#define MAYFLY_RUNNER_CLOUD_H
+
+#include "mayfly/aws/ec2.h"
+#include "mayfly/github/runners.h"
+
+enum act_kind {
+    ACT_NONE,
+    ACT_MINT,      /* name, labels of the launch: generate-jitconfig */
+    ACT_FIND,      /* name: the runner record of this name */
+    ACT_GET,       /* runner_id */
+    ACT_LIST,      /* every runner record of the scope, all pages */
+    ACT_DELETE,    /* runner_id */
+    ACT_RUN,       /* RunInstances for slot `who`; the driver renders it from the machine */
+    ACT_SETTLE,    /* client_token: DescribeInstances */
+    ACT_LOOK,      /* ids: DescribeInstances by instance-id */
+    ACT_SCAN,      /* filters: DescribeInstances, all pages */
+    ACT_TERMINATE, /* instance_id */
+    ACT_CONSOLE,   /* instance_id */
+    ACT_MARK,      /* instance_id, mark (NULL removes it): the reaper's tag */
+};
+
+struct act {
+    enum act_kind kind;
+    size_t who;         /* the machine's own index; comes back in the event */
+    const char *region; /* strings are borrowed until the machine's next step; filters live as long as the machine */
+    const char *name, *client_token, *instance_id, *mark;
+    int64_t runner_id;
+    const struct strlist *ids;
+    const struct ec2_filter *filters;
+    size_t n_filters;
+};
+
+struct acts { /* a growing list */
+    struct act *v;
+    size_t n;
+};
+
+void acts_add(struct acts *acts, struct act act);
+void acts_clear(struct acts *acts);
+
+enum outcome {
+    OUTCOME_OK,
+    OUTCOME_NOT_FOUND, /* 404, InvalidInstanceID.NotFound */
+    OUTCOME_CONFLICT,  /* 409: the name exists */
+    OUTCOME_BUSY,      /* 422: runs a job */
+    OUTCOME_CAPACITY,  /* try another cell */
+    OUTCOME_SUBNET_FULL,
+    OUTCOME_QUOTA,
+    OUTCOME_TOKEN_USED, /* the client token is spent: ask with another */
+    OUTCOME_AMBIGUOUS,  /* the effect may have happened */
+    OUTCOME_THROTTLED,  /* no effect; retries are used up */
+    OUTCOME_FAILED,     /* no effect; final */
+};
+
+enum event_kind {
+    EVENT_START,
+    EVENT_TIME,   /* the machine's `wake` has come */
+    EVENT_ANSWER, /* to an action */
+    EVENT_SIGNAL, /* SIGINT, SIGTERM, SIGHUP */
+};
+
+struct event { /* borrowed, valid during the step */
+    enum event_kind kind;
+    int64_t now; /* monotonic, milliseconds */
+    enum act_kind act;
+    size_t who;
+    enum outcome outcome;
+    const struct error *error; /* when the outcome is not OK */
+    const struct ec2_instance *instances;
+    size_t n_instances;
+    const struct github_runner *runners;
+    size_t n_runners;
+    unsigned pages;    /* of ACT_LIST */
+    const char *jit;   /* of ACT_MINT */
+    const char *text;  /* of ACT_CONSOLE */
+    int64_t cloud_now; /* EC2's own clock, seconds since 1970; of answers by EC2 */
+};
+
+/* What the driver and the model need of a machine. */
+struct machine {
+    void (*step)(struct machine *m, const struct event *event, struct acts *acts);
+    /* The parameters of ACT_RUN for slot `who`; strings go into the arena. Only launch has it. */
+    void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
+    const struct strlist *labels; /* of ACT_MINT */
+    int64_t runner_group;         /* of ACT_MINT */
+    int64_t wake; /* when EVENT_TIME is wanted at the latest, monotonic milliseconds; INT64_MAX: never */
+    bool done;
+};
+
+/* "RunInstances": for logs. */
+const char *act_name(enum act_kind kind);
+
+#endif

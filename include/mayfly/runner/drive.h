@@ -1,0 +1,21 @@
+/* The thin part between a state machine and the world: actions become calls, answers become events. */
+#ifndef MAYFLY_RUNNER_DRIVE_H
+#define MAYFLY_RUNNER_DRIVE_H
+
+#include "mayfly/runner/cloud.h"
+
+struct cloud { /* everything a command talks to; borrowed parts */
+    struct aws *aws;
+    struct github *github; /* NULL: no machine may ask for GitHub's actions */
+    struct call_loop *loop;
+    int signal_fd; /* readable once a signal has come; -1: none */
+};
+
+/* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */
+void drive(struct cloud *cloud, struct machine *machine);
+
+/* The outcome of a call that is done. Pure. */
+enum outcome drive_aws_outcome(const struct aws_call *call);
+enum outcome drive_github_outcome(const struct github_call *call);
+
+#endif

@@ -1,0 +1,75 @@
+/* The launch: N runners under one label, from nothing to online, or back to nothing. A pure state machine.
+ *
+ * Every runner is a slot with a goal, up or down. After every event each slot is looked at afresh: what it has, and
+ * what is next towards its goal. All slots come up, or all go down; a slot that goes down takes the way of pair.h. */
+#ifndef MAYFLY_RUNNER_LAUNCH_H
+#define MAYFLY_RUNNER_LAUNCH_H
+
+#include "mayfly/runner/pair.h"
+#include "mayfly/runner/plan.h"
+#include "mayfly/util/secret.h"
+
+struct launch_config { /* borrowed, valid as long as the launch */
+    const char *label;
+    const struct strlist *labels; /* what the runners carry: the label, and more if the user said so */
+    int64_t runner_group;
+    const char *name_prefix; /* runner names are this, "-" and random characters */
+    size_t count;
+    const struct plan *plan; /* at least one cell */
+    int64_t timeout_ms;      /* of the whole launch */
+    uint64_t seed;           /* of names and jitter */
+    /* The parameters of RunInstances for one slot; strings go into the arena. */
+    void (*render)(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
+                   struct arena *arena, struct ec2_run *ret);
+    /* All instances are known: the time to write outputs. */
+    void (*launched)(void *ctx);
+    void *ctx;
+};
+
+struct launch_slot {
+    struct pair pair;
+    bool down; /* the goal */
+    struct secret jit;
+    size_t cell;      /* index into the plan: being tried, or taken */
+    bool cell_tried;  /* an earlier cell was asked with this configuration */
+    bool stale;       /* this configuration must not be used again */
+    unsigned attempt; /* of minting; part of the client token */
+    unsigned mint_failures;
+    bool mint_lost;  /* an answer for this very name was lost */
+    bool replace;    /* the record is being deleted to be minted again */
+    int64_t mint_at; /* not before */
+    bool running, online, busy;
+    int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */
+    char *zone;
+};
+
+struct launch {
+    struct machine machine; /* first */
+    const struct launch_config *config;
+    struct launch_slot *slots;
+    uint64_t random;
+    int64_t started_at, deadline;
+    int64_t look_at, ask_at; /* next look at EC2, next question to GitHub */
+    bool looking, announced;
+    size_t asking; /* questions to GitHub in flight */
+    struct strlist look_ids;
+    unsigned list_pages; /* of the newest ACT_LIST; 0: never listed */
+    bool undoing;
+    int64_t hurry_until; /* after a signal: calls in flight are waited for until then; 0: no signal */
+    bool console_wanted, console_asked;
+    size_t console_of;  /* slot */
+    char *console;      /* the tail of its console, or NULL */
+    struct error error; /* why it failed; ERROR_NONE: it did not */
+};
+
+void launch_init(struct launch *l, const struct launch_config *config);
+void launch_clear(struct launch *l);
+/* After machine.done: all slots are online. */
+bool launch_succeeded(const struct launch *l);
+/* What a failed launch could not undo, in words for a person ("i-0abc (its termination failed: …)"), owned; NULL when
+ * nothing is left. */
+char *launch_leftovers(const struct launch *l);
+/* The last phase that a console shows ("docker-ready"), owned, or NULL. */
+char *launch_console_phase(const char *console);
+
+#endif

@@ -1,0 +1,57 @@
+/* A runner record and its instance, and the one safe way to end both: the record first, since a runner without a record
+ * gets no job, then the instance. launch undoes with it, stop and reap end with it. Pure. */
+#ifndef MAYFLY_RUNNER_PAIR_H
+#define MAYFLY_RUNNER_PAIR_H
+
+#include "mayfly/runner/cloud.h"
+
+enum record_state {
+    RECORD_NONE,     /* there is none, or none that is ours to end */
+    RECORD_MINTING,  /* asked for */
+    RECORD_UNSURE,   /* asked for, and the answer was lost */
+    RECORD_FINDING,  /* looking it up by name */
+    RECORD_HAVE,     /* runner_id is known */
+    RECORD_DELETING, /* asked for */
+    RECORD_GONE,     /* deleted, or was not there */
+    RECORD_BUSY,     /* deletion refused: it runs a job */
+    RECORD_STUCK,    /* could not be deleted */
+};
+
+enum instance_state {
+    INSTANCE_NONE,
+    INSTANCE_ASKED,   /* RunInstances is in flight */
+    INSTANCE_UNSURE,  /* asked for, and the answer was lost */
+    INSTANCE_LOOKING, /* looking it up by client token */
+    INSTANCE_HAVE,    /* instance_id is known */
+    INSTANCE_ENDING,  /* TerminateInstances is in flight */
+    INSTANCE_GONE,
+    INSTANCE_STUCK, /* could not be ended, or could not be found */
+};
+
+struct pair { /* owned strings */
+    char *name;
+    int64_t runner_id;
+    char *region, *instance_id, *client_token;
+    enum record_state record;
+    enum instance_state instance;
+    int64_t young_until;  /* NotFound before this moment may be EC2's lag */
+    int64_t unsure_until; /* looks by client token end then */
+    int64_t wait_until;   /* nothing is asked before */
+    bool spare_busy;      /* a record that is busy keeps its instance */
+    bool must_fence;      /* a record that cannot be deleted keeps its instance */
+    struct error error;   /* the first thing that went wrong on the way down */
+};
+
+enum { PAIR_YOUNG_MS = 120000, PAIR_UNSURE_MS = 30000, PAIR_LOOK_MS = 2000 };
+
+/* Asks for the next things on the way down, if any; lowers *wake to when it wants to be called again. */
+void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
+/* Takes the answer to one of pair_down's actions. */
+void pair_answer(struct pair *p, const struct event *event);
+/* Nothing is left to do: ended, spared or stuck. */
+bool pair_is_settled(const struct pair *p);
+/* Neither record nor instance is left. */
+bool pair_is_gone(const struct pair *p);
+void pair_clear(struct pair *p);
+
+#endif

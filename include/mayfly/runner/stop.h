@@ -1,0 +1,43 @@
+/* The stop: ends what a start launched. A pure state machine.
+ *
+ * Named by instance or label, it ends what is named. Unnamed, it looks for this workflow run, and spares what is busy:
+ * another start of the same run may own it. */
+#ifndef MAYFLY_RUNNER_STOP_H
+#define MAYFLY_RUNNER_STOP_H
+
+#include "mayfly/runner/pair.h"
+
+struct stop_config { /* borrowed, valid as long as the stop */
+    const char *fleet, *scope;
+    const struct strlist *regions;   /* searched, at least one */
+    const struct strlist *instances; /* ids, or empty */
+    const char *label;               /* or NULL */
+    const char *run_id, *name;       /* of the workflow run, and --name; used when nothing is named. May be NULL. */
+    bool force;                      /* also what is not ours, or is busy */
+};
+
+struct stop_target {
+    struct pair pair;
+    char *label;
+    bool already_gone;
+};
+
+struct stop {
+    struct machine machine; /* first */
+    const struct stop_config *config;
+    struct ec2_filter filters[2];
+    struct strlist values[2];
+    size_t scanning; /* regions not answered yet */
+    struct stop_target *targets;
+    size_t n;
+    bool by_run;         /* nothing was named */
+    bool several_labels; /* so nothing was touched: --name must say which */
+    int64_t hurry_until;
+    struct error error;
+};
+
+/* False, *s unusable, when the configuration names nothing at all. */
+MUST_CHECK bool stop_init(struct stop *s, const struct stop_config *config, struct error *err);
+void stop_clear(struct stop *s);
+
+#endif

@@ -1,0 +1,57 @@
+/* The only place that knows Mayfly's tags, and the names of labels and runners. Pure. */
+#ifndef MAYFLY_RUNNER_TAGS_H
+#define MAYFLY_RUNNER_TAGS_H
+
+#include "mayfly/aws/ec2.h"
+
+#define TAG_FLEET "mayfly:fleet"         /* whose: everything one GitHub scope owns in an account */
+#define TAG_SCOPE "mayfly:scope"         /* the GitHub scope of the runner: owner/repo or org */
+#define TAG_REPO "mayfly:repo"           /* the repository of the workflow run */
+#define TAG_LABEL "mayfly:label"         /* the launch */
+#define TAG_RUNNER "mayfly:runner"       /* the runner's name */
+#define TAG_RUNNER_ID "mayfly:runner-id" /* the runner record's id */
+#define TAG_RUN "mayfly:run"             /* "<run id>/<attempt>" */
+#define TAG_ROLE "mayfly:role"           /* "runner", "bake", "smoke" */
+#define TAG_NAME "mayfly:name"           /* --name of the start */
+#define TAG_LIMITS "mayfly:limits"       /* "boot=600,idle=1800,life=21600", seconds */
+#define TAG_VERSION "mayfly:version"
+#define TAG_KEEP "mayfly:keep" /* protects from the reaper */
+#define TAG_MARK "mayfly:reap-mark"
+#define TAG_RUNNER_VERSION "mayfly:runner-version" /* of a baked image */
+
+/* Seconds from launch. */
+struct limits {
+    int64_t boot; /* a runner that is not online by then never comes */
+    int64_t idle; /* without a job */
+    int64_t life; /* past it the instance must not exist */
+};
+
+#define LIMITS_DEFAULT ((struct limits){ .boot = 600, .idle = 1800, .life = 21600 })
+
+/* The value of TAG_LIMITS, owned. */
+char *limits_format(const struct limits *l);
+/* Keys in any order; unknown keys are skipped, missing ones keep what *ret has. False, *ret untouched, when malformed.
+ */
+MUST_CHECK bool limits_parse(const char *s, struct limits *ret);
+
+/* Whose and what for; strings are borrowed, NULL leaves a tag out. */
+struct tag_values {
+    const char *fleet, *scope, *repo, *label, *runner, *run, *name, *version;
+    int64_t runner_id;
+    struct limits limits;
+};
+/* The tags of a runner's instance, in the arena. */
+void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
+
+/* "mf-<6 characters of the hash of account and fleet>-": begins every runner name of the fleet. Owned. */
+char *runner_name_mark(const char *account, const char *fleet);
+/* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */
+char *runner_name_prefix(const char *mark, const char *region, int64_t epoch);
+
+/* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
+ * bytes. Owned. */
+char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6]);
+/* A label that GitHub and EC2 both take: 1 to 100 characters of letters, digits and - _ . */
+bool label_is_valid(const char *label);
+
+#endif

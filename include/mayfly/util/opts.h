@@ -1,0 +1,74 @@
+/* Options as tables: one row drives the flag, the MAYFLY_* and INPUT_* variables, the configuration file and --help.
+ *
+ * Precedence: flag; MAYFLY_NAME; INPUT_NAME (a GitHub Action's input, dashes or underscores); the row's own variables;
+ * the configuration file's [runner X] section, then its [default]; the row's fallback. An empty variable, file value or
+ * INPUT counts as not given. Names compare without regard to `-` and `_`. */
+#ifndef MAYFLY_UTIL_OPTS_H
+#define MAYFLY_UTIL_OPTS_H
+
+#include <stdio.h>
+
+#include "mayfly/util/ini.h"
+
+enum opt_type {
+    OPT_FLAG,    /* bool */
+    OPT_STRING,  /* char *, owned */
+    OPT_LIST,    /* struct strlist: parts between commas or line breaks; with `choices`, each must be one of them */
+    OPT_NUMBER,  /* uint64_t, min to max */
+    OPT_SECONDS, /* int64_t, written 90s, 10m, 6h; min to max seconds */
+};
+
+enum opt_bits {
+    OPT_TRUSTED = 1, /* not from a configuration file inside $GITHUB_WORKSPACE: a pull request could have written it */
+    OPT_FLAG_ONLY = 2, /* from argv alone */
+};
+
+struct opt {
+    const char *name; /* "security-groups"; NULL ends a table */
+    enum opt_type type;
+    size_t offset;        /* of the field in the struct that the table fills */
+    const char *arg;      /* "ID[,ID…]", for help; NULL for flags */
+    const char *help;     /* one sentence without a full stop */
+    const char *fallback; /* text, as a user would write it, or NULL */
+    const char *choices;  /* space-separated, or NULL */
+    const char *vars;     /* more environment variables, space-separated, in order; or NULL */
+    const char *aliases;  /* other names of this option, space-separated: inputs of machulav/ec2-github-runner */
+    uint64_t min, max;    /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
+    unsigned bits;
+};
+
+/* A table with the struct that it fills; a command takes several (its own, the common ones). */
+struct opt_set {
+    const struct opt *opts; /* NULL ends the sets */
+    void *base;
+};
+
+struct opts_source {
+    const char *command; /* "mayfly start", for messages */
+    char *const *args;   /* argv after the command's name, NULL-terminated */
+    const char *(*getenv)(const char *name);
+    const struct ini *file; /* or NULL */
+    const char *file_name;  /* for messages */
+    bool file_in_workspace;
+    const char *section;            /* NAME of [runner NAME], or NULL */
+    bool (*known)(const char *key); /* is this a key of any command? Others in the file are refused. */
+    struct strlist *rest;           /* takes what is not an option; NULL: such arguments are refused */
+};
+
+/* Fills the structs of `sets`, whose bytes must be zero, from all sources. */
+MUST_CHECK bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err);
+/* The value of one option as argv or the environment give it, before anything is parsed: for --config and --runner,
+ * which decide what is parsed. Borrowed, or NULL. */
+const char *opts_peek(const struct opt *opt, const struct opts_source *source);
+/* The option of this name or alias, or NULL. */
+const struct opt *opts_find(const struct opt *opts, const char *name);
+/* Frees what opts_parse allocated in *base. */
+void opts_clear(const struct opt *opts, void *base);
+
+/* Prints the table's rows for --help. */
+void opts_help(FILE *out, const struct opt *opts);
+
+/* The candidate nearest to word (by edit distance, at most a third of its length), or NULL. */
+const char *opts_nearest(const char *word, const char *best, const char *candidate);
+
+#endif

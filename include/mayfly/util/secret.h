@@ -1,0 +1,24 @@
+/* A value that must not be seen: wiped when freed, kept out of core dumps, replaced by *** wherever log.h writes. */
+#ifndef MAYFLY_UTIL_SECRET_H
+#define MAYFLY_UTIL_SECRET_H
+
+#include "mayfly/util/strbuf.h"
+
+struct secret {  /* all zero: none */
+    char *value; /* NUL-terminated */
+};
+
+/* Replaces *s by a copy of len bytes and registers it for redaction. */
+void secret_set(struct secret *s, const char *value, size_t len);
+bool secret_is_set(const struct secret *s);
+void secret_clear(struct secret *s);
+
+/* Replaces every registered secret of 6 or more characters in sb by "***". */
+void secret_redact(struct strbuf *sb);
+
+/* For the whole process: no core dumps, not traceable by processes of the same user. Call once, first. */
+void secret_protect_process(void);
+/* Forgets what was registered for redaction, wiping it. At the end of the process, and in tests. */
+void secret_forget_all(void);
+
+#endif

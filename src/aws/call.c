@@ -1,0 +1,164 @@
+#include "mayfly/aws/call.h"
+
+#include "mayfly/aws/errors.h"
+#include "mayfly/aws/sigv4.h"
+#include "mayfly/codec/xml.h"
+#include "mayfly/net/url.h"
+#include "mayfly/util/log.h"
+
+enum {
+    SKEW_MIN = 240, /* seconds of difference below which a refused signature is not the clock's fault */
+    TOTAL_MS = 60000,
+};
+
+/* RunInstances gets 2 requests a second: throttling is waited out longer than failures. */
+static const struct retry_policy policy = {
+    .max_attempts = 4, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 20000, .server_cap_ms = 60000
+};
+
+/* EC2 <Response><Errors><Error>, STS <ErrorResponse><Error>, and moto's <ErrorResponse><Errors><Error>. */
+struct envelope {
+    const char *code, *message, *request_id;
+};
+static const struct field envelope_fields[] = {
+    { .path = "Errors/Error/Code", .type = FIELD_STR, .offset = offsetof(struct envelope, code) },
+    { .path = "Errors/Error/Message", .type = FIELD_STR, .offset = offsetof(struct envelope, message) },
+    { .path = "Error/Code", .type = FIELD_STR, .offset = offsetof(struct envelope, code) },
+    { .path = "Error/Message", .type = FIELD_STR, .offset = offsetof(struct envelope, message) },
+    { .path = "RequestID", .type = FIELD_STR, .offset = offsetof(struct envelope, request_id) },
+    { .path = "RequestId", .type = FIELD_STR, .offset = offsetof(struct envelope, request_id) },
+    { 0 },
+};
+
+static bool prepare(struct call *call, struct http_request *q, struct error *err)
+{
+    struct aws_call *c = (struct aws_call *)call;
+    const struct aws_creds *creds = &c->aws->config->creds;
+    AUTO_FREE char *endpoint = aws_endpoint(c->aws->config, c->service, c->region);
+    AUTO_URL url = { 0 };
+    if (!url_parse(endpoint, "the endpoint", &url, err))
+        return false;
+    AUTO_FREE char *host = url_host_header(&url);
+    q->method = "POST";
+    q->url = xstrdup(endpoint);
+    q->total_ms = TOTAL_MS;
+    q->body = STRBUF_INIT;
+    q->body.secret = true; /* user-data carries the runner's credentials */
+    strbuf_add(&q->body, strbuf_str(&c->body), c->body.len);
+    const struct sigv4_key key = { creds->access_key_id, creds->secret_access_key.value, creds->session_token.value };
+    const struct sigv4_request request = {
+        .method = "POST",
+        .path = "/",
+        .query = "",
+        .host = host,
+        .content_type = "application/x-www-form-urlencoded; charset=utf-8",
+        .body = strbuf_str(&c->body),
+        .body_len = c->body.len,
+    };
+    const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->aws->skew };
+    sigv4_sign(&q->headers, &key, &request, &scope);
+    return true;
+}
+
+static void decode_error(const struct call *call, struct error *err)
+{
+    const struct http_response *r = &call->exchange.response;
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR bad = { 0 };
+    struct envelope e = { 0 };
+    AUTO_FREE char *what = aws_call_what(call);
+    if (!xml_decode(strbuf_str(&r->body), r->body.len, NULL, envelope_fields, &e, &arena, what, &bad) || !e.code) {
+        error_set(err, ERROR_AWS, r->status, "HTTP %d without an AWS error in it", r->status);
+        if (r->status < 500)
+            error_hint(err, "something other than AWS answered: check the endpoint and any proxy between");
+        return;
+    }
+    error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
+    err->code = xstrdup(e.code);
+    str_set(&err->request_id, e.request_id);
+    const char *hint = aws_hint(e.code);
+    if (hint)
+        error_hint(err, "%s", hint);
+}
+
+/* A signature refused for its time is the clock's fault when Date says so: adopt AWS's clock and sign again, once. */
+static bool correct_clock(struct aws_call *c, int64_t date)
+{
+    int64_t skew = date - env_now(c->aws->env) / 1000;
+    int64_t change = skew - c->aws->skew;
+    if (c->corrected_clock || date == 0 || (change > -SKEW_MIN && change < SKEW_MIN))
+        return false;
+    log_debug("%s: AWS's clock differs from ours by %lld s: signing with its time", c->call.name, (long long)skew);
+    c->aws->skew = skew;
+    c->corrected_clock = true;
+    return true;
+}
+
+static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, struct error *err)
+{
+    struct aws_call *c = (struct aws_call *)call;
+    const struct http_response *r = &call->exchange.response;
+    if (r->status == 0) {
+        enum retry_class class = call_no_answer(call, err);
+        error_prefix(err, "%s", call->name);
+        return class;
+    }
+    const char *date_header = http_header(r, "Date");
+    int64_t date = 0;
+    if (date_header && clock_parse_http(date_header, &date) && date > c->aws->date)
+        c->aws->date = date;
+    if (r->status == 200)
+        return RETRY_NEVER;
+    decode_error(call, err);
+    error_prefix(err, "%s", call->name);
+    switch (aws_error_class(err)) {
+    case AWS_THROTTLE:
+        err->try_later = true;
+        error_hint(err, "AWS limits the rate of requests: try again in a minute");
+        return RETRY_THROTTLE;
+    case AWS_SERVER:
+        err->try_later = true;
+        error_hint(err, "AWS failed, or something between: try again in a minute");
+        return RETRY_TRANSIENT;
+    case AWS_EXPIRED:
+        return correct_clock(c, date) ? RETRY_NOW : RETRY_NEVER;
+    case AWS_BUSY:
+        return RETRY_TRANSIENT;
+    default:
+        return RETRY_NEVER;
+    }
+}
+
+static void free_call(struct call *call)
+{
+    struct aws_call *c = (struct aws_call *)call;
+    call_clear(call);
+    free(c->region);
+    strbuf_clear(&c->body);
+    free(c);
+}
+
+static const struct call_ops ops = { .prepare = prepare, .judge = judge, .free = free_call };
+
+struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *region, const char *action,
+                              struct strbuf *body)
+{
+    struct aws_call *c = xcalloc(1, sizeof(*c));
+    c->call = (struct call){ .ops = &ops, .policy = &policy, .name = xstrdup(action) };
+    c->aws = aws;
+    c->service = service;
+    c->region = xstrdup(region);
+    c->body = *body;
+    *body = STRBUF_INIT;
+    return c;
+}
+
+char *aws_call_what(const struct call *call)
+{
+    return xasprintf("the answer to %s", call->name);
+}
+
+int64_t aws_now(const struct aws *aws)
+{
+    return aws->date ? aws->date : env_now(aws->env) / 1000;
+}

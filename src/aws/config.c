@@ -1,0 +1,136 @@
+#include "mayfly/aws/config.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+#include "mayfly/net/url.h"
+
+static const size_t file_max = (size_t)1 << 20;
+
+/* Parses one of the shared files; one that does not exist is empty, unless it was named explicitly. */
+static bool load_file(const char *env_value, const char *home, const char *in_home, struct ini *ret, struct error *err)
+{
+    AUTO_STRBUF text = STRBUF_MAX(file_max);
+    AUTO_FREE char *path = NULL;
+    text.secret = true;
+    if (!str_empty(env_value))
+        path = xstrdup(env_value);
+    else if (!str_empty(home))
+        path = xasprintf("%s/%s", home, in_home);
+    if (!path || (access(path, F_OK) != 0 && errno == ENOENT))
+        return true;
+    if (!strbuf_read_file(&text, path, "the AWS configuration", err)) {
+        if (err->domain == ERROR_SYSTEM)
+            err->domain = ERROR_CONFIG;
+        return false;
+    }
+    return ini_parse(ret, strbuf_str(&text), text.len, path, err);
+}
+
+bool aws_region_is_valid(const char *region)
+{
+    size_t n = strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-");
+    return n >= 5 && n <= 32 && region[n] == '\0' && region[0] != '-' && region[n - 1] != '-' && strchr(region, '-');
+}
+
+static const char *first_of(const char *a, const char *b, const char *c, const char *d)
+{
+    return !str_empty(a) ? a : !str_empty(b) ? b : !str_empty(c) ? c : !str_empty(d) ? d : NULL;
+}
+
+/* Requests carry session tokens and runner credentials. */
+static bool check_endpoint(const char *url, const char *what, char **ret, struct error *err)
+{
+    AUTO_URL u = { 0 };
+    if (str_empty(url))
+        return true;
+    if (!url_parse(url, what, &u, err))
+        return false;
+    if (!url_is_safe(&u)) {
+        error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` is neither https nor a loopback address", what, url);
+        error_hint(err, "credentials would cross the network in the clear: use https://");
+        return false;
+    }
+    if (!str_eq(u.path, "/"))
+        return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` has a path, which no AWS endpoint has", what, url);
+    AUTO_FREE char *host = url_host_header(&u);
+    *ret = xasprintf("%s://%s/", u.scheme, host);
+    return true;
+}
+
+static bool fill(const struct aws_creds_from *from, const char *region, struct aws_config *c, struct error *err)
+{
+    region = first_of(region, from->getenv("AWS_REGION"), from->getenv("AWS_DEFAULT_REGION"),
+                      aws_profile_get(from, "region"));
+    if (region && !aws_region_is_valid(region))
+        return error_set(err, ERROR_CONFIG, 0, "`%.40s` is not the name of an AWS region", region);
+    str_set(&c->region, region);
+    const char *ca = first_of(from->getenv("AWS_CA_BUNDLE"), aws_profile_get(from, "ca_bundle"), NULL, NULL);
+    str_set(&c->ca_bundle, ca);
+    const char *ignore = from->getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
+    if (!str_eq(ignore, "true")) {
+        if (!check_endpoint(from->getenv("AWS_ENDPOINT_URL_EC2"), "AWS_ENDPOINT_URL_EC2", &c->endpoint_ec2, err) ||
+            !check_endpoint(from->getenv("AWS_ENDPOINT_URL_STS"), "AWS_ENDPOINT_URL_STS", &c->endpoint_sts, err) ||
+            !check_endpoint(
+                first_of(from->getenv("AWS_ENDPOINT_URL"), aws_profile_get(from, "endpoint_url"), NULL, NULL),
+                "AWS_ENDPOINT_URL", &c->endpoint, err))
+            return false;
+    }
+    return aws_creds_find(from, &c->creds, err);
+}
+
+bool aws_config_load(const char *profile, const char *region, const char *(*getenv_fn)(const char *),
+                     struct aws_config *ret, struct error *err)
+{
+    AUTO_INI config = { 0 }, credentials = { 0 };
+    const char *home = getenv_fn("HOME");
+    if (!load_file(getenv_fn("AWS_CONFIG_FILE"), home, ".aws/config", &config, err) ||
+        !load_file(getenv_fn("AWS_SHARED_CREDENTIALS_FILE"), home, ".aws/credentials", &credentials, err))
+        return false;
+    struct aws_creds_from from = {
+        .getenv = getenv_fn,
+        .config = &config,
+        .credentials = &credentials,
+        .profile = first_of(profile, getenv_fn("AWS_PROFILE"), "default", NULL),
+        .profile_given = !str_empty(profile),
+    };
+    struct aws_config c = { 0 };
+    if (!fill(&from, region, &c, err)) {
+        aws_config_clear(&c);
+        return false;
+    }
+    *ret = c;
+    return true;
+}
+
+void aws_config_clear(struct aws_config *c)
+{
+    aws_creds_clear(&c->creds);
+    free(c->region);
+    free(c->endpoint);
+    free(c->endpoint_ec2);
+    free(c->endpoint_sts);
+    free(c->ca_bundle);
+    *c = (struct aws_config){ 0 };
+}
+
+/* Partitions by the prefix of their regions' names; the last row takes the rest.
+ * Source: botocore's partitions.json. */
+static const struct {
+    const char *prefix, *suffix;
+} partitions[] = {
+    { "cn-", "amazonaws.com.cn" },   { "eusc-", "amazonaws.eu" }, { "us-iso-", "c2s.ic.gov" },
+    { "us-isob-", "sc2s.sgov.gov" }, { "", "amazonaws.com" },
+};
+
+char *aws_endpoint(const struct aws_config *c, const char *service, const char *region)
+{
+    const char *own = str_eq(service, "ec2") ? c->endpoint_ec2 : str_eq(service, "sts") ? c->endpoint_sts : NULL;
+    const char *override = own ? own : c->endpoint;
+    if (override)
+        return xstrdup(override);
+    size_t i = 0;
+    while (!str_starts(region, partitions[i].prefix))
+        i++;
+    return xasprintf("https://%s.%s.%s/", service, region, partitions[i].suffix);
+}

@@ -1,0 +1,361 @@
+#include "mayfly/aws/ec2.h"
+
+#include <assert.h>
+
+#include "mayfly/aws/query.h"
+#include "mayfly/codec/xml.h"
+#include "mayfly/util/encode.h"
+
+static const char version[] = "2016-11-15";
+
+enum { PAGE_MAX = 1000 };
+
+static const struct {
+    const char *name;
+    enum ec2_state state;
+    bool live;
+} states[] = {
+    { "pending", EC2_PENDING, true },
+    { "running", EC2_RUNNING, true },
+    { "shutting-down", EC2_SHUTTING_DOWN, false },
+    { "terminated", EC2_TERMINATED, false },
+    { "stopping", EC2_STOPPING, true },
+    { "stopped", EC2_STOPPED, true },
+};
+
+enum ec2_state ec2_state_parse(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (str_eq(states[i].name, name))
+            return states[i].state;
+    return EC2_UNKNOWN;
+}
+
+const char *ec2_state_format(enum ec2_state state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (states[i].state == state)
+            return states[i].name;
+    return "unknown";
+}
+
+bool ec2_state_is_live(enum ec2_state state)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(states); i++)
+        if (states[i].state == state)
+            return states[i].live;
+    return true; /* what is not known to be gone may cost money */
+}
+
+#define INSTANCE(path_, member)                                                                                        \
+    {                                                                                                                  \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_instance, member)                            \
+    }
+
+static const struct field tag_fields[] = {
+    { .path = "key", .type = FIELD_STR, .offset = offsetof(struct ec2_tag, key) },
+    { .path = "value", .type = FIELD_STR, .offset = offsetof(struct ec2_tag, value) },
+    { 0 },
+};
+
+static const struct field instance_fields[] = {
+    INSTANCE("instanceId", id),
+    INSTANCE("imageId", image),
+    INSTANCE("instanceType", type),
+    INSTANCE("placement/availabilityZone", zone),
+    INSTANCE("subnetId", subnet),
+    INSTANCE("instanceLifecycle", lifecycle),
+    INSTANCE("clientToken", client_token),
+    INSTANCE("instanceState/name", state_name),
+    INSTANCE("launchTime", launch_time),
+    INSTANCE("stateReason/code", reason_code),
+    INSTANCE("stateReason/message", reason_message),
+    { .path = "tagSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct ec2_instance, tags),
+      .items = tag_fields,
+      .item_size = sizeof(struct ec2_tag) },
+    { 0 },
+};
+
+enum ec2_state ec2_instance_state(const struct ec2_instance *i)
+{
+    return ec2_state_parse(i->state_name);
+}
+
+int64_t ec2_instance_launched(const struct ec2_instance *i)
+{
+    int64_t t;
+    return i->launch_time && clock_parse_rfc3339(i->launch_time, &t) ? t : 0;
+}
+
+const char *ec2_instance_tag(const struct ec2_instance *i, const char *key)
+{
+    for (size_t n = 0; n < i->tags.n; n++) {
+        const struct ec2_tag *tag = FIELD_ROW(&i->tags, const struct ec2_tag, n);
+        if (str_eq(tag->key, key))
+            return tag->value ? tag->value : "";
+    }
+    return NULL;
+}
+
+/* Decodes the answer of a call by a table, its root element being ACTION + "Response". */
+static bool decode(const struct aws_call *c, const struct field *fields, void *out, struct arena *arena,
+                   struct error *err)
+{
+    const struct strbuf *body = &c->call.exchange.response.body;
+    AUTO_FREE char *what = aws_call_what(&c->call);
+    AUTO_FREE char *root = xasprintf("%sResponse", c->call.name);
+    return xml_decode(strbuf_str(body), body->len, root, fields, out, arena, what, err);
+}
+
+static struct aws_call *new_call(struct aws *aws, const char *region, const char *action, struct strbuf *body)
+{
+    return aws_call_new(aws, "ec2", region, action, body);
+}
+
+static void add_tags(struct strbuf *body, const struct ec2_run *run, unsigned spec, const char *resource)
+{
+    query_add(body, resource, "TagSpecification.%u.ResourceType", spec);
+    for (size_t i = 0; i < run->n_tags; i++) {
+        query_add(body, run->tags[i].key, "TagSpecification.%u.Tag.%zu.Key", spec, i + 1);
+        query_add(body, run->tags[i].value, "TagSpecification.%u.Tag.%zu.Value", spec, i + 1);
+    }
+}
+
+struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *run)
+{
+    struct strbuf body = STRBUF_INIT;
+    body.secret = true;
+    query_begin(&body, "RunInstances", version);
+    query_add(&body, run->image, "ImageId");
+    query_add(&body, run->type, "InstanceType");
+    query_add_uint(&body, 1, "MinCount");
+    query_add_uint(&body, 1, "MaxCount");
+    query_add(&body, run->client_token, "ClientToken");
+    query_add(&body, run->subnet, "SubnetId");
+    query_add_list(&body, run->security_groups, "SecurityGroupId");
+    query_add(&body, run->user_data, "UserData");
+    query_add(&body, "terminate", "InstanceInitiatedShutdownBehavior");
+    query_add(&body, "enabled", "MetadataOptions.HttpEndpoint");
+    query_add(&body, "required", "MetadataOptions.HttpTokens");
+    query_add_uint(&body, 1, "MetadataOptions.HttpPutResponseHopLimit");
+    if (run->instance_profile)
+        query_add(&body, run->instance_profile, "IamInstanceProfile.%s",
+                  str_starts(run->instance_profile, "arn:") ? "Arn" : "Name");
+    if (run->spot) {
+        /* No maximum price: the on-demand price is the ceiling, and a lower one only brings more interruptions. */
+        query_add(&body, "spot", "InstanceMarketOptions.MarketType");
+        query_add(&body, "one-time", "InstanceMarketOptions.SpotOptions.SpotInstanceType");
+        query_add(&body, "terminate", "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior");
+    }
+    add_tags(&body, run, 1, "instance");
+    add_tags(&body, run, 2, "volume");
+    if (run->spot)
+        add_tags(&body, run, 3, "spot-instances-request");
+    if (run->dry_run)
+        query_add_bool(&body, true, "DryRun");
+    return new_call(aws, run->region, "RunInstances", &body);
+}
+
+struct reservation {
+    struct field_list instances;
+};
+
+static const struct field reservation_fields[] = {
+    { .path = "instancesSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct reservation, instances),
+      .items = instance_fields,
+      .item_size = sizeof(struct ec2_instance) },
+    { 0 },
+};
+
+bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_instance *ret,
+                              struct error *err)
+{
+    struct reservation r = { 0 };
+    if (!decode(call, reservation_fields, &r, arena, err))
+        return false;
+    if (r.instances.n != 1 || !FIELD_ROW(&r.instances, struct ec2_instance, 0)->id)
+        return error_set(err, ERROR_PARSE, 0, "the answer to RunInstances names %zu instances instead of one",
+                         r.instances.n);
+    *ret = *FIELD_ROW(&r.instances, struct ec2_instance, 0);
+    return true;
+}
+
+struct aws_call *ec2_describe_instances_call(struct aws *aws, const char *region, const struct ec2_filter *filters,
+                                             size_t n, const char *token)
+{
+    struct strbuf body = STRBUF_INIT;
+    assert(n > 0);
+    query_begin(&body, "DescribeInstances", version);
+    for (size_t i = 0; i < n; i++) {
+        assert(filters[i].values->n > 0);
+        query_add(&body, filters[i].name, "Filter.%zu.Name", i + 1);
+        AUTO_FREE char *prefix = xasprintf("Filter.%zu.Value", i + 1);
+        query_add_list(&body, filters[i].values, prefix);
+    }
+    query_add_uint(&body, PAGE_MAX, "MaxResults");
+    query_add(&body, token, "NextToken");
+    return new_call(aws, region, "DescribeInstances", &body);
+}
+
+/* reservationSet/item holds instancesSet/item; the rows of all reservations are what is wanted. */
+static const struct field page_reservation_fields[] = {
+    { .path = "reservationSet/item/instancesSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct ec2_page, instances),
+      .items = instance_fields,
+      .item_size = sizeof(struct ec2_instance) },
+    { .path = "nextToken", .type = FIELD_STR, .offset = offsetof(struct ec2_page, next_token) },
+    { 0 },
+};
+
+bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
+                                   struct error *err)
+{
+    struct ec2_page page = { 0 };
+    if (!decode(call, page_reservation_fields, &page, arena, err))
+        return false;
+    for (size_t i = 0; i < page.instances.n; i++)
+        if (!FIELD_ROW(&page.instances, struct ec2_instance, i)->id)
+            return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
+    if (str_empty(page.next_token))
+        page.next_token = NULL;
+    *ret = page;
+    return true;
+}
+
+struct aws_call *ec2_terminate_instances_call(struct aws *aws, const char *region, const struct strlist *ids)
+{
+    struct strbuf body = STRBUF_INIT;
+    assert(ids->n > 0);
+    query_begin(&body, "TerminateInstances", version);
+    query_add_list(&body, ids, "InstanceId");
+    return new_call(aws, region, "TerminateInstances", &body);
+}
+
+struct changes {
+    struct field_list rows;
+};
+
+static const struct field change_fields[] = {
+    { .path = "instanceId", .type = FIELD_STR, .offset = offsetof(struct ec2_change, id) },
+    { .path = "currentState/name", .type = FIELD_STR, .offset = offsetof(struct ec2_change, state_name) },
+    { 0 },
+};
+
+static const struct field changes_fields[] = {
+    { .path = "instancesSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct changes, rows),
+      .items = change_fields,
+      .item_size = sizeof(struct ec2_change) },
+    { 0 },
+};
+
+bool ec2_terminate_instances_result(const struct aws_call *call, struct arena *arena, struct field_list *ret_changes,
+                                    struct error *err)
+{
+    struct changes changes = { 0 };
+    if (!decode(call, changes_fields, &changes, arena, err))
+        return false;
+    *ret_changes = changes.rows;
+    return true;
+}
+
+struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, const char *id)
+{
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, "DescribeImages", version);
+    query_add(&body, id, "ImageId.1");
+    return new_call(aws, region, "DescribeImages", &body);
+}
+
+struct images {
+    struct field_list rows;
+};
+
+static const struct field image_fields[] = {
+    { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct ec2_image, id) },
+    { .path = "name", .type = FIELD_STR, .offset = offsetof(struct ec2_image, name) },
+    { .path = "imageState", .type = FIELD_STR, .offset = offsetof(struct ec2_image, state) },
+    { .path = "architecture", .type = FIELD_STR, .offset = offsetof(struct ec2_image, architecture) },
+    { .path = "rootDeviceName", .type = FIELD_STR, .offset = offsetof(struct ec2_image, root_device) },
+    { .path = "creationDate", .type = FIELD_STR, .offset = offsetof(struct ec2_image, created) },
+    { .path = "tagSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct ec2_image, tags),
+      .items = tag_fields,
+      .item_size = sizeof(struct ec2_tag) },
+    { 0 },
+};
+
+static const struct field images_fields[] = {
+    { .path = "imagesSet/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct images, rows),
+      .items = image_fields,
+      .item_size = sizeof(struct ec2_image) },
+    { 0 },
+};
+
+bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena, struct field_list *ret_images,
+                                struct error *err)
+{
+    struct images images = { 0 };
+    if (!decode(call, images_fields, &images, arena, err))
+        return false;
+    *ret_images = images.rows;
+    return true;
+}
+
+struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id)
+{
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, "GetConsoleOutput", version);
+    query_add(&body, id, "InstanceId");
+    query_add_bool(&body, true, "Latest");
+    return new_call(aws, region, "GetConsoleOutput", &body);
+}
+
+struct console {
+    const char *output;
+};
+
+static const struct field console_fields[] = {
+    { .path = "output", .type = FIELD_STR, .offset = offsetof(struct console, output) },
+    { 0 },
+};
+
+bool ec2_get_console_output_result(const struct aws_call *call, struct strbuf *ret, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct console console = { 0 };
+    if (!decode(call, console_fields, &console, &arena, err))
+        return false;
+    if (console.output && !decode_base64(ret, console.output, strlen(console.output)))
+        return error_set(err, ERROR_PARSE, 0, "the answer to GetConsoleOutput is not base64");
+    return true;
+}
+
+struct aws_call *ec2_tag_call(struct aws *aws, const char *region, const char *id, const char *key, const char *value)
+{
+    const char *action = value ? "CreateTags" : "DeleteTags";
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, action, version);
+    query_add(&body, id, "ResourceId.1");
+    query_add(&body, key, "Tag.1.Key");
+    query_add(&body, value, "Tag.1.Value");
+    return new_call(aws, region, action, &body);
+}
+
+bool ec2_id_is_valid(const char *id, const char *kind)
+{
+    size_t n = strlen(kind);
+    if (!str_starts(id, kind) || id[n] != '-')
+        return false;
+    size_t digits = strspn(id + n + 1, "0123456789abcdef");
+    return (digits == 8 || digits == 17) && id[n + 1 + digits] == '\0';
+}

@@ -1,0 +1,129 @@
+#include <errno.h>
+
+#include "mayfly/cmd/cmd.h"
+#include "mayfly/util/encode.h"
+#include "mayfly/util/log.h"
+#include "mayfly/version.h"
+
+#define ROW(member) .offset = offsetof(struct common, member)
+
+const struct opt common_opts[] = {
+    { .name = "config", .type = OPT_STRING, ROW(config), .arg = "FILE", .help = "the configuration file" },
+    { .name = "runner", .type = OPT_STRING, ROW(runner), .arg = "NAME", .help = "use [runner NAME] of the file" },
+    { .name = "region",
+      .type = OPT_STRING,
+      ROW(region),
+      .arg = "REGION",
+      .help = "AWS region; else AWS_REGION, AWS_DEFAULT_REGION, the profile's" },
+    { .name = "profile",
+      .type = OPT_STRING,
+      ROW(profile),
+      .arg = "NAME",
+      .help = "AWS profile; wins over keys in the environment",
+      .bits = OPT_TRUSTED },
+    { .name = "repo",
+      .type = OPT_STRING,
+      ROW(repo),
+      .arg = "OWNER/REPO|ORG",
+      .help = "where runners belong; else GITHUB_REPOSITORY",
+      .bits = OPT_TRUSTED },
+    { .name = "fleet",
+      .type = OPT_STRING,
+      ROW(fleet),
+      .arg = "NAME",
+      .help = "whose instances these are, the tag mayfly:fleet; else the value of --repo",
+      .bits = OPT_TRUSTED },
+    { .name = "github-token-file",
+      .type = OPT_STRING,
+      ROW(github_token_file),
+      .arg = "FILE",
+      .help = "file with the GitHub token; else MAYFLY_GITHUB_TOKEN or GITHUB_TOKEN",
+      .bits = OPT_TRUSTED },
+    { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
+    { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
+    { .name = "trace",
+      .type = OPT_STRING,
+      ROW(trace),
+      .arg = "FILE",
+      .help = "write every call and decision to FILE, one JSON object a line, secrets left out",
+      .bits = OPT_TRUSTED },
+    { .name = "help", .type = OPT_FLAG, ROW(help), .help = "print this help", .bits = OPT_FLAG_ONLY },
+    { 0 },
+};
+
+bool session_open(struct session *s, struct cmd *cmd, struct error *err)
+{
+    *s = (struct session){ 0 };
+    if (!aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, err) ||
+        !github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, err))
+        return false;
+    if (!s->aws_config.region) {
+        error_set(err, ERROR_CONFIG, 0, "no AWS region");
+        error_hint(err, "give --region, or set AWS_REGION");
+        return false;
+    }
+    s->fleet = xstrdup(str_empty(cmd->common.fleet) ? s->github_config.scope : cmd->common.fleet);
+    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env };
+    s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .remaining = -1 };
+    s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
+    s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
+    s->cloud = (struct cloud){ .aws = &s->aws, .github = &s->github, .loop = &s->loop, .signal_fd = cmd->signal_fd };
+    return true;
+}
+
+void session_close(struct session *s)
+{
+    http_free(s->http);
+    aws_config_clear(&s->aws_config);
+    github_config_clear(&s->github_config);
+    free(s->fleet);
+    *s = (struct session){ 0 };
+}
+
+static bool append(const char *path, const char *text, struct error *err)
+{
+    FILE *f = fopen(path, "ae");
+    if (!f)
+        return error_errno(err, errno, "opening `%s`", path);
+    bool ok = fputs(text, f) >= 0;
+    int problem = errno;
+    if (fclose(f) != 0) {
+        ok = false;
+        problem = errno;
+    }
+    return ok ? true : error_errno(err, problem, "writing `%s`", path);
+}
+
+bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err)
+{
+    const char *path = cmd->getenv("GITHUB_OUTPUT");
+    AUTO_STRBUF text = STRBUF_INIT;
+    if (str_empty(path)) {
+        if (!cmd->common.json && (printf("%s=%s\n", name, value) < 0 || fflush(stdout) != 0))
+            return error_errno(err, errno, "writing to standard output");
+        return true;
+    }
+    /* A delimiter that no value can guess keeps a value from adding outputs of its own. */
+    uint8_t random[20];
+    AUTO_STRBUF delimiter = STRBUF_INIT;
+    cmd->env->random(cmd->env->ctx, random, sizeof(random));
+    strbuf_adds(&delimiter, "mayfly_");
+    encode_random32(&delimiter, random, sizeof(random));
+    strbuf_addf(&text, "%s<<%s\n%s\n%s\n", name, strbuf_str(&delimiter), value, strbuf_str(&delimiter));
+    return append(path, strbuf_str(&text), err);
+}
+
+void summary_write(struct cmd *cmd, const char *markdown)
+{
+    const char *path = cmd->getenv("GITHUB_STEP_SUMMARY");
+    AUTO_ERROR err = { 0 };
+    if (str_empty(path) || append(path, markdown, &err))
+        return;
+    AUTO_FREE char *why = error_format(&err);
+    log_warn("no step summary: %s", why);
+}
+
+void print_json(struct json_object *object)
+{
+    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+}

@@ -1,0 +1,214 @@
+#include "mayfly/github/runners.h"
+
+#include <inttypes.h>
+
+#include "mayfly/codec/json.h"
+#include "mayfly/util/encode.h"
+
+enum { PER_PAGE = 100 };
+
+bool github_runner_is_online(const struct github_runner *r)
+{
+    return str_eq(r->status, "online");
+}
+
+#define RUNNER(prefix, base)                                                                                           \
+    { .path = prefix "id",                                                                                             \
+      .type = FIELD_INT,                                                                                               \
+      .offset = (base) + offsetof(struct github_runner, id),                                                           \
+      .required = true },                                                                                              \
+        { .path = prefix "name",                                                                                       \
+          .type = FIELD_STR,                                                                                           \
+          .offset = (base) + offsetof(struct github_runner, name),                                                     \
+          .required = true },                                                                                          \
+        { .path = prefix "status",                                                                                     \
+          .type = FIELD_STR,                                                                                           \
+          .offset = (base) + offsetof(struct github_runner, status),                                                   \
+          .required = true },                                                                                          \
+    {                                                                                                                  \
+        .path = prefix "busy", .type = FIELD_BOOL, .offset = (base) + offsetof(struct github_runner, busy),            \
+        .required = true                                                                                               \
+    }
+
+static const struct field runner_fields[] = { RUNNER("", 0), { 0 } };
+
+static const struct field jit_fields[] = {
+    RUNNER("runner/", offsetof(struct github_jit, runner)),
+    { .path = "encoded_jit_config",
+      .type = FIELD_STR,
+      .offset = offsetof(struct github_jit, encoded),
+      .required = true },
+    { 0 },
+};
+
+struct rows {
+    struct field_list list;
+};
+
+static const struct field runners_fields[] = {
+    { .path = "runners",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct rows, list),
+      .required = true,
+      .items = runner_fields,
+      .item_size = sizeof(struct github_runner) },
+    { 0 },
+};
+
+static bool decode(const struct github_call *c, const struct field *fields, void *out, struct arena *arena,
+                   struct error *err)
+{
+    const struct strbuf *body = &c->call.exchange.response.body;
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", c->call.name);
+    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
+}
+
+struct github_call *github_jit_call(struct github *g, const char *name, int64_t runner_group,
+                                    const struct strlist *labels)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runners/generate-jitconfig", g->config->path);
+    AUTO_JSON *body = must(json_object_new_object());
+    struct json_object *list = must(json_object_new_array());
+    for (size_t i = 0; i < labels->n; i++)
+        json_object_array_add(list, must(json_object_new_string(labels->v[i])));
+    json_object_object_add(body, "name", must(json_object_new_string(name)));
+    json_object_object_add(body, "runner_group_id", must(json_object_new_int64(runner_group)));
+    json_object_object_add(body, "labels", list);
+    json_object_object_add(body, "work_folder", must(json_object_new_string("_work")));
+    return github_call_new(g, "POST", path, json_object_to_json_string_ext(body, JSON_C_TO_STRING_PLAIN));
+}
+
+/* One file of the configuration, itself base64 of JSON. */
+struct runner_file {
+    const char *agent_name, *ephemeral;
+};
+struct jit_files {
+    const char *runner, *credentials, *rsa;
+};
+static const struct field jit_files_fields[] = {
+    { .path = ".runner", .type = FIELD_STR, .offset = offsetof(struct jit_files, runner), .required = true },
+    { .path = ".credentials", .type = FIELD_STR, .offset = offsetof(struct jit_files, credentials), .required = true },
+    { .path = ".credentials_rsaparams",
+      .type = FIELD_STR,
+      .offset = offsetof(struct jit_files, rsa),
+      .required = true },
+    { 0 },
+};
+static const struct field runner_file_fields[] = {
+    { .path = "AgentName", .type = FIELD_STR, .offset = offsetof(struct runner_file, agent_name), .required = true },
+    { .path = "Ephemeral", .type = FIELD_STR, .offset = offsetof(struct runner_file, ephemeral) },
+    { 0 },
+};
+
+/* A configuration that the runner could not read would cost a whole boot to find out. */
+static bool check_jit(const char *encoded, const char *name, struct arena *arena, struct error *err)
+{
+    static const char what[] = "the just-in-time configuration";
+    AUTO_STRBUF outer = STRBUF_INIT, inner = STRBUF_INIT;
+    struct jit_files files = { 0 };
+    struct runner_file runner = { 0 };
+    outer.secret = inner.secret = true;
+    if (!decode_base64(&outer, encoded, strlen(encoded)))
+        return error_set(err, ERROR_PARSE, 0, "%s is not base64", what);
+    if (!json_decode_text(strbuf_str(&outer), outer.len, jit_files_fields, &files, arena, what, err))
+        return false;
+    if (!decode_base64(&inner, files.runner, strlen(files.runner)))
+        return error_set(err, ERROR_PARSE, 0, "%s: `.runner` is not base64", what);
+    const char *json = strbuf_str(&inner); /* the runner writes its files with a byte order mark */
+    size_t bom = str_starts(json, "\xef\xbb\xbf") ? 3 : 0;
+    if (!json_decode_text(json + bom, inner.len - bom, runner_file_fields, &runner, arena, what, err))
+        return false;
+    if (!str_eq(runner.agent_name, name))
+        return error_set(err, ERROR_PARSE, 0, "%s is for the runner `%.80s`, not `%s`", what, runner.agent_name, name);
+    return true;
+}
+
+bool github_jit_result(const struct github_call *call, const char *name, struct arena *arena, struct github_jit *ret,
+                       struct error *err)
+{
+    struct github_jit jit = { 0 };
+    if (!decode(call, jit_fields, &jit, arena, err) || !check_jit(jit.encoded, name, arena, err))
+        return false;
+    *ret = jit;
+    return true;
+}
+
+struct github_call *github_get_runner_call(struct github *g, int64_t id)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runners/%" PRId64, g->config->path, id);
+    return github_call_new(g, "GET", path, NULL);
+}
+
+bool github_get_runner_result(const struct github_call *call, struct arena *arena, struct github_runner *ret,
+                              struct error *err)
+{
+    struct github_runner runner = { 0 };
+    if (!decode(call, runner_fields, &runner, arena, err))
+        return false;
+    *ret = runner;
+    return true;
+}
+
+struct github_call *github_list_runners_call(struct github *g, unsigned page, const char *name)
+{
+    AUTO_STRBUF path = STRBUF_INIT;
+    strbuf_addf(&path, "%s/actions/runners?per_page=%d&page=%u", g->config->path, PER_PAGE, page);
+    if (name) {
+        strbuf_adds(&path, "&name=");
+        encode_percent(&path, name);
+    }
+    return github_call_new(g, "GET", strbuf_str(&path), NULL);
+}
+
+bool github_list_runners_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
+                                struct error *err)
+{
+    struct rows rows = { 0 };
+    if (!decode(call, runners_fields, &rows, arena, err))
+        return false;
+    *ret_rows = rows.list;
+    return true;
+}
+
+struct github_call *github_delete_runner_call(struct github *g, int64_t id)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runners/%" PRId64, g->config->path, id);
+    return github_call_new(g, "DELETE", path, NULL);
+}
+
+static const struct field download_fields[] = {
+    { .path = "os", .type = FIELD_STR, .offset = offsetof(struct github_download, os), .required = true },
+    { .path = "architecture",
+      .type = FIELD_STR,
+      .offset = offsetof(struct github_download, architecture),
+      .required = true },
+    { .path = "download_url", .type = FIELD_STR, .offset = offsetof(struct github_download, url), .required = true },
+    { .path = "sha256_checksum", .type = FIELD_STR, .offset = offsetof(struct github_download, sha256) },
+    { 0 },
+};
+
+struct github_call *github_downloads_call(struct github *g)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runners/downloads", g->config->path);
+    return github_call_new(g, "GET", path, NULL);
+}
+
+bool github_downloads_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
+                             struct error *err)
+{
+    const struct strbuf *body = &call->call.exchange.response.body;
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
+    AUTO_JSON *list = NULL;
+    struct field_list rows = { 0 };
+    if (!json_parse(strbuf_str(body), body->len, what, &list, err))
+        return false;
+    if (!json_object_is_type(list, json_type_array))
+        return error_set(err, ERROR_PARSE, 0, "%s has the wrong form: a list was expected", what);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        void *row = field_list_add(&rows, sizeof(struct github_download), arena);
+        if (!json_decode(json_object_array_get_idx(list, i), download_fields, row, arena, what, err))
+            return false;
+    }
+    *ret_rows = rows;
+    return true;
+}

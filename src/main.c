@@ -1,0 +1,201 @@
+/* Dispatch, signals, and the one place that prints an error. */
+#include <curl/curl.h>
+#include <errno.h>
+#include <libxml/xmlversion.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "mayfly/cmd/cmd.h"
+#include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
+#include "mayfly/version.h"
+
+enum { CONFIG_MAX = 1 << 20 };
+
+const struct command *const commands[] = { &command_start, &command_stop, &command_reap, NULL };
+
+static const char *get_env(const char *name)
+{
+    return getenv(name);
+}
+
+static void usage(FILE *out)
+{
+    fputs("mayfly gives every CI job its own EC2 machine.\n\nusage: mayfly COMMAND [OPTIONS]\n\ncommands:\n", out);
+    for (const struct command *const *c = commands; *c; c++)
+        fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
+    fputs("\n`mayfly COMMAND --help` tells its options, `mayfly --version` the version.\n", out);
+}
+
+static void command_usage(const struct command *c)
+{
+    printf("usage: mayfly %s [OPTIONS]\n\n%s\n\noptions:\n", c->name, c->about);
+    opts_help(stdout, c->opts);
+    printf("\nfor every command:\n");
+    opts_help(stdout, common_opts);
+    printf(
+        "\nEvery option can also be set by a variable (--max-lifetime: MAYFLY_MAX_LIFETIME) or in the configuration\n"
+        "file. Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 75 try again later.\n");
+}
+
+static void version(void)
+{
+    printf("mayfly %s (%s, %s, libxml2 %s, json-c %s)\n", MAYFLY_VERSION, curl_version(),
+           OpenSSL_version(OPENSSL_VERSION), LIBXML_DOTTED_VERSION, json_c_version());
+}
+
+/* One line, then the hint. In GitHub Actions the line becomes an annotation. */
+static int print_error(const char *command, const struct error *err)
+{
+    AUTO_STRBUF line = STRBUF_INIT, hint = STRBUF_INIT;
+    AUTO_FREE char *message = error_format(err);
+    strbuf_addf(&line, "mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
+    secret_redact(&line);
+    if (str_eq(getenv("GITHUB_ACTIONS"), "true")) {
+        AUTO_FREE char *data = log_escape_command(strbuf_str(&line));
+        fprintf(stderr, "::error::%s\n", data);
+    } else {
+        fprintf(stderr, "%s\n", strbuf_str(&line));
+    }
+    if (err->hint) {
+        strbuf_addf(&hint, "hint: %s\n", err->hint);
+        secret_redact(&hint);
+        fputs(strbuf_str(&hint), stderr);
+    }
+    return error_exit_status(err);
+}
+
+static bool is_known_key(const char *key)
+{
+    if (opts_find(common_opts, key))
+        return true;
+    for (const struct command *const *c = commands; *c; c++)
+        if (opts_find((*c)->opts, key))
+            return true;
+    return false;
+}
+
+static bool is_in_workspace(const char *path)
+{
+    const char *workspace = getenv("GITHUB_WORKSPACE");
+    if (str_empty(workspace))
+        return false;
+    AUTO_FREE char *file = realpath(path, NULL), *root = realpath(workspace, NULL);
+    size_t n = root ? strlen(root) : 0;
+    return !file || !root || (strncmp(file, root, n) == 0 && (file[n] == '/' || n == 1));
+}
+
+/* The first that exists; owned, or NULL. One that is named must exist. */
+static char *find_config(const char *named)
+{
+    const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
+    AUTO_FREE char *user = !str_empty(xdg)    ? xasprintf("%s/mayfly/mayfly.ini", xdg)
+                           : !str_empty(home) ? xasprintf("%s/.config/mayfly/mayfly.ini", home)
+                                              : NULL;
+    if (!str_empty(named))
+        return xstrdup(named);
+    if (user && access(user, F_OK) == 0)
+        return STEAL(user);
+    return access("/etc/mayfly/mayfly.ini", F_OK) == 0 ? xstrdup("/etc/mayfly/mayfly.ini") : NULL;
+}
+
+static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct error *err)
+{
+    const struct opt_set sets[] = { { cmd->command->opts, options }, { common_opts, &cmd->common }, { 0 } };
+    AUTO_INI ini = { 0 };
+    AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
+    AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
+    struct opts_source source = { .command = name, .args = args, .getenv = cmd->getenv, .known = is_known_key };
+    AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
+    source.section = opts_peek(opts_find(common_opts, "runner"), &source);
+    if (file) {
+        if (!strbuf_read_file(&text, file, "the configuration file", err)) {
+            err->domain = ERROR_CONFIG;
+            return false;
+        }
+        if (!ini_parse(&ini, strbuf_str(&text), text.len, file, err))
+            return false;
+        source.file = &ini;
+        source.file_name = file;
+        source.file_in_workspace = is_in_workspace(file);
+    } else if (source.section) {
+        error_set(err, ERROR_CONFIG, 0, "--runner %s needs a configuration file, and there is none", source.section);
+        error_hint(err, "name it with --config or MAYFLY_CONFIG");
+        return false;
+    }
+    return opts_parse(sets, &source, err);
+}
+
+/* Signals arrive as readable bytes: no handler, nothing interrupted halfway. */
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGHUP);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static int run_command(const struct command *command, char *const *args)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_FREE void *options = xcalloc(1, command->options_size);
+    struct cmd cmd = { .command = command, .env = &env_system, .getenv = get_env };
+    int status;
+    for (char *const *a = args; *a; a++) {
+        if (str_eq(*a, "--help") || str_eq(*a, "-h")) {
+            command_usage(command);
+            return 0;
+        }
+    }
+    bool ok = parse_options(&cmd, options, args, &err);
+    if (ok) {
+        bool debug = cmd.common.verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
+        log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, str_eq(getenv("GITHUB_ACTIONS"), "true"));
+        cmd.signal_fd = open_signals();
+        ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
+             command->run(&cmd, options, &err);
+    }
+    if (ok && fflush(stdout) != 0)
+        ok = error_errno(&err, errno, "writing to standard output");
+    status = ok ? cmd.exit_status : print_error(command->name, &err);
+    opts_clear(command->opts, options);
+    opts_clear(common_opts, &cmd.common);
+    log_close();
+    secret_forget_all();
+    return status;
+}
+
+int main(int argc UNUSED, char **argv)
+{
+    AUTO_ERROR err = { 0 };
+    const char *name = argv[0] ? argv[1] : NULL;
+    secret_protect_process();
+    if (str_eq(name, "--version") || str_eq(name, "version")) {
+        version();
+        return 0;
+    }
+    if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
+        usage(name ? stdout : stderr);
+        return name ? 0 : 2;
+    }
+    const char *best = NULL;
+    for (const struct command *const *c = commands; *c; c++) {
+        if (str_eq((*c)->name, name))
+            return run_command(*c, argv + 2);
+        best = opts_nearest(name, best, (*c)->name);
+    }
+    error_set(&err, ERROR_USAGE, 0, "there is no command `%.40s`", name);
+    if (best)
+        error_hint(&err, "did you mean `mayfly %s`? `mayfly --help` lists all commands", best);
+    else
+        error_hint(&err, "`mayfly --help` lists all commands");
+    return print_error(NULL, &err);
+}

@@ -1,0 +1,198 @@
+#include "mayfly/net/call.h"
+
+#include <curl/curl.h>
+
+#include "mayfly/net/url.h"
+#include "mayfly/util/log.h"
+
+static uint32_t random32(const struct env *env)
+{
+    uint32_t r;
+    env->random(env->ctx, &r, sizeof(r));
+    return r;
+}
+
+void call_start(struct call_loop *loop, struct call *call)
+{
+    call->next = loop->calls;
+    loop->calls = call;
+    call->state = CALL_WAITING;
+    call->due = env_mono(loop->env);
+}
+
+static void unlink_call(struct call_loop *loop, struct call *call)
+{
+    for (struct call **at = &loop->calls; *at; at = &(*at)->next) {
+        if (*at == call) {
+            *at = call->next;
+            break;
+        }
+    }
+    call->next = NULL;
+}
+
+void call_cancel(struct call_loop *loop, struct call *call)
+{
+    http_cancel(loop->http, &call->exchange);
+    unlink_call(loop, call);
+    call->state = CALL_DONE;
+}
+
+static void attempt(struct call_loop *loop, struct call *call)
+{
+    http_request_clear(&call->exchange.request);
+    call->attempts++;
+    if (!call->ops->prepare(call, &call->exchange.request, &call->error)) {
+        call->state = CALL_DONE;
+        return;
+    }
+    http_start(loop->http, &call->exchange);
+    call->state = CALL_FLYING;
+}
+
+static void trace(const struct call *call, const char *code)
+{
+    const struct http_response *r = &call->exchange.response;
+    log_debug("%s: attempt %u: %s%d%s%s in %lld ms", call->name, call->attempts, r->status ? "HTTP " : "no answer ",
+              r->status ? r->status : r->curl_code, code ? " " : "", code ? code : "", (long long)r->took_ms);
+    if (log_trace_enabled()) {
+        AUTO_FREE char *line =
+            xasprintf("{\"call\":\"%s\",\"attempt\":%u,\"status\":%d,\"curl\":%d,\"code\":\"%s\",\"ms\":%lld}",
+                      call->name, call->attempts, r->status, r->curl_code, code ? code : "", (long long)r->took_ms);
+        log_trace(line);
+    }
+}
+
+static void answered(struct call_loop *loop, struct call *call)
+{
+    const struct http_response *r = &call->exchange.response;
+    int64_t server_ms = -1;
+    error_clear(&call->error);
+    enum retry_class class = call->ops->judge(call, &server_ms, &call->error);
+    trace(call, call->error.code);
+    if (call->error.domain == ERROR_NONE) {
+        call->state = CALL_DONE;
+        return;
+    }
+    if ((r->status == 0 && r->maybe_sent) || (r->status >= 500 && class == RETRY_TRANSIENT))
+        call->ambiguous = true;
+    int64_t delay = retry_decide(call->policy, class, call->attempts, server_ms, random32(loop->env));
+    int64_t due = env_mono(loop->env) + delay;
+    if (delay < 0 || (call->give_up && due > call->give_up)) {
+        call->state = CALL_DONE;
+        return;
+    }
+    log_debug("%s: trying again in %lld ms", call->name, (long long)delay);
+    call->due = due;
+    call->state = CALL_WAITING;
+}
+
+struct call *call_loop_next(struct call_loop *loop, int64_t until)
+{
+    for (;;) {
+        int64_t now = env_mono(loop->env), wake = until;
+        for (struct call *c = loop->calls, *next; c; c = next) {
+            next = c->next;
+            if (c->state == CALL_WAITING && c->due <= now)
+                attempt(loop, c);
+            if (c->state == CALL_DONE) {
+                unlink_call(loop, c);
+                return c;
+            }
+            if (c->state == CALL_WAITING && c->due < wake)
+                wake = c->due;
+        }
+        struct http_exchange *x = http_wait(loop->http, wake > now ? wake - now : 0, loop->wake_fd);
+        if (x) {
+            for (struct call *c = loop->calls; c; c = c->next)
+                if (&c->exchange == x)
+                    answered(loop, c);
+            continue;
+        }
+        now = env_mono(loop->env);
+        if (now >= until)
+            return NULL;
+        if (now < wake) { /* woken early: by the descriptor, or libcurl has work to do */
+            if (loop->wake_fd >= 0 && http_readable(loop->wake_fd))
+                return NULL;
+        }
+    }
+}
+
+bool call_run_all(struct call_loop *loop, struct call *const *calls, size_t n, struct error *err)
+{
+    for (size_t i = 0; i < n; i++)
+        call_start(loop, calls[i]);
+    for (size_t done = 0; done < n;) {
+        if (call_loop_next(loop, INT64_MAX)) {
+            done++;
+        } else { /* a signal */
+            for (size_t i = 0; i < n; i++)
+                call_cancel(loop, calls[i]);
+            return error_set(err, ERROR_CANCELLED, 0, "interrupted");
+        }
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (calls[i]->error.domain != ERROR_NONE) {
+            error_copy(err, &calls[i]->error);
+            return false;
+        }
+    }
+    return true;
+}
+
+bool call_run(struct call_loop *loop, struct call *call, struct error *err)
+{
+    return call_run_all(loop, &call, 1, err);
+}
+
+void call_clear(struct call *call)
+{
+    http_request_clear(&call->exchange.request);
+    http_response_clear(&call->exchange.response);
+    error_clear(&call->error);
+    free(call->name);
+}
+
+void call_free(struct call *call)
+{
+    if (call)
+        call->ops->free(call);
+}
+
+void call_free_pointer(struct call **call)
+{
+    call_free(STEAL(*call));
+}
+
+enum retry_class call_no_answer(const struct call *call, struct error *err)
+{
+    const struct http_response *r = &call->exchange.response;
+    AUTO_URL url = { 0 };
+    AUTO_ERROR ignored = { 0 };
+    AUTO_FREE char *host = NULL;
+    if (url_parse(call->exchange.request.url, "", &url, &ignored))
+        host = url_host_header(&url);
+    error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : call->exchange.request.url,
+              r->problem);
+    err->try_later = true;
+    switch (r->curl_code) {
+    case CURLE_COULDNT_CONNECT:
+        error_hint(err, "nothing listens there or a firewall is between: check the endpoint and the port");
+        return RETRY_TRANSIENT;
+    case CURLE_COULDNT_RESOLVE_HOST:
+        error_hint(err, "the name is unknown: check the region and the endpoint's spelling");
+        return RETRY_TRANSIENT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CACERT_BADFILE:
+        error_hint(err, "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS");
+        err->try_later = false;
+        return RETRY_NEVER;
+    case CURLE_WRITE_ERROR: /* our own ceiling */
+        err->try_later = false;
+        return RETRY_NEVER;
+    default:
+        error_hint(err, "check the network between here and there");
+        return RETRY_TRANSIENT;
+    }
+}

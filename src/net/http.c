@@ -1,0 +1,206 @@
+#include "mayfly/net/http.h"
+
+#include <curl/curl.h>
+#include <poll.h>
+#include <strings.h>
+
+enum { CONNECT_MS = 10000, TOTAL_MS = 60000, LOW_SPEED_SECONDS = 30, HEADERS_MAX = 200, HOST_CONNECTIONS = 16 };
+static const size_t body_max = (size_t)16 << 20;
+
+struct http {
+    CURLM *multi;
+    char *user_agent;
+    char *ca_bundle;
+};
+
+struct http *http_new(const char *user_agent, const char *ca_bundle)
+{
+    struct http *h = xcalloc(1, sizeof(*h));
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        oom();
+    h->multi = must(curl_multi_init());
+    curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
+    h->user_agent = xstrdup(user_agent);
+    h->ca_bundle = ca_bundle ? xstrdup(ca_bundle) : NULL;
+    return h;
+}
+
+void http_free(struct http *h)
+{
+    if (!h)
+        return;
+    curl_multi_cleanup(h->multi);
+    curl_global_cleanup();
+    free(h->user_agent);
+    free(h->ca_bundle);
+    free(h);
+}
+
+static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
+{
+    struct http_response *r = ctx;
+    strbuf_add(&r->body, bytes, size * n);
+    return r->body.overflow ? 0 : size * n;
+}
+
+static size_t take_header(char *bytes, size_t size, size_t n, void *ctx)
+{
+    struct http_response *r = ctx;
+    size_t len = size * n;
+    while (len > 0 && (bytes[len - 1] == '\r' || bytes[len - 1] == '\n'))
+        len--;
+    if (len >= 5 && memcmp(bytes, "HTTP/", 5) == 0) /* the final answer begins anew after a 100 Continue */
+        strlist_clear(&r->headers);
+    else if (len > 0 && r->headers.n < HEADERS_MAX) {
+        AUTO_FREE char *line = xstrndup(bytes, len);
+        strlist_add(&r->headers, line);
+    }
+    return size * n;
+}
+
+const char *http_header(const struct http_response *r, const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < r->headers.n; i++) {
+        const char *line = r->headers.v[i];
+        if (strncasecmp(line, name, n) == 0 && line[n] == ':')
+            return line + n + 1 + strspn(line + n + 1, " \t");
+    }
+    return NULL;
+}
+
+void http_start(struct http *h, struct http_exchange *x)
+{
+    struct http_request *q = &x->request;
+    CURL *easy = must(curl_easy_init());
+    struct curl_slist *headers = NULL;
+    http_response_clear(&x->response);
+    x->response.body = STRBUF_MAX(q->max_body ? q->max_body : body_max);
+    x->response.body.secret = true; /* a JIT configuration or credentials may be in it */
+    for (size_t i = 0; i < q->headers.n; i++)
+        headers = must(curl_slist_append(headers, q->headers.v[i]));
+    headers = must(curl_slist_append(headers, "Expect:"));
+    x->easy = easy;
+    x->slist = headers;
+    x->problem_buf[0] = '\0';
+    curl_easy_setopt(easy, CURLOPT_URL, q->url);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_USERAGENT, h->user_agent);
+    curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, q->connect_ms ? q->connect_ms : (long)CONNECT_MS);
+    curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, q->total_ms ? q->total_ms : (long)TOTAL_MS);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)LOW_SPEED_SECONDS);
+    curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &x->response);
+    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &x->response);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->problem_buf);
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
+    curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, NULL);
+    if (h->ca_bundle)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, h->ca_bundle);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)q->fresh);
+    if (q->no_proxy)
+        curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
+    if (str_eq(q->method, "POST") || str_eq(q->method, "PUT")) {
+        curl_easy_setopt(easy, CURLOPT_POST, 1L);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)q->body.len);
+        curl_easy_setopt(easy, CURLOPT_POSTFIELDS, strbuf_str(&q->body));
+    }
+    curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, q->method);
+    if (curl_multi_add_handle(h->multi, easy) != CURLM_OK)
+        oom();
+}
+
+static void detach(struct http *h, struct http_exchange *x)
+{
+    curl_multi_remove_handle(h->multi, x->easy);
+    curl_easy_cleanup(x->easy);
+    curl_slist_free_all(x->slist);
+    x->easy = NULL;
+    x->slist = NULL;
+}
+
+void http_cancel(struct http *h, struct http_exchange *x)
+{
+    if (x->easy)
+        detach(h, x);
+}
+
+/* Failures that come before a byte of the request has left. */
+static bool before_sending(CURLcode code)
+{
+    return code == CURLE_COULDNT_RESOLVE_HOST || code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_COULDNT_CONNECT ||
+           code == CURLE_SSL_CONNECT_ERROR || code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_URL_MALFORMAT ||
+           code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_SSL_CACERT_BADFILE;
+}
+
+static void finish(struct http *h, struct http_exchange *x, CURLcode code)
+{
+    struct http_response *r = &x->response;
+    curl_off_t took = 0, pretransfer = 0;
+    long status = 0;
+    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(x->easy, CURLINFO_TOTAL_TIME_T, &took);
+    curl_easy_getinfo(x->easy, CURLINFO_PRETRANSFER_TIME_T, &pretransfer);
+    r->curl_code = (int)code;
+    r->took_ms = (int64_t)took / 1000;
+    if (code == CURLE_OK) {
+        r->status = (int)status;
+    } else {
+        /* pretransfer stays 0 until the connection stands and the request is about to go out */
+        r->maybe_sent = !before_sending(code) && !(code == CURLE_OPERATION_TIMEDOUT && pretransfer == 0);
+        if (r->body.overflow)
+            r->problem = xasprintf("the answer is larger than %zu bytes", r->body.max);
+        else
+            r->problem = xstrdup(x->problem_buf[0] ? x->problem_buf : curl_easy_strerror(code));
+    }
+    detach(h, x);
+}
+
+struct http_exchange *http_wait(struct http *h, int64_t timeout_ms, int wake_fd)
+{
+    for (bool waited = false;; waited = true) {
+        int running, left;
+        curl_multi_perform(h->multi, &running);
+        for (CURLMsg *m; (m = curl_multi_info_read(h->multi, &left)) != NULL;) {
+            if (m->msg != CURLMSG_DONE)
+                continue;
+            struct http_exchange *x = NULL;
+            CURLcode code = m->data.result;
+            curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&x);
+            finish(h, x, code);
+            return x; /* what else is done waits in libcurl's queue for the next call */
+        }
+        if (waited || timeout_ms <= 0)
+            return NULL;
+        struct curl_waitfd extra = { .fd = wake_fd, .events = CURL_WAIT_POLLIN };
+        int ready;
+        curl_multi_poll(h->multi, &extra, wake_fd >= 0, timeout_ms > INT32_MAX ? INT32_MAX : (int)timeout_ms, &ready);
+    }
+}
+
+bool http_readable(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+    return poll(&p, 1, 0) > 0;
+}
+
+void http_request_clear(struct http_request *r)
+{
+    free(r->url);
+    strlist_clear(&r->headers);
+    strbuf_clear(&r->body);
+    *r = (struct http_request){ 0 };
+}
+
+void http_response_clear(struct http_response *r)
+{
+    free(r->problem);
+    strlist_clear(&r->headers);
+    strbuf_clear(&r->body);
+    *r = (struct http_response){ 0 };
+}

@@ -1,0 +1,396 @@
+#include "mayfly/runner/drive.h"
+
+#include "mayfly/aws/errors.h"
+#include "mayfly/util/log.h"
+
+/* One action in flight. Actions of several pages go through several calls and keep their rows until the last. */
+struct flight {
+    struct act act;
+    struct aws_call *aws; /* one of the two */
+    struct github_call *github;
+    struct arena arena;
+    struct ec2_instance *instances;
+    size_t n_instances;
+    struct github_runner *runners;
+    size_t n_runners;
+    unsigned page;
+    char *name; /* of ACT_FIND and ACT_MINT */
+    char *region;
+    struct strlist values; /* of own_filter */
+    struct ec2_filter own_filter;
+    const struct ec2_filter *filters;
+    size_t n_filters;
+    struct flight *next;
+};
+
+/* GitHub's last answer about one runner: asked again with its ETag, an unchanged answer costs no rate limit. */
+struct known_runner {
+    int64_t id;
+    char *etag;
+    bool online, busy;
+    struct known_runner *next;
+};
+
+struct driver {
+    struct cloud *cloud;
+    struct machine *machine;
+    struct flight *flights;
+    struct known_runner *known;
+    int signal_fd; /* -1 once the signal was told */
+};
+
+enum outcome drive_aws_outcome(const struct aws_call *call)
+{
+    const struct error *err = &call->call.error;
+    if (err->domain == ERROR_NONE)
+        return OUTCOME_OK;
+    switch (aws_error_class(err)) {
+    case AWS_CAPACITY:
+        return OUTCOME_CAPACITY;
+    case AWS_SUBNET_FULL:
+        return OUTCOME_SUBNET_FULL;
+    case AWS_QUOTA:
+        return OUTCOME_QUOTA;
+    case AWS_NOT_FOUND:
+        return OUTCOME_NOT_FOUND;
+    case AWS_TOKEN_USED:
+        return OUTCOME_TOKEN_USED;
+    case AWS_THROTTLE:
+        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
+    default:
+        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
+    }
+}
+
+enum outcome drive_github_outcome(const struct github_call *call)
+{
+    if (call->call.error.domain == ERROR_NONE)
+        return OUTCOME_OK;
+    switch (call->class) {
+    case GITHUB_NOT_FOUND:
+        return OUTCOME_NOT_FOUND;
+    case GITHUB_CONFLICT:
+        return OUTCOME_CONFLICT;
+    case GITHUB_BUSY:
+        return OUTCOME_BUSY;
+    case GITHUB_THROTTLED:
+        return OUTCOME_THROTTLED;
+    case GITHUB_SERVER:
+        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
+    default:
+        return OUTCOME_FAILED;
+    }
+}
+
+static struct known_runner *find_known(struct driver *d, int64_t id)
+{
+    struct known_runner *k = d->known;
+    while (k && k->id != id)
+        k = k->next;
+    return k;
+}
+
+static struct call *flight_call(const struct flight *f)
+{
+    return f->aws ? &f->aws->call : &f->github->call;
+}
+
+static void free_flight(struct flight *f)
+{
+    call_free(flight_call(f));
+    arena_clear(&f->arena);
+    free(f->instances);
+    free(f->runners);
+    free(f->name);
+    free(f->region);
+    strlist_clear(&f->values);
+    free(f);
+}
+
+/* Asks for the instances whose `name` is the one value, or any of the many. */
+static void filter_by(struct flight *f, const char *name, const char *one, const struct strlist *many)
+{
+    if (one)
+        strlist_add(&f->values, one);
+    for (size_t i = 0; many && i < many->n; i++)
+        strlist_add(&f->values, many->v[i]);
+    f->own_filter = (struct ec2_filter){ .name = name, .values = &f->values };
+    f->filters = &f->own_filter;
+    f->n_filters = 1;
+}
+
+static struct aws_call *describe(struct driver *d, const struct flight *f, const char *token)
+{
+    return ec2_describe_instances_call(d->cloud->aws, f->region, f->filters, f->n_filters, token);
+}
+
+/* The call that an action begins with. */
+static void make_call(struct driver *d, struct flight *f)
+{
+    struct aws *aws = d->cloud->aws;
+    struct github *github = d->cloud->github;
+    const struct act *a = &f->act;
+    switch (a->kind) {
+    case ACT_MINT:
+        f->github = github_jit_call(github, a->name, d->machine->runner_group, d->machine->labels);
+        break;
+    case ACT_FIND:
+        f->github = github_list_runners_call(github, 1, a->name);
+        break;
+    case ACT_LIST:
+        f->page = 1;
+        f->github = github_list_runners_call(github, 1, NULL);
+        break;
+    case ACT_GET: {
+        struct known_runner *k = find_known(d, a->runner_id);
+        f->github = github_get_runner_call(github, a->runner_id);
+        if (k)
+            str_set(&f->github->etag, k->etag);
+        break;
+    }
+    case ACT_DELETE:
+        f->github = github_delete_runner_call(github, a->runner_id);
+        break;
+    case ACT_RUN: {
+        struct ec2_run run = { 0 };
+        d->machine->render(d->machine, a->who, &f->arena, &run);
+        f->aws = ec2_run_instances_call(aws, &run);
+        break;
+    }
+    case ACT_SETTLE:
+        filter_by(f, "client-token", a->client_token, NULL);
+        f->aws = describe(d, f, NULL);
+        break;
+    case ACT_LOOK:
+        filter_by(f, "instance-id", a->instance_id, a->ids);
+        f->aws = describe(d, f, NULL);
+        break;
+    case ACT_SCAN:
+        f->filters = a->filters;
+        f->n_filters = a->n_filters;
+        f->aws = describe(d, f, NULL);
+        break;
+    case ACT_TERMINATE: {
+        AUTO_STRLIST ids = { 0 };
+        strlist_add(&ids, a->instance_id);
+        f->aws = ec2_terminate_instances_call(aws, a->region, &ids);
+        break;
+    }
+    case ACT_CONSOLE:
+        f->aws = ec2_get_console_output_call(aws, a->region, a->instance_id);
+        break;
+    case ACT_MARK:
+        f->aws = ec2_tag_call(aws, a->region, a->instance_id, "mayfly:reap-mark", a->mark);
+        break;
+    case ACT_NONE:
+        break;
+    }
+    call_start(d->cloud->loop, flight_call(f));
+    flight_call(f)->tag = f;
+}
+
+static void begin(struct driver *d, const struct act *act)
+{
+    struct flight *f = xcalloc(1, sizeof(*f));
+    log_debug("action: %s %zu%s%s", act_name(act->kind), act->who, act->instance_id ? " " : "",
+              act->instance_id ? act->instance_id : "");
+    f->act = *act;
+    str_set(&f->name, act->name);
+    str_set(&f->region, act->region);
+    f->next = d->flights;
+    d->flights = f;
+    make_call(d, f);
+}
+
+static void keep_instances(struct flight *f, const struct field_list *rows)
+{
+    if (rows->n == 0)
+        return;
+    f->instances = xreallocarray(f->instances, f->n_instances + rows->n, sizeof(*f->instances));
+    memcpy(f->instances + f->n_instances, rows->rows, rows->n * sizeof(*f->instances));
+    f->n_instances += rows->n;
+}
+
+static void keep_runner(struct flight *f, const struct github_runner *r)
+{
+    f->runners = xreallocarray(f->runners, f->n_runners + 1, sizeof(*f->runners));
+    f->runners[f->n_runners++] = *r;
+}
+
+static void remember(struct driver *d, const struct flight *f, const struct github_runner *r)
+{
+    const char *etag = http_header(&flight_call(f)->exchange.response, "ETag");
+    struct known_runner *k = find_known(d, f->act.runner_id);
+    if (!etag)
+        return;
+    if (!k) {
+        k = xcalloc(1, sizeof(*k));
+        k->id = f->act.runner_id;
+        k->next = d->known;
+        d->known = k;
+    }
+    str_set(&k->etag, etag);
+    k->online = github_runner_is_online(r);
+    k->busy = r->busy;
+}
+
+/* Reads the answer into the flight. *ret_more: another page was asked for, and the flight goes on. */
+static bool decode(struct driver *d, struct flight *f, struct event *e, bool *ret_more, struct error *err)
+{
+    struct field_list rows = { 0 };
+    struct github_runner runner = { 0 };
+    struct github_jit jit = { 0 };
+    struct ec2_instance instance = { 0 };
+    struct ec2_page page = { 0 };
+    AUTO_STRBUF text = STRBUF_INIT;
+    switch (f->act.kind) {
+    case ACT_MINT:
+        if (!github_jit_result(f->github, f->name, &f->arena, &jit, err))
+            return false;
+        keep_runner(f, &jit.runner);
+        e->jit = jit.encoded;
+        return true;
+    case ACT_GET:
+        if (github_call_unchanged(f->github)) {
+            struct known_runner *k = find_known(d, f->act.runner_id);
+            runner = (struct github_runner){
+                .id = f->act.runner_id, .name = "", .status = k->online ? "online" : "offline", .busy = k->busy
+            };
+        } else {
+            if (!github_get_runner_result(f->github, &f->arena, &runner, err))
+                return false;
+            remember(d, f, &runner);
+        }
+        keep_runner(f, &runner);
+        return true;
+    case ACT_FIND:
+    case ACT_LIST:
+        if (!github_list_runners_result(f->github, &f->arena, &rows, err))
+            return false;
+        for (size_t i = 0; i < rows.n; i++) {
+            const struct github_runner *r = FIELD_ROW(&rows, const struct github_runner, i);
+            if (f->act.kind == ACT_LIST || str_eq(r->name, f->name))
+                keep_runner(f, r);
+        }
+        if (f->act.kind == ACT_LIST && github_call_has_next(f->github)) {
+            call_free(&f->github->call);
+            f->github = github_list_runners_call(d->cloud->github, ++f->page, NULL);
+            *ret_more = true;
+        }
+        e->pages = f->page;
+        return true;
+    case ACT_RUN:
+        if (!ec2_run_instances_result(f->aws, &f->arena, &instance, err))
+            return false;
+        rows = (struct field_list){ .rows = &instance, .n = 1 };
+        keep_instances(f, &rows);
+        return true;
+    case ACT_SETTLE:
+    case ACT_LOOK:
+    case ACT_SCAN:
+        if (!ec2_describe_instances_result(f->aws, &f->arena, &page, err))
+            return false;
+        keep_instances(f, &page.instances);
+        if (page.next_token) {
+            struct aws_call *next = describe(d, f, page.next_token);
+            call_free(&f->aws->call);
+            f->aws = next;
+            *ret_more = true;
+        }
+        return true;
+    case ACT_TERMINATE:
+        return ec2_terminate_instances_result(f->aws, &f->arena, &rows, err);
+    case ACT_CONSOLE:
+        if (!ec2_get_console_output_result(f->aws, &text, err))
+            return false;
+        e->text = arena_strdup(&f->arena, strbuf_str(&text));
+        return true;
+    case ACT_DELETE:
+    case ACT_MARK:
+    case ACT_NONE:
+        return true;
+    }
+    return true;
+}
+
+static void unlink_flight(struct driver *d, struct flight *f)
+{
+    struct flight **at = &d->flights;
+    while (*at != f)
+        at = &(*at)->next;
+    *at = f->next;
+}
+
+static void step(struct driver *d, struct event *e)
+{
+    struct acts acts = { 0 };
+    e->now = env_mono(d->cloud->loop->env);
+    d->machine->step(d->machine, e, &acts);
+    for (size_t i = 0; i < acts.n; i++)
+        begin(d, &acts.v[i]);
+    acts_clear(&acts);
+}
+
+static void land(struct driver *d, struct flight *f)
+{
+    AUTO_ERROR err = { 0 };
+    bool more = false;
+    struct event e = { .kind = EVENT_ANSWER, .act = f->act.kind, .who = f->act.who };
+    struct call *call = flight_call(f);
+    e.outcome = f->aws ? drive_aws_outcome(f->aws) : drive_github_outcome(f->github);
+    e.error = &call->error;
+    e.cloud_now = aws_now(d->cloud->aws);
+    if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
+        /* The call had its effect, and what it was cannot be read. */
+        e.outcome = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
+        e.error = &err;
+    }
+    if (more) {
+        call_start(d->cloud->loop, flight_call(f));
+        flight_call(f)->tag = f;
+        return;
+    }
+    e.instances = f->instances;
+    e.n_instances = f->n_instances;
+    e.runners = f->runners;
+    e.n_runners = f->n_runners;
+    unlink_flight(d, f);
+    step(d, &e);
+    free_flight(f);
+}
+
+void drive(struct cloud *cloud, struct machine *machine)
+{
+    struct driver d = { .cloud = cloud, .machine = machine, .signal_fd = cloud->signal_fd };
+    struct event start = { .kind = EVENT_START };
+    int wake_fd = cloud->loop->wake_fd;
+    cloud->loop->wake_fd = d.signal_fd;
+    step(&d, &start);
+    while (!machine->done) {
+        struct call *call = call_loop_next(cloud->loop, machine->wake);
+        if (call) {
+            land(&d, call->tag);
+        } else if (d.signal_fd >= 0 && http_readable(d.signal_fd)) {
+            struct event signal = { .kind = EVENT_SIGNAL };
+            d.signal_fd = -1;
+            cloud->loop->wake_fd = -1;
+            step(&d, &signal);
+        } else {
+            struct event time = { .kind = EVENT_TIME };
+            step(&d, &time);
+        }
+    }
+    while (d.flights) {
+        struct flight *f = d.flights;
+        d.flights = f->next;
+        call_cancel(cloud->loop, flight_call(f));
+        free_flight(f);
+    }
+    while (d.known) {
+        struct known_runner *next = d.known->next;
+        free(d.known->etag);
+        free(d.known);
+        d.known = next;
+    }
+    cloud->loop->wake_fd = wake_fd;
+}

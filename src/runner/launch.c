@@ -1,0 +1,690 @@
+#include "mayfly/runner/launch.h"
+
+#include "mayfly/crypto/crypto.h"
+#include "mayfly/util/encode.h"
+
+enum {
+    MINT_TRIES = 5,
+    MINT_BACKOFF_MS = 1000,
+    JIT_FRESH_MS = 60000, /* an older configuration is not tried in another cell: GitHub forgets idle records */
+    LOOK_MS = 2000,       /* EC2, until the instance runs */
+    LOOK_RUNNING_MS = 5000,
+    ASK_MS = 850, /* GitHub, in the first minute; with 100 ms of jitter a runner is seen within a second */
+    ASK_LATER_MS = 4500,
+    ASK_JITTER_MS = 100,
+    EASE_AFTER_MS = 60000,
+    LIST_ABOVE = 2,  /* so many runners are asked for one by one */
+    HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
+    HURRY_ENDING_MS = 1500,
+    RANDOM_CHARS = 10,
+    VANISHED_MS = 120000,
+};
+
+static uint64_t next_random(struct launch *l) /* splitmix64 */
+{
+    uint64_t z = (l->random += 0x9e3779b97f4a7c15u);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+}
+
+static const struct cell *slot_cell(const struct launch *l, const struct launch_slot *s)
+{
+    return &l->config->plan->cells[s->cell];
+}
+
+static void new_name(struct launch *l, struct launch_slot *s)
+{
+    AUTO_STRBUF name = STRBUF_INIT;
+    uint8_t random[RANDOM_CHARS];
+    for (size_t i = 0; i < sizeof(random); i++)
+        random[i] = (uint8_t)(next_random(l) >> 32);
+    strbuf_addf(&name, "%s-", l->config->name_prefix);
+    encode_random32(&name, random, sizeof(random));
+    str_set(&s->pair.name, strbuf_str(&name));
+    s->mint_lost = false;
+}
+
+/* The same for a retry of the same attempt in the same cell, another for everything else. */
+static void new_client_token(const struct launch *l, struct launch_slot *s)
+{
+    const struct cell *c = slot_cell(l, s);
+    AUTO_FREE char *input = xasprintf("%s\n%s\n%u\n%s\n%s\n%s\n%d", l->config->label, s->pair.name, s->attempt,
+                                      c->region, c->subnet, c->type, c->spot);
+    AUTO_STRBUF token = STRBUF_INIT;
+    crypto_sha256_hex(&token, input, strlen(input));
+    strbuf_truncate(&token, 40);
+    free(s->pair.client_token);
+    s->pair.client_token = xasprintf("mf-%s", strbuf_str(&token));
+}
+
+void launch_clear(struct launch *l)
+{
+    for (size_t i = 0; l->slots && i < l->config->count; i++) {
+        pair_clear(&l->slots[i].pair);
+        secret_clear(&l->slots[i].jit);
+        free(l->slots[i].zone);
+    }
+    free(l->slots);
+    strlist_clear(&l->look_ids);
+    free(l->console);
+    error_clear(&l->error);
+    *l = (struct launch){ 0 };
+}
+
+bool launch_succeeded(const struct launch *l)
+{
+    for (size_t i = 0; i < l->config->count; i++)
+        if (!l->slots[i].online || l->slots[i].down)
+            return false;
+    return true;
+}
+
+static void all_down(struct launch *l)
+{
+    l->undoing = true;
+    for (size_t i = 0; i < l->config->count; i++)
+        l->slots[i].down = true;
+}
+
+/* The first failure is the one that is told; from then on everything goes down. */
+static void fail(struct launch *l, const struct error *why)
+{
+    if (l->error.domain == ERROR_NONE)
+        error_copy(&l->error, why);
+    all_down(l);
+}
+
+static void want_console(struct launch *l, size_t who)
+{
+    if (!l->console_wanted) {
+        l->console_wanted = true;
+        l->console_of = who;
+    }
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+static void answer_mint(struct launch *l, struct launch_slot *s, const struct event *e)
+{
+    struct pair *p = &s->pair;
+    switch (e->outcome) {
+    case OUTCOME_OK:
+        p->record = RECORD_HAVE;
+        p->runner_id = e->runners[0].id;
+        secret_set(&s->jit, e->jit, strlen(e->jit));
+        s->minted_at = e->now;
+        s->cell_tried = s->stale = s->mint_lost = false;
+        s->attempt++;
+        return;
+    case OUTCOME_CONFLICT: /* ours only if an answer for this very name was lost */
+        if (s->mint_lost) {
+            p->record = RECORD_UNSURE;
+            s->replace = true;
+        } else {
+            p->record = RECORD_NONE;
+            new_name(l, s);
+        }
+        break;
+    case OUTCOME_AMBIGUOUS:
+        s->mint_lost = true;
+        p->record = s->down ? RECORD_UNSURE : RECORD_NONE;
+        break;
+    default:
+        p->record = RECORD_NONE;
+        fail(l, e->error);
+        return;
+    }
+    if (++s->mint_failures >= MINT_TRIES) {
+        if (s->mint_lost)
+            p->record = RECORD_UNSURE;
+        fail(l, e->error);
+        return;
+    }
+    s->mint_at = e->now + (e->outcome == OUTCOME_AMBIGUOUS ? MINT_BACKOFF_MS << (s->mint_failures - 1) : 0);
+}
+
+/* The first cell after the one that failed that the failure does not rule out too; false: none is left. */
+static bool next_cell(struct launch *l, struct launch_slot *s, enum outcome outcome)
+{
+    const struct cell *failed = slot_cell(l, s);
+    for (size_t i = s->cell + 1; i < l->config->plan->n; i++) {
+        const struct cell *c = &l->config->plan->cells[i];
+        if (outcome == OUTCOME_QUOTA && c->spot == failed->spot)
+            continue;
+        if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, failed->subnet))
+            continue;
+        s->cell = i;
+        return true;
+    }
+    return false;
+}
+
+static void took_instance(struct launch *l, struct launch_slot *s, const struct ec2_instance *i, int64_t now)
+{
+    str_set(&s->pair.instance_id, i->id);
+    str_set(&s->zone, i->zone);
+    s->pair.instance = INSTANCE_HAVE;
+    s->pair.young_until = now + PAIR_YOUNG_MS;
+    s->pair.wait_until = 0;
+    s->launched_at = now;
+    if (l->look_at == 0)
+        l->look_at = now + LOOK_MS;
+    if (l->ask_at == 0)
+        l->ask_at = now + ASK_MS;
+}
+
+static void answer_run(struct launch *l, struct launch_slot *s, const struct event *e)
+{
+    struct pair *p = &s->pair;
+    p->instance = INSTANCE_NONE;
+    switch (e->outcome) {
+    case OUTCOME_OK:
+        took_instance(l, s, &e->instances[0], e->now);
+        return;
+    case OUTCOME_CAPACITY:
+    case OUTCOME_SUBNET_FULL:
+    case OUTCOME_QUOTA:
+        s->cell_tried = true;
+        if (s->down)
+            return;
+        if (!next_cell(l, s, e->outcome)) {
+            AUTO_ERROR err = { 0 };
+            error_copy(&err, e->error);
+            error_prefix(&err, "no cell of the plan has room (%zu tried)", l->config->plan->n);
+            err.domain = ERROR_CAPACITY;
+            err.try_later = true;
+            fail(l, &err);
+        }
+        return;
+    case OUTCOME_TOKEN_USED: /* an instance of ours that is gone, or a request that EC2 took for another */
+        s->stale = true;     /* its runner may have been used: mint again */
+        if (++s->mint_failures >= MINT_TRIES)
+            fail(l, e->error);
+        return;
+    case OUTCOME_AMBIGUOUS:
+        p->instance = INSTANCE_UNSURE;
+        p->unsure_until = e->now + PAIR_UNSURE_MS;
+        p->wait_until = e->now + PAIR_LOOK_MS;
+        if (p->error.domain == ERROR_NONE)
+            error_copy(&p->error, e->error);
+        return;
+    default:
+        fail(l, e->error);
+        return;
+    }
+}
+
+static void answer_settle(struct launch *l, struct launch_slot *s, const struct event *e)
+{
+    pair_answer(&s->pair, e);
+    if (s->pair.instance == INSTANCE_HAVE)
+        took_instance(l, s, &e->instances[0], e->now);
+    else if (s->pair.instance == INSTANCE_STUCK && !s->down) {
+        AUTO_ERROR err = { 0 };
+        error_copy(&err, &s->pair.error);
+        error_prefix(&err, "the outcome of RunInstances is unknown");
+        fail(l, &err);
+    }
+}
+
+static void slot_online(struct launch_slot *s, int64_t now, bool busy)
+{
+    if (!s->online)
+        s->online_at = now;
+    s->online = true;
+    s->busy = busy;
+    s->down = false;
+}
+
+static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
+{
+    pair_answer(&s->pair, e);
+    if (s->pair.record == RECORD_BUSY && l->error.domain == ERROR_TIMEOUT) {
+        slot_online(s, e->now, true); /* it runs a job: it came online after all */
+    } else if (s->replace && !s->down) {
+        s->replace = false;
+        if (s->pair.record == RECORD_GONE) {
+            s->pair.record = RECORD_NONE;
+            new_name(l, s);
+        } else if (s->pair.record == RECORD_BUSY) {
+            slot_online(s, e->now, true);
+        } else {
+            fail(l, &s->pair.error);
+        }
+    }
+}
+
+static void answer_find(struct launch *l, struct launch_slot *s, const struct event *e)
+{
+    /* Only a record that never connected may be the lost one of ours. */
+    if (e->outcome == OUTCOME_OK && e->n_runners > 0 && !s->down && github_runner_is_online(&e->runners[0])) {
+        s->pair.record = RECORD_NONE;
+        s->replace = false;
+        new_name(l, s);
+        return;
+    }
+    pair_answer(&s->pair, e);
+    if (s->down || !s->replace || s->pair.record == RECORD_HAVE)
+        return;
+    s->replace = false;
+    s->pair.record = RECORD_NONE;
+    new_name(l, s);
+}
+
+static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
+{
+    if (!s->online && !s->down && github_runner_is_online(r))
+        slot_online(s, now, r->busy);
+}
+
+/* GitHub has no such record any more. */
+static void lost_runner(struct launch *l, struct launch_slot *s)
+{
+    if (s->online || s->down)
+        return;
+    AUTO_ERROR err = { 0 };
+    s->pair.record = RECORD_GONE;
+    error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
+              s->pair.name);
+    error_hint(&err, "somebody deleted it, or GitHub dropped it while the instance booted: start again");
+    err.try_later = true;
+    want_console(l, (size_t)(s - l->slots));
+    fail(l, &err);
+}
+
+static bool waits_for_runner(const struct launch_slot *s)
+{
+    return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
+}
+
+static void answer_ask(struct launch *l, const struct event *e)
+{
+    l->asking--;
+    if (e->act == ACT_LIST) {
+        l->list_pages = e->outcome == OUTCOME_OK ? e->pages : l->list_pages;
+        /* A record that a list does not show may be newer than the list: only a question by id proves absence. */
+        for (size_t r = 0; r < e->n_runners; r++)
+            for (size_t i = 0; i < l->config->count; i++)
+                if (waits_for_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
+                    saw_runner(&l->slots[i], &e->runners[r], e->now);
+    } else if (e->outcome == OUTCOME_OK) {
+        saw_runner(&l->slots[e->who], &e->runners[0], e->now);
+    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who])) {
+        lost_runner(l, &l->slots[e->who]);
+    } else if (e->outcome == OUTCOME_FAILED && !l->undoing) {
+        fail(l, e->error);
+    }
+}
+
+static void ended_early(struct launch *l, struct launch_slot *s, const struct ec2_instance *i)
+{
+    AUTO_ERROR err = { 0 };
+    error_set(&err, ERROR_AWS, 0, "instance %s is %s before its runner came online%s%s%s%s", i->id, i->state_name,
+              i->reason_code ? ": " : "", i->reason_code ? i->reason_code : "", i->reason_message ? ": " : "",
+              i->reason_message ? i->reason_message : "");
+    err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
+    want_console(l, (size_t)(s - l->slots));
+    fail(l, &err);
+}
+
+static void answer_look(struct launch *l, const struct event *e)
+{
+    l->looking = false;
+    if (e->outcome == OUTCOME_FAILED && !l->undoing)
+        fail(l, e->error);
+    if (e->outcome != OUTCOME_OK)
+        return;
+    for (size_t n = 0; n < l->config->count; n++) {
+        struct launch_slot *s = &l->slots[n];
+        const struct ec2_instance *found = NULL;
+        if (!waits_for_runner(s))
+            continue;
+        for (size_t i = 0; i < e->n_instances && !found; i++)
+            if (str_eq(e->instances[i].id, s->pair.instance_id))
+                found = &e->instances[i];
+        if (!found) {
+            if (e->now - s->launched_at > VANISHED_MS) {
+                AUTO_ERROR err = { 0 };
+                error_set(&err, ERROR_AWS, 0, "EC2 does not know instance %s, which it launched", s->pair.instance_id);
+                fail(l, &err);
+            }
+            continue;
+        }
+        enum ec2_state state = ec2_instance_state(found);
+        if (state == EC2_RUNNING && !s->running) {
+            s->running = true;
+            s->running_at = e->now;
+        } else if (state != EC2_RUNNING && state != EC2_PENDING) {
+            ended_early(l, s, found);
+        }
+    }
+}
+
+static void answer_console(struct launch *l, const struct event *e)
+{
+    l->console_wanted = false;
+    if (e->outcome == OUTCOME_OK && !str_empty(e->text))
+        str_set(&l->console, e->text);
+}
+
+static void take_answer(struct launch *l, const struct event *e)
+{
+    switch (e->act) {
+    case ACT_MINT:
+        answer_mint(l, &l->slots[e->who], e);
+        break;
+    case ACT_RUN:
+        answer_run(l, &l->slots[e->who], e);
+        break;
+    case ACT_SETTLE:
+        answer_settle(l, &l->slots[e->who], e);
+        break;
+    case ACT_DELETE:
+        answer_delete(l, &l->slots[e->who], e);
+        break;
+    case ACT_FIND:
+        answer_find(l, &l->slots[e->who], e);
+        break;
+    case ACT_GET:
+    case ACT_LIST:
+        answer_ask(l, e);
+        break;
+    case ACT_LOOK:
+        answer_look(l, e);
+        break;
+    case ACT_CONSOLE:
+        answer_console(l, e);
+        break;
+    default:
+        pair_answer(&l->slots[e->who].pair, e);
+        break;
+    }
+}
+
+/* --- what is next ------------------------------------------------------------------------------------------------- */
+
+static void wake_at(struct launch *l, int64_t when)
+{
+    if (when < l->machine.wake)
+        l->machine.wake = when;
+}
+
+static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
+{
+    struct launch_slot *s = &l->slots[who];
+    struct pair *p = &s->pair;
+    if (p->record == RECORD_NONE && p->instance == INSTANCE_NONE) {
+        if (now < s->mint_at) {
+            wake_at(l, s->mint_at);
+            return;
+        }
+        if (!p->name)
+            new_name(l, s);
+        p->record = RECORD_MINTING;
+        acts_add(acts, (struct act){ .kind = ACT_MINT, .who = who, .name = p->name });
+    } else if (s->replace) {
+        pair_down(p, who, now, acts, &l->machine.wake);
+    } else if (p->record == RECORD_HAVE && p->instance == INSTANCE_NONE) {
+        if (s->stale || (s->cell_tried && now - s->minted_at > JIT_FRESH_MS)) {
+            s->replace = true;
+            pair_down(p, who, now, acts, &l->machine.wake);
+            return;
+        }
+        new_client_token(l, s);
+        str_set(&p->region, slot_cell(l, s)->region);
+        p->instance = INSTANCE_ASKED;
+        acts_add(acts,
+                 (struct act){ .kind = ACT_RUN, .who = who, .region = p->region, .client_token = p->client_token });
+    } else if (p->instance == INSTANCE_UNSURE) {
+        if (now < p->wait_until) {
+            wake_at(l, p->wait_until);
+            return;
+        }
+        p->instance = INSTANCE_LOOKING;
+        acts_add(acts,
+                 (struct act){ .kind = ACT_SETTLE, .who = who, .region = p->region, .client_token = p->client_token });
+    }
+}
+
+static void poll_ec2(struct launch *l, int64_t now, struct acts *acts)
+{
+    bool all_running = true;
+    if (l->looking || l->look_at == 0)
+        return;
+    if (now < l->look_at) {
+        wake_at(l, l->look_at);
+        return;
+    }
+    strlist_clear(&l->look_ids);
+    const char *region = NULL;
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (!waits_for_runner(&l->slots[i]))
+            continue;
+        strlist_add(&l->look_ids, l->slots[i].pair.instance_id);
+        region = l->slots[i].pair.region;
+        all_running = all_running && l->slots[i].running;
+    }
+    if (l->look_ids.n == 0)
+        return;
+    l->looking = true;
+    l->look_at = now + (all_running ? LOOK_RUNNING_MS : LOOK_MS);
+    acts_add(acts, (struct act){ .kind = ACT_LOOK, .region = region, .ids = &l->look_ids });
+}
+
+static void poll_github(struct launch *l, int64_t now, struct acts *acts)
+{
+    size_t waiting = 0;
+    int64_t newest = 0;
+    if (l->asking > 0 || l->ask_at == 0)
+        return;
+    if (now < l->ask_at) {
+        wake_at(l, l->ask_at);
+        return;
+    }
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (!waits_for_runner(&l->slots[i]))
+            continue;
+        waiting++;
+        newest = l->slots[i].launched_at > newest ? l->slots[i].launched_at : newest;
+    }
+    if (waiting == 0)
+        return;
+    l->ask_at =
+        now + (now - newest < EASE_AFTER_MS ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
+    if (waiting > LIST_ABOVE && l->list_pages < waiting) {
+        l->asking = 1;
+        acts_add(acts, (struct act){ .kind = ACT_LIST });
+        return;
+    }
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (waits_for_runner(&l->slots[i])) {
+            l->asking++;
+            acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
+        }
+    }
+}
+
+static void announce(struct launch *l)
+{
+    if (l->announced || l->undoing)
+        return;
+    for (size_t i = 0; i < l->config->count; i++)
+        if (l->slots[i].pair.instance != INSTANCE_HAVE)
+            return;
+    l->announced = true;
+    if (l->config->launched)
+        l->config->launched(l->config->ctx);
+}
+
+static void time_out(struct launch *l, int64_t now)
+{
+    AUTO_ERROR err = { 0 };
+    size_t waiting = l->config->count;
+    if (l->undoing || now < l->deadline)
+        return;
+    for (size_t i = l->config->count; i-- > 0;) {
+        if (!l->slots[i].online)
+            waiting = i;
+    }
+    const struct launch_slot *s = &l->slots[waiting];
+    error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s",
+              s->pair.instance == INSTANCE_HAVE && s->running ? "the instance runs, but its runner did not come online"
+              : s->pair.instance == INSTANCE_HAVE             ? "the instance did not start to run"
+                                                              : "no instance could be launched",
+              (long long)(l->config->timeout_ms / 1000));
+    if (s->pair.instance == INSTANCE_HAVE)
+        want_console(l, waiting);
+    error_move(&l->error, &err);
+    l->undoing = true;
+    for (size_t i = 0; i < l->config->count; i++)
+        l->slots[i].down = !l->slots[i].online;
+}
+
+/* After a timeout only what is not online goes down, since a refused deletion may yet prove it online. One proof of the
+ * contrary, and all go down. */
+static void judge_timeout(struct launch *l)
+{
+    for (size_t i = 0; i < l->config->count && l->error.domain == ERROR_TIMEOUT; i++) {
+        enum record_state r = l->slots[i].pair.record;
+        if (l->slots[i].down && (r == RECORD_GONE || r == RECORD_STUCK || r == RECORD_NONE)) {
+            all_down(l);
+            return;
+        }
+    }
+}
+
+static void take_signal(struct launch *l, int64_t now)
+{
+    AUTO_ERROR err = { 0 };
+    if (l->hurry_until)
+        return;
+    l->hurry_until = now + HURRY_MS;
+    error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
+    fail(l, &err);
+}
+
+/* How long a call in flight is waited for: an end that is under way a little longer. */
+static int64_t patience(const struct launch *l, const struct launch_slot *s)
+{
+    bool ending = s->pair.record == RECORD_DELETING || s->pair.instance == INSTANCE_ENDING;
+    return !l->hurry_until ? INT64_MAX : l->hurry_until + (ending ? HURRY_ENDING_MS : 0);
+}
+
+static bool is_settled(const struct launch *l, const struct launch_slot *s, int64_t now)
+{
+    if (now >= patience(l, s))
+        return true;
+    return s->down ? pair_is_settled(&s->pair) : s->online;
+}
+
+static void finish(struct launch *l, int64_t now)
+{
+    for (size_t i = 0; i < l->config->count; i++)
+        if (!is_settled(l, &l->slots[i], now))
+            return;
+    if (l->console_wanted && !l->hurry_until && l->console_asked)
+        return; /* the call has a limit of its own */
+    if (launch_succeeded(l))
+        error_clear(&l->error); /* it came online while it was being undone */
+    l->machine.done = true;
+}
+
+static void step(struct machine *m, const struct event *e, struct acts *acts)
+{
+    struct launch *l = (struct launch *)m;
+    if (e->kind == EVENT_START) {
+        l->started_at = e->now;
+        l->deadline = e->now + l->config->timeout_ms;
+    } else if (e->kind == EVENT_SIGNAL) {
+        take_signal(l, e->now);
+    } else if (e->kind == EVENT_ANSWER) {
+        take_answer(l, e);
+    }
+    time_out(l, e->now);
+    judge_timeout(l);
+    announce(l);
+
+    m->wake = l->undoing ? INT64_MAX : l->deadline;
+    for (size_t i = 0; i < l->config->count && l->hurry_until; i++)
+        wake_at(l, patience(l, &l->slots[i]));
+    if (l->console_wanted && !l->console_asked && !l->hurry_until) {
+        struct pair *p = &l->slots[l->console_of].pair;
+        l->console_asked = true;
+        acts_add(acts,
+                 (struct act){
+                     .kind = ACT_CONSOLE, .who = l->console_of, .region = p->region, .instance_id = p->instance_id });
+    }
+    for (size_t i = 0; i < l->config->count; i++) {
+        struct launch_slot *s = &l->slots[i];
+        if (s->down && s->mint_lost && s->pair.record == RECORD_NONE) {
+            s->pair.record = RECORD_UNSURE;
+            s->mint_lost = false;
+        }
+        if (s->down)
+            pair_down(&s->pair, i, e->now, acts, &m->wake);
+        else if (!l->undoing)
+            up(l, i, e->now, acts);
+    }
+    if (!l->undoing) {
+        poll_ec2(l, e->now, acts);
+        poll_github(l, e->now, acts);
+    }
+    finish(l, e->now);
+}
+
+static void render(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret)
+{
+    const struct launch *l = (const struct launch *)m;
+    const struct launch_slot *s = &l->slots[who];
+    l->config->render(l->config->ctx, slot_cell(l, s), s->pair.name, s->pair.runner_id, s->jit.value, arena, ret);
+    ret->client_token = s->pair.client_token;
+}
+
+void launch_init(struct launch *l, const struct launch_config *config)
+{
+    *l = (struct launch){
+        .machine = { .step = step,
+                     .render = render,
+                     .labels = config->labels,
+                     .runner_group = config->runner_group,
+                     .wake = INT64_MAX },
+        .config = config,
+        .slots = xcalloc(config->count, sizeof(struct launch_slot)),
+        .random = config->seed,
+    };
+    for (size_t i = 0; i < config->count; i++)
+        l->slots[i].pair.spare_busy = true;
+}
+
+char *launch_leftovers(const struct launch *l)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    for (size_t i = 0; i < l->config->count; i++) {
+        const struct launch_slot *s = &l->slots[i];
+        const struct pair *p = &s->pair;
+        if (!s->down || pair_is_gone(p))
+            continue;
+        const char *sep = text.len ? "; " : "";
+        AUTO_FREE char *why = p->error.domain ? error_format(&p->error) : NULL;
+        if (p->record == RECORD_BUSY)
+            strbuf_addf(&text, "%sinstance %s runs a job and was left alone", sep, p->instance_id);
+        else if (p->instance_id && p->instance != INSTANCE_GONE)
+            strbuf_addf(&text, "%sinstance %s%s%s", sep, p->instance_id, why ? ": " : "", why ? why : "");
+        else if (p->instance != INSTANCE_NONE && p->instance != INSTANCE_GONE)
+            strbuf_addf(&text, "%san instance that may exist (client token %s)%s%s", sep, p->client_token,
+                        why ? ": " : "", why ? why : "");
+        else
+            strbuf_addf(&text, "%srunner %s%s%s", sep, p->name, why ? ": " : "", why ? why : "");
+    }
+    return text.len ? strbuf_steal(&text) : NULL;
+}
+
+char *launch_console_phase(const char *console)
+{
+    static const char mark[] = "mayfly: phase ";
+    const char *last = NULL;
+    for (const char *at = console; at && (at = strstr(at, mark)) != NULL; at++)
+        last = at + strlen(mark);
+    return last ? xstrndup(last, strcspn(last, " \r\n")) : NULL;
+}

@@ -1,0 +1,157 @@
+#include "mayfly/runner/pair.h"
+
+static void wake_at(int64_t *wake, int64_t when)
+{
+    if (when < *wake)
+        *wake = when;
+}
+
+/* The record is out of the way: no job can come any more, or none that we may stop. */
+static bool is_fenced(const struct pair *p)
+{
+    return p->record == RECORD_NONE || p->record == RECORD_GONE || p->record == RECORD_BUSY ||
+           p->record == RECORD_STUCK;
+}
+
+static bool is_spared(const struct pair *p)
+{
+    return (p->record == RECORD_BUSY && p->spare_busy) || (p->record == RECORD_STUCK && p->must_fence);
+}
+
+static void down_record(struct pair *p, size_t who, struct acts *acts)
+{
+    if (p->record == RECORD_UNSURE) {
+        acts_add(acts, (struct act){ .kind = ACT_FIND, .who = who, .name = p->name });
+        p->record = RECORD_FINDING;
+    } else if (p->record == RECORD_HAVE) {
+        acts_add(acts, (struct act){ .kind = ACT_DELETE, .who = who, .runner_id = p->runner_id });
+        p->record = RECORD_DELETING;
+    }
+}
+
+static void down_instance(struct pair *p, size_t who, struct acts *acts)
+{
+    if (p->instance == INSTANCE_UNSURE) {
+        acts_add(acts,
+                 (struct act){ .kind = ACT_SETTLE, .who = who, .region = p->region, .client_token = p->client_token });
+        p->instance = INSTANCE_LOOKING;
+    } else if (p->instance == INSTANCE_HAVE && is_fenced(p) && !is_spared(p)) {
+        acts_add(acts,
+                 (struct act){ .kind = ACT_TERMINATE, .who = who, .region = p->region, .instance_id = p->instance_id });
+        p->instance = INSTANCE_ENDING;
+    }
+}
+
+void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
+{
+    down_record(p, who, acts);
+    if (p->instance != INSTANCE_UNSURE && p->instance != INSTANCE_HAVE)
+        return;
+    if (now < p->wait_until)
+        wake_at(wake, p->wait_until);
+    else
+        down_instance(p, who, acts);
+}
+
+static void keep_error(struct pair *p, const struct error *err)
+{
+    if (err && p->error.domain == ERROR_NONE)
+        error_copy(&p->error, err);
+}
+
+static void answer_find(struct pair *p, const struct event *e)
+{
+    if (e->outcome == OUTCOME_OK && e->n_runners > 0) {
+        p->runner_id = e->runners[0].id;
+        p->record = RECORD_HAVE;
+    } else if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
+        p->record = RECORD_GONE;
+    } else {
+        p->record = RECORD_STUCK;
+        keep_error(p, e->error);
+    }
+}
+
+static void answer_delete(struct pair *p, const struct event *e)
+{
+    if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
+        p->record = RECORD_GONE;
+    } else if (e->outcome == OUTCOME_BUSY) {
+        p->record = RECORD_BUSY;
+    } else {
+        p->record = RECORD_STUCK;
+        keep_error(p, e->error);
+    }
+}
+
+static void answer_settle(struct pair *p, const struct event *e)
+{
+    if (e->outcome == OUTCOME_OK && e->n_instances > 0) {
+        str_set(&p->instance_id, e->instances[0].id);
+        p->instance = INSTANCE_HAVE;
+    } else if (e->now < p->unsure_until) {
+        p->instance = INSTANCE_UNSURE;
+        p->wait_until = e->now + PAIR_LOOK_MS;
+    } else { /* an empty answer is never proof */
+        p->instance = INSTANCE_STUCK;
+        keep_error(p, e->error);
+    }
+}
+
+static void answer_terminate(struct pair *p, const struct event *e)
+{
+    if (e->outcome == OUTCOME_OK) {
+        p->instance = INSTANCE_GONE;
+    } else if (e->outcome == OUTCOME_NOT_FOUND && e->now < p->young_until) {
+        p->instance = INSTANCE_HAVE;
+        p->wait_until = e->now + PAIR_LOOK_MS;
+    } else if (e->outcome == OUTCOME_NOT_FOUND) {
+        p->instance = INSTANCE_GONE;
+    } else {
+        p->instance = INSTANCE_STUCK;
+        keep_error(p, e->error);
+    }
+}
+
+void pair_answer(struct pair *p, const struct event *e)
+{
+    switch (e->act) {
+    case ACT_FIND:
+        answer_find(p, e);
+        break;
+    case ACT_DELETE:
+        answer_delete(p, e);
+        break;
+    case ACT_SETTLE:
+        answer_settle(p, e);
+        break;
+    case ACT_TERMINATE:
+        answer_terminate(p, e);
+        break;
+    default:
+        break;
+    }
+}
+
+bool pair_is_settled(const struct pair *p)
+{
+    bool instance_settled = p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE ||
+                            p->instance == INSTANCE_STUCK || (p->instance == INSTANCE_HAVE && is_spared(p));
+    return is_fenced(p) && instance_settled;
+}
+
+bool pair_is_gone(const struct pair *p)
+{
+    return (p->record == RECORD_NONE || p->record == RECORD_GONE) &&
+           (p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE);
+}
+
+void pair_clear(struct pair *p)
+{
+    free(p->name);
+    free(p->region);
+    free(p->instance_id);
+    free(p->client_token);
+    error_clear(&p->error);
+    *p = (struct pair){ 0 };
+}

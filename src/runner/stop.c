@@ -1,0 +1,165 @@
+#include "mayfly/runner/stop.h"
+
+#include "mayfly/runner/tags.h"
+#include "mayfly/util/encode.h"
+
+enum { HURRY_MS = 7000 };
+
+void stop_clear(struct stop *s)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        pair_clear(&s->targets[i].pair);
+        free(s->targets[i].label);
+    }
+    free(s->targets);
+    for (size_t i = 0; i < ARRAY_SIZE(s->values); i++)
+        strlist_clear(&s->values[i]);
+    error_clear(&s->error);
+    *s = (struct stop){ 0 };
+}
+
+/* "<run id>/<attempt>": any attempt of the run. */
+static bool is_of_run(const struct ec2_instance *i, const char *run_id)
+{
+    const char *run = ec2_instance_tag(i, TAG_RUN);
+    size_t n = strlen(run_id);
+    return run && strncmp(run, run_id, n) == 0 && run[n] == '/';
+}
+
+static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
+{
+    const struct stop_config *c = s->config;
+    if (!s->by_run)
+        return true;
+    const char *role = ec2_instance_tag(i, TAG_ROLE);
+    return str_eq(role, "runner") && is_of_run(i, c->run_id) &&
+           (str_empty(c->name) || str_eq(ec2_instance_tag(i, TAG_NAME), c->name));
+}
+
+static void add_target(struct stop *s, const struct ec2_instance *i, const char *region, const struct event *e)
+{
+    uint64_t id;
+    const char *runner_id = ec2_instance_tag(i, TAG_RUNNER_ID);
+    bool live = ec2_state_is_live(ec2_instance_state(i));
+    if (s->by_run && !live)
+        return;
+    s->targets = xreallocarray(s->targets, s->n + 1, sizeof(*s->targets));
+    struct stop_target *t = &s->targets[s->n++];
+    *t = (struct stop_target){ .already_gone = !live };
+    str_set(&t->label, ec2_instance_tag(i, TAG_LABEL));
+    str_set(&t->pair.instance_id, i->id);
+    str_set(&t->pair.region, region);
+    t->pair.instance = live ? INSTANCE_HAVE : INSTANCE_GONE;
+    t->pair.spare_busy = s->by_run && !s->config->force;
+    int64_t age = e->cloud_now - ec2_instance_launched(i);
+    t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
+    /* A record of another scope has an id of its own numbering: deleting by it could hit a stranger. */
+    if (runner_id && parse_uint(runner_id, INT64_MAX, &id) &&
+        str_eq(ec2_instance_tag(i, TAG_SCOPE), s->config->scope)) {
+        t->pair.runner_id = (int64_t)id;
+        t->pair.record = RECORD_HAVE;
+    }
+}
+
+static void answer_scan(struct stop *s, const struct event *e)
+{
+    s->scanning--;
+    if (e->outcome != OUTCOME_OK) {
+        if (s->error.domain == ERROR_NONE)
+            error_copy(&s->error, e->error);
+        return;
+    }
+    for (size_t n = 0; n < e->n_instances; n++) {
+        const struct ec2_instance *i = &e->instances[n];
+        if (!is_wanted(s, i))
+            continue;
+        if (!s->config->force && !str_eq(ec2_instance_tag(i, TAG_FLEET), s->config->fleet)) {
+            if (s->error.domain == ERROR_NONE) {
+                error_set(&s->error, ERROR_CONFIG, 0, "instance %s does not belong to the fleet `%s`", i->id,
+                          s->config->fleet);
+                error_hint(&s->error, "check --instance and --fleet; --force ends it all the same");
+            }
+            continue;
+        }
+        add_target(s, i, s->config->regions->v[e->who], e);
+    }
+}
+
+/* Several starts of one run may have launched: without --name, which of them is meant is a guess. */
+static void check_labels(struct stop *s)
+{
+    for (size_t i = 1; i < s->n && s->by_run && !s->config->force && str_empty(s->config->name); i++)
+        if (!str_eq(s->targets[i].label, s->targets[0].label))
+            s->several_labels = true;
+}
+
+static void scan(struct stop *s, struct acts *acts)
+{
+    s->scanning = s->config->regions->n;
+    for (size_t r = 0; r < s->config->regions->n; r++)
+        acts_add(acts, (struct act){ .kind = ACT_SCAN,
+                                     .who = r,
+                                     .region = s->config->regions->v[r],
+                                     .filters = s->filters,
+                                     .n_filters = s->filters[1].name ? 2 : 1 });
+}
+
+static void step(struct machine *m, const struct event *e, struct acts *acts)
+{
+    struct stop *s = (struct stop *)m;
+    bool settled = true;
+    m->wake = INT64_MAX;
+    if (e->kind == EVENT_START) {
+        scan(s, acts);
+        return;
+    }
+    if (e->kind == EVENT_SIGNAL) {
+        s->hurry_until = e->now + HURRY_MS;
+        if (s->error.domain == ERROR_NONE)
+            error_set(&s->error, ERROR_CANCELLED, 0, "interrupted by a signal");
+    } else if (e->kind == EVENT_ANSWER && e->act == ACT_SCAN) {
+        answer_scan(s, e);
+        if (s->scanning == 0)
+            check_labels(s);
+    } else if (e->kind == EVENT_ANSWER) {
+        pair_answer(&s->targets[e->who].pair, e);
+    }
+    if (s->scanning > 0 && !s->hurry_until)
+        return;
+    for (size_t i = 0; i < s->n && !s->several_labels && s->scanning == 0; i++) {
+        pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
+        settled = settled && pair_is_settled(&s->targets[i].pair);
+    }
+    if (s->hurry_until && s->hurry_until < m->wake)
+        m->wake = s->hurry_until;
+    m->done = settled || (s->hurry_until && e->now >= s->hurry_until);
+}
+
+bool stop_init(struct stop *s, const struct stop_config *config, struct error *err)
+{
+    *s = (struct stop){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
+    if (config->instances->n > 0) {
+        for (size_t i = 0; i < config->instances->n; i++)
+            strlist_add(&s->values[0], config->instances->v[i]);
+        s->filters[0] = (struct ec2_filter){ "instance-id", &s->values[0] };
+        return true;
+    }
+    strlist_add(&s->values[0], config->fleet);
+    s->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &s->values[0] };
+    if (!str_empty(config->label)) {
+        strlist_add(&s->values[1], config->label);
+        s->filters[1] = (struct ec2_filter){ "tag:" TAG_LABEL, &s->values[1] };
+        return true;
+    }
+    if (str_empty(config->run_id)) {
+        error_set(err, ERROR_USAGE, 0, "nothing to stop is named, and this is no workflow run");
+        error_hint(err, "give --instance or --label; in a workflow GITHUB_RUN_ID says which run is meant");
+        return false;
+    }
+    s->by_run = true;
+    static const char *const live[] = { "pending", "running", "stopping", "stopped" };
+    for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+        strlist_add(&s->values[1], live[i]);
+    s->filters[1] = (struct ec2_filter){ "instance-state-name", &s->values[1] };
+    return true;
+}

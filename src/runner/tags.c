@@ -1,0 +1,89 @@
+#include "mayfly/runner/tags.h"
+
+#include <inttypes.h>
+
+#include "mayfly/crypto/crypto.h"
+#include "mayfly/util/encode.h"
+
+char *limits_format(const struct limits *l)
+{
+    return xasprintf("boot=%" PRId64 ",idle=%" PRId64 ",life=%" PRId64, l->boot, l->idle, l->life);
+}
+
+bool limits_parse(const char *s, struct limits *ret)
+{
+    struct limits l = *ret;
+    const struct {
+        const char *key;
+        int64_t *field;
+    } keys[] = { { "boot=", &l.boot }, { "idle=", &l.idle }, { "life=", &l.life } };
+    AUTO_STRLIST parts = { 0 };
+    strlist_split(&parts, s, ",");
+    for (size_t i = 0; i < parts.n; i++) {
+        for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+            uint64_t n;
+            if (!str_starts(parts.v[i], keys[k].key))
+                continue;
+            if (!parse_uint(parts.v[i] + strlen(keys[k].key), INT32_MAX, &n))
+                return false;
+            *keys[k].field = (int64_t)n;
+        }
+    }
+    *ret = l;
+    return true;
+}
+
+void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n)
+{
+    AUTO_FREE char *limits = limits_format(&v->limits);
+    AUTO_FREE char *id = xasprintf("%" PRId64, v->runner_id);
+    const struct ec2_tag all[] = {
+        { "Name", v->runner },   { TAG_FLEET, v->fleet },   { TAG_SCOPE, v->scope }, { TAG_REPO, v->repo },
+        { TAG_LABEL, v->label }, { TAG_RUNNER, v->runner }, { TAG_RUNNER_ID, id },   { TAG_RUN, v->run },
+        { TAG_ROLE, "runner" },  { TAG_NAME, v->name },     { TAG_LIMITS, limits },  { TAG_VERSION, v->version },
+    };
+    struct ec2_tag *tags = arena_alloc(arena, sizeof(all));
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        if (!str_empty(all[i].value))
+            tags[n++] = (struct ec2_tag){ all[i].key, arena_strdup(arena, all[i].value) };
+    *ret = tags;
+    *ret_n = n;
+}
+
+char *runner_name_mark(const char *account, const char *fleet)
+{
+    AUTO_FREE char *input = xasprintf("%s\n%s", account, fleet);
+    AUTO_STRBUF hash = STRBUF_INIT;
+    crypto_sha256_hex(&hash, input, strlen(input));
+    return xasprintf("mf-%.6s-", strbuf_str(&hash));
+}
+
+char *runner_name_prefix(const char *mark, const char *region, int64_t epoch)
+{
+    AUTO_STRBUF name = STRBUF_INIT;
+    strbuf_addf(&name, "%s%s-", mark, region);
+    encode_base36(&name, (uint64_t)epoch);
+    return strbuf_steal(&name);
+}
+
+char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6])
+{
+    AUTO_STRBUF label = STRBUF_INIT;
+    strbuf_adds(&label, "mayfly-");
+    if (!str_empty(run_id))
+        strbuf_addf(&label, "%s-%s-", run_id, str_empty(attempt) ? "1" : attempt);
+    else {
+        encode_base36(&label, (uint64_t)epoch);
+        strbuf_addc(&label, '-');
+    }
+    encode_random32(&label, random, 6);
+    return strbuf_steal(&label);
+}
+
+bool label_is_valid(const char *label)
+{
+    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+    size_t n = strlen(label);
+    return n >= 1 && n <= 100 && strspn(label, plain) == n;
+}

@@ -1,0 +1,74 @@
+#include "mayfly/runner/userdata.h"
+
+#include <inttypes.h>
+
+#include "mayfly/util/encode.h"
+#include "mayfly/version.h"
+
+/* ami/boot.sh without its comments, made by the build. ISO C promises 4095 bytes a literal; gcc and clang take more. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Woverlength-strings"
+static const char boot_sh[] =
+#include "boot_sh.h"
+    ;
+#pragma GCC diagnostic pop
+
+void userdata_quote(struct strbuf *out, const char *s)
+{
+    strbuf_addc(out, '\'');
+    for (; *s; s++) {
+        if (*s == '\'')
+            strbuf_adds(out, "'\\''");
+        else
+            strbuf_addc(out, *s);
+    }
+    strbuf_addc(out, '\'');
+}
+
+static void assign(struct strbuf *out, const char *name, const char *value)
+{
+    strbuf_addf(out, "%s=", name);
+    userdata_quote(out, value ? value : "");
+    strbuf_addc(out, '\n');
+}
+
+static void assign_seconds(struct strbuf *out, const char *name, int64_t seconds)
+{
+    strbuf_addf(out, "%s='%" PRId64 "'\n", name, seconds);
+}
+
+void userdata_render(struct strbuf *out, const struct userdata *u)
+{
+    AUTO_STRBUF pre_runner = STRBUF_INIT;
+    AUTO_FREE char *packages = u->packages ? strlist_join(u->packages, "\n") : NULL;
+    if (u->pre_runner)
+        encode_base64(&pre_runner, u->pre_runner, strlen(u->pre_runner));
+    strbuf_adds(out, "#!/bin/sh\n");
+    assign(out, "MAYFLY_VERSION", MAYFLY_VERSION);
+    assign(out, "MAYFLY_JIT", u->jit);
+    assign(out, "MAYFLY_RUNNER_NAME", u->runner_name);
+    assign(out, "MAYFLY_RUNNER_URL", u->runner_url);
+    assign(out, "MAYFLY_RUNNER_SHA256", u->runner_sha256);
+    assign(out, "MAYFLY_RUNNER_DIR", u->runner_dir);
+    assign(out, "MAYFLY_USER", u->user);
+    assign_seconds(out, "MAYFLY_BOOT_SECONDS", u->limits.boot);
+    assign_seconds(out, "MAYFLY_IDLE_SECONDS", u->limits.idle);
+    assign_seconds(out, "MAYFLY_LIFE_SECONDS", u->limits.life);
+    assign(out, "MAYFLY_PACKAGES", packages);
+    assign(out, "MAYFLY_PRE_RUNNER", strbuf_str(&pre_runner));
+    assign(out, "MAYFLY_DEBUG", u->debug ? "1" : "");
+    strbuf_adds(out, boot_sh);
+}
+
+bool userdata_check(const struct userdata *u, struct error *err)
+{
+    AUTO_STRBUF script = STRBUF_INIT;
+    script.secret = true;
+    userdata_render(&script, u);
+    size_t size = script.len + (u->jit ? 0 : USERDATA_JIT_RESERVE);
+    if (size <= USERDATA_MAX)
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes, and EC2 takes %d", size, USERDATA_MAX);
+    error_hint(err, "shorten the pre-runner script, or put what it does into the image");
+    return false;
+}

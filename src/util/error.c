@@ -1,0 +1,102 @@
+#include "mayfly/util/error.h"
+
+#include <assert.h>
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
+
+static void one_line(char *s)
+{
+    for (; *s; s++)
+        if ((unsigned char)*s < ' ' || *s == 0x7f)
+            *s = ' ';
+}
+
+bool error_set(struct error *err, enum error_domain domain, int status, const char *fmt, ...)
+{
+    assert(err->domain == ERROR_NONE);
+    va_list ap;
+    va_start(ap, fmt);
+    char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    one_line(message);
+    *err = (struct error){ .domain = domain, .status = status, .message = message };
+    return false;
+}
+
+bool error_errno(struct error *err, int errnum, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *what = xvasprintf(fmt, ap);
+    va_end(ap);
+    return error_set(err, ERROR_SYSTEM, errnum, "%s: %s", what, strerror(errnum));
+}
+
+bool error_prefix(struct error *err, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *what = xvasprintf(fmt, ap);
+    va_end(ap);
+    char *context = xasprintf("%s: %s", what, err->context ? err->context : "");
+    one_line(context);
+    free(err->context);
+    err->context = context;
+    return false;
+}
+
+void error_hint(struct error *err, const char *fmt, ...)
+{
+    if (err->hint)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    err->hint = xvasprintf(fmt, ap);
+    va_end(ap);
+    one_line(err->hint);
+}
+
+bool error_move(struct error *to, struct error *from)
+{
+    assert(to->domain == ERROR_NONE);
+    *to = *from;
+    *from = (struct error){ 0 };
+    return false;
+}
+
+void error_copy(struct error *to, const struct error *from)
+{
+    assert(to->domain == ERROR_NONE);
+    *to = *from;
+    to->context = from->context ? xstrdup(from->context) : NULL;
+    to->code = from->code ? xstrdup(from->code) : NULL;
+    to->message = from->message ? xstrdup(from->message) : NULL;
+    to->hint = from->hint ? xstrdup(from->hint) : NULL;
+    to->request_id = from->request_id ? xstrdup(from->request_id) : NULL;
+}
+
+void error_clear(struct error *err)
+{
+    free(err->context);
+    free(err->code);
+    free(err->message);
+    free(err->hint);
+    free(err->request_id);
+    *err = (struct error){ 0 };
+}
+
+char *error_format(const struct error *err)
+{
+    return xasprintf("%s%s%s%s%s%s%s", err->context ? err->context : "", err->code ? err->code : "",
+                     err->code ? ": " : "", err->message, err->request_id ? " (request " : "",
+                     err->request_id ? err->request_id : "", err->request_id ? ")" : "");
+}
+
+int error_exit_status(const struct error *err)
+{
+    if (err->domain == ERROR_NONE)
+        return 0;
+    if (err->domain == ERROR_USAGE || err->domain == ERROR_CONFIG)
+        return EXIT_USAGE;
+    return err->try_later ? EXIT_TRY_LATER : EXIT_FAILED;
+}

@@ -1,0 +1,142 @@
+#include "mayfly/util/ini.h"
+
+#include <ctype.h>
+
+struct line {
+    const char *s;
+    size_t len;
+};
+
+static bool is_blank(char c)
+{
+    return c == ' ' || c == '\t';
+}
+
+static struct line trim(struct line l)
+{
+    while (l.len > 0 && is_blank(l.s[0]))
+        l.s++, l.len--;
+    while (l.len > 0 && is_blank(l.s[l.len - 1]))
+        l.len--;
+    return l;
+}
+
+/* Drops a comment that a blank precedes. */
+static struct line without_comment(struct line l)
+{
+    for (size_t i = 1; i < l.len; i++)
+        if ((l.s[i] == '#' || l.s[i] == ';') && is_blank(l.s[i - 1]))
+            return trim((struct line){ l.s, i });
+    return trim(l);
+}
+
+static struct ini_entry *find(const struct ini *ini, const char *section, const char *key)
+{
+    for (size_t i = 0; i < ini->n; i++)
+        if (str_eq(ini->entries[i].section, section) && str_eq(ini->entries[i].key, key))
+            return &ini->entries[i];
+    return NULL;
+}
+
+static size_t put(struct ini *ini, const char *section, struct line key, struct line value, unsigned line)
+{
+    AUTO_FREE char *k = xstrndup(key.s, key.len);
+    for (char *p = k; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    struct ini_entry *e = find(ini, section, k);
+    if (!e) {
+        ini->entries = xreallocarray(ini->entries, ini->n + 1, sizeof(*ini->entries));
+        e = &ini->entries[ini->n++];
+        *e = (struct ini_entry){ .section = xstrdup(section), .key = STEAL(k) };
+    }
+    free(e->value);
+    e->value = xstrndup(value.s, value.len);
+    e->line = line;
+    return (size_t)(e - ini->entries);
+}
+
+static bool parse_line(struct ini *ini, struct line raw, unsigned number, char **section, size_t *last,
+                       const char *name, struct error *err)
+{
+    struct line l = trim(raw);
+    if (l.len == 0 || l.s[0] == '#' || l.s[0] == ';')
+        return true;
+    if (is_blank(raw.s[0]) && *last < ini->n) { /* belongs to the key above */
+        struct ini_entry *e = &ini->entries[*last];
+        struct line more = without_comment(l);
+        char *joined = xasprintf("%s\n%.*s", e->value, (int)more.len, more.s);
+        free(e->value);
+        e->value = joined;
+        return true;
+    }
+    if (l.s[0] == '[') {
+        const char *end = memchr(l.s, ']', l.len);
+        if (!end)
+            return error_set(err, ERROR_CONFIG, 0, "%s:%u: a section without its `]`", name, number);
+        struct line rest = trim((struct line){ end + 1, l.len - (size_t)(end + 1 - l.s) });
+        if (rest.len > 0 && rest.s[0] != '#' && rest.s[0] != ';')
+            return error_set(err, ERROR_CONFIG, 0, "%s:%u: text after the section's `]`", name, number);
+        struct line title = trim((struct line){ l.s + 1, (size_t)(end - l.s - 1) });
+        free(*section);
+        *section = xstrndup(title.s, title.len);
+        if (!strlist_has(&ini->sections, *section))
+            strlist_add(&ini->sections, *section);
+        *last = SIZE_MAX;
+        return true;
+    }
+    const char *eq = memchr(l.s, '=', l.len);
+    if (!eq || eq == l.s)
+        return error_set(err, ERROR_CONFIG, 0, "%s:%u: neither a section nor `key = value`", name, number);
+    if (!*section)
+        return error_set(err, ERROR_CONFIG, 0, "%s:%u: a key before the first section", name, number);
+    *last = put(ini, *section, trim((struct line){ l.s, (size_t)(eq - l.s) }),
+                without_comment((struct line){ eq + 1, l.len - (size_t)(eq + 1 - l.s) }), number);
+    return true;
+}
+
+bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, struct error *err)
+{
+    AUTO_FREE char *section = NULL;
+    size_t last = SIZE_MAX; /* the entry that an indented line continues */
+    unsigned number = 0;
+    const char *end = text + len;
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
+        text += 3;
+    if (memchr(text, '\0', (size_t)(end - text)))
+        return error_set(err, ERROR_CONFIG, 0, "%s: holds a NUL byte, so it is not a text file", name);
+    while (text < end) {
+        const char *eol = memchr(text, '\n', (size_t)(end - text));
+        struct line l = { text, (size_t)((eol ? eol : end) - text) };
+        text = eol ? eol + 1 : end;
+        while (l.len > 0 && l.s[l.len - 1] == '\r')
+            l.len--;
+        if (!parse_line(ini, l, ++number, &section, &last, name, err)) {
+            ini_clear(ini);
+            return false;
+        }
+    }
+    return true;
+}
+
+const char *ini_get(const struct ini *ini, const char *section, const char *key)
+{
+    const struct ini_entry *e = find(ini, section, key);
+    return e ? e->value : NULL;
+}
+
+bool ini_has_section(const struct ini *ini, const char *section)
+{
+    return strlist_has(&ini->sections, section);
+}
+
+void ini_clear(struct ini *ini)
+{
+    for (size_t i = 0; i < ini->n; i++) {
+        free(ini->entries[i].section);
+        free(ini->entries[i].key);
+        free(ini->entries[i].value);
+    }
+    free(ini->entries);
+    strlist_clear(&ini->sections);
+    *ini = (struct ini){ 0 };
+}

@@ -1,0 +1,406 @@
+#include "mayfly/util/opts.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+
+#include "mayfly/util/clock.h"
+#include "mayfly/util/encode.h"
+
+static char fold(char c)
+{
+    return c == '_' ? '-' : (char)tolower((unsigned char)c);
+}
+
+static bool same_name(const char *a, size_t len, const char *b)
+{
+    for (size_t i = 0; i < len; i++)
+        if (b[i] == '\0' || fold(a[i]) != fold(b[i]))
+            return false;
+    return b[len] == '\0';
+}
+
+/* Calls for each word of a space-separated list; *at moves on; NULL at the end. */
+static const char *next_word(const char **at, size_t *len)
+{
+    if (!*at)
+        return NULL;
+    *at += strspn(*at, " ");
+    const char *word = *at;
+    *len = strcspn(word, " ");
+    *at += *len;
+    return *len ? word : NULL;
+}
+
+const struct opt *opts_find(const struct opt *opts, const char *name)
+{
+    size_t len = strlen(name);
+    for (const struct opt *o = opts; o->name; o++) {
+        if (same_name(name, len, o->name))
+            return o;
+        const char *at = o->aliases, *word;
+        for (size_t n; (word = next_word(&at, &n)) != NULL;)
+            if (n == len && same_name(word, n, name))
+                return o;
+    }
+    return NULL;
+}
+
+/* Levenshtein, on short words. */
+static size_t distance(const char *a, const char *b)
+{
+    enum { MAX = 40 };
+    size_t n = strnlen(a, MAX), m = strnlen(b, MAX), row[MAX + 1];
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            size_t above = row[j], best = diagonal + (fold(a[i - 1]) != fold(b[j - 1]));
+            if (above + 1 < best)
+                best = above + 1;
+            if (row[j - 1] + 1 < best)
+                best = row[j - 1] + 1;
+            diagonal = above;
+            row[j] = best;
+        }
+    }
+    return row[m];
+}
+
+const char *opts_nearest(const char *word, const char *best, const char *candidate)
+{
+    size_t d = distance(word, candidate);
+    if (d > (strlen(word) + 2) / 3 || (best && distance(word, best) <= d))
+        return best;
+    return candidate;
+}
+
+static bool parse_bool(const char *value, bool *ret)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = {
+        { "true", true }, { "1", true }, { "yes", true }, { "false", false }, { "0", false }, { "no", false }
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (same_name(value, strlen(value), words[i].word)) {
+            *ret = words[i].value;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool is_choice(const struct opt *o, const char *value)
+{
+    const char *at = o->choices, *word;
+    for (size_t n; (word = next_word(&at, &n)) != NULL;)
+        if (strlen(value) == n && memcmp(word, value, n) == 0)
+            return true;
+    return o->choices == NULL;
+}
+
+static bool bad_value(const struct opt *o, const char *value, const char *where, const char *want, struct error *err)
+{
+    return error_set(err, ERROR_USAGE, 0, "%s: `%.80s` is not %s", where, value, want ? want : o->arg);
+}
+
+static bool set_value(const struct opt *o, void *base, const char *value, const char *where, struct error *err)
+{
+    void *field = (char *)base + o->offset;
+    bool limited = o->min != 0 || o->max != 0;
+    switch (o->type) {
+    case OPT_FLAG:
+        if (!parse_bool(value, field))
+            return bad_value(o, value, where, "true or false", err);
+        return true;
+    case OPT_STRING:
+        for (const char *p = value; *p; p++)
+            if ((unsigned char)*p < ' ')
+                return error_set(err, ERROR_USAGE, 0, "%s: the value holds a control character", where);
+        if (!is_choice(o, value)) {
+            AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
+            return bad_value(o, value, where, want, err);
+        }
+        str_set(field, value);
+        return true;
+    case OPT_LIST: {
+        AUTO_STRLIST list = { 0 };
+        strlist_split(&list, value, ",\n");
+        for (size_t i = 0; i < list.n; i++) {
+            if (!is_choice(o, list.v[i])) {
+                AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
+                return bad_value(o, list.v[i], where, want, err);
+            }
+        }
+        strlist_clear(field);
+        *(struct strlist *)field = list;
+        list = (struct strlist){ 0 };
+        return true;
+    }
+    case OPT_NUMBER: {
+        uint64_t n;
+        if (!parse_uint(value, UINT64_MAX, &n))
+            return bad_value(o, value, where, "a number", err);
+        if (limited && (n < o->min || n > o->max))
+            return error_set(err, ERROR_USAGE, 0, "%s: %" PRIu64 " is not between %" PRIu64 " and %" PRIu64, where, n,
+                             o->min, o->max);
+        *(uint64_t *)field = n;
+        return true;
+    }
+    case OPT_SECONDS: {
+        int64_t n;
+        if (!clock_parse_duration(value, &n))
+            return bad_value(o, value, where, "a duration such as 90s, 10m or 6h", err);
+        if (limited && ((uint64_t)n < o->min || (uint64_t)n > o->max)) {
+            AUTO_FREE char *min = clock_format_duration((int64_t)o->min);
+            AUTO_FREE char *max = clock_format_duration((int64_t)o->max);
+            return error_set(err, ERROR_USAGE, 0, "%s: %s is not between %s and %s", where, value, min, max);
+        }
+        *(int64_t *)field = n;
+        return true;
+    }
+    }
+    return true;
+}
+
+/* The non-empty value of prefix + NAME, with dashes as they are and as underscores. */
+static const char *env_value(const struct opts_source *src, const char *prefix, const char *name, size_t len)
+{
+    for (int dashes = 0; dashes < 2; dashes++) {
+        AUTO_FREE char *var = xasprintf("%s%.*s", prefix, (int)len, name);
+        for (char *p = var + strlen(prefix); *p; p++)
+            *p = *p == '-' && !dashes ? '_' : (char)toupper((unsigned char)*p);
+        const char *value = src->getenv(var);
+        if (!str_empty(value))
+            return value;
+    }
+    return NULL;
+}
+
+/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which. */
+static const char *from_env(const struct opt *o, const struct opts_source *src, char **where)
+{
+    static const char *const prefixes[] = { "MAYFLY_", "INPUT_" };
+    if (o->bits & OPT_FLAG_ONLY)
+        return NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
+        const char *value = env_value(src, prefixes[i], o->name, strlen(o->name));
+        const char *at = o->aliases, *word;
+        for (size_t n; !value && (word = next_word(&at, &n)) != NULL;)
+            value = env_value(src, prefixes[i], word, n);
+        if (value) {
+            *where = xasprintf("--%s (from the environment)", o->name);
+            return value;
+        }
+    }
+    const char *at = o->vars, *word;
+    for (size_t n; (word = next_word(&at, &n)) != NULL;) {
+        AUTO_FREE char *var = xstrndup(word, n);
+        const char *value = src->getenv(var);
+        if (!str_empty(value)) {
+            *where = xasprintf("--%s (from %s)", o->name, var);
+            return value;
+        }
+    }
+    return NULL;
+}
+
+/* Looks under the option's name and aliases, keys compared as names are. */
+static const struct ini_entry *file_entry(const struct ini *ini, const char *section, const struct opt *o)
+{
+    const struct opt one[] = { *o, { 0 } };
+    for (size_t i = 0; i < ini->n; i++)
+        if (str_eq(ini->entries[i].section, section) && opts_find(one, ini->entries[i].key))
+            return &ini->entries[i];
+    return NULL;
+}
+
+static const struct ini_entry *from_file(const struct opt *o, const struct opts_source *src)
+{
+    if (!src->file || (o->bits & OPT_FLAG_ONLY))
+        return NULL;
+    if (src->section) {
+        AUTO_FREE char *section = xasprintf("runner %s", src->section);
+        const struct ini_entry *e = file_entry(src->file, section, o);
+        if (e && !str_empty(e->value))
+            return e;
+    }
+    const struct ini_entry *e = file_entry(src->file, "default", o);
+    return e && !str_empty(e->value) ? e : NULL;
+}
+
+static bool check_file(const struct opts_source *src, struct error *err)
+{
+    for (size_t i = 0; i < src->file->sections.n; i++) {
+        const char *section = src->file->sections.v[i];
+        if (!str_eq(section, "default") && !str_starts(section, "runner "))
+            return error_set(err, ERROR_CONFIG, 0, "%s: unknown section [%s]: there are [default] and [runner NAME]",
+                             src->file_name, section);
+    }
+    for (size_t i = 0; i < src->file->n; i++) {
+        const struct ini_entry *e = &src->file->entries[i];
+        if (!src->known(e->key))
+            return error_set(err, ERROR_CONFIG, 0, "%s:%u: unknown key `%s`", src->file_name, e->line, e->key);
+    }
+    if (src->section) {
+        AUTO_FREE char *section = xasprintf("runner %s", src->section);
+        if (!ini_has_section(src->file, section))
+            return error_set(err, ERROR_CONFIG, 0, "%s has no section [%s], which --runner asks for", src->file_name,
+                             section);
+    }
+    return true;
+}
+
+static bool from_elsewhere(const struct opt *o, void *base, const struct opts_source *src, struct error *err)
+{
+    AUTO_FREE char *where = NULL;
+    const char *value = from_env(o, src, &where);
+    if (value) {
+        /* An action's input comes with blanks and line breaks around it. */
+        size_t from = strspn(value, " \t\r\n"), to = strlen(value);
+        while (to > from && strchr(" \t\r\n", value[to - 1]))
+            to--;
+        AUTO_FREE char *trimmed = xstrndup(value + from, to - from);
+        if (*trimmed)
+            return set_value(o, base, trimmed, where, err);
+    }
+    const struct ini_entry *e = from_file(o, src);
+    if (e) {
+        if (src->file_in_workspace && (o->bits & OPT_TRUSTED)) {
+            error_set(err, ERROR_CONFIG, 0, "%s:%u: `%s` may not be set by a file in the workspace", src->file_name,
+                      e->line, o->name);
+            error_hint(err, "a pull request could change that file: give --%s as a flag or a variable", o->name);
+            return false;
+        }
+        where = xasprintf("%s:%u: %s", src->file_name, e->line, o->name);
+        return set_value(o, base, e->value, where, err);
+    }
+    if (o->fallback)
+        return set_value(o, base, o->fallback, o->name, err);
+    return true;
+}
+
+static const struct opt *find_in_sets(const struct opt_set *sets, const char *name, void **ret_base)
+{
+    for (const struct opt_set *s = sets; s->opts; s++) {
+        const struct opt *o = opts_find(s->opts, name);
+        if (o) {
+            *ret_base = s->base;
+            return o;
+        }
+    }
+    return NULL;
+}
+
+static bool unknown_option(const struct opt_set *sets, const struct opts_source *src, const char *name,
+                           struct error *err)
+{
+    const char *best = NULL;
+    for (const struct opt_set *s = sets; s->opts; s++)
+        for (const struct opt *o = s->opts; o->name; o++)
+            best = opts_nearest(name, best, o->name);
+    error_set(err, ERROR_USAGE, 0, "unknown option `--%.60s`", name);
+    if (best)
+        error_hint(err, "did you mean --%s? `%s --help` lists all options", best, src->command);
+    else
+        error_hint(err, "`%s --help` lists all options", src->command);
+    return false;
+}
+
+/* One argument, or two. *at moves past what was taken; *ret_opt is NULL for an argument that is no option. */
+static bool next_argument(const struct opt_set *sets, const struct opts_source *src, char *const **at,
+                          const struct opt **ret_opt, void **ret_base, char **ret_value, struct error *err)
+{
+    const char *arg = *(*at)++;
+    *ret_opt = NULL;
+    if (!str_starts(arg, "--") || arg[2] == '\0') {
+        if (!src->rest || (arg[0] == '-' && arg[1] != '\0' && arg[1] != '-')) {
+            error_set(err, ERROR_USAGE, 0, "unexpected argument `%.60s`", arg);
+            error_hint(err, "options are written --name VALUE or --name=VALUE; see `%s --help`", src->command);
+            return false;
+        }
+        *ret_value = xstrdup(arg);
+        return true;
+    }
+    const char *eq = strchr(arg, '=');
+    AUTO_FREE char *name = eq ? xstrndup(arg + 2, (size_t)(eq - arg - 2)) : xstrdup(arg + 2);
+    const struct opt *o = find_in_sets(sets, name, ret_base);
+    if (!o)
+        return unknown_option(sets, src, name, err);
+    if (eq)
+        *ret_value = xstrdup(eq + 1);
+    else if (o->type == OPT_FLAG)
+        *ret_value = xstrdup("true");
+    else if (**at)
+        *ret_value = xstrdup(*(*at)++);
+    else
+        return error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
+    *ret_opt = o;
+    return true;
+}
+
+bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err)
+{
+    if (source->file && !check_file(source, err))
+        return false;
+    for (const struct opt_set *s = sets; s->opts; s++)
+        for (const struct opt *o = s->opts; o->name; o++)
+            if (!from_elsewhere(o, s->base, source, err))
+                return false;
+    for (char *const *at = source->args; *at;) {
+        const struct opt *o;
+        void *base;
+        AUTO_FREE char *value = NULL;
+        if (!next_argument(sets, source, &at, &o, &base, &value, err))
+            return false;
+        if (!o) {
+            strlist_add(source->rest, value);
+            continue;
+        }
+        AUTO_FREE char *where = xasprintf("--%s", o->name);
+        if (!set_value(o, base, value, where, err))
+            return false;
+    }
+    return true;
+}
+
+const char *opts_peek(const struct opt *opt, const struct opts_source *source)
+{
+    const struct opt one[] = { *opt, { 0 } };
+    const char *found = NULL;
+    for (char *const *a = source->args; *a; a++) {
+        if (!str_starts(*a, "--"))
+            continue;
+        const char *eq = strchr(*a, '=');
+        AUTO_FREE char *name = eq ? xstrndup(*a + 2, (size_t)(eq - *a - 2)) : xstrdup(*a + 2);
+        if (opts_find(one, name))
+            found = eq ? eq + 1 : a[1];
+    }
+    AUTO_FREE char *where = NULL;
+    return found ? found : from_env(opt, source, &where);
+}
+
+void opts_clear(const struct opt *opts, void *base)
+{
+    for (const struct opt *o = opts; o->name; o++) {
+        void *field = (char *)base + o->offset;
+        if (o->type == OPT_STRING)
+            base_free_pointer(field);
+        else if (o->type == OPT_LIST)
+            strlist_clear(field);
+    }
+}
+
+void opts_help(FILE *out, const struct opt *opts)
+{
+    for (const struct opt *o = opts; o->name; o++) {
+        AUTO_FREE char *left = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
+        fprintf(out, "  %-34s %s", left, o->help);
+        if (o->fallback && o->type != OPT_FLAG)
+            fprintf(out, " (default %s)", o->fallback);
+        fputc('\n', out);
+    }
+}
