@@ -135,6 +135,7 @@ struct start {
     struct cmd *cmd;
     const struct spec *spec;
     struct session *session;
+    struct launch_config config;
     struct launch launch;
     struct plan plan;
     struct strlist labels;
@@ -438,7 +439,7 @@ static void explain(const struct start *s, struct error *err)
 
 static bool launch(struct start *s, struct error *err)
 {
-    struct launch_config config = {
+    s->config = (struct launch_config){
         .label = s->label,
         .labels = &s->labels,
         .runner_group = (int64_t)s->spec->runner_group,
@@ -450,8 +451,8 @@ static bool launch(struct start *s, struct error *err)
         .launched = launched,
         .ctx = s,
     };
-    s->cmd->env->random(s->cmd->env->ctx, &config.seed, sizeof(config.seed));
-    launch_init(&s->launch, &config);
+    s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
+    launch_init(&s->launch, &s->config);
     drive(&s->session->cloud, &s->launch.machine);
     bool ok = launch_succeeded(&s->launch);
     write_summary(s, ok);

@@ -1,6 +1,7 @@
 #include "mayfly/runner/drive.h"
 
 #include "mayfly/aws/errors.h"
+#include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last. */
@@ -180,7 +181,7 @@ static void make_call(struct driver *d, struct flight *f)
         f->aws = ec2_get_console_output_call(aws, a->region, a->instance_id);
         break;
     case ACT_MARK:
-        f->aws = ec2_tag_call(aws, a->region, a->instance_id, "mayfly:reap-mark", a->mark);
+        f->aws = ec2_tag_call(aws, a->region, a->instance_id, TAG_MARK, a->mark);
         break;
     case ACT_NONE:
         break;

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Bad input: one clear line and a hint, the right exit status, and nothing launched.
+. "$(dirname "$0")/lib.sh"
+start_sim --instances model --boot 100 --online 100
+
+# Each case begins with a command that works.
+args=(--image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --timeout 20s)
+
+one_line() { # NAME: the last run wrote one error line, and at most a hint besides
+	local errors
+	errors=$(grep -c '^mayfly' "$tmp/err")
+	if [ "$errors" -ne 1 ] || [ "$(grep -vc -e '^mayfly' -e '^hint: ' "$tmp/err")" -ne 0 ]; then
+		not_ok "$1: one line" "$err"
+	fi
+}
+
+bad() { # NAME STATUS TEXT COMMAND…
+	local name=$1 want=$2 text=$3
+	shift 3
+	run "$@"
+	expect "$name" "$want" err "$text"
+	one_line "$name"
+}
+
+bad 'unknown command' 2 'no command `strat`' "$mayfly" strat
+bad 'unknown flag' 2 'unknown option `--subnet`' "$mayfly" start --subnet x
+bad 'unknown flag: suggestion' 2 'did you mean --subnets' "$mayfly" start --subnet x
+bad 'flag without its value' 2 '--image needs a value' "$mayfly" start --image
+bad 'stray argument' 2 'unexpected argument `now`' "$mayfly" start now
+bad 'missing image' 2 '--image is missing' "$mayfly" start
+bad 'missing subnet' 2 '--subnets is missing' "$mayfly" start --image ami-0a11ce00000000001 --types m7i.large
+bad 'subnet that is none' 2 '`subnet-x` is not an id' "$mayfly" start "${args[@]}" --subnets subnet-x
+bad 'unknown market' 2 '`spots` is not one of: spot on-demand' "$mayfly" start "${args[@]}" --market spots
+bad 'count of none' 2 '--count: 0 is not between 1 and 100' "$mayfly" start "${args[@]}" --count 0
+bad 'count that is no number' 2 '`many` is not a number' "$mayfly" start "${args[@]}" --count many
+bad 'timeout that is none' 2 '`soon` is not a duration' "$mayfly" start "${args[@]}" --timeout soon
+bad 'label with a blank' 2 'is not a label' "$mayfly" start "${args[@]}" --label 'a b'
+bad 'types of two architectures' 2 'different architectures' "$mayfly" start "${args[@]}" --types m7i.large,m7g.large
+bad 'type that does not fit the image' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7g.large
+bad 'image that does not exist' 1 'InvalidAMIID.NotFound' "$mayfly" start "${args[@]}" --image ami-00000000000000000
+bad 'subnet that does not exist' 1 'InvalidSubnetID.NotFound' "$mayfly" start "${args[@]}" --subnets subnet-00000000000000000
+bad 'repository that does not exist' 1 'HTTP 404' "$mayfly" start "${args[@]}" --repo octo/nowhere
+bad 'repository that is none' 2 'is neither OWNER/REPO nor an organisation' "$mayfly" start "${args[@]}" --repo 'a/b/c'
+bad 'configuration file that does not exist' 2 'No such file' "$mayfly" start --config "$tmp/none.ini"
+bad 'token file that does not exist' 2 'No such file' "$mayfly" start "${args[@]}" --github-token-file "$tmp/none"
+bad 'token file that is a directory' 2 'Is a directory' "$mayfly" start "${args[@]}" --github-token-file "$tmp"
+bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOKEN=$'abc\ndef' "$mayfly" start "${args[@]}"
+bad 'token that is wrong' 1 'HTTP 401' env MAYFLY_GITHUB_TOKEN=ghp_wrong "$mayfly" start "${args[@]}"
+bad 'no token' 2 'no GitHub token' env -u MAYFLY_GITHUB_TOKEN "$mayfly" start "${args[@]}"
+bad 'no credentials' 2 'no AWS credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "$mayfly" start "${args[@]}"
+bad 'secret that is wrong' 1 'AuthFailure' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
+bad 'no region' 2 'no AWS region' env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" start "${args[@]}"
+bad 'port nobody listens on' 75 'no answer from 127.0.0.1:1' env AWS_ENDPOINT_URL=http://127.0.0.1:1 "$mayfly" reap
+bad 'endpoint in the clear' 2 'neither https nor a loopback address' env AWS_ENDPOINT_URL=http://10.0.0.1 "$mayfly" reap
+bad 'GitHub in the clear' 2 'neither https nor a loopback address' env GITHUB_API_URL=http://10.0.0.1 "$mayfly" reap
+bad 'nothing to stop' 2 'nothing to stop is named' "$mayfly" stop
+bad 'instance that is none' 2 '`i-x` is not an id' "$mayfly" stop --instance i-x
+
+if [ "$(id -u)" -ne 0 ]; then
+	touch "$tmp/secret" && chmod 000 "$tmp/secret"
+	bad 'unreadable token file' 2 'Permission denied' "$mayfly" start "${args[@]}" --github-token-file "$tmp/secret"
+else
+	install -m 000 /dev/null "$tmp/secret" && chmod 711 "$tmp"
+	if setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$mayfly" 2>/dev/null; then
+		bad 'unreadable token file' 2 'Permission denied' setpriv --reuid 65534 --regid 65534 --clear-groups \
+			"$mayfly" start "${args[@]}" --github-token-file "$tmp/secret"
+	else
+		echo "skip - unreadable token file: another user cannot run the build from here"
+	fi
+fi
+
+printf '[default]\nregoin = us-east-1\n' >"$tmp/typo.ini"
+bad 'unknown key of the file' 2 'typo.ini:2: unknown key `regoin`' "$mayfly" start --config "$tmp/typo.ini"
+printf 'image = x\n' >"$tmp/none.ini"
+bad 'file without a section' 2 'none.ini:1: a key before the first section' "$mayfly" start --config "$tmp/none.ini"
+printf '[default]\ngithub-token-file = /etc/shadow\n' >"$tmp/steer.ini"
+bad 'file of the workspace that names a token file' 2 'may not be set by a file in the workspace' \
+	env GITHUB_WORKSPACE="$tmp" "$mayfly" start --config "$tmp/steer.ini"
+
+equal 'nothing was launched' "$(state '[.regions[].instances[]?] | length')" 0
+equal 'no runner record is left' "$(state '.runners | length')" 0
+exit $((failures > 0))
