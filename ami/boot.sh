@@ -23,10 +23,11 @@ phase() {
 	say "phase $* (${up-?}s)"
 }
 
+# Forced, which under systemd is still clean: an orderly one waits for whatever a job left behind.
 power_off() {
 	rm -f "$run/boot"
 	phase poweroff
-	poweroff
+	poweroff -f
 }
 
 die() {
@@ -78,18 +79,18 @@ have() {
 	command -v "$1" >/dev/null
 }
 
-# MAYFLY_ROOT moves all paths of this script, for a sandbox that is no more than a directory. It has no systemd.
+# MAYFLY_ROOT moves all paths of this script, for a sandbox that is no more than a directory: no systemd, no users.
 root=${MAYFLY_ROOT-}
 run=$root/run/mayfly
+watchers=
+trap finish EXIT
+trap 'exit 1' HUP INT TERM
+
 dir=$root${MAYFLY_RUNNER_DIR:-/opt/actions-runner}
 life=$MAYFLY_LIFE_SECONDS
 uid=$(id -u)
-watchers=
 systemd=
 [ "$uid$root" = 0 ] && [ -d /run/systemd/system ] && systemd=1
-
-trap finish EXIT
-trap 'exit 1' HUP INT TERM
 
 if [ "${1-}" != go ]; then
 	# This directory is gone after a reboot and there for a second run in the same boot, which has nothing to do.
@@ -100,7 +101,7 @@ if [ "${1-}" != go ]; then
 	fi
 	phase booting
 	say "version $MAYFLY_VERSION, runner $MAYFLY_RUNNER_NAME"
-	install -m 400 -- "$0" "$run/boot" || die "user-data" "$0 is no file, or $run not writable"
+	install -m 400 -- "$0" "$run/boot" || die user-data "$0 is no file, or $run not writable"
 
 	if [ -z "$systemd" ]; then
 		exec env -i PATH="$PATH" HOME="${HOME:-/root}" MAYFLY_ROOT="$root" \
@@ -165,7 +166,7 @@ if [ "${1-}" != go ]; then
 	{
 		systemctl enable mayfly-guard.service mayfly-deadline.timer &&
 			systemctl start --no-block mayfly-deadline.timer mayfly-runner.service
-	} || die "units" "systemd: exit $?"
+	} || die units "systemd: exit $?"
 	# From here on the unit powers off.
 	trap - EXIT
 	exit 0
@@ -173,8 +174,8 @@ fi
 
 # /etc/environment may leave the tools of root out of PATH.
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
-[ "$systemd" ] || after "$life" expire "deadline" "up for ${life}s"
-after "$MAYFLY_BOOT_SECONDS" expire "boot" "no runner within ${MAYFLY_BOOT_SECONDS}s"
+[ "$systemd" ] || after "$life" expire deadline "up for ${life}s"
+after "$MAYFLY_BOOT_SECONDS" expire boot "no runner within ${MAYFLY_BOOT_SECONDS}s"
 boot_watch=$!
 
 if [ "$MAYFLY_DEBUG" ]; then
@@ -196,7 +197,7 @@ if [ "$MAYFLY_PACKAGES" ]; then
 	else
 		# shellcheck disable=SC2086
 		retry dnf -qy install -- $MAYFLY_PACKAGES
-	fi || die "packages" "exit $?"
+	fi || die packages "exit $?"
 fi
 
 if [ "$MAYFLY_PRE_RUNNER" ]; then
@@ -210,7 +211,7 @@ fi
 as=
 home=$HOME
 user=$(id -un)
-if [ "$uid" = 0 ]; then
+if [ "$uid$root" = 0 ]; then
 	user=${MAYFLY_USER:-runner}
 	id -u -- "$user" >/dev/null 2>&1 ||
 		useradd -m -s /bin/bash -K UID_MIN=1001 -- "$user" ||
@@ -231,18 +232,18 @@ fetch() {
 }
 
 if [ ! -e "$dir/run.sh" ]; then
-	[ "$MAYFLY_RUNNER_URL" ] || die "runner" "no run.sh in $dir and no URL to get it from"
+	[ "$MAYFLY_RUNNER_URL" ] || die runner "no run.sh in $dir and no URL to get it from"
 	phase runner-download
-	{ mkdir -p -- "$dir" && cd -- "$dir"; } || die "runner" "$dir cannot be made"
-	retry fetch || die "runner" "$MAYFLY_RUNNER_URL: exit $?"
+	{ mkdir -p -- "$dir" && cd -- "$dir"; } || die runner "$dir cannot be made"
+	retry fetch || die runner "$MAYFLY_RUNNER_URL: exit $?"
 	echo "$MAYFLY_RUNNER_SHA256  mayfly.tar.gz" | sha256sum -c - >/dev/null ||
-		die "runner" "SHA-256 of $MAYFLY_RUNNER_URL is not $MAYFLY_RUNNER_SHA256"
-	tar --no-same-owner -xzf mayfly.tar.gz || die "runner" "tar: exit $?"
+		die runner "SHA-256 of $MAYFLY_RUNNER_URL is not $MAYFLY_RUNNER_SHA256"
+	tar --no-same-owner -xzf mayfly.tar.gz || die runner "tar: exit $?"
 	rm mayfly.tar.gz
 	[ ! -x bin/installdependencies.sh ] || timeout 300 bin/installdependencies.sh ||
 		say "warning: installdependencies.sh: exit $?"
 fi
-cd -- "$dir" || die "runner" "$dir cannot be entered"
+cd -- "$dir" || die runner "$dir cannot be entered"
 # Only where it has another owner: going through a whole baked runner takes seconds on a cold volume.
 [ ! "$as" ] || [ "$(stat -c %u run.sh)" = "$uid" ] || chown -R "$uid:$gid" .
 phase runner-ready
@@ -294,7 +295,7 @@ idle() {
 	# shellcheck disable=SC2046 # a list of process ids
 	kill -INT $(pids Runner.Listener) 2>/dev/null || kill -INT $(pids run.sh)
 	nap 30
-	has_job || expire "idle" "the runner did not stop"
+	has_job || expire idle "the runner did not stop"
 }
 
 # Nothing below is secret any more, and the runner has to reach its hook.

@@ -55,7 +55,8 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
         .body = strbuf_str(&c->body),
         .body_len = c->body.len,
     };
-    const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->aws->skew };
+    c->signed_skew = c->aws->skew;
+    const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->signed_skew };
     sigv4_sign(&q->headers, &key, &request, &scope);
     return true;
 }
@@ -85,7 +86,7 @@ static void decode_error(const struct call *call, struct error *err)
 static bool correct_clock(struct aws_call *c, int64_t date)
 {
     int64_t skew = date - env_now(c->aws->env) / 1000;
-    int64_t change = skew - c->aws->skew;
+    int64_t change = skew - c->signed_skew; /* another call may have corrected it meanwhile */
     if (c->corrected_clock || date == 0 || (change > -SKEW_MIN && change < SKEW_MIN))
         return false;
     log_debug("%s: AWS's clock differs from ours by %lld s: signing with its time", c->call.name, (long long)skew);

@@ -7,7 +7,7 @@
 
 static const size_t file_max = (size_t)1 << 20;
 
-/* Parses one of the shared files; one that does not exist is empty, unless it was named explicitly. */
+/* Parses one of the shared files; one that does not exist is empty, as for every tool of AWS. */
 static bool load_file(const char *env_value, const char *home, const char *in_home, struct ini *ret, struct error *err)
 {
     AUTO_STRBUF text = STRBUF_MAX(file_max);
@@ -17,7 +17,7 @@ static bool load_file(const char *env_value, const char *home, const char *in_ho
         path = xstrdup(env_value);
     else if (!str_empty(home))
         path = xasprintf("%s/%s", home, in_home);
-    if (!path || (access(path, F_OK) != 0 && errno == ENOENT))
+    if (!path || (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)))
         return true;
     if (!strbuf_read_file(&text, path, "the AWS configuration", err)) {
         if (err->domain == ERROR_SYSTEM)

@@ -2,19 +2,24 @@
 
 enum found { FOUND, ABSENT, BROKEN };
 
+static const char *credentials_get(const struct aws_creds_from *from, const char *key)
+{
+    return ini_get(from->credentials, from->profile, key);
+}
+
 /* Section of the config file: [profile NAME], or [default] for the default one. */
 static const char *config_get(const struct aws_creds_from *from, const char *key)
 {
     AUTO_FREE char *section = xasprintf("profile %s", from->profile);
     const char *value = ini_get(from->config, section, key);
-    if (!value && str_eq(from->profile, "default"))
+    if (str_empty(value) && str_eq(from->profile, "default"))
         value = ini_get(from->config, "default", key);
     return value;
 }
 
 const char *aws_profile_get(const struct aws_creds_from *from, const char *key)
 {
-    const char *value = ini_get(from->credentials, from->profile, key);
+    const char *value = credentials_get(from, key);
     if (str_empty(value))
         value = config_get(from, key);
     return str_empty(value) ? NULL : value;
@@ -80,8 +85,13 @@ static enum found from_profile(const struct aws_creds_from *from, struct aws_cre
                         "AWS_SHARED_CREDENTIALS_FILE");
         return BROKEN;
     }
-    return take(aws_profile_get(from, "aws_access_key_id"), aws_profile_get(from, "aws_secret_access_key"),
-                aws_profile_get(from, "aws_session_token"), "profile", where, ret, err);
+    /* The three belong together: a token of one file is not for the key of the other. */
+    const char *(*const files[])(const struct aws_creds_from *, const char *) = { credentials_get, config_get };
+    enum found found = ABSENT;
+    for (size_t i = 0; i < ARRAY_SIZE(files) && found == ABSENT; i++)
+        found = take(files[i](from, "aws_access_key_id"), files[i](from, "aws_secret_access_key"),
+                     files[i](from, "aws_session_token"), "profile", where, ret, err);
+    return found;
 }
 
 static const struct {

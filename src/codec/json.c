@@ -19,8 +19,6 @@ bool json_parse(const char *bytes, size_t len, const char *what, struct json_obj
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     AUTO_JSON *object = len > INT32_MAX ? NULL : json_tokener_parse_ex(tok, bytes, (int)len);
     enum json_tokener_error e = json_tokener_get_error(tok);
-    if (e == json_tokener_continue) /* a number ends only where the text ends */
-        object = json_tokener_parse_ex(tok, "", 1), e = json_tokener_get_error(tok);
     if (e != json_tokener_success || object == NULL || json_tokener_get_parse_end(tok) < len)
         return error_set(err, ERROR_PARSE, 0, "%s is not JSON: %s", what,
                          len == 0                     ? "it is empty"

@@ -8,7 +8,7 @@ enum { TOKEN_MAX = 4096 };
 static bool is_name(const char *s, size_t n)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
-    if (n == 0 || n > 100 || s[0] == '.')
+    if (n == 0 || n > 100 || (s[0] == '.' && (n == 1 || (n == 2 && s[1] == '.')))) /* .github is a name */
         return false;
     for (size_t i = 0; i < n; i++)
         if (!strchr(plain, s[i]))

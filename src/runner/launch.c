@@ -532,7 +532,7 @@ static void time_out(struct launch *l, int64_t now)
               s->pair.instance == INSTANCE_HAVE && s->running ? "the instance runs, but its runner did not come online"
               : s->pair.instance == INSTANCE_HAVE             ? "the instance did not start to run"
                                                               : "no instance could be launched",
-              (long long)(l->config->timeout_ms / 1000));
+              (long long)(l->config->timeout_ms + 999) / 1000);
     if (s->pair.instance == INSTANCE_HAVE)
         want_console(l, waiting);
     error_move(&l->error, &err);

@@ -134,8 +134,9 @@ static void add_target(struct reap *r, const struct ec2_instance *i, const char 
     str_set(&t->launch_time, i->launch_time);
     str_set(&t->mark, ec2_instance_tag(i, TAG_MARK));
     t->pair.instance = INSTANCE_HAVE;
-    /* A record of another scope is not ours to judge by. */
-    if (runner_id && parse_uint(runner_id, INT64_MAX, &id) && str_eq(ec2_instance_tag(i, TAG_SCOPE), r->config->scope))
+    /* A record of another scope is not ours to judge by, and an id without its name could be anybody's. */
+    if (runner_id && !str_empty(t->runner) && parse_uint(runner_id, INT64_MAX, &id) &&
+        str_eq(ec2_instance_tag(i, TAG_SCOPE), r->config->scope))
         t->pair.runner_id = (int64_t)id;
 }
 

@@ -142,6 +142,9 @@ static void bubblewrap_argv(const struct sim *s, const char *dir, struct strlist
         add(argv, "--ro-bind-try", path, path);
     }
     AUTO_FREE char *bin = xasprintf("%s/bin", dir), *power = xasprintf("%s/power", dir);
+    add(argv, "--perms", "0755", NULL); /* the runner's own user comes through here */
+    add(argv, "--dir", "/mayfly-sim", NULL);
+    add(argv, "--perms", "1777", NULL);
     add(argv, "--tmpfs", "/tmp", NULL);
     add(argv, "--tmpfs", "/run", NULL);
     add(argv, "--tmpfs", "/root", NULL);
@@ -193,6 +196,7 @@ static _Noreturn void become(const struct sim *s, const char *dir, int console)
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
+    signal(SIGPIPE, SIG_DFL);
     setsid();
     dup2(null, 0);
     dup2(console, 1);

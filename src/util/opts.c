@@ -275,6 +275,7 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
             error_hint(err, "a pull request could change that file: give --%s as a flag or a variable", o->name);
             return false;
         }
+        free(where);
         where = xasprintf("%s:%u: %s", src->file_name, e->line, o->name);
         return set_value(o, base, e->value, where, err);
     }

@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2034
 # What the end-to-end tests share: a simulator of one's own, and checks that print `ok - NAME` or `not ok - NAME: WHY`.
 set -uo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
@@ -103,3 +103,6 @@ state() { control GET state | jq -r "$1"; }
 
 # equal NAME GOT WANT
 equal() { if [ "$2" = "$3" ]; then ok "$1"; else not_ok "$1" "got \`$2\`, wanted \`$3\`"; fi; }
+
+# has NAME TEXT PART
+has() { if grep -qF -- "$3" <<<"$2"; then ok "$1"; else not_ok "$1" "no \`$3\` in: $2"; fi; }

@@ -1,0 +1,772 @@
+#!/bin/sh
+# Tests of ami/boot.sh: in bubblewrap sandboxes, with stand-ins for run.sh and poweroff, and in real systemd boots under
+# systemd-nspawn. One line a case: ok, not ok or skip; exit 1 on any "not ok".
+#
+# usage: boot_test.sh [CASE...]
+#
+# All cases run at the same time, because most of them wait. The root file system for nspawn is made once, by
+# mmdebstrap, in $MAYFLY_TEST_CACHE. BOOT_SH names another script to test.
+# shellcheck disable=SC2016 # the stand-ins are scripts in single quotes
+# shellcheck disable=SC2317 # the cases are called by name
+# shellcheck disable=SC1091,SC2015 # os-release; "a && b || fail"
+set -u
+
+here=$(cd "$(dirname "$0")" && pwd)
+boot_sh=${BOOT_SH:-$here/../../ami/boot.sh}
+cache=${MAYFLY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mayfly-tests}
+
+clean_up() {
+	kill -KILL $! 2>/dev/null
+	wait
+	find /sys/fs/cgroup -depth -type d -path "*/${work##*/}*" -exec rmdir {} + 2>/dev/null
+	rm -rf "$work"
+}
+
+# The tests proper run in namespaces of their own, so that no process and no mount outlives them.
+if [ -z "${BOOT_TEST_WORK-}" ]; then
+	work=$(mktemp -d)
+	chmod 755 "$work"
+	unshare='unshare -pf --kill-child --mount-proc'
+	$unshare true 2>/dev/null || unshare=
+	BOOT_TEST_WORK=$work BOOT_TEST_UNSHARED=$unshare $unshare sh "$0" "$@" &
+	trap 'exit 1' HUP INT TERM
+	trap clean_up EXIT
+	wait $!
+	exit
+fi
+work=$BOOT_TEST_WORK
+# Where nspawn leaves directories.
+[ -z "$BOOT_TEST_UNSHARED" ] || { mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn; }
+
+# As long as a real one, and never the same.
+jit=$(head -c 3150 /dev/urandom | base64 -w 0)
+
+fail() {
+	echo "not ok - $name: $*"
+	[ ! -e "$d/log" ] || tail -n 8 "$d/log" | sed 's/^/    /'
+	exit 1
+}
+
+skip() {
+	echo "skip - $name: $*"
+	exit 0
+}
+
+have() {
+	command -v "$1" >/dev/null
+}
+
+# As the build does it.
+strip() {
+	grep -vE '^[[:space:]]*(#|$)' "$boot_sh"
+}
+
+# user_data [NAME=VALUE...]: as src/runner/userdata.c writes it; the last of several values wins.
+user_data() {
+	echo '#!/bin/sh'
+	for pair in VERSION=0.0.0 "JIT=$jit" RUNNER_NAME=mf-test RUNNER_URL= RUNNER_SHA256= RUNNER_DIR= USER= \
+		BOOT_SECONDS=600 IDLE_SECONDS=1800 LIFE_SECONDS=21600 PACKAGES= PRE_RUNNER= DEBUG= "$@"; do
+		printf "MAYFLY_%s='" "${pair%%=*}"
+		printf %s "${pair#*=}" | sed "s/'/'\\\\''/g"
+		printf "'\n"
+	done
+	strip
+}
+
+# script FILE TEXT
+script() {
+	printf '#!/bin/sh\n%s\n' "$2" >"$1"
+	chmod 755 "$1"
+}
+
+# expect FILE PATTERN
+expect() {
+	grep -qs -- "$2" "$d/$1" || fail "no '$2' in $1"
+}
+
+# same FILE TEXT
+same() {
+	[ "$(cat "$d/$1" 2>&1)" = "$2" ] || fail "$1 is '$(cat "$d/$1" 2>&1)', not '$2'"
+}
+
+# phases NAMES: exactly these came, in this order; not always at the start of a line, since a console has a login prompt
+phases() {
+	got=$(sed -n 's/^.*mayfly: phase \(.*\) ([0-9.]*s)$/\1/p' "$d/log" | tr '\n' ',')
+	[ "$got" = "$1," ] || fail "phases are $got not $1"
+}
+
+### Sandbox
+
+# The sandbox sees the machine read-only, but its own /opt and /etc, and the directory of the case as /srv. Nothing that
+# boot.sh could do by mistake reaches the machine: a real power-off would end the sandbox.
+sandbox() {
+	timeout -k 1 70 env --default-signal=INT,QUIT bwrap --die-with-parent \
+		--unshare-pid --unshare-net --unshare-ipc --unshare-uts --ro-bind / / --dev /dev --proc /proc \
+		--tmpfs /run --tmpfs /tmp --tmpfs /home --tmpfs /root \
+		--bind "$d" /srv --bind "$d/opt" /opt --bind "$d/etc" /etc --chdir / \
+		--cap-drop ALL --cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_CHOWN --cap-add CAP_KILL \
+		--cap-add CAP_DAC_OVERRIDE --cap-add CAP_FOWNER \
+		--clearenv --setenv PATH /srv/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
+}
+
+needs_sandbox() {
+	[ "$(id -u)" = 0 ] || skip "not root, so there is no second user in a sandbox"
+	have bwrap || skip "no bwrap"
+	mkdir -p "$d/opt" "$d/etc" "$d/bin"
+	chmod 777 "$d" "$d/opt"
+	for file in gshadow shadow login.defs nsswitch.conf ld.so.cache alternatives; do
+		[ ! -e "/etc/$file" ] || cp -a "/etc/$file" "$d/etc"
+	done
+	grep -v '^\(runner\|docker\):' /etc/passwd >"$d/etc/passwd"
+	grep -v '^\(runner\|docker\):' /etc/group >"$d/etc/group"
+	# Power off as a machine does: nothing outlives it. Before that, look for what is left of the JIT configuration.
+	script "$d/bin/poweroff" 'echo off >>/srv/off
+grep -rlF "$(cat /srv/jit)" /run /tmp /opt /etc >/srv/left 2>/dev/null
+kill -KILL -1'
+	printf %s "$jit" >"$d/jit"
+	error=$(sandbox true 2>&1) || skip "bwrap: $error"
+}
+
+# runner TEXT: an image with this run.sh and the user for it
+runner() {
+	needs_sandbox
+	echo 'runner:x:1001:1001::/home/runner:/bin/sh' >>"$d/etc/passwd"
+	echo 'runner:x:1001:' >>"$d/etc/group"
+	mkdir "$d/opt/actions-runner"
+	script "$d/opt/actions-runner/run.sh" "$1"
+	chown -R 1001:1001 "$d/opt/actions-runner"
+}
+
+# What holds for every end of a machine.
+is_off() {
+	[ -e "$d/off" ] || fail "the machine stays up"
+	same off off
+	[ ! -s "$d/left" ] || fail "the JIT configuration is left in $(cat "$d/left")"
+	! grep -qF "$jit" "$d/log" || fail "the JIT configuration is in the log"
+	! grep -q 'not found\|rror:\|usage' "$d/log" || fail "a command complains"
+	[ ! -e "$d/pwned" ] || fail "a value was run by a shell"
+}
+
+# boot [NAME=VALUE...]: a machine with these values, from power-on to power-off
+boot() {
+	user_data "$@" >"$d/user-data"
+	sandbox sh /srv/user-data >"$d/log" 2>&1
+	is_off
+}
+
+# A stand-in that writes down what a runner can see.
+look='id -u >/srv/uid
+id -nG >/srv/groups
+pwd >/srv/pwd
+env >/srv/env
+cat /proc/[0-9]*/cmdline | tr "\\0" "\\n" >/srv/argv
+stat -c "%a %n" /run/mayfly /run/mayfly/boot >/srv/modes 2>/dev/null
+[ ! -e "${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/boot" ] || echo >/srv/copy'
+
+case_baked() {
+	runner "$look"
+	boot
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	same uid 1001
+	same pwd /opt/actions-runner
+	expect env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
+	expect env '^ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE=1$'
+	expect env '^HOME=/home/runner$'
+	! grep -E '^(MAYFLY|APT|DEBIAN|RUNNER_ALLOW|SECRET)' "$d/env" >"$d/extra" || fail "in the environment: $(cat "$d/extra")"
+	! grep -qF "$jit" "$d/argv" || fail "the JIT configuration is in an argv"
+	[ ! -e "$d/copy" ] || fail "the copy of the user-data is still there"
+}
+
+case_secrets_before_the_runner() {
+	runner true
+	boot DEBUG=1 "PRE_RUNNER=$(echo "$look" | base64 -w 0)"
+	same uid 0
+	expect modes '^700 /run/mayfly$'
+	expect modes '^400 /run/mayfly/boot$'
+	! grep -qF "$jit" "$d/argv" || fail "the JIT configuration is in an argv"
+	! grep -qF "$jit" "$d/env" || fail "the JIT configuration is in the environment of root"
+	expect log '^mayfly: debug: .*Linux'
+}
+
+case_exit_7() {
+	runner 'exit 7'
+	boot
+	phases 'booting,runner-ready,runner-starting,runner-exited 7,poweroff'
+}
+
+case_runner_killed() {
+	runner 'kill -KILL $$'
+	boot
+	phases 'booting,runner-ready,runner-starting,runner-exited 137,poweroff'
+}
+
+case_sh_is_bash() {
+	runner "$look"
+	user_data >"$d/user-data"
+	sandbox --ro-bind /bin/bash "$(readlink -f /bin/sh)" sh /srv/user-data >"$d/log" 2>&1
+	is_off
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	expect env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
+}
+
+case_root_on_request() {
+	runner "$look"
+	boot USER=root
+	same uid 0
+	expect env '^RUNNER_ALLOW_RUNASROOT=1$'
+}
+
+# The simulator without bubblewrap: a process of some user, in a directory.
+case_unprivileged() {
+	runner true
+	user_data USER=root >"$d/user-data"
+	mkdir -p "$d/root/opt/actions-runner"
+	script "$d/root/opt/actions-runner/run.sh" "$look
+[ -s \"\${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/job\" ] || bash -e \"\$ACTIONS_RUNNER_HOOK_JOB_STARTED\"
+cp /srv/root/run/mayfly/job /srv/job"
+	chown -R 65534 "$d/root"
+	script "$d/bin/poweroff" 'echo off >>/srv/off'
+	sandbox --setenv MAYFLY_ROOT /srv/root --setenv HOME /srv setpriv --reuid=65534 --clear-groups \
+		sh /srv/user-data >"$d/log" 2>&1
+	is_off
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	same uid 65534
+	same pwd /srv/root/opt/actions-runner
+	same job 1
+	expect env '^HOME=/srv$'
+	! grep -q '^MAYFLY\|^RUNNER_ALLOW' "$d/env" || fail "the sandbox shows in the environment"
+	[ ! -e "$d/copy" ] || fail "the copy of the user-data is still there"
+}
+
+### Installing
+
+# tarball: a runner as GitHub packs it, $d/runner.tar.gz, with its hash in $sha
+tarball() {
+	mkdir -p "$d/tar/bin"
+	script "$d/tar/run.sh" "$look
+stat -c %u run.sh bin/* . | sort -u >/srv/owners"
+	script "$d/tar/bin/installdependencies.sh" "id -u >/srv/dependencies; ${1:-true}"
+	tar -C "$d/tar" -czf "$d/runner.tar.gz" .
+	rm -r "$d/tar"
+	sha=$(sha256sum <"$d/runner.tar.gz")
+	sha=${sha%% *}
+}
+
+case_stock_image() {
+	needs_sandbox
+	have curl || skip "no curl"
+	tarball
+	echo docker:x:4321: >>"$d/etc/group"
+	boot RUNNER_URL=file:///srv/runner.tar.gz RUNNER_SHA256="$sha"
+	phases 'booting,runner-download,runner-ready,runner-starting,runner-exited 0,poweroff'
+	same dependencies 0
+	same uid 1001
+	same owners 1001
+	same groups 'runner docker'
+	expect env '^HOME=/home/runner$'
+	[ ! -e "$d/opt/actions-runner/mayfly.tar.gz" ] || fail "the tarball is still there"
+	[ "$(stat -c %a "$d/opt/actions-runner")" = 755 ] || fail "the directory has a strange mode"
+}
+
+case_failing_dependencies() {
+	needs_sandbox
+	have curl || skip "no curl"
+	tarball 'exit 3'
+	boot RUNNER_URL=file:///srv/runner.tar.gz RUNNER_SHA256="$sha"
+	expect log '^mayfly: warning: installdependencies.sh: exit 3'
+	same uid 1001
+}
+
+case_wget_and_loopback() {
+	needs_sandbox
+	have wget && have python3 || skip "no wget or python3"
+	tarball
+	user_data RUNNER_URL=http://127.0.0.1:8000/runner.tar.gz RUNNER_SHA256="$sha" >"$d/user-data"
+	# No curl: a PATH of links to everything else. No server either, at first: the first try fails.
+	mkdir "$d/all"
+	find /usr/sbin /usr/bin -maxdepth 1 ! -name curl ! -type d -exec ln -sf -t "$d/all" {} +
+	sandbox --setenv PATH /srv/bin:/srv/all --ro-bind /dev/null /usr/bin/curl sh -c '
+		(sleep 1; cd /srv; exec python3 -m http.server 8000 --bind 127.0.0.1) >/dev/null 2>&1 &
+		exec sh /srv/user-data' >"$d/log" 2>&1
+	is_off
+	same uid 1001
+}
+
+case_wrong_hash() {
+	needs_sandbox
+	have curl || skip "no curl"
+	tarball
+	wrong=$(printf '%064d' 0)
+	boot RUNNER_URL=file:///srv/runner.tar.gz RUNNER_SHA256="$wrong"
+	phases 'booting,runner-download,poweroff'
+	expect log "^mayfly: failed: runner (SHA-256 of file:///srv/runner.tar.gz is not $wrong)\$"
+	[ ! -e "$d/uid" ] || fail "it was run"
+}
+
+case_no_hash() {
+	needs_sandbox
+	have curl || skip "no curl"
+	tarball
+	boot RUNNER_URL=file:///srv/runner.tar.gz
+	expect log '^mayfly: failed: runner (SHA-256'
+	[ ! -e "$d/uid" ] || fail "it was run"
+}
+
+case_no_download() {
+	needs_sandbox
+	have curl || skip "no curl"
+	boot RUNNER_URL=file:///srv/nothing
+	expect log '^mayfly: failed: runner (file:///srv/nothing: exit 37)$'
+}
+
+case_no_runner() {
+	needs_sandbox
+	boot
+	phases 'booting,poweroff'
+	expect log '^mayfly: failed: runner (no run.sh in /opt/actions-runner and no URL to get it from)$'
+}
+
+case_other_owner() {
+	runner "$look"
+	echo 'other:x:1234:1234::/home/other:/bin/sh' >>"$d/etc/passwd"
+	echo 'other:x:1234:' >>"$d/etc/group"
+	boot USER=other
+	same uid 1234
+	[ "$(stat -c %u "$d/opt/actions-runner")" = 1234 ] || fail "the directory belongs to someone else"
+}
+
+case_packages() {
+	runner true
+	script "$d/bin/apt-get" 'echo "$DEBIAN_FRONTEND" "$@" >>/srv/apt; cat "$APT_CONFIG" >>/srv/apt'
+	boot "PACKAGES=jq
+libicu-dev"
+	phases 'booting,packages,runner-ready,runner-starting,runner-exited 0,poweroff'
+	lock='DPkg::Lock::Timeout "300";'
+	same apt "noninteractive -qq update
+$lock
+noninteractive -qqy --no-install-recommends install -- jq libicu-dev
+$lock"
+}
+
+case_failing_packages() {
+	runner "$look"
+	script "$d/bin/apt-get" '[ "$2" = update ] || exit 100'
+	boot PACKAGES=nonesuch
+	expect log '^mayfly: failed: packages (exit 100)$'
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+case_pre_runner() {
+	runner 'cat /srv/pre >/srv/pre-then'
+	boot "PRE_RUNNER=$(echo '[[ $EUID = 0 ]] && echo "it'\''s \`here\` \$HOME: $HOME" >/srv/pre; cat' | base64 -w 0)"
+	same pre-then "it's \`here\` \$HOME: /root"
+	phases 'booting,pre-runner,runner-ready,runner-starting,runner-exited 0,poweroff'
+}
+
+case_failing_pre_runner() {
+	runner "$look"
+	boot "PRE_RUNNER=$(echo 'exit 9' | base64)"
+	expect log '^mayfly: failed: pre-runner script (exit 9)$'
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+case_garbled_pre_runner() {
+	runner "$look"
+	boot "PRE_RUNNER=touch /srv/pwned"
+	expect log '^mayfly: failed: pre-runner script (not base64)$'
+}
+
+case_docker() {
+	runner 'sleep 1'
+	script "$d/bin/docker" 'id -u >/srv/docker'
+	boot
+	same docker 0
+	expect log '^mayfly: phase docker-ready'
+}
+
+case_docker_hangs() {
+	runner true
+	script "$d/bin/docker" 'sleep 60'
+	begin=$(date +%s)
+	boot
+	[ $(($(date +%s) - begin)) -lt 10 ] || fail "it took long"
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+}
+
+### Values
+
+odd="a'b\"c\$(touch /srv/pwned)\`touch /srv/pwned\`;\\ & 🪰
+# touch"
+
+case_odd_values() {
+	needs_sandbox
+	mkdir -p "$d/opt/$odd"
+	script "$d/opt/$odd/run.sh" "$look"
+	chown -R 1001 "$d/opt"
+	echo 'runner:x:1001:1001::/home/runner:/bin/sh' >>"$d/etc/passwd"
+	boot RUNNER_DIR="/opt/$odd" RUNNER_NAME="$odd" JIT="$odd" VERSION="$odd" DEBUG="$odd"
+	same pwd "/opt/$odd"
+	# The value ends at the next variable.
+	sed -n '/^ACTIONS_RUNNER_INPUT_JITCONFIG=/,/^# touch/p' "$d/env" >"$d/value"
+	same value "ACTIONS_RUNNER_INPUT_JITCONFIG=$odd"
+}
+
+case_odd_user() {
+	runner "$look"
+	boot USER="$odd"
+	expect log '^mayfly: failed: user a.b'
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+case_option_as_user() {
+	runner "$look"
+	boot USER=--help
+	expect log '^mayfly: failed: user --help (useradd: exit'
+}
+
+case_missing_value() {
+	runner "$look"
+	user_data | grep -v ^MAYFLY_PACKAGES >"$d/user-data"
+	sandbox sh /srv/user-data >"$d/log" 2>&1
+	is_off
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+case_second_run() {
+	runner "$look"
+	# The other run comes while the first one waits for its pre-runner script.
+	boot "PRE_RUNNER=$(echo 'sh /srv/user-data >/srv/second 2>&1; echo $? >/srv/status' | base64 -w 0)"
+	same status 0
+	same second ''
+	same uid 1001
+	phases 'booting,pre-runner,runner-ready,runner-starting,runner-exited 0,poweroff'
+}
+
+case_no_file() {
+	runner "$look"
+	user_data >"$d/user-data"
+	sandbox sh -s <"$d/user-data" >"$d/log" 2>&1
+	is_off
+	expect log '^mayfly: failed: user-data (sh is no file'
+}
+
+case_terminated() {
+	runner "$look"
+	boot "PRE_RUNNER=$(echo 'kill $PPID' | base64)"
+	phases 'booting,pre-runner,poweroff'
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+### Hooks and limits
+
+hook='bash -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"; echo $? >/srv/hook-status'
+
+case_hook() {
+	runner "$hook; cp /run/mayfly/job /srv/job"
+	boot
+	same hook-status 0
+	same job 1
+}
+
+case_hook_without_disk() {
+	runner "rm -f /run/mayfly/job; chmod 0 /run/mayfly/job; $hook"
+	boot
+	same hook-status 0
+}
+
+case_hook_of_the_image() {
+	runner "cat .env >/srv/dotenv; $hook"
+	printf 'A=1\nACTIONS_RUNNER_HOOK_JOB_STARTED=/srv/it'\''s $(mine).sh\nB=2\n' >"$d/opt/actions-runner/.env"
+	script "$d/it's \$(mine).sh" 'false | cat /run/mayfly/job >/srv/chained; exit 3'
+	boot
+	same dotenv 'A=1
+B=2'
+	same chained 1
+	same hook-status 3
+}
+
+case_hook_of_the_environment() {
+	runner "$look
+$hook"
+	script "$d/mine.sh" 'echo >/srv/chained'
+	user_data >"$d/user-data"
+	sandbox --setenv ACTIONS_RUNNER_HOOK_JOB_STARTED /srv/mine.sh --setenv SECRET 1 sh /srv/user-data >"$d/log" 2>&1
+	is_off
+	same hook-status 0
+	[ -e "$d/chained" ] || fail "the hook was not run"
+	! grep -q SECRET "$d/env" || fail "the environment is not a clean one"
+}
+
+# A runner as GitHub's: run.sh waits for its listener, and ends well.
+listener() {
+	runner './Runner.Listener; echo $? >/srv/listener'
+	script "$d/opt/actions-runner/Runner.Listener" "$1"
+	script "$d/opt/actions-runner/Runner.Worker" 'sleep 5; echo >/srv/worked'
+}
+
+graceful='trap "echo >/srv/interrupted; exit 5" INT; sleep 60 & wait'
+
+case_idle() {
+	listener "$graceful"
+	boot IDLE_SECONDS=1
+	expect log '^mayfly: no job within 1s$'
+	same listener 5
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+}
+
+case_idle_without_listener() {
+	runner "$graceful"
+	boot IDLE_SECONDS=1
+	phases 'booting,runner-ready,runner-starting,runner-exited 5,poweroff'
+}
+
+case_idle_and_deaf() {
+	listener 'trap "" INT; sleep 60'
+	boot IDLE_SECONDS=1
+	expect log '^mayfly: failed: idle (the runner did not stop)$'
+}
+
+case_job_by_hook() {
+	listener "trap 'echo >/srv/interrupted' INT; $hook; sleep 5; echo >/srv/worked"
+	boot IDLE_SECONDS=2
+	[ -e "$d/worked" ] || fail "the job was ended"
+	[ ! -e "$d/interrupted" ] || fail "the job was interrupted"
+	! grep -q 'no job' "$d/log" || fail "the job was not seen"
+}
+
+case_job_by_worker() {
+	listener './Runner.Worker'
+	boot IDLE_SECONDS=2
+	[ -e "$d/worked" ] || fail "the job was ended"
+	! grep -q 'no job' "$d/log" || fail "the job was not seen"
+}
+
+# It comes between the interrupt and the second look.
+case_job_at_the_last_moment() {
+	listener 'trap "./Runner.Worker & wait" INT
+sed -i s/5/33/ Runner.Worker
+sleep 2 & wait; wait'
+	boot IDLE_SECONDS=1
+	expect log '^mayfly: no job within 1s$'
+	[ -e "$d/worked" ] || fail "the job was ended"
+}
+
+# A sandbox may see other runners, the one of its own CI job for instance.
+case_idle_beside_others() {
+	listener "$graceful"
+	have python3 || skip "no python3"
+	script "$d/Runner.Listener" 'trap "echo >/srv/other" INT; sleep 60 & wait; sleep 60'
+	script "$d/Runner.Worker" 'sleep 60'
+	user_data IDLE_SECONDS=1 >"$d/user-data"
+	sandbox python3 -c 'import subprocess
+for name in "Listener", "Worker": subprocess.Popen(["/srv/Runner." + name])
+subprocess.run(["sh", "/srv/user-data"])' >"$d/log" 2>&1
+	is_off
+	same listener 5
+	[ ! -e "$d/other" ] || fail "another runner was interrupted"
+}
+
+case_deadline() {
+	runner 'trap "" HUP INT TERM; sleep 60'
+	boot LIFE_SECONDS=2
+	expect log '^mayfly: failed: deadline (up for 2s)$'
+}
+
+case_boot_limit() {
+	runner "$look"
+	boot BOOT_SECONDS=1 "PRE_RUNNER=$(echo 'sleep 60' | base64)"
+	expect log '^mayfly: failed: boot (no runner within 1s)$'
+	[ ! -e "$d/uid" ] || fail "the runner was started"
+}
+
+case_boot_limit_ends_with_the_boot() {
+	runner 'sleep 4'
+	boot BOOT_SECONDS=2
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+}
+
+### Real boots
+
+rootfs=$cache/rootfs
+
+make_rootfs() {
+	[ ! -d "$rootfs" ] || return 0
+	mkdir -p "$cache" && rm -rf "$rootfs.new" || return
+	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
+	mmdebstrap --variant=minbase --include=systemd-sysv \
+		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
+		"$suite" "$rootfs.new" >"$work/mmdebstrap.log" 2>&1 && mv "$rootfs.new" "$rootfs"
+}
+
+# machine RUN_SH [NAME=VALUE...]: the disk of a machine whose user-data runs as cloud-init would run it
+machine() {
+	[ "$(id -u)" = 0 ] || skip "not root"
+	have systemd-nspawn || skip "no systemd-nspawn"
+	[ -d "$rootfs" ] || skip "no root file system: $(tail -n 1 "$work/mmdebstrap.log" 2>/dev/null)"
+	mkdir "$d/disk" "$d/upper" "$d/work"
+	[ "$BOOT_TEST_UNSHARED" ] &&
+		mount -t overlay -o "lowerdir=$rootfs,upperdir=$d/upper,workdir=$d/work" overlay "$d/disk" 2>/dev/null ||
+		cp -a "$rootfs/." "$d/disk"
+	mkdir -p "$d/disk/opt/actions-runner" "$d/disk/srv"
+	# It would take /srv from the user of the runner.
+	ln -s /dev/null "$d/disk/etc/tmpfiles.d/home.conf"
+	chmod 777 "$d/disk/srv"
+	[ -z "$1" ] || script "$d/disk/opt/actions-runner/run.sh" "$1"
+	shift
+	user_data "$@" >"$d/disk/root/user-data"
+	units=$d/disk/etc/systemd/system
+	mkdir -p "$units/multi-user.target.wants"
+	cat >"$units/user-data.service" <<-END
+		[Service]
+		Type=oneshot
+		RemainAfterExit=yes
+		ExecStart=/bin/sh /root/user-data
+		StandardOutput=journal+console
+	END
+	ln -s ../user-data.service "$units/multi-user.target.wants/user-data.service"
+}
+
+# Machines that run at the same time in the same cgroup would see one another's services there.
+own_cgroup() {
+	for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
+		[ -e "$tree/cgroup.procs" ] && mkdir -p "$tree/${work##*/}/$name" && echo 0 >"$tree/${work##*/}/$name/cgroup.procs"
+	done 2>/dev/null
+}
+
+# power_on SECONDS: until the machine is off, which has to be within SECONDS
+power_on() {
+	own_cgroup
+	timeout -k 5 "$1" systemd-nspawn -q --register=no --keep-unit --link-journal=no --private-network \
+		--console=read-only -M "mayfly-$(echo "$name" | tr _ -)" -b -D "$d/disk" </dev/null >"$d/raw" 2>&1
+	status=$?
+	tr -d '\r' <"$d/raw" >"$d/log"
+	if ! grep -q 'systemd.*running in system mode\|Welcome to\|mayfly:' "$d/log"; then
+		skip "systemd-nspawn does not boot: $(tail -n 1 "$d/log")"
+	fi
+	[ "$status" = 0 ] || fail "still up after $1 s"
+	! grep -qF "$jit" "$d/log" || fail "the JIT configuration is in the log"
+}
+
+case_systemd() {
+	machine "$look
+[ -s \"\$ACTIONS_RUNNER_HOOK_JOB_STARTED\" ] && echo the runner speaks
+sleep 300 & exit 7"
+	# A process that ignores SIGINT, as this one does, must not hold it up.
+	power_on 25
+	phases 'booting,runner-ready,runner-starting,runner-exited 7,poweroff'
+	same disk/srv/uid 1001
+	expect log 'the runner speaks'
+	expect disk/srv/env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
+	! grep -qF "$jit" "$d/disk/srv/argv" || fail "the JIT configuration is in an argv"
+	! grep -rlF "$jit" "$d/disk/etc" "$d/disk/run" "$d/disk/opt" "$d/disk/var" || fail "the JIT configuration is on the disk"
+}
+
+case_systemd_no_runner() {
+	machine ''
+	power_on 30
+	phases 'booting,poweroff'
+	expect log 'mayfly: failed: runner (no run.sh'
+}
+
+case_systemd_boot_sh_killed() {
+	machine 'echo >/srv/ran' "PRE_RUNNER=$(echo 'kill -KILL $PPID; sleep 60' | base64)"
+	power_on 50
+	[ ! -e "$d/disk/srv/ran" ] || fail "the runner was started"
+}
+
+# The deadline cancels the job, and gives it time for it.
+case_systemd_deadline() {
+	machine 'trap "sleep 3; echo >/srv/cancelled; exit 0" INT; sleep 60 & wait' LIFE_SECONDS=5
+	power_on 30
+	expect log 'mayfly: failed: deadline (up for 5s)$'
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	[ -e "$d/disk/srv/cancelled" ] || fail "the job was not interrupted, or killed at once"
+}
+
+case_systemd_deaf_runner() {
+	machine 'trap "" HUP INT TERM; while :; do sleep 60; done' LIFE_SECONDS=5
+	power_on 55
+	expect log 'mayfly: failed: deadline'
+}
+
+# A machine on which neither boot.sh nor the unit of the runner helps.
+deadline_alone() {
+	machine true LIFE_SECONDS=5
+	mkdir "$units/mayfly-runner.service.d"
+	printf '[Unit]\nSuccessAction=none\nFailureAction=none\n[Service]\nExecStart=\nExecStart=/bin/true\n' \
+		>"$units/mayfly-runner.service.d/test.conf"
+}
+
+case_systemd_deadline_alone() {
+	deadline_alone
+	power_on 30
+	expect log 'mayfly: failed: deadline'
+}
+
+# The power-off itself hangs on a service that never stops.
+case_systemd_forced() {
+	deadline_alone
+	cat >"$units/stuck.service" <<-END
+		[Service]
+		ExecStart=/bin/sleep infinity
+		ExecStop=/bin/sleep infinity
+		TimeoutStopSec=infinity
+	END
+	ln -s ../stuck.service "$units/multi-user.target.wants/stuck.service"
+	begin=$(date +%s)
+	power_on 85
+	[ $(($(date +%s) - begin)) -ge 55 ] || fail "the service did not hold it up, so nothing was proved"
+}
+
+# Once with a user-data that comes again, once with one that does not, as under cloud-init.
+case_systemd_second_boot() {
+	machine 'echo >>/srv/ran'
+	power_on 30
+	power_on 20
+	same disk/srv/ran ''
+	rm "$units/multi-user.target.wants/user-data.service"
+	power_on 20
+	expect log 'mayfly-guard.service'
+	[ "$(wc -l <"$d/disk/srv/ran")" = 1 ] || fail "the runner ran again"
+}
+
+### The file
+
+case_shellcheck() {
+	have shellcheck || skip "no shellcheck"
+	shellcheck "$boot_sh" "$here/boot_test.sh" >"$d/log" || fail "complaints"
+}
+
+case_shfmt() {
+	have shfmt || skip "no shfmt"
+	shfmt -d "$boot_sh" "$here/boot_test.sh" >"$d/log" || fail "differences"
+}
+
+case_size() {
+	size=$(strip | wc -c)
+	[ "$size" -lt 7168 ] || fail "$size bytes when stripped, 7168 are too many"
+}
+
+# The stripper may not change the script: no line of a here-document may look like a comment.
+case_strip() {
+	strip | sh -n || fail "not a script any more"
+	awk '/<<-/ { doc = 1; next } /^\t*END$/ { doc = 0 } doc && /^[ \t]*(#|$)/ { exit 1 }' "$boot_sh" || fail "a comment in a here-document"
+}
+
+if [ $# = 0 ]; then
+	# shellcheck disable=SC2046 # names
+	set -- $(sed -n 's/^case_\(.*\)() {$/\1/p' "$0")
+fi
+case $* in *systemd*) make_rootfs ;; esac
+for name in "$@"; do
+	d=$work/$name
+	mkdir "$d"
+	("case_$name" && echo "ok - $name") >"$d.result" 2>&1 &
+done
+wait
+status=0
+for name in "$@"; do
+	cat "$work/$name.result"
+	grep -q '^\(ok\|skip\) - ' "$work/$name.result" || status=1
+done
+exit $status
