@@ -422,8 +422,12 @@ static void print_result(struct start *s)
 /* What the console says, for a person who asks why the runner never came. */
 static void explain(const struct start *s, struct error *err)
 {
-    if (!s->launch.console)
+    if (!s->launch.console) {
+        if (err->domain == ERROR_TIMEOUT)
+            error_hint(err, "the console shows nothing yet: allow more with --timeout, and check that the subnet has a "
+                            "way out to GitHub");
         return;
+    }
     AUTO_STRLIST lines = { 0 };
     strlist_split(&lines, s->launch.console, "\n");
     size_t from = lines.n > CONSOLE_TAIL ? lines.n - CONSOLE_TAIL : 0;

@@ -1,5 +1,6 @@
 /* GitHub's REST API for self-hosted runners, and what the stand-in for the runner program talks to. */
 #include <inttypes.h>
+#include <strings.h>
 
 #include "sim.h"
 
@@ -7,11 +8,11 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
-enum { RATE_LIMIT = 5000, NAME_MAX_LEN = 64, LABELS_MAX = 100, PAGE_DEFAULT = 30, PAGE_LIMIT = 100 };
+enum { NAME_MAX_LEN = 64, LABELS_MAX = 100, LABEL_MAX_LEN = 256, PAGE_DEFAULT = 30, PAGE_LIMIT = 100 };
 
 static struct json_object *text(const char *s)
 {
-    return must(json_object_new_string(s));
+    return sim_text(s);
 }
 
 void respond_json(struct response *res, int status, struct json_object *object)
@@ -23,14 +24,17 @@ void respond_json(struct response *res, int status, struct json_object *object)
     json_object_put(object);
 }
 
-static void refuse(struct response *res, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
-static void refuse(struct response *res, int status, const char *fmt, ...)
+void respond_text(struct response *res, int status, const char *body)
+{
+    res->status = status;
+    res->content_type = "text/plain; charset=utf-8";
+    strbuf_truncate(&res->body, 0);
+    strbuf_adds(&res->body, body);
+}
+
+void github_fail(struct response *res, int status, const char *message)
 {
     struct json_object *o = must(json_object_new_object());
-    va_list ap;
-    va_start(ap, fmt);
-    AUTO_FREE char *message = xvasprintf(fmt, ap);
-    va_end(ap);
     AUTO_FREE char *number = xasprintf("%d", status);
     json_object_object_add(o, "message", text(message));
     json_object_object_add(o, "documentation_url", text("https://docs.github.com/rest/actions/self-hosted-runners"));
@@ -39,24 +43,52 @@ static void refuse(struct response *res, int status, const char *fmt, ...)
     respond_json(res, status, o);
 }
 
-static struct json_object *runner_json(const struct runner *r)
+static void refuse(struct response *res, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void refuse(struct response *res, int status, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    github_fail(res, status, message);
+}
+
+static int64_t label_id(const struct sim *s, const char *label)
+{
+    size_t i = 0;
+    while (i < s->labels.n && !str_eq(s->labels.v[i], label))
+        i++;
+    return (int64_t)i + 1;
+}
+
+/* GitHub's own labels cannot be removed. */
+static bool is_own_label(const char *label)
+{
+    static const char *const own[] = { "self-hosted", "linux", "x64", "arm64" };
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (strcasecmp(own[i], label) == 0)
+            return true;
+    return false;
+}
+
+static struct json_object *runner_json(const struct sim *s, const struct runner *r)
 {
     struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
     for (size_t i = 0; i < r->labels.n; i++) {
         struct json_object *label = must(json_object_new_object());
-        json_object_object_add(label, "id", must(json_object_new_int64((int64_t)i + 1)));
+        json_object_object_add(label, "id", must(json_object_new_int64(label_id(s, r->labels.v[i]))));
         json_object_object_add(label, "name", text(r->labels.v[i]));
-        json_object_object_add(label, "type", text("custom"));
+        json_object_object_add(label, "type", text(is_own_label(r->labels.v[i]) ? "read-only" : "custom"));
         json_object_array_add(labels, label);
     }
     json_object_object_add(o, "id", must(json_object_new_int64(r->id)));
     json_object_object_add(o, "runner_group_id", must(json_object_new_int64(r->group)));
     json_object_object_add(o, "name", text(r->name));
-    json_object_object_add(o, "os", text(r->online || r->busy ? "linux" : "unknown"));
+    json_object_object_add(o, "os", text(r->connected ? "linux" : "unknown"));
     json_object_object_add(o, "status", text(r->online ? "online" : "offline"));
     json_object_object_add(o, "busy", must(json_object_new_boolean(r->busy)));
     json_object_object_add(o, "ephemeral", must(json_object_new_boolean(true)));
-    json_object_object_add(o, "version", r->online ? text("2.337.0") : NULL);
+    json_object_object_add(o, "version", r->connected ? text("2.337.0") : NULL);
     json_object_object_add(o, "labels", labels);
     return o;
 }
@@ -74,6 +106,8 @@ static struct json_object *encoded(struct json_object *file)
 
 static struct json_object *random_number(size_t bytes)
 {
+    if (bytes == 3)
+        return text("AQAB"); /* the exponent, 65537 */
     uint8_t random[256];
     AUTO_STRBUF out = STRBUF_INIT;
     env_system.random(NULL, random, sizeof(random));
@@ -100,7 +134,7 @@ static struct json_object *jit_config(const struct sim *s, const struct runner *
     json_object_object_add(runner, "PoolId", text("1"));
     json_object_object_add(runner, "PoolName", NULL);
     json_object_object_add(runner, "ServerUrl", text(broker));
-    json_object_object_add(runner, "WorkFolder", text("_work"));
+    json_object_object_add(runner, "WorkFolder", text(r->work_folder));
     json_object_object_add(runner, "GitHubUrl", text(s->base_url));
     json_object_object_add(runner, "ServerUrlV2", text(broker));
     json_object_object_add(runner, "UseV2Flow", text("true"));
@@ -117,63 +151,116 @@ static struct json_object *jit_config(const struct sim *s, const struct runner *
     return encoded(files);
 }
 
-struct mint {
-    const char *name;
-    int64_t group;
-    struct field_list labels;
-};
-static const struct field mint_fields[] = {
-    { .path = "name", .type = FIELD_STR, .offset = offsetof(struct mint, name), .required = true },
-    { .path = "runner_group_id", .type = FIELD_INT, .offset = offsetof(struct mint, group), .required = true },
-    { .path = "labels",
-      .type = FIELD_LIST,
-      .offset = offsetof(struct mint, labels),
-      .required = true,
-      .item_size = sizeof(char *) },
-    { 0 },
+struct github_call {
+    struct sim *sim;
+    const char *scope;
+    const struct request *request;
+    struct response *res;
+    int64_t ids[2]; /* the numbers in the path */
 };
 
-static void generate_jitconfig(struct sim *s, const char *scope, const struct request *r, struct response *res)
+/* --- generate-jitconfig, checked as GitHub's schema does ------------------------------------------------------------
+ */
+
+struct mint {
+    const char *name, *work_folder;
+    int64_t group;
+    struct json_object *labels;
+};
+
+/* The complaints, one a line; empty: none. */
+static void check_mint(struct json_object *body, struct mint *ret, struct strbuf *wrong)
 {
-    AUTO_ARENA arena = { 0 };
+    static const struct {
+        const char *key, *kind;
+        enum json_type type;
+    } members[] = { { "name", "a string", json_type_string },
+                    { "runner_group_id", "an integer", json_type_int },
+                    { "labels", "an array", json_type_array } };
+    struct json_object *values[ARRAY_SIZE(members)] = { 0 }, *folder = NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        if (!json_object_object_get_ex(body, members[i].key, &values[i]))
+            strbuf_addf(wrong, "\n\n\"%s\" wasn't supplied.", members[i].key);
+        else if (!json_object_is_type(values[i], members[i].type))
+            strbuf_addf(wrong, "\n\nFor 'properties/%s', %s is not %s.", members[i].key,
+                        values[i] ? json_object_to_json_string(values[i]) : "nil", members[i].kind);
+    }
+    if (json_object_object_get_ex(body, "work_folder", &folder) && !json_object_is_type(folder, json_type_string))
+        strbuf_adds(wrong, "\n\nFor 'properties/work_folder', it is not a string.");
+    if (wrong->len > 0)
+        return;
+    ret->name = json_object_get_string(values[0]);
+    ret->group = json_object_get_int64(values[1]);
+    ret->labels = values[2];
+    ret->work_folder = folder ? json_object_get_string(folder) : "_work";
+    size_t n = json_object_array_length(ret->labels);
+    if (*ret->name == '\0' || strlen(ret->name) > NAME_MAX_LEN)
+        strbuf_addf(wrong, "\n\nFor 'properties/name', its length is not between 1 and %d.", NAME_MAX_LEN);
+    if (ret->group < 1)
+        strbuf_adds(wrong, "\n\nFor 'properties/runner_group_id', it is less than 1.");
+    if (n == 0 || n > LABELS_MAX)
+        strbuf_addf(wrong, "\n\nFor 'properties/labels', it has %zu items, not 1 to %d.", n, LABELS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *label = json_object_array_get_idx(ret->labels, i);
+        int len = json_object_is_type(label, json_type_string) ? json_object_get_string_len(label) : 0;
+        if (len == 0 || len > LABEL_MAX_LEN)
+            strbuf_addf(wrong, "\n\nFor 'items', label %zu is not a string of 1 to %d characters.", i, LABEL_MAX_LEN);
+    }
+}
+
+static void generate_jitconfig(struct github_call *c)
+{
     AUTO_ERROR err = { 0 };
-    struct mint mint = { 0 };
     AUTO_JSON *body = NULL;
-    if (!json_parse(strbuf_str(&r->body), r->body.len, "the body", &body, &err)) {
-        refuse(res, 400, "Problems parsing JSON");
+    AUTO_STRBUF wrong = STRBUF_MAX(4096);
+    struct sim *s = c->sim;
+    struct mint mint = { 0 };
+    if (!json_parse(strbuf_str(&c->request->body), c->request->body.len, "the body", &body, &err)) {
+        refuse(c->res, 400, "Problems parsing JSON");
         return;
     }
-    if (!json_decode(body, mint_fields, &mint, &arena, "Invalid request.", &err)) {
-        refuse(res, 422, "%s", err.message);
+    if (!json_object_is_type(body, json_type_object)) {
+        refuse(c->res, 400, "Body should be a JSON object");
         return;
     }
-    if (str_empty(mint.name) || strlen(mint.name) > NAME_MAX_LEN || mint.labels.n == 0 || mint.labels.n > LABELS_MAX) {
-        refuse(res, 422, "Invalid request. The name or the labels have the wrong length.");
+    check_mint(body, &mint, &wrong);
+    if (wrong.len > 0) {
+        refuse(c->res, 422, "Invalid request.%s", strbuf_str(&wrong));
         return;
     }
     for (size_t i = 0; i < s->n_runners; i++) {
-        if (str_eq(s->runners[i]->name, mint.name) && str_eq(s->runners[i]->scope, scope)) {
-            refuse(res, 409, "Already exists - A runner with the name *** already exists.");
+        if (strcasecmp(s->runners[i]->name, mint.name) == 0 && str_eq(s->runners[i]->scope, c->scope)) {
+            refuse(c->res, 409, "Already exists - A runner with the name *** already exists.");
             return;
         }
     }
     struct runner *runner = xcalloc(1, sizeof(*runner));
     runner->id = ++s->next_runner;
     runner->group = mint.group;
-    runner->scope = xstrdup(scope);
+    runner->created = sim_now(s);
+    runner->scope = xstrdup(c->scope);
     runner->name = xstrdup(mint.name);
+    runner->work_folder = xstrdup(mint.work_folder);
     runner->secret = sim_random_id("", 64);
-    for (size_t i = 0; i < mint.labels.n; i++)
-        strlist_add(&runner->labels, *FIELD_ROW(&mint.labels, const char *, i));
-    s->runners = xreallocarray(s->runners, s->n_runners + 1, sizeof(*s->runners));
+    for (size_t i = 0; i < json_object_array_length(mint.labels); i++)
+        strlist_add(&runner->labels, json_object_get_string(json_object_array_get_idx(mint.labels, i)));
+    for (size_t i = 0; i < runner->labels.n; i++)
+        if (!strlist_has(&s->labels, runner->labels.v[i]))
+            strlist_add(&s->labels, runner->labels.v[i]);
+    s->runners = xreallocarray(s->runners, s->n_runners + 1, sizeof(struct runner *));
     s->runners[s->n_runners++] = runner;
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "runner", runner_json(runner));
+    json_object_object_add(o, "runner", runner_json(s, runner));
     json_object_object_add(o, "encoded_jit_config", jit_config(s, runner));
-    respond_json(res, 201, o);
+    respond_json(c->res, 201, o);
 }
 
-/* --- records ------------------------------------------------------------------------------------------------------ */
+/* --- pages -------------------------------------------------------------------------------------------------------- */
+
+struct page {
+    uint64_t page, per_page, total;
+    struct json_object *rows;
+};
 
 static uint64_t query_number(const struct request *r, const char *name, uint64_t fallback)
 {
@@ -182,51 +269,272 @@ static uint64_t query_number(const struct request *r, const char *name, uint64_t
     return value && parse_uint(value, UINT32_MAX, &n) && n > 0 ? n : fallback;
 }
 
-static void list_runners(struct sim *s, const char *scope, const struct request *r, struct response *res)
+static struct page page_begin(const struct github_call *c)
 {
-    uint64_t page = query_number(r, "page", 1), per_page = query_number(r, "per_page", PAGE_DEFAULT), total = 0;
-    const char *name = pairs_get(&r->query, "name");
-    struct json_object *o = must(json_object_new_object()), *rows = must(json_object_new_array());
-    if (per_page > PAGE_LIMIT)
-        per_page = PAGE_LIMIT;
-    for (size_t i = 0; i < s->n_runners; i++) {
-        const struct runner *runner = s->runners[i];
-        if (!str_eq(runner->scope, scope) || (name && !str_eq(runner->name, name)))
+    struct page p = { .page = query_number(c->request, "page", 1),
+                      .per_page = query_number(c->request, "per_page", PAGE_DEFAULT),
+                      .rows = must(json_object_new_array()) };
+    if (p.per_page > PAGE_LIMIT)
+        p.per_page = PAGE_LIMIT;
+    return p;
+}
+
+static bool page_takes(struct page *p)
+{
+    uint64_t n = p->total++;
+    return n >= (p->page - 1) * p->per_page && n < p->page * p->per_page;
+}
+
+static void add_link(const struct github_call *c, struct strbuf *out, uint64_t page, const char *rel)
+{
+    const struct pairs *query = &c->request->query;
+    strbuf_addf(out, "%s<%s%s?", out->len ? ", " : "", c->sim->base_url, c->request->path);
+    for (size_t i = 0; i < query->n; i++) {
+        if (str_eq(query->v[2 * i], "page"))
             continue;
-        if (total >= (page - 1) * per_page && total < page * per_page)
-            json_object_array_add(rows, runner_json(runner));
-        total++;
+        encode_percent(out, query->v[2 * i]);
+        strbuf_addc(out, '=');
+        encode_percent(out, query->v[2 * i + 1]);
+        strbuf_addc(out, '&');
     }
-    uint64_t last = total ? (total + per_page - 1) / per_page : 1;
-    if (page < last) {
-        AUTO_FREE char *link =
-            xasprintf("<%s%s?per_page=%" PRIu64 "&page=%" PRIu64 ">; rel=\"next\", <%s%s?per_page=%" PRIu64
-                      "&page=%" PRIu64 ">; rel=\"last\"",
-                      s->base_url, r->path, per_page, page + 1, s->base_url, r->path, per_page, last);
-        pairs_set(&res->headers, "Link", link);
-    }
-    json_object_object_add(o, "total_count", must(json_object_new_int64((int64_t)total)));
-    json_object_object_add(o, "runners", rows);
-    respond_json(res, 200, o);
+    strbuf_addf(out, "page=%" PRIu64 ">; rel=\"%s\"", page, rel);
 }
 
-static void one_runner(struct sim *s, const char *scope, int64_t id, const struct request *r, struct response *res)
+/* Answers with the rows under `key`, and the Link header. */
+static void page_end(struct github_call *c, struct page *p, const char *key)
 {
-    struct runner *runner = world_runner(s, id);
-    if (!runner || !str_eq(runner->scope, scope)) {
-        refuse(res, 404, "Not Found");
-    } else if (str_eq(r->method, "GET")) {
-        respond_json(res, 200, runner_json(runner));
-    } else if (runner->busy) {
-        refuse(res, 422, "Bad request - Runner \"%s\" is currently running a job and cannot be deleted.", runner->name);
-    } else {
-        world_remove_runner(s, runner);
-        res->status = 204;
+    struct json_object *o = must(json_object_new_object());
+    AUTO_STRBUF link = STRBUF_INIT;
+    uint64_t last = p->total ? (p->total + p->per_page - 1) / p->per_page : 1;
+    if (p->page > 1)
+        add_link(c, &link, p->page - 1 < last ? p->page - 1 : last, "prev");
+    if (p->page < last) {
+        add_link(c, &link, p->page + 1, "next");
+        add_link(c, &link, last, "last");
     }
+    if (p->page > 1)
+        add_link(c, &link, 1, "first");
+    if (link.len > 0)
+        pairs_set(&c->res->headers, "Link", strbuf_str(&link));
+    json_object_object_add(o, "total_count", must(json_object_new_int64((int64_t)p->total)));
+    json_object_object_add(o, key, p->rows);
+    respond_json(c->res, 200, o);
 }
 
-static void downloads(struct sim *s, struct response *res)
+/* --- records ------------------------------------------------------------------------------------------------------ */
+
+static void list_runners(struct github_call *c)
 {
+    struct page page = page_begin(c);
+    const char *name = pairs_get(&c->request->query, "name");
+    for (size_t i = 0; i < c->sim->n_runners; i++) {
+        const struct runner *r = c->sim->runners[i];
+        if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) && page_takes(&page))
+            json_object_array_add(page.rows, runner_json(c->sim, r));
+    }
+    page_end(c, &page, "runners");
+}
+
+static struct runner *runner_of(struct github_call *c)
+{
+    struct runner *r = world_runner(c->sim, c->ids[0]);
+    if (r && str_eq(r->scope, c->scope))
+        return r;
+    refuse(c->res, 404, "Not Found");
+    return NULL;
+}
+
+static void get_runner(struct github_call *c)
+{
+    const struct runner *r = runner_of(c);
+    if (r)
+        respond_json(c->res, 200, runner_json(c->sim, r));
+}
+
+static void delete_runner(struct github_call *c)
+{
+    struct runner *r = runner_of(c);
+    if (!r)
+        return;
+    if (r->busy) {
+        refuse(c->res, 422, "Bad request - Runner \"%s\" is currently running a job and cannot be deleted.", r->name);
+        return;
+    }
+    world_remove_runner(c->sim, r);
+    c->res->status = 204;
+}
+
+static void list_groups(struct github_call *c)
+{
+    struct page page = page_begin(c);
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/runner-groups/1/runners", c->sim->base_url, c->scope);
+    json_object_object_add(o, "id", must(json_object_new_int64(1)));
+    json_object_object_add(o, "name", text("Default"));
+    json_object_object_add(o, "visibility", text("all"));
+    json_object_object_add(o, "default", must(json_object_new_boolean(true)));
+    json_object_object_add(o, "runners_url", text(url));
+    json_object_object_add(o, "inherited", must(json_object_new_boolean(false)));
+    json_object_object_add(o, "allows_public_repositories", must(json_object_new_boolean(false)));
+    if (page_takes(&page))
+        json_object_array_add(page.rows, o);
+    else
+        json_object_put(o);
+    page_end(c, &page, "runner_groups");
+}
+
+/* --- runs and jobs ------------------------------------------------------------------------------------------------ */
+
+static struct json_object *date(int64_t ms)
+{
+    return ms ? text(clock_rfc3339(ms / 1000).s) : NULL;
+}
+
+static struct json_object *job_json(const struct sim *s, const struct job *j)
+{
+    struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
+    AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/jobs/%" PRId64, s->base_url, j->scope, j->id);
+    AUTO_FREE char *run = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, s->base_url, j->scope, j->run_id);
+    AUTO_FREE char *html = xasprintf("%s%s/actions/runs/%" PRId64 "/job/%" PRId64, s->base_url,
+                                     j->scope + strlen("/repos"), j->run_id, j->id);
+    for (size_t i = 0; i < j->labels.n; i++)
+        json_object_array_add(labels, text(j->labels.v[i]));
+    json_object_object_add(o, "id", must(json_object_new_int64(j->id)));
+    json_object_object_add(o, "run_id", must(json_object_new_int64(j->run_id)));
+    json_object_object_add(o, "run_attempt", must(json_object_new_int64(j->attempt)));
+    json_object_object_add(o, "run_url", text(run));
+    json_object_object_add(o, "node_id", text("CR_simulated"));
+    json_object_object_add(o, "head_sha", text("0a11ce0000000000000000000000000000000000"));
+    json_object_object_add(o, "head_branch", text("main"));
+    json_object_object_add(o, "workflow_name", text("CI"));
+    json_object_object_add(o, "name", text(j->name));
+    json_object_object_add(o, "url", text(url));
+    json_object_object_add(o, "html_url", text(html));
+    json_object_object_add(o, "check_run_url", text(url));
+    json_object_object_add(o, "status", text(j->status));
+    json_object_object_add(o, "conclusion", j->conclusion ? text(j->conclusion) : NULL);
+    json_object_object_add(o, "created_at", date(j->created));
+    json_object_object_add(o, "started_at", date(j->started ? j->started : j->created));
+    json_object_object_add(o, "completed_at", date(j->completed));
+    json_object_object_add(o, "labels", labels);
+    json_object_object_add(o, "runner_id", must(json_object_new_int64(j->runner_id)));
+    json_object_object_add(o, "runner_name", text(j->runner_name ? j->runner_name : ""));
+    json_object_object_add(o, "runner_group_id", must(json_object_new_int64(j->runner_id ? 1 : 0)));
+    json_object_object_add(o, "runner_group_name", text(j->runner_id ? "Default" : ""));
+    json_object_object_add(o, "steps", must(json_object_new_array()));
+    return o;
+}
+
+struct run {
+    int64_t attempt, created;
+    size_t queued, running, done, failed;
+};
+
+/* The last attempt of a run; false: there is none such. */
+static bool sum_run(const struct github_call *c, int64_t id, struct run *ret)
+{
+    struct run run = { 0 };
+    for (size_t i = 0; i < c->sim->n_jobs; i++) {
+        const struct job *j = c->sim->jobs[i];
+        if (j->run_id != id || !str_eq(j->scope, c->scope) || j->attempt < run.attempt)
+            continue;
+        if (j->attempt > run.attempt)
+            run = (struct run){ .attempt = j->attempt, .created = j->created };
+        run.queued += str_eq(j->status, "queued");
+        run.running += str_eq(j->status, "in_progress");
+        run.done += str_eq(j->status, "completed");
+        run.failed += str_eq(j->status, "completed") && !str_eq(j->conclusion, "success");
+    }
+    *ret = run;
+    return run.attempt > 0;
+}
+
+/* One job that runs and others that are queued make a run in_progress. */
+static const char *run_status(const struct run *r)
+{
+    return r->running || (r->queued && r->done) ? "in_progress" : r->queued ? "queued" : "completed";
+}
+
+static struct json_object *run_json(const struct github_call *c, int64_t id, const struct run *run)
+{
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, c->sim->base_url, c->scope, id);
+    bool completed = str_eq(run_status(run), "completed");
+    json_object_object_add(o, "id", must(json_object_new_int64(id)));
+    json_object_object_add(o, "name", text("CI"));
+    json_object_object_add(o, "run_number", must(json_object_new_int64(id)));
+    json_object_object_add(o, "run_attempt", must(json_object_new_int64(run->attempt)));
+    json_object_object_add(o, "event", text("push"));
+    json_object_object_add(o, "head_branch", text("main"));
+    json_object_object_add(o, "head_sha", text("0a11ce0000000000000000000000000000000000"));
+    json_object_object_add(o, "status", text(run_status(run)));
+    json_object_object_add(o, "conclusion", completed ? text(run->failed ? "failure" : "success") : NULL);
+    json_object_object_add(o, "created_at", date(run->created));
+    json_object_object_add(o, "updated_at", date(run->created));
+    json_object_object_add(o, "url", text(url));
+    return o;
+}
+
+static void list_runs(struct github_call *c)
+{
+    struct page page = page_begin(c);
+    const char *status = pairs_get(&c->request->query, "status");
+    struct run run;
+    for (size_t i = c->sim->n_jobs; i-- > 0;) { /* the newest first, each once, where its last job stands */
+        const struct job *j = c->sim->jobs[i];
+        bool again = false;
+        for (size_t k = i + 1; k < c->sim->n_jobs; k++)
+            again = again || (c->sim->jobs[k]->run_id == j->run_id && str_eq(c->sim->jobs[k]->scope, c->scope));
+        if (again || !str_eq(j->scope, c->scope) || !sum_run(c, j->run_id, &run))
+            continue;
+        bool hit = !status || str_eq(status, run_status(&run)) ||
+                   (str_eq(run_status(&run), "completed") && str_eq(status, run.failed ? "failure" : "success"));
+        if (hit && page_takes(&page))
+            json_object_array_add(page.rows, run_json(c, j->run_id, &run));
+    }
+    page_end(c, &page, "workflow_runs");
+}
+
+static void get_run(struct github_call *c)
+{
+    struct run run;
+    if (sum_run(c, c->ids[0], &run))
+        respond_json(c->res, 200, run_json(c, c->ids[0], &run));
+    else
+        refuse(c->res, 404, "Not Found");
+}
+
+static void list_jobs(struct github_call *c)
+{
+    struct run run;
+    bool all = str_eq(pairs_get(&c->request->query, "filter"), "all");
+    if (!sum_run(c, c->ids[0], &run) || c->ids[1] > run.attempt) {
+        refuse(c->res, 404, "Not Found");
+        return;
+    }
+    struct page page = page_begin(c);
+    int64_t attempt = c->ids[1] ? c->ids[1] : run.attempt;
+    for (size_t i = 0; i < c->sim->n_jobs; i++) {
+        const struct job *j = c->sim->jobs[i];
+        if (j->run_id == c->ids[0] && str_eq(j->scope, c->scope) && (j->attempt == attempt || (all && !c->ids[1])) &&
+            page_takes(&page))
+            json_object_array_add(page.rows, job_json(c->sim, j));
+    }
+    page_end(c, &page, "jobs");
+}
+
+static void get_job(struct github_call *c)
+{
+    const struct job *j = world_job(c->sim, c->ids[0]);
+    if (j && str_eq(j->scope, c->scope))
+        respond_json(c->res, 200, job_json(c->sim, j));
+    else
+        refuse(c->res, 404, "Not Found");
+}
+
+static void downloads(struct github_call *c)
+{
+    const struct sim *s = c->sim;
     static const char *const architectures[] = { "x64", "arm64" };
     struct json_object *rows = must(json_object_new_array());
     for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
@@ -240,51 +548,158 @@ static void downloads(struct sim *s, struct response *res)
         json_object_object_add(o, "sha256_checksum", text(s->runner_sha256));
         json_object_array_add(rows, o);
     }
-    respond_json(res, 200, rows);
+    respond_json(c->res, 200, rows);
 }
 
-/* "/repos/o/r" or "/orgs/o" at the front of path, owned; NULL when there is none such here. */
+/* --- scopes and routes -------------------------------------------------------------------------------------------- */
+
+/* "/repos/o/r", "/orgs/o" or "/enterprises/o" at the front of path, owned; NULL when there is none such here. */
 static char *scope_of(const struct sim *s, const char *path)
 {
+    static const char *const owners[] = { "orgs", "enterprises" };
     for (size_t i = 0; i < s->options.repos.n; i++) {
         const char *repo = s->options.repos.v[i];
-        AUTO_FREE char *as_repo = xasprintf("/repos/%s/", repo);
-        AUTO_FREE char *as_org = xasprintf("/orgs/%.*s/", (int)strcspn(repo, "/"), repo);
-        const char *hit = str_starts(path, as_repo) ? as_repo : str_starts(path, as_org) ? as_org : NULL;
-        if (hit)
-            return xstrndup(hit, strlen(hit) - 1);
+        AUTO_FREE char *as_repo = xasprintf("/repos/%s", repo);
+        if (strncasecmp(path, as_repo, strlen(as_repo)) == 0 && path[strlen(as_repo)] == '/')
+            return STEAL(as_repo);
+        for (size_t o = 0; o < ARRAY_SIZE(owners); o++) {
+            AUTO_FREE char *as_owner = xasprintf("/%s/%.*s", owners[o], (int)strcspn(repo, "/"), repo);
+            if (strncasecmp(path, as_owner, strlen(as_owner)) == 0 && path[strlen(as_owner)] == '/')
+                return STEAL(as_owner);
+        }
     }
     return NULL;
 }
 
-static void route(struct sim *s, const struct request *r, const char *path, struct response *res)
+/* What is served below a scope; N is a number. */
+static const struct route {
+    const char *method, *path, *action, *permission;
+    void (*serve)(struct github_call *);
+    const char *scope; /* "/repos/", "/orgs/"; NULL: any */
+} routes[] = {
+    { "GET", "/actions/runners", "list-runners", "administration=read", list_runners, NULL },
+    { "POST", "/actions/runners/generate-jitconfig", "generate-jitconfig", "administration=write", generate_jitconfig,
+      NULL },
+    { "GET", "/actions/runners/downloads", "downloads", "administration=read", downloads, NULL },
+    { "GET", "/actions/runners/N", "get-runner", "administration=read", get_runner, NULL },
+    { "DELETE", "/actions/runners/N", "delete-runner", "administration=write", delete_runner, NULL },
+    { "GET", "/actions/runner-groups", "list-runner-groups", "organization_self_hosted_runners=read", list_groups,
+      "/orgs/" },
+    { "GET", "/actions/runs", "list-runs", "actions=read", list_runs, "/repos/" },
+    { "GET", "/actions/runs/N", "get-run", "actions=read", get_run, "/repos/" },
+    { "GET", "/actions/runs/N/jobs", "list-jobs", "actions=read", list_jobs, "/repos/" },
+    { "GET", "/actions/runs/N/attempts/N/jobs", "list-attempt-jobs", "actions=read", list_jobs, "/repos/" },
+    { "GET", "/actions/jobs/N", "get-job", "actions=read", get_job, "/repos/" },
+};
+
+/* Does the path have this shape? Its numbers go to ids. */
+static bool path_fits(const char *shape, const char *path, int64_t ids[static 2])
 {
-    AUTO_FREE char *scope = scope_of(s, path);
-    static const char runners[] = "/actions/runners";
-    if (!scope || !str_starts(path + strlen(scope), runners)) {
-        refuse(res, 404, "Not Found");
-        return;
+    size_t n = 0;
+    while (*shape) {
+        if (*shape != 'N') {
+            if (*shape++ != *path++)
+                return false;
+            continue;
+        }
+        uint64_t id;
+        AUTO_FREE char *digits = xstrndup(path, strspn(path, "0123456789"));
+        if (!parse_uint(digits, INT64_MAX, &id))
+            return false;
+        ids[n++] = (int64_t)id;
+        path += strlen(digits);
+        shape++;
     }
-    const char *rest = path + strlen(scope) + strlen(runners);
-    bool get = str_eq(r->method, "GET");
-    uint64_t id;
-    if (*rest == '\0' && get)
-        list_runners(s, scope, r, res);
-    else if (str_eq(rest, "/downloads") && get)
-        downloads(s, res);
-    else if (str_eq(rest, "/generate-jitconfig") && str_eq(r->method, "POST"))
-        generate_jitconfig(s, scope, r, res);
-    else if (*rest == '/' && parse_uint(rest + 1, INT64_MAX, &id) && (get || str_eq(r->method, "DELETE")))
-        one_runner(s, scope, (int64_t)id, r, res);
-    else
-        refuse(res, 404, "Not Found");
+    return *path == '\0';
+}
+
+/* The route of a path below /api/v3, whatever the repository is; NULL: none. */
+static const struct route *find_route(const char *method, const char *path, const char *scope, int64_t ids[static 2])
+{
+    const char *rest = scope ? path + strlen(scope) : strstr(path, "/actions/");
+    for (size_t i = 0; rest && i < ARRAY_SIZE(routes); i++)
+        if (str_eq(routes[i].method, method) && path_fits(routes[i].path, rest, ids) &&
+            (!scope || !routes[i].scope || str_starts(scope, routes[i].scope)))
+            return &routes[i];
+    return NULL;
+}
+
+static const char *api_path(const struct request *r)
+{
+    return r->path + strlen("/api/v3");
+}
+
+char *github_action(const struct request *r)
+{
+    int64_t ids[2];
+    const struct route *route = find_route(r->method, api_path(r), NULL, ids);
+    return route ? xstrdup(route->action) : xasprintf("%s %s", r->method, api_path(r));
 }
 
 static bool is_authorized(const struct sim *s, const struct request *r)
 {
     const char *value = pairs_get(&r->headers, "authorization");
-    size_t skip = !value ? 0 : str_starts(value, "Bearer ") ? 7 : str_starts(value, "token ") ? 6 : 0;
+    size_t skip = !value ? 0 : strncasecmp(value, "Bearer ", 7) == 0 ? 7 : strncasecmp(value, "token ", 6) == 0 ? 6 : 0;
     return skip && str_eq(value + skip, s->github_token);
+}
+
+static bool is_api_version(const char *version)
+{
+    return !version || str_eq(version, "2022-11-28") || str_eq(version, "2026-03-10");
+}
+
+static void rate_limit(struct sim *s, const struct request *r, struct response *res)
+{
+    struct json_object *o = must(json_object_new_object()), *resources = must(json_object_new_object());
+    struct json_object *core = must(json_object_new_object());
+    json_object_object_add(core, "limit", must(json_object_new_int64(s->options.rate_limit)));
+    json_object_object_add(core, "used", must(json_object_new_int64(s->rate_used)));
+    json_object_object_add(core, "remaining", must(json_object_new_int64(s->options.rate_limit - s->rate_used)));
+    json_object_object_add(core, "reset", must(json_object_new_int64(s->rate_reset)));
+    json_object_object_add(resources, "core", json_object_get(core));
+    json_object_object_add(o, "resources", resources);
+    if (!str_eq(pairs_get(&r->headers, "x-github-api-version"), "2026-03-10"))
+        json_object_object_add(o, "rate", json_object_get(core));
+    json_object_put(core);
+    respond_json(res, 200, o);
+}
+
+/* A window of an hour, from the first request in it. */
+static void tick_rate(struct sim *s)
+{
+    if (sim_now(s) / 1000 < s->rate_reset)
+        return;
+    s->rate_reset = sim_now(s) / 1000 + 3600;
+    s->rate_used = 0;
+}
+
+void github_serve(struct sim *s, const struct request *r, struct response *res)
+{
+    const char *path = api_path(r);
+    AUTO_FREE char *scope = scope_of(s, path);
+    struct github_call c = { .sim = s, .scope = scope, .request = r, .res = res };
+    tick_rate(s);
+    if (str_empty(pairs_get(&r->headers, "user-agent"))) {
+        refuse(res, 403,
+               "Request forbidden by administrative rules. Please make sure your request has a User-Agent header "
+               "(https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required).");
+    } else if (!is_api_version(pairs_get(&r->headers, "x-github-api-version"))) {
+        refuse(res, 400, "\"%s\" is not a supported API version", pairs_get(&r->headers, "x-github-api-version"));
+    } else if (!is_authorized(s, r)) {
+        refuse(res, 401, "Bad credentials");
+    } else if (str_eq(path, "/rate_limit") && str_eq(r->method, "GET")) {
+        rate_limit(s, r, res);
+    } else if (s->rate_used >= s->options.rate_limit) {
+        refuse(res, 403, "API rate limit exceeded for installation ID 1234.");
+    } else {
+        const struct route *route = scope ? find_route(r->method, path, scope, c.ids) : NULL;
+        if (route) {
+            pairs_set(&res->headers, "x-accepted-github-permissions", route->permission);
+            route->serve(&c);
+        } else {
+            refuse(res, 404, "Not Found");
+        }
+    }
 }
 
 /* A weak hash is enough: equal bodies have equal tags. */
@@ -296,64 +711,40 @@ static void add_etag(const struct request *r, struct response *res)
     AUTO_FREE char *etag = xasprintf("W/\"%016" PRIx64 "\"", hash);
     const char *match = pairs_get(&r->headers, "if-none-match");
     pairs_set(&res->headers, "ETag", etag);
-    if (str_eq(match, etag)) {
+    pairs_set(&res->headers, "Cache-Control", "private, max-age=60, s-maxage=60");
+    if (match && strstr(match, strchr(etag, '"'))) {
         res->status = 304;
         strbuf_truncate(&res->body, 0);
     }
 }
 
-/* The name by which a fault is asked for: the last word of the path, or "get-runner", "delete-runner", "list-runners".
- */
-static const char *action_of(const struct request *r)
+void github_finish(struct sim *s, const struct request *r, struct response *res)
 {
-    const char *last = strrchr(r->path, '/') + 1;
-    if (str_eq(last, "runners"))
-        return "list-runners";
-    if (*last >= '0' && *last <= '9')
-        return str_eq(r->method, "DELETE") ? "delete-runner" : "get-runner";
-    return last;
-}
-
-static void add_rate(struct sim *s, struct response *res)
-{
-    if (res->status != 304)
-        s->rate_used++;
-    AUTO_FREE char *used = xasprintf("%" PRId64, s->rate_used);
-    AUTO_FREE char *left = xasprintf("%" PRId64, s->rate_used < RATE_LIMIT ? RATE_LIMIT - s->rate_used : 0);
-    AUTO_FREE char *reset = xasprintf("%" PRId64, (sim_now(s) / 3600000 + 1) * 3600);
-    AUTO_FREE char *id = sim_random_id("", 20);
-    pairs_set(&res->headers, "x-ratelimit-limit", "5000");
-    pairs_set(&res->headers, "x-ratelimit-used", used);
-    pairs_set(&res->headers, "x-ratelimit-remaining", left);
-    pairs_set(&res->headers, "x-ratelimit-reset", reset);
-    pairs_set(&res->headers, "x-ratelimit-resource", "core");
-    pairs_set(&res->headers, "x-github-request-id", id);
-    pairs_set(&res->headers, "x-accepted-github-permissions", "administration=write");
-}
-
-void github_serve(struct sim *s, const struct request *r, struct response *res)
-{
-    res->service = "github";
-    struct fault *f = NULL;
-    if (str_empty(pairs_get(&r->headers, "user-agent"))) {
-        refuse(res, 403,
-               "Request forbidden by administrative rules. Please make sure your request has a User-Agent header");
-    } else if (!is_authorized(s, r)) {
-        refuse(res, 401, "Bad credentials");
-    } else if ((f = sim_fault(s, "github", action_of(r))) != NULL && str_eq(f->kind, "error")) {
-        if (f->code)
-            pairs_set(&res->headers, "Retry-After", f->code);
-        refuse(res, (int)f->status, "%s", f->message ? f->message : "Server Error");
-    } else {
-        route(s, r, r->path + strlen("/api/v3"), res);
-    }
-    if (f && str_eq(f->kind, "lost"))
-        res->drop = true;
-    if (f && str_eq(f->kind, "cut"))
-        strbuf_truncate(&res->body, res->body.len / 2);
+    tick_rate(s);
     if (res->status == 200 && str_eq(r->method, "GET"))
         add_etag(r, res);
-    add_rate(s, res);
+    if (res->status != 304 && res->status != 401 && !str_eq(api_path(r), "/rate_limit") &&
+        s->rate_used < s->options.rate_limit)
+        s->rate_used++;
+    AUTO_FREE char *id = sim_random_id("", 20);
+    const struct {
+        const char *name;
+        int64_t n;
+    } numbers[] = { { "x-ratelimit-limit", s->options.rate_limit },
+                    { "x-ratelimit-used", s->rate_used },
+                    { "x-ratelimit-remaining", s->options.rate_limit - s->rate_used },
+                    { "x-ratelimit-reset", s->rate_reset } };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        AUTO_FREE char *value = xasprintf("%" PRId64, numbers[i].n);
+        if (!pairs_get(&res->headers, numbers[i].name))
+            pairs_set(&res->headers, numbers[i].name, value);
+    }
+    pairs_set(&res->headers, "x-ratelimit-resource", "core");
+    pairs_set(&res->headers, "x-github-request-id", id);
+    pairs_set(&res->headers, "x-github-media-type", "github.v3; format=json");
+    pairs_set(&res->headers, "X-GitHub-Api-Version-Selected",
+              pairs_get(&r->headers, "x-github-api-version") ? pairs_get(&r->headers, "x-github-api-version")
+                                                             : "2022-11-28");
 }
 
 /* --- the stand-in's protocol -------------------------------------------------------------------------------------- */
@@ -388,7 +779,6 @@ void broker_serve(struct sim *s, const struct request *r, struct response *res)
 {
     struct runner *runner = runner_by_secret(s, r);
     const char *what = r->path + strlen("/runner/");
-    res->service = "runner";
     if (!runner) {
         refuse(res, 404, "The runner no longer exists on the server.");
         return;
@@ -396,19 +786,20 @@ void broker_serve(struct sim *s, const struct request *r, struct response *res)
     struct job *job = runner->job ? world_job(s, runner->job) : NULL;
     res->status = 204;
     if (str_eq(what, "session")) {
-        runner->online = true;
-        runner->offline_at = 0;
+        world_connect(s, runner);
     } else if (str_eq(what, "close")) {
         runner->online = false;
     } else if (str_eq(what, "message")) {
-        if (world_assign_job(s, runner))
+        if (job || world_assign_job(s, runner)) /* again, when the answer was lost */
             send_job(world_job(s, runner->job), res);
         else
             res->status = 202;
+    } else if (str_eq(what, "console")) {
+        res->status = 204; /* the instance's console is read from its pipe */
     } else if (str_eq(what, "log") && job) {
         strbuf_add(&job->log, strbuf_str(&r->body), r->body.len);
     } else if (str_eq(what, "complete") && job) {
-        world_finish_job(s, job, str_eq(strbuf_str(&r->body), "Succeeded") ? "success" : "failure");
+        world_finish_job(s, job, str_eq(strbuf_str(&r->body), "Succeeded") ? "success" : "failure", true);
     } else {
         refuse(res, 404, "Not Found");
     }

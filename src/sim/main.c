@@ -22,9 +22,9 @@
 enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 
 struct options {
-    char *instances, *port_file, *env_file, *state_dir;
+    char *instances, *port_file, *env_file, *state_dir, *faults;
     struct strlist repos;
-    uint64_t port, boot, online, terminate_delay;
+    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit;
     bool no_auth, verbose, help, version;
 };
 
@@ -55,8 +55,8 @@ static const struct opt options[] = {
       .type = OPT_LIST,
       ROW(repos),
       .arg = "OWNER/REPO[,…]",
-      .help = "repositories that exist",
-      .fallback = "octo/demo" },
+      .help = "repositories that exist besides octo/demo",
+      .aliases = "repo" },
     { .name = "boot",
       .type = OPT_NUMBER,
       ROW(boot),
@@ -71,6 +71,13 @@ static const struct opt options[] = {
       .help = "milliseconds from running to a runner online (model)",
       .fallback = "1000",
       .max = 86400000 },
+    { .name = "idle-removal",
+      .type = OPT_NUMBER,
+      ROW(idle_removal),
+      .arg = "MS",
+      .help = "milliseconds after which GitHub forgets an idle runner; 0: never",
+      .fallback = "0",
+      .max = UINT32_MAX },
     { .name = "terminate-delay",
       .type = OPT_NUMBER,
       ROW(terminate_delay),
@@ -78,6 +85,18 @@ static const struct opt options[] = {
       .help = "milliseconds from shutting-down to terminated",
       .fallback = "500",
       .max = 86400000 },
+    { .name = "rate-limit",
+      .type = OPT_NUMBER,
+      ROW(rate_limit),
+      .arg = "N",
+      .help = "requests an hour that GitHub allows",
+      .fallback = "5000",
+      .max = UINT32_MAX },
+    { .name = "faults",
+      .type = OPT_STRING,
+      ROW(faults),
+      .arg = "FILE",
+      .help = "scripted faults, as PUT /_sim/faults takes them" },
     { .name = "state-dir",
       .type = OPT_STRING,
       ROW(state_dir),
@@ -102,10 +121,10 @@ bool form_parse(const char *text, size_t len, struct pairs *ret)
         AUTO_STRBUF name = STRBUF_INIT, value = STRBUF_INIT;
         struct strbuf *side = &name;
         for (; text < end && *text != '&'; text++) {
+            char hex[3] = { 0 };
             if (*text == '=' && side == &name) {
                 side = &value;
             } else if (*text == '%') {
-                char hex[3] = { 0 };
                 if (end - text < 3 || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
                     return false;
                 memcpy(hex, text + 1, 2);
@@ -115,64 +134,464 @@ bool form_parse(const char *text, size_t len, struct pairs *ret)
                 strbuf_addc(side, *text == '+' ? ' ' : *text);
             }
         }
-        pairs_set(ret, strbuf_str(&name), strbuf_str(&value));
+        if (ret->n == SIM_FORM_MAX || !is_utf8(strbuf_str(&name), name.len) || !is_utf8(strbuf_str(&value), value.len))
+            return false;
+        if (name.len > 0)
+            pairs_add(ret, strbuf_str(&name), strbuf_str(&value));
         text += text < end;
     }
     return true;
 }
 
+/* --- scripted faults ---------------------------------------------------------------------------------------------- */
+
+enum effect {
+    EFFECT_ERROR,      /* an error of the service's own form */
+    EFFECT_STATUS,     /* a status with a page that is of no service */
+    EFFECT_CLOSE,      /* no answer: the connection is closed */
+    EFFECT_RESET,      /* no answer: the connection is reset */
+    EFFECT_CUT,        /* half the body */
+    EFFECT_GARBAGE,    /* bytes that mean nothing */
+    EFFECT_WAIT,       /* for ms, or until it is let go on */
+    EFFECT_HIDE,       /* what exists is not seen yet */
+    EFFECT_EMPTY_PAGE, /* no rows, but a token */
+};
+
+static const struct fault_kind {
+    const char *name;
+    enum effect effect;
+    enum fault_when when; /* unless the fault says so itself */
+    bool close;           /* EFFECT_WAIT: at the end of it there is no answer */
+    struct {
+        int status;
+        const char *code, *message;
+    } ec2, sts, github;
+} fault_kinds[] = {
+    { .name = "error",
+      .effect = EFFECT_ERROR,
+      .when = FAULT_BEFORE,
+      .ec2 = { 500, "InternalError", "An internal error has occurred" },
+      .sts = { 500, "InternalFailure", "An internal error has occurred" },
+      .github = { 500, NULL, "Server Error" } },
+    { .name = "throttle",
+      .effect = EFFECT_ERROR,
+      .when = FAULT_BEFORE,
+      .ec2 = { 503, "RequestLimitExceeded", "Request limit exceeded." },
+      .sts = { 400, "Throttling", "Rate exceeded" },
+      .github = { 403, NULL,
+                  "You have exceeded a secondary rate limit. Please wait a few minutes before you try again." } },
+    { .name = "capacity",
+      .effect = EFFECT_ERROR,
+      .when = FAULT_BEFORE,
+      .ec2 = { 500, "InsufficientInstanceCapacity",
+               "We currently do not have sufficient capacity in the Availability Zone you requested. Our system will "
+               "be "
+               "working on provisioning additional capacity." },
+      .sts = { 500, "InternalFailure", "An internal error has occurred" },
+      .github = { 503, NULL, "Service unavailable" } },
+    { .name = "status", .effect = EFFECT_STATUS, .when = FAULT_BEFORE },
+    { .name = "not-found", .effect = EFFECT_HIDE, .when = FAULT_BEFORE, .github = { 404, NULL, "Not Found" } },
+    { .name = "empty-page", .effect = EFFECT_EMPTY_PAGE, .when = FAULT_BEFORE },
+    { .name = "lost", .effect = EFFECT_CLOSE, .when = FAULT_AFTER },
+    { .name = "reset", .effect = EFFECT_RESET, .when = FAULT_BEFORE },
+    { .name = "hang", .effect = EFFECT_WAIT, .when = FAULT_BEFORE, .close = true },
+    { .name = "delay", .effect = EFFECT_WAIT, .when = FAULT_BEFORE },
+    { .name = "hold", .effect = EFFECT_WAIT, .when = FAULT_BEFORE },
+    { .name = "cut", .effect = EFFECT_CUT, .when = FAULT_AFTER },
+    { .name = "garbage", .effect = EFFECT_GARBAGE, .when = FAULT_AFTER },
+};
+
+static void fault_clear(struct fault *f)
+{
+    free(f->service);
+    free(f->action);
+    free(f->code);
+    free(f->message);
+    pairs_clear(&f->match);
+    pairs_clear(&f->headers);
+}
+
+void faults_clear(struct sim *s)
+{
+    for (size_t i = 0; i < s->n_faults; i++)
+        fault_clear(&s->faults[i]);
+    free(s->faults);
+    s->faults = NULL;
+    s->n_faults = 0;
+}
+
+struct fault_text {
+    const char *service, *action, *fault, *when, *code, *message;
+    int64_t nth, skip, times, status, ms;
+};
+#define FAULT_FIELD(name, field_type)                                                                                  \
+    {                                                                                                                  \
+        .path = #name, .type = field_type, .offset = offsetof(struct fault_text, name)                                 \
+    }
+static const struct field fault_fields[] = {
+    FAULT_FIELD(service, FIELD_STR), FAULT_FIELD(action, FIELD_STR), FAULT_FIELD(fault, FIELD_STR),
+    FAULT_FIELD(when, FIELD_STR),    FAULT_FIELD(code, FIELD_STR),   FAULT_FIELD(message, FIELD_STR),
+    FAULT_FIELD(nth, FIELD_INT),     FAULT_FIELD(skip, FIELD_INT),   FAULT_FIELD(times, FIELD_INT),
+    FAULT_FIELD(status, FIELD_INT),  FAULT_FIELD(ms, FIELD_INT),     { 0 },
+};
+
+static bool fault_add(struct sim *s, struct json_object *json, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct fault_text t = { .nth = 1, .times = 1, .ms = -1 };
+    const struct fault_kind *kind = NULL;
+    if (!json_object_is_type(json, json_type_object))
+        return error_set(err, ERROR_PARSE, 0, "a fault is an object");
+    if (!json_decode(json, fault_fields, &t, &arena, "a fault", err))
+        return false;
+    for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
+        if (str_eq(fault_kinds[i].name, t.fault))
+            kind = &fault_kinds[i];
+    if (!kind)
+        return error_set(err, ERROR_PARSE, 0, "there is no fault `%s`", t.fault ? t.fault : "");
+    if (t.when && !str_eq(t.when, "before") && !str_eq(t.when, "after"))
+        return error_set(err, ERROR_PARSE, 0, "`when` is before or after");
+    if (t.status && (t.status < 200 || t.status > 599))
+        return error_set(err, ERROR_PARSE, 0, "status %lld is none", (long long)t.status);
+    struct fault f = { .kind = kind,
+                       .skip = t.skip > 0 ? t.skip : t.nth - 1,
+                       .times = t.times == 0 ? -1 : t.times,
+                       .status = t.status,
+                       .ms = t.ms };
+    f.when = !t.when ? kind->when : str_eq(t.when, "after") ? FAULT_AFTER : FAULT_BEFORE;
+    str_set(&f.service, t.service ? t.service : "*");
+    str_set(&f.action, t.action ? t.action : "*");
+    str_set(&f.code, t.code);
+    str_set(&f.message, t.message);
+    pairs_take_json(&f.match, json, "match");
+    pairs_take_json(&f.headers, json, "headers");
+    s->faults = xreallocarray(s->faults, s->n_faults + 1, sizeof(*s->faults));
+    s->faults[s->n_faults++] = f;
+    return true;
+}
+
+bool faults_add(struct sim *s, struct json_object *json, struct error *err)
+{
+    if (!json_object_is_type(json, json_type_array))
+        return fault_add(s, json, err);
+    for (size_t i = 0; i < json_object_array_length(json); i++)
+        if (!fault_add(s, json_object_array_get_idx(json, i), err))
+            return false;
+    return true;
+}
+
+struct json_object *faults_json(const struct sim *s)
+{
+    struct json_object *rows = must(json_object_new_array());
+    for (size_t i = 0; i < s->n_faults; i++) {
+        const struct fault *f = &s->faults[i];
+        struct json_object *o = must(json_object_new_object());
+        json_object_object_add(o, "service", sim_text(f->service));
+        json_object_object_add(o, "action", sim_text(f->action));
+        json_object_object_add(o, "fault", sim_text(f->kind->name));
+        json_object_object_add(o, "when", sim_text(f->when == FAULT_AFTER ? "after" : "before"));
+        json_object_object_add(o, "skip", must(json_object_new_int64(f->skip)));
+        json_object_object_add(o, "times", must(json_object_new_int64(f->times)));
+        json_object_array_add(rows, o);
+    }
+    return rows;
+}
+
+/* The value of a parameter: of the form, of the query, of a JSON body; "path" is the path itself. Owned, or NULL. */
+static char *request_value(const struct request *r, const char *name)
+{
+    AUTO_ERROR ignored = { 0 };
+    AUTO_JSON *json = NULL;
+    struct json_object *member = NULL;
+    const char *value = str_eq(name, "path") ? r->path : pairs_get(&r->form, name);
+    if (!value)
+        value = pairs_get(&r->query, name);
+    if (value)
+        return xstrdup(value);
+    if (!json_parse(strbuf_str(&r->body), r->body.len, "the body", &json, &ignored) ||
+        !json_object_is_type(json, json_type_object) || !json_object_object_get_ex(json, name, &member) || !member)
+        return NULL;
+    return xstrdup(json_object_get_string(member));
+}
+
+static bool fault_matches(const struct fault *f, const struct request *r)
+{
+    if ((!str_eq(f->service, "*") && !str_eq(f->service, r->service)) ||
+        (!str_eq(f->action, "*") && !str_eq(f->action, r->action)))
+        return false;
+    for (size_t i = 0; i < f->match.n; i++) {
+        AUTO_FREE char *value = request_value(r, f->match.v[2 * i]);
+        if (!str_eq(value, f->match.v[2 * i + 1]))
+            return false;
+    }
+    return true;
+}
+
+/* The first fault that is due for this request, at this moment; it is used up by that. */
+static struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when)
+{
+    for (size_t i = 0; i < s->n_faults; i++) {
+        struct fault *f = &s->faults[i];
+        if (f->when != when || f->times == 0 || !fault_matches(f, r))
+            continue;
+        if (f->skip > 0) {
+            f->skip--;
+            continue;
+        }
+        if (f->times > 0)
+            f->times--;
+        return f;
+    }
+    return NULL;
+}
+
+/* The answer that a fault puts in the place of the real one. */
+static void fault_answer(const struct fault *f, const struct request *r, struct response *res)
+{
+    bool github = str_eq(r->service, "github"), sts = str_eq(r->service, "sts");
+    int status = github ? f->kind->github.status : sts ? f->kind->sts.status : f->kind->ec2.status;
+    const char *code = sts ? f->kind->sts.code : f->kind->ec2.code;
+    const char *message = github ? f->kind->github.message : sts ? f->kind->sts.message : f->kind->ec2.message;
+    strbuf_truncate(&res->body, 0);
+    pairs_clear(&res->headers);
+    status = f->status ? (int)f->status : status ? status : 502;
+    code = f->code ? f->code : code;
+    message = f->message ? f->message : message ? message : "scripted";
+    if (f->kind->effect == EFFECT_STATUS) {
+        res->status = status;
+        res->content_type = "text/html";
+        strbuf_addf(&res->body, "<html><body><h1>%d %s</h1></body></html>\n", status, message);
+    } else if (github) {
+        github_fail(res, status, message);
+        if (str_eq(f->kind->name, "throttle") && !pairs_get(&f->headers, "Retry-After"))
+            pairs_set(&res->headers, "Retry-After", "1");
+    } else if (str_eq(r->service, "ec2") || sts) {
+        aws_fail(res, r->service, status, code ? code : "InternalError", message);
+    } else {
+        respond_text(res, status, message);
+    }
+    for (size_t i = 0; i < f->headers.n; i++)
+        pairs_set(&res->headers, f->headers.v[2 * i], f->headers.v[2 * i + 1]);
+}
+
+/* --- one request -------------------------------------------------------------------------------------------------- */
+
+enum ending { END_ANSWER, END_CLOSE, END_RESET, END_CUT };
+
+struct exchange {
+    struct request request;
+    struct response response;
+    struct MHD_Connection *connection;
+    bool arrived, judged_before, served, judged_after;
+    enum ending ending;
+    const char *fault; /* static: what happened to it, for the log */
+    /* While it waits: */
+    struct exchange *next;
+    int64_t n, until; /* until: simulated ms, INT64_MAX: until it is released */
+    bool waits, close_then;
+};
+
 static void route(struct sim *s, const struct request *r, struct response *res)
 {
     static const struct {
-        const char *prefix;
+        const char *service;
         void (*serve)(struct sim *, const struct request *, struct response *);
     } routes[] = {
-        { "/api/v3/", github_serve },
-        { "/_sim/", control_serve },
-        { "/imds/", imds_serve },
-        { "/runner/", broker_serve },
+        { "ec2", aws_serve },      { "sts", aws_serve },   { "github", github_serve },
+        { "_sim", control_serve }, { "imds", imds_serve }, { "runner", broker_serve },
     };
-    if (str_eq(r->path, "/") && str_eq(r->method, "POST")) {
-        aws_serve(s, r, res);
-        return;
-    }
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-        if (str_starts(r->path, routes[i].prefix)) {
+        if (str_eq(routes[i].service, r->service)) {
             routes[i].serve(s, r, res);
             return;
         }
     }
-    res->service = "dist";
     res->content_type = "application/octet-stream";
-    res->status = str_starts(r->path, "/dist/") ? 200 : 404;
+    res->status = str_starts(r->path, "/dist/actions-runner-linux-") ? 200 : 404;
     if (res->status == 200)
         strbuf_add(&res->body, s->runner_tarball.data, s->runner_tarball.len);
 }
 
-static void log_request(struct sim *s, const struct request *r, const struct response *res)
+/* Which service is asked, and for what. */
+static void identify(struct request *r)
 {
+    static const struct {
+        const char *prefix, *service;
+    } prefixes[] = { { "/api/v3/", "github" }, { "/_sim/", "_sim" }, { "/imds/", "imds" }, { "/runner/", "runner" } };
+    r->service = "dist";
+    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
+        if (str_starts(r->path, prefixes[i].prefix))
+            r->service = prefixes[i].service;
+    if (str_eq(r->path, "/") && str_eq(r->method, "POST")) {
+        AUTO_FREE char *service = verify_service(r);
+        r->service = str_eq(service, "sts") ? "sts" : "ec2";
+        r->form_ok = form_parse(strbuf_str(&r->body), r->body.len, &r->form);
+        const char *action = pairs_get(&r->form, "Action");
+        r->action = xstrdup(action ? action : "?");
+    } else if (str_eq(r->service, "github")) {
+        r->action = github_action(r);
+    } else {
+        r->action = xasprintf("%s %s", r->method, r->path);
+    }
+}
+
+static void log_request(struct sim *s, const struct exchange *x)
+{
+    enum { LOG_MAX = 50000 };
+    const struct request *r = &x->request;
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "n", must(json_object_new_int64(++s->next_request)));
+    json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
     json_object_object_add(o, "time", must(json_object_new_int64(sim_now(s))));
-    json_object_object_add(o, "service", must(json_object_new_string(res->service)));
-    json_object_object_add(o, "method", must(json_object_new_string(r->method)));
-    json_object_object_add(o, "path", must(json_object_new_string(r->path)));
-    json_object_object_add(o, "action", res->action ? must(json_object_new_string(res->action)) : NULL);
-    json_object_object_add(o, "status", must(json_object_new_int(res->drop ? 0 : res->status)));
-    json_object_object_add(o, "code", res->code ? must(json_object_new_string(res->code)) : NULL);
+    json_object_object_add(o, "service", sim_text(r->service));
+    json_object_object_add(o, "method", sim_text(r->method));
+    json_object_object_add(o, "path", sim_text(r->path));
+    json_object_object_add(o, "action", sim_text(r->action));
+    json_object_object_add(
+        o, "status",
+        must(json_object_new_int(x->ending == END_ANSWER || x->ending == END_CUT ? x->response.status : 0)));
+    json_object_object_add(o, "code", sim_text(x->response.code));
+    json_object_object_add(o, "fault", sim_text(x->fault));
+    if (json_object_array_length(s->log) >= LOG_MAX)
+        json_object_array_del_idx(s->log, 0, LOG_MAX / 2);
     json_object_array_add(s->log, o);
     if (s->options.verbose)
         fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
 }
 
-/* --- libmicrohttpd ------------------------------------------------------------------------------------------------ */
+/* --- requests that wait ------------------------------------------------------------------------------------------- */
+
+static void hold(struct sim *s, struct exchange *x, const struct fault *f)
+{
+    x->waits = true;
+    x->close_then = f->kind->close;
+    x->until = f->ms >= 0 ? sim_now(s) + f->ms : INT64_MAX;
+    x->next = s->held;
+    s->held = x;
+    MHD_suspend_connection(x->connection);
+}
+
+static void unlink_held(struct sim *s, const struct exchange *x)
+{
+    struct exchange **at = &s->held;
+    while (*at && *at != x)
+        at = &(*at)->next;
+    if (*at)
+        *at = x->next;
+}
+
+static void let_go(struct sim *s, struct exchange *x, bool drop)
+{
+    unlink_held(s, x);
+    x->waits = false;
+    if (drop)
+        x->ending = END_CLOSE;
+    MHD_resume_connection(x->connection);
+}
+
+struct json_object *held_json(const struct sim *s)
+{
+    struct json_object *rows = must(json_object_new_array());
+    for (const struct exchange *x = s->held; x; x = x->next) {
+        struct json_object *o = must(json_object_new_object());
+        json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
+        json_object_object_add(o, "service", sim_text(x->request.service));
+        json_object_object_add(o, "action", sim_text(x->request.action));
+        json_object_object_add(o, "method", sim_text(x->request.method));
+        json_object_object_add(o, "path", sim_text(x->request.path));
+        json_object_object_add(o, "when", sim_text(x->served ? "after" : "before"));
+        json_object_object_add(o, "fault", sim_text(x->fault));
+        json_object_array_add(rows, o);
+    }
+    return rows;
+}
+
+size_t held_release(struct sim *s, int64_t n, bool drop)
+{
+    size_t released = 0;
+    for (struct exchange *x = s->held, *next; x; x = next) {
+        next = x->next;
+        if (n && x->n != n)
+            continue;
+        let_go(s, x, drop);
+        released++;
+    }
+    return released;
+}
+
+static void held_tick(struct sim *s)
+{
+    int64_t now = sim_now(s);
+    for (struct exchange *x = s->held, *next; x; x = next) {
+        next = x->next;
+        if (now >= x->until)
+            let_go(s, x, x->close_then);
+    }
+}
+
+static int64_t held_next(const struct sim *s)
+{
+    int64_t next = INT64_MAX;
+    for (const struct exchange *x = s->held; x; x = x->next)
+        if (x->until < next)
+            next = x->until;
+    return next;
+}
+
+/* --- where every response leaves ---------------------------------------------------------------------------------- */
+
+/* What a fault does to an exchange. The service's own code runs afterwards unless x->served. */
+static void apply_fault(struct sim *s, struct exchange *x, const struct fault *f)
+{
+    struct response *res = &x->response;
+    x->fault = f->kind->name;
+    switch (f->kind->effect) {
+    case EFFECT_ERROR:
+    case EFFECT_STATUS:
+        fault_answer(f, &x->request, res);
+        x->served = true;
+        break;
+    case EFFECT_HIDE:
+        x->request.hide = true;
+        if (str_eq(x->request.service, "github")) {
+            fault_answer(f, &x->request, res);
+            x->served = true;
+        }
+        break;
+    case EFFECT_EMPTY_PAGE:
+        x->request.empty_page = true;
+        break;
+    case EFFECT_CLOSE:
+        x->ending = END_CLOSE;
+        break;
+    case EFFECT_RESET:
+        x->ending = END_RESET;
+        break;
+    case EFFECT_CUT:
+        x->ending = END_CUT;
+        break;
+    case EFFECT_GARBAGE:
+        strbuf_truncate(&res->body, 0);
+        strbuf_add(&res->body, "\x80\xff<{[\"\x01 garbage", 14);
+        break;
+    case EFFECT_WAIT:
+        hold(s, x, f);
+        break;
+    }
+}
 
 static enum MHD_Result take_pair(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
 {
+    struct pairs *pairs = ctx;
+    if (kind != MHD_HEADER_KIND) {
+        pairs_set(pairs, name, value ? value : "");
+        return MHD_YES;
+    }
     AUTO_FREE char *lower = xstrdup(name);
-    for (char *p = lower; kind == MHD_HEADER_KIND && *p; p++)
+    for (char *p = lower; *p; p++)
         *p = (char)tolower((unsigned char)*p);
-    pairs_set(ctx, lower, value ? value : "");
+    const char *before = pairs_get(pairs, lower);
+    AUTO_FREE char *all = before ? xasprintf("%s,%s", before, value ? value : "") : xstrdup(value ? value : "");
+    pairs_set(pairs, lower, all);
     return MHD_YES;
 }
 
@@ -184,68 +603,138 @@ static void http_date(const struct sim *s, char out[static HTTP_DATE_MAX])
     strftime(out, HTTP_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm);
 }
 
-static enum MHD_Result send_response(const struct sim *s, struct MHD_Connection *connection, struct response *res)
+/* Gives half of a body whose length was announced whole. */
+static ssize_t half_body(void *ctx, uint64_t at, char *out, size_t max)
+{
+    const struct response *res = ctx;
+    size_t half = res->body.len / 2, n = at < half ? half - (size_t)at : 0;
+    if (n == 0)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
+    n = n < max ? n : max;
+    memcpy(out, res->body.data + at, n);
+    return (ssize_t)n;
+}
+
+static enum MHD_Result send_response(const struct sim *s, struct exchange *x)
 {
     char date[HTTP_DATE_MAX];
-    struct MHD_Response *out = must(MHD_create_response_from_buffer(
-        res->body.len, (void *)(uintptr_t)strbuf_str(&res->body), MHD_RESPMEM_MUST_COPY));
+    struct response *res = &x->response;
+    struct MHD_Response *out =
+        x->ending == END_CUT && res->body.len > 1
+            ? must(MHD_create_response_from_callback(res->body.len, 4096, half_body, res, NULL))
+            : must(MHD_create_response_from_buffer(res->body.len, (void *)(uintptr_t)strbuf_str(&res->body),
+                                                   MHD_RESPMEM_MUST_COPY));
     http_date(s, date);
     MHD_add_response_header(out, "Date", date);
-    if (res->content_type)
+    if (res->content_type && res->body.len > 0)
         MHD_add_response_header(out, "Content-Type", res->content_type);
     for (size_t i = 0; i < res->headers.n; i++)
         MHD_add_response_header(out, res->headers.v[2 * i], res->headers.v[2 * i + 1]);
-    enum MHD_Result queued = MHD_queue_response(connection, (unsigned)res->status, out);
+    enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)res->status, out);
     MHD_destroy_response(out);
     return queued;
+}
+
+static enum MHD_Result finish(struct sim *s, struct exchange *x)
+{
+    if (!str_eq(x->request.service, "_sim"))
+        log_request(s, x);
+    if (x->ending == END_RESET) {
+        /* Linux resets a connection that is taken apart so; a close would say goodbye first. */
+        const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
+        (void)connect(MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, &nowhere,
+                      sizeof(nowhere));
+    }
+    return x->ending == END_CLOSE || x->ending == END_RESET ? MHD_NO : send_response(s, x);
+}
+
+/* Goes on with an exchange from where it stands; called again when one that waited is let go on. */
+static enum MHD_Result advance(struct sim *s, struct exchange *x)
+{
+    bool scripted = !str_eq(x->request.service, "_sim");
+    const struct fault *f;
+    if (!x->judged_before) {
+        x->judged_before = true;
+        if (scripted && (f = fault_due(s, &x->request, FAULT_BEFORE)) != NULL)
+            apply_fault(s, x, f);
+        if (x->waits)
+            return MHD_YES;
+    }
+    if (x->ending != END_ANSWER && !x->served)
+        return finish(s, x);
+    if (!x->served) {
+        world_tick(s);
+        if (x->request.body.overflow)
+            respond_text(&x->response, 413, "the body is too long\n");
+        else
+            route(s, &x->request, &x->response);
+        x->served = true;
+        world_tick(s);
+    }
+    if (!x->judged_after) {
+        x->judged_after = true;
+        if (str_eq(x->request.service, "github"))
+            github_finish(s, &x->request, &x->response);
+        if (scripted && (f = fault_due(s, &x->request, FAULT_AFTER)) != NULL)
+            apply_fault(s, x, f);
+        if (x->waits)
+            return MHD_YES;
+    }
+    return finish(s, x);
+}
+
+static void *keep_uri(void *ctx UNUSED, const char *uri, struct MHD_Connection *connection UNUSED)
+{
+    struct exchange *x = xcalloc(1, sizeof(*x));
+    x->request.raw_path = xstrdup(uri);
+    x->request.body = STRBUF_MAX(BODY_MAX);
+    x->response = (struct response){ .status = 404, .body = STRBUF_INIT };
+    return x;
 }
 
 static enum MHD_Result serve(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
                              const char *version UNUSED, const char *bytes, size_t *len, void **con)
 {
     struct sim *s = ctx;
-    struct request *r = *con;
-    if (!r) {
-        r = *con = xcalloc(1, sizeof(*r));
-        r->body = STRBUF_MAX(BODY_MAX);
+    struct exchange *x = *con;
+    if (!x->connection) {
+        x->connection = connection;
         return MHD_YES;
     }
     if (*len > 0) {
-        strbuf_add(&r->body, bytes, *len);
+        strbuf_add(&x->request.body, bytes, *len);
         *len = 0;
         return MHD_YES;
     }
-    struct response res = { .status = 404, .service = "?", .body = STRBUF_INIT };
-    r->method = method;
-    r->path = url;
-    MHD_get_connection_values(connection, MHD_HEADER_KIND, take_pair, &r->headers);
-    MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_pair, &r->query);
-    world_tick(s);
-    if (r->body.overflow)
-        res.status = 413;
-    else
-        route(s, r, &res);
-    world_tick(s);
-    if (!str_starts(r->path, "/_sim/"))
-        log_request(s, r, &res);
-    enum MHD_Result result = res.drop ? MHD_NO : send_response(s, connection, &res);
-    strbuf_clear(&res.body);
-    pairs_clear(&res.headers);
-    free(res.action);
-    free(res.code);
-    return result;
+    if (!x->arrived) {
+        x->arrived = true;
+        x->n = ++s->next_request;
+        x->request.method = method;
+        x->request.path = url;
+        MHD_get_connection_values(connection, MHD_HEADER_KIND, take_pair, &x->request.headers);
+        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_pair, &x->request.query);
+        identify(&x->request);
+    }
+    return advance(s, x);
 }
 
-static void completed(void *ctx UNUSED, struct MHD_Connection *connection UNUSED, void **con,
+static void completed(void *ctx, struct MHD_Connection *connection UNUSED, void **con,
                       enum MHD_RequestTerminationCode why UNUSED)
 {
-    struct request *r = *con;
-    if (!r)
+    struct exchange *x = *con;
+    if (!x)
         return;
-    strbuf_clear(&r->body);
-    pairs_clear(&r->headers);
-    pairs_clear(&r->query);
-    free(r);
+    unlink_held(ctx, x);
+    strbuf_clear(&x->request.body);
+    pairs_clear(&x->request.headers);
+    pairs_clear(&x->request.query);
+    pairs_clear(&x->request.form);
+    free(x->request.raw_path);
+    free(x->request.action);
+    strbuf_clear(&x->response.body);
+    pairs_clear(&x->response.headers);
+    free(x->response.code);
+    free(x);
     *con = NULL;
 }
 
@@ -268,9 +757,9 @@ static bool write_settings(const struct sim *s, const struct options *o, struct 
     AUTO_FREE char *text =
         xasprintf("AWS_ENDPOINT_URL=%s\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=%s\n"
                   "AWS_REGION=us-east-1\nGITHUB_API_URL=%s/api/v3\nGITHUB_SERVER_URL=%s\nGITHUB_REPOSITORY=%s\n"
-                  "MAYFLY_GITHUB_TOKEN=%s\n",
+                  "MAYFLY_GITHUB_TOKEN=%s\nAWS_EC2_METADATA_SERVICE_ENDPOINT=%s/imds/none\n",
                   s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url,
-                  s->options.repos.v[0], s->github_token);
+                  s->options.repos.v[0], s->github_token, s->base_url);
     AUTO_FREE char *port = xasprintf("%u\n", s->port);
     const char *const files[][2] = { { o->env_file, text }, { o->port_file, port } };
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -300,7 +789,8 @@ static void loop(struct sim *s, struct MHD_Daemon *daemon, int signals)
     for (;;) {
         struct pollfd fds[] = { { .fd = epoll, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
         MHD_UNSIGNED_LONG_LONG mhd;
-        int64_t wait = world_next(s) - sim_now(s);
+        int64_t next = world_next(s), held = held_next(s);
+        int64_t wait = (held < next ? held : next) - sim_now(s);
         if (MHD_get_timeout(daemon, &mhd) == MHD_YES && (int64_t)mhd < wait)
             wait = (int64_t)mhd;
         if (s->options.sandbox && wait > TICK_MS) /* consoles and ends of sandboxes */
@@ -309,6 +799,7 @@ static void loop(struct sim *s, struct MHD_Daemon *daemon, int signals)
         if (fds[1].revents)
             return;
         world_tick(s);
+        held_tick(s);
         MHD_run(daemon);
     }
 }
@@ -320,9 +811,10 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
                                    .sin_port = htons((uint16_t)o->port),
                                    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
     struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL, serve, s, MHD_OPTION_SOCK_ADDR,
-                         &address, MHD_OPTION_NOTIFY_COMPLETED, completed, NULL, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-                         (size_t)65536, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL,
+                         serve, s, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, completed, s,
+                         MHD_OPTION_URI_LOG_CALLBACK, keep_uri, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
+                         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
     if (!daemon) {
         error_errno(err, errno, "listening on 127.0.0.1:%u", (unsigned)o->port);
         error_hint(err, "another process has the port: --port 0 takes a free one");
@@ -342,8 +834,11 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
     bool ok = sandbox_prepare(s, err) && write_settings(s, o, err);
     if (ok)
         loop(s, daemon, signals);
-    world_clear(s);
+    held_release(s, 0, true); /* libmicrohttpd wants nothing suspended at its end */
+    MHD_run(daemon);
     MHD_stop_daemon(daemon);
+    faults_clear(s);
+    world_clear(s);
     close(signals);
     return ok;
 }
@@ -356,6 +851,16 @@ static void remove_dir(const char *dir)
         execvp(argv[0], argv);
         _exit(127);
     }
+}
+
+static bool load_faults(struct sim *s, const char *path, struct error *err)
+{
+    AUTO_STRBUF text = STRBUF_MAX(BODY_MAX);
+    AUTO_JSON *json = NULL;
+    if (str_empty(path))
+        return true;
+    return strbuf_read_file(&text, path, "the faults", err) &&
+           json_parse(strbuf_str(&text), text.len, path, &json, err) && faults_add(s, json, err);
 }
 
 static bool open_sim(struct sim *s, const struct options *o, struct error *err)
@@ -381,10 +886,14 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .no_auth = o->no_auth,
                                        .boot = (int64_t)o->boot,
                                        .online = (int64_t)o->online,
+                                       .idle_removal = (int64_t)o->idle_removal,
+                                       .rate_limit = (int64_t)o->rate_limit,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)
         strlist_add(&s->options.repos, o->repos.v[i]);
-    return true;
+    if (!strlist_has(&s->options.repos, "octo/demo"))
+        strlist_add(&s->options.repos, "octo/demo");
+    return load_faults(s, o->faults, err);
 }
 
 static void close_sim(struct sim *s, const struct options *o)

@@ -13,7 +13,7 @@
 
 #include "mayfly/crypto/crypto.h"
 
-enum { NOBODY = 65534 };
+enum { NOBODY = 65534, LOST_MS = 30000 };
 static bool bubblewrap;
 
 /* Runs argv to its end, output thrown away; true when it exits with 0. */
@@ -100,8 +100,8 @@ bool sandbox_prepare(struct sim *s, struct error *err)
                       (char *)"true",
                       NULL };
     bubblewrap = run(probe);
-    printf("mayfly-sim: instances run in %s\n",
-           bubblewrap ? "bubblewrap sandboxes" : "plain processes: bwrap is missing or may not make namespaces here");
+    fprintf(stderr, "mayfly-sim: instances run in %s\n",
+            bubblewrap ? "bubblewrap sandboxes" : "plain processes: bwrap is missing or may not make namespaces here");
     return true;
 }
 
@@ -114,7 +114,15 @@ static void add(struct strlist *argv, const char *a, const char *b, const char *
         strlist_add(argv, c);
 }
 
-static void bubblewrap_argv(const struct sim *s, const char *dir, struct strlist *argv)
+/* A script names its own interpreter. */
+static void add_user_data(const struct instance *i, const char *path, struct strlist *argv)
+{
+    if (!str_starts(strbuf_str(&i->user_data), "#!"))
+        strlist_add(argv, "/bin/sh");
+    strlist_add(argv, path);
+}
+
+static void bubblewrap_argv(const struct sim *s, const struct instance *i, const char *dir, struct strlist *argv)
 {
     static const char *const merged[] = { "bin", "sbin", "lib", "lib64", "lib32" };
     static const char *const etc[] = { "ssl",    "ca-certificates", "alternatives",        "ld.so.cache",
@@ -127,18 +135,18 @@ static void bubblewrap_argv(const struct sim *s, const char *dir, struct strlist
     add(argv, "--unshare-ipc", "--unshare-uts", NULL);
     add(argv, "--hostname", "ip-10-0-0-4", "--clearenv");
     add(argv, "--ro-bind", "/usr", "/usr");
-    for (size_t i = 0; i < ARRAY_SIZE(merged); i++) {
-        AUTO_FREE char *path = xasprintf("/%s", merged[i]), *target = xasprintf("usr/%s", merged[i]);
+    for (size_t n = 0; n < ARRAY_SIZE(merged); n++) {
+        AUTO_FREE char *path = xasprintf("/%s", merged[n]), *target = xasprintf("usr/%s", merged[n]);
         struct stat st;
         if (lstat(path, &st) == 0)
             add(argv, S_ISLNK(st.st_mode) ? "--symlink" : "--ro-bind", S_ISLNK(st.st_mode) ? target : path, path);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(writable); i++) {
-        AUTO_FREE char *from = xasprintf("%s/%s", dir, writable[i]), *to = xasprintf("/%s", writable[i]);
+    for (size_t n = 0; n < ARRAY_SIZE(writable); n++) {
+        AUTO_FREE char *from = xasprintf("%s/%s", dir, writable[n]), *to = xasprintf("/%s", writable[n]);
         add(argv, "--bind", from, to);
     }
-    for (size_t i = 0; i < ARRAY_SIZE(etc); i++) {
-        AUTO_FREE char *path = xasprintf("/etc/%s", etc[i]);
+    for (size_t n = 0; n < ARRAY_SIZE(etc); n++) {
+        AUTO_FREE char *path = xasprintf("/etc/%s", etc[n]);
         add(argv, "--ro-bind-try", path, path);
     }
     AUTO_FREE char *bin = xasprintf("%s/bin", dir), *power = xasprintf("%s/power", dir);
@@ -153,12 +161,12 @@ static void bubblewrap_argv(const struct sim *s, const char *dir, struct strlist
     add(argv, "--ro-bind", bin, "/mayfly-sim/bin");
     add(argv, "--bind", power, "/mayfly-sim/power");
     add(argv, "--ro-bind", s->self, "/mayfly-sim/mayfly-sim");
-    for (size_t i = 0; i < ARRAY_SIZE(capabilities) && getuid() == 0; i++)
-        add(argv, "--cap-add", capabilities[i], NULL);
+    for (size_t n = 0; n < ARRAY_SIZE(capabilities) && getuid() == 0; n++)
+        add(argv, "--cap-add", capabilities[n], NULL);
     add(argv, "--setenv", "PATH", "/mayfly-sim/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
     add(argv, "--setenv", "HOME", "/root");
     add(argv, "--chdir", "/", NULL);
-    add(argv, "/bin/sh", "/var/lib/cloud/user-data", NULL);
+    add_user_data(i, "/var/lib/cloud/user-data", argv);
 }
 
 static bool make_root(const struct sim *s, const struct instance *i, const char *dir, struct error *err)
@@ -170,6 +178,9 @@ static bool make_root(const struct sim *s, const struct instance *i, const char 
     /* Ends everything: the namespace's first process goes when the script does, and the group in a plain process. */
     static const char power_off[] = "#!/bin/sh\nd=/mayfly-sim/power\n[ -d $d ] || d=$(dirname \"$0\")/../power\n"
                                     ": >\"$d/off\"\n[ -d /mayfly-sim ] && kill -KILL -1\nkill -KILL 0\n";
+    static const char systemctl[] = "#!/bin/sh\ncase \" $* \" in\n*' poweroff '* | *' halt '* | *' reboot '*) exec "
+                                    "\"$(dirname \"$0\")/poweroff\" ;;\nesac\n"
+                                    "echo 'systemctl: there is no systemd in this sandbox' >&2\nexit 1\n";
     static const char *const names[] = { "bin/poweroff", "bin/shutdown", "bin/halt", "bin/reboot" };
     AUTO_FREE char *runner = xasprintf("%s/opt/actions-runner", dir);
     if (!make_dirs(dir, dirs, err) ||
@@ -185,11 +196,13 @@ static bool make_root(const struct sim *s, const struct instance *i, const char 
     for (size_t n = 0; n < ARRAY_SIZE(names); n++)
         if (!write_text(dir, names[n], 0755, power_off, err))
             return false;
+    if (!write_text(dir, "bin/systemctl", 0755, systemctl, err))
+        return false;
     return i->baked ? write_runner(s, runner, err) : rmdir(runner) == 0 || errno == ENOENT;
 }
 
 /* In the child: becomes the instance. */
-static _Noreturn void become(const struct sim *s, const char *dir, int console)
+static _Noreturn void become(const struct sim *s, const struct instance *i, const char *dir, int console)
 {
     AUTO_STRLIST argv = { 0 };
     int null = open("/dev/null", O_RDONLY);
@@ -204,7 +217,7 @@ static _Noreturn void become(const struct sim *s, const char *dir, int console)
     for (int fd = 3; fd < 1024; fd++)
         close(fd);
     if (bubblewrap) {
-        bubblewrap_argv(s, dir, &argv);
+        bubblewrap_argv(s, i, dir, &argv);
     } else {
         AUTO_FREE char *path = xasprintf("%s/bin:/usr/local/bin:/usr/bin:/bin", dir);
         AUTO_FREE char *script = xasprintf("%s/var/lib/cloud/user-data", dir);
@@ -214,7 +227,7 @@ static _Noreturn void become(const struct sim *s, const char *dir, int console)
         setenv("HOME", dir, 1);
         if (getuid() == 0 && (setgroups(0, NULL) != 0 || setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
             _exit(126);
-        add(&argv, "/bin/sh", script, NULL);
+        add_user_data(i, script, &argv);
     }
     char **v = xcalloc(argv.n + 1, sizeof(*v));
     memcpy(v, argv.v, argv.n * sizeof(*v));
@@ -238,7 +251,7 @@ void sandbox_start(struct sim *s, struct instance *i)
     fcntl(console[0], F_SETFL, O_NONBLOCK);
     pid_t pid = fork();
     if (pid == 0)
-        become(s, dir, console[1]);
+        become(s, i, dir, console[1]);
     close(console[1]);
     if (pid < 0) {
         close(console[0]);
@@ -254,15 +267,8 @@ static void read_console(struct instance *i)
 {
     char chunk[4096];
     ssize_t n;
-    while (i->console_fd >= 0 && (n = read(i->console_fd, chunk, sizeof(chunk))) > 0) {
-        size_t len = (size_t)n;
-        if (i->console.len + len > i->console.max) {
-            size_t drop = i->console.len + len - i->console.max;
-            memmove(i->console.data, i->console.data + drop, i->console.len - drop);
-            strbuf_truncate(&i->console, i->console.len - drop);
-        }
-        strbuf_add(&i->console, chunk, len);
-    }
+    while (i->console_fd >= 0 && (n = read(i->console_fd, chunk, sizeof(chunk))) > 0)
+        strbuf_add_tail(&i->console, chunk, (size_t)n);
 }
 
 static void clean_up(struct instance *i)
@@ -286,6 +292,16 @@ void sandbox_kill(struct sim *s, struct instance *i)
     clean_up(i);
 }
 
+/* The user-data has ended without a power-off: the machine stays, what it had started is gone with it. */
+static void stay_on(const struct sim *s, struct instance *i)
+{
+    static const char line[] = "mayfly-sim: the user-data has ended, the machine stays on\n";
+    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
+    strbuf_add_tail(&i->console, line, strlen(line));
+    if (r && r->online && r->offline_at == 0)
+        r->offline_at = sim_now(s) + LOST_MS;
+}
+
 void sandbox_poll(struct sim *s)
 {
     for (size_t n = 0; n < s->n_instances; n++) {
@@ -302,6 +318,6 @@ void sandbox_poll(struct sim *s)
         if (off)
             world_shutdown(s, i, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown");
         else
-            strbuf_adds(&i->console, "mayfly-sim: the user-data has ended, the machine stays on\n");
+            stay_on(s, i);
     }
 }

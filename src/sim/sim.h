@@ -10,30 +10,60 @@
 
 #include "mayfly/util/strbuf.h"
 
-enum { SIM_TOKEN_LEN = 520 };
+enum { SIM_TOKEN_LEN = 520, SIM_CONSOLE_MAX = 65536, SIM_FORM_MAX = 4096 };
 
 struct pairs { /* ordered names and values, owned */
     char **v;  /* name, value, name, value, … */
     size_t n;  /* of pairs */
 };
 const char *pairs_get(const struct pairs *p, const char *name);
+/* Replaces the value, or appends. */
 void pairs_set(struct pairs *p, const char *name, const char *value);
+/* Appends without looking for the name. */
+void pairs_add(struct pairs *p, const char *name, const char *value);
 void pairs_remove(struct pairs *p, const char *name);
 void pairs_clear(struct pairs *p);
+/* Sets what the object under `key` has, values as text; nothing when there is no such object. */
+void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key);
+
+struct volume {
+    char *id, *region, *zone, *instance, *device, *type; /* instance NULL: available */
+    int64_t size, created;                               /* GiB; simulated ms */
+    bool delete_on_termination;
+    struct pairs tags;
+};
+
+struct spot_request {
+    char *id, *region, *instance, *type, *image;
+    int64_t created;
+    struct pairs tags;
+};
+
+/* What a ClientToken stands for, remembered after its instances are gone. */
+struct client_token {
+    char *token, *region, *zone, *parameters, *reservation; /* zone "": the request named none */
+};
 
 struct instance {
-    char *id, *region, *image, *type, *subnet, *zone, *client_token, *parameters, *spot_request, *profile;
-    char *volume; /* NULL: gone */
-    bool baked;
-    bool stop_on_shutdown, keep_volume;
-    struct pairs tags, volume_tags;
+    char *id, *reservation, *region, *image, *type, *subnet, *zone, *client_token, *spot_request, *profile, *key_name;
+    const char *architecture; /* static */
+    char *http_tokens, *http_endpoint, *metadata_tags;
+    char *root_device;
+    struct strlist groups;
+    int64_t index, hops, vcpus, address; /* address: the host part of its IP */
+    bool baked, associate_public, stop_on_shutdown, protect;
+    struct pairs tags;
     struct strbuf user_data; /* raw */
     struct strbuf console;
     const char *state;                        /* static: "pending", … */
     const char *reason_code, *reason_message; /* static */
+    char *transition;                         /* "User initiated (2026-…)", or NULL */
     int64_t launched, running_at, change_at;  /* simulated ms; change_at: of a state that passes, 0: none */
     int64_t runner;                           /* id, once model mode has read the user-data; 0: none */
-    pid_t sandbox;                            /* 0: none */
+    int64_t interrupt_at;                     /* simulated ms of the spot interruption; 0: none */
+    char *imds_token;
+    int64_t imds_until;
+    pid_t sandbox; /* 0: none */
     int console_fd;
     char *sandbox_dir;
     int64_t dead_at; /* the machine died silently */
@@ -41,15 +71,17 @@ struct instance {
 
 struct runner {
     int64_t id;
-    char *scope, *name, *secret;
+    char *scope, *name, *secret, *work_folder;
     struct strlist labels;
-    bool online, busy;
-    int64_t group, job; /* id of the job it runs, 0: none */
-    int64_t offline_at; /* goes offline then; 0: no */
+    bool connected, online, busy; /* connected: was online at least once */
+    int64_t group, job;           /* id of the job it runs, 0: none */
+    int64_t created, idle_since;  /* simulated ms */
+    int64_t offline_at;           /* goes offline then; 0: no */
+    int64_t unlock_at;            /* the lock of a busy machine that died lapses then; 0: no */
 };
 
 struct job {
-    int64_t id, run_id;
+    int64_t id, run_id, attempt;
     char *scope, *name;
     struct strlist labels, commands;
     struct pairs env;
@@ -60,14 +92,21 @@ struct job {
     struct strbuf log;
 };
 
+enum fault_when { FAULT_DEFAULT, FAULT_BEFORE, FAULT_AFTER }; /* before or after the effect */
+
+struct fault_kind;
+
 struct fault {
-    char *service, *action, *kind, *code, *message;
-    int64_t skip, times, status;
+    char *service, *action, *code, *message;
+    const struct fault_kind *kind;
+    enum fault_when when;
+    int64_t skip, times, status, ms; /* times < 0: for ever; ms < 0: without end */
+    struct pairs match, headers;
 };
 
 struct sim_options {
     bool sandbox, verbose, no_auth;
-    int64_t boot, online, terminate_delay;
+    int64_t boot, online, idle_removal, terminate_delay, rate_limit;
     struct strlist repos;
 };
 
@@ -81,20 +120,35 @@ struct sim {
     int64_t offset; /* ms that simulated time is ahead of the clock */
     struct instance **instances;
     size_t n_instances;
+    struct volume **volumes;
+    size_t n_volumes;
+    struct spot_request **spot_requests;
+    size_t n_spot_requests;
+    struct client_token *tokens;
+    size_t n_tokens;
     struct runner **runners;
     size_t n_runners;
     struct job **jobs;
     size_t n_jobs;
     struct fault *faults;
     size_t n_faults;
-    int64_t next_runner, next_job, next_request, rate_used;
+    struct exchange *held; /* requests that wait: hold, delay, hang */
+    struct strlist labels; /* every label of a runner; its id is its place, from 1 */
+    int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
     struct json_object *log; /* of requests */
 };
 
 struct request {
-    const char *method, *path;   /* path without its query */
-    struct pairs query, headers; /* header names in lower case */
+    const char *method, *path;   /* path without its query, percent-decoded */
+    char *raw_path;              /* as it was sent, with its query */
+    struct pairs query, headers; /* header names in lower case; repeated ones are joined by commas */
+    struct pairs form;           /* the body of a request to AWS */
+    bool form_ok;
     struct strbuf body;
+    const char *service; /* static: "ec2", "sts", "github", "imds", "runner", "dist", "_sim" */
+    char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
+    bool hide;           /* a scripted fault: what exists is not seen yet */
+    bool empty_page;     /* a scripted fault: a page without rows and with a token */
 };
 
 struct response {
@@ -102,46 +156,78 @@ struct response {
     const char *content_type;
     struct strbuf body;
     struct pairs headers;
-    bool drop;           /* close the connection instead of answering */
-    const char *service; /* for the log: static */
-    char *action, *code; /* for the log: owned */
+    char *code; /* for the log */
 };
 
 /* Simulated milliseconds since 1970. */
 int64_t sim_now(const struct sim *s);
 char *sim_random_id(const char *prefix, size_t hex_digits);
-/* A scripted fault for this action, if one is due; before: asked before the effect. */
-struct fault *sim_fault(struct sim *s, const char *service, const char *action);
-/* "a=b&c=d" into pairs, + and %XX decoded; false when malformed. */
+/* "a=b&c=d" into pairs, + and %XX decoded; false when malformed, too long, or not UTF-8 text. */
 bool form_parse(const char *text, size_t len, struct pairs *ret);
+bool is_utf8(const char *bytes, size_t len);
+/* A JSON string of any bytes: what is not UTF-8 becomes '?'. NULL stays NULL. */
+struct json_object *sim_text(const char *s);
+/* Appends to a buffer that keeps its last bytes when full, as EC2 keeps a console. */
+void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len);
+
+/* main.c: scripted faults. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
+ * "fault", "when": "before" | "after", "status", "code", "message", "headers", "ms", "match": {parameter: value}}. */
+bool faults_add(struct sim *s, struct json_object *json, struct error *err);
+struct json_object *faults_json(const struct sim *s);
+void faults_clear(struct sim *s);
+/* The requests that wait, and letting one (n) or all (0) of them go on; drop: their connection is closed instead, and
+ * what has had no effect has none. Returns how many. */
+struct json_object *held_json(const struct sim *s);
+size_t held_release(struct sim *s, int64_t n, bool drop);
 
 /* world.c */
 void world_tick(struct sim *s);
 /* The next moment at which something happens by itself, simulated ms; INT64_MAX: never. */
 int64_t world_next(const struct sim *s);
-struct instance *world_instance(struct sim *s, const char *id);
-struct runner *world_runner(struct sim *s, int64_t id);
-struct job *world_job(struct sim *s, int64_t id);
+struct instance *world_instance(const struct sim *s, const char *id);
+struct volume *world_volume(const struct sim *s, const char *id);
+struct runner *world_runner(const struct sim *s, int64_t id);
+struct job *world_job(const struct sim *s, int64_t id);
+struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance);
+void world_remove_volume(struct sim *s, struct volume *v);
 void world_remove_runner(struct sim *s, struct runner *r);
+/* The machine goes off; what follows depends on who asked (code) and on its shutdown behaviour. */
 void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message);
-void world_finish_job(struct sim *s, struct job *j, const char *conclusion);
+void world_stop(struct sim *s, struct instance *i);
+/* The machine is gone without a word: GitHub notices after 30 s. */
+void world_kill(struct sim *s, struct instance *i);
+void world_connect(struct sim *s, struct runner *r);
+/* conclusion: static. remove: its just-in-time runner has done its job. */
+void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool remove);
 bool world_assign_job(struct sim *s, struct runner *r);
 void world_clear(struct sim *s);
 bool instance_is(const struct instance *i, const char *state);
 bool instance_is_live(const struct instance *i);
 
 /* verify.c */
-/* True when the request is signed as it should be; else *ret_code and *ret_status say what AWS would. */
-bool verify_signature(const struct sim *s, const struct request *r, char **ret_service, char **ret_region,
-                      const char **ret_code, int *ret_status);
+/* True when the request is signed as it should be; else *ret_code, *ret_message and *ret_status say what AWS would.
+ * *ret_region is owned, and NULL when the credential names none. */
+bool verify_signature(const struct sim *s, const struct request *r, char **ret_region, const char **ret_code,
+                      const char **ret_message, int *ret_status);
+/* The service of the credential scope, owned; NULL: there is none. */
+char *verify_service(const struct request *r);
 
 /* ec2.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);
+void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 void github_serve(struct sim *s, const struct request *r, struct response *res);
+void github_fail(struct response *res, int status, const char *message);
+/* What every answer of GitHub carries. */
+void github_finish(struct sim *s, const struct request *r, struct response *res);
+/* The name by which faults and the log know a request to GitHub; owned. */
+char *github_action(const struct request *r);
 void control_serve(struct sim *s, const struct request *r, struct response *res);
 void imds_serve(struct sim *s, const struct request *r, struct response *res);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);
 void respond_json(struct response *res, int status, struct json_object *object); /* takes the object */
+void respond_text(struct response *res, int status, const char *body);
+/* Image ids with what they are, for sandbox.c: is there a runner in it? */
+bool image_is_baked(const char *id);
 
 /* sandbox.c */
 bool sandbox_prepare(struct sim *s, struct error *err); /* the runner's tarball */

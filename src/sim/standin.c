@@ -152,7 +152,7 @@ static bool run_hook(const struct standin *r, const char *variable)
 
 static void set_environment(const struct standin *r, struct json_object *job)
 {
-    struct json_object *env = NULL;
+    struct pairs env = { 0 };
     AUTO_FREE char *repository = string_at(job, "repository"), *name = string_at(job, "name");
     AUTO_FREE char *run_id = string_at(job, "run_id");
     const char *const fixed[][2] = { { "CI", "true" },
@@ -165,12 +165,10 @@ static void set_environment(const struct standin *r, struct json_object *job)
                                      { "RUNNER_ENVIRONMENT", "self-hosted" } };
     for (size_t i = 0; i < ARRAY_SIZE(fixed); i++)
         setenv(fixed[i][0], fixed[i][1], 1);
-    if (!json_object_object_get_ex(job, "env", &env))
-        return;
-    json_object_object_foreach(env, key, value)
-    {
-        setenv(key, json_object_get_string(value), 1);
-    }
+    pairs_take_json(&env, job, "env");
+    for (size_t i = 0; i < env.n; i++)
+        setenv(env.v[2 * i], env.v[2 * i + 1], 1);
+    pairs_clear(&env);
 }
 
 static void run_job(const struct standin *r, struct json_object *job)

@@ -1,4 +1,6 @@
 /* Signature Version 4, checked from the request as it came, by code that shares nothing with the signer. */
+#include <ctype.h>
+
 #include "sim.h"
 
 #include "mayfly/crypto/crypto.h"
@@ -6,25 +8,113 @@
 #include "mayfly/util/encode.h"
 
 enum { SKEW_MAX = 900 };
+static const char algorithm[] = "AWS4-HMAC-SHA256";
+
+/* What AWS answers: EC2 has codes and statuses of its own. */
+enum refusal { R_MISSING, R_INCOMPLETE, R_KEY, R_TOKEN, R_SIGNATURE, R_EXPIRED };
+static const struct {
+    struct {
+        const char *code;
+        int status;
+    } ec2, other;
+    const char *message;
+} refusals[] = {
+    [R_MISSING] = { { "MissingAuthenticationToken", 403 },
+                    { "MissingAuthenticationToken", 403 },
+                    "Request is missing Authentication Token" },
+    [R_INCOMPLETE] = { { "IncompleteSignature", 400 },
+                       { "IncompleteSignature", 400 },
+                       "The request signature does not conform to AWS standards" },
+    [R_KEY] = { { "AuthFailure", 401 },
+                { "InvalidClientTokenId", 403 },
+                "AWS was not able to validate the provided access credentials" },
+    [R_TOKEN] = { { "AuthFailure", 401 },
+                  { "InvalidClientTokenId", 403 },
+                  "AWS was not able to validate the provided access credentials" },
+    [R_SIGNATURE] = { { "AuthFailure", 401 },
+                      { "SignatureDoesNotMatch", 403 },
+                      "AWS was not able to validate the provided access credentials" },
+    [R_EXPIRED] = { { "RequestExpired", 400 }, { "SignatureDoesNotMatch", 403 }, "Request has expired" },
+};
 
 /* The value of NAME=value in the Authorization header, up to a comma or blank; owned, or NULL. */
 static char *part(const char *authorization, const char *name)
 {
-    const char *at = strstr(authorization, name);
+    const char *at = authorization ? strstr(authorization, name) : NULL;
     return at ? xstrndup(at + strlen(name), strcspn(at + strlen(name), ", ")) : NULL;
 }
 
-static void canonical_request(struct strbuf *out, const struct request *r, const struct strlist *signed_names,
+/* Trimmed, and runs of blanks made one. */
+static void canonical_value(struct strbuf *out, const char *value)
+{
+    bool blank = false, begun = false;
+    for (; *value; value++) {
+        if (*value == ' ' || *value == '\t') {
+            blank = true;
+            continue;
+        }
+        if (blank && begun)
+            strbuf_addc(out, ' ');
+        strbuf_addc(out, *value);
+        blank = false;
+        begun = true;
+    }
+}
+
+/* The path as it was sent, encoded once more; AWS's Query services are only ever asked at "/". */
+static void canonical_uri(struct strbuf *out, const struct request *r)
+{
+    const char *path = r->raw_path ? r->raw_path : r->path;
+    AUTO_FREE char *bare = xstrndup(path, strcspn(path, "?"));
+    for (const char *p = bare; *p;) {
+        size_t n = strcspn(p, "/");
+        AUTO_FREE char *segment = xstrndup(p, n);
+        encode_percent(out, segment);
+        p += n;
+        if (*p == '/') {
+            strbuf_addc(out, '/');
+            p++;
+        }
+    }
+}
+
+static int compare_strings(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static void canonical_query(struct strbuf *out, const struct request *r)
+{
+    AUTO_STRLIST parts = { 0 };
+    for (size_t i = 0; i < r->query.n; i++) {
+        AUTO_STRBUF one = STRBUF_INIT;
+        encode_percent(&one, r->query.v[2 * i]);
+        strbuf_addc(&one, '=');
+        encode_percent(&one, r->query.v[2 * i + 1]);
+        strlist_add(&parts, strbuf_str(&one));
+    }
+    if (parts.n)
+        qsort(parts.v, parts.n, sizeof(*parts.v), compare_strings);
+    for (size_t i = 0; i < parts.n; i++)
+        strbuf_addf(out, "%s%s", i ? "&" : "", parts.v[i]);
+}
+
+static void canonical_request(struct strbuf *out, const struct request *r, const struct strlist *names,
                               const char *signed_list)
 {
-    AUTO_STRBUF hash = STRBUF_INIT;
-    strbuf_addf(out, "%s\n%s\n\n", r->method, r->path);
-    for (size_t i = 0; i < signed_names->n; i++) {
-        const char *value = pairs_get(&r->headers, signed_names->v[i]);
-        strbuf_addf(out, "%s:%s\n", signed_names->v[i], value ? value : "");
+    strbuf_addf(out, "%s\n", r->method);
+    canonical_uri(out, r);
+    strbuf_addc(out, '\n');
+    canonical_query(out, r);
+    strbuf_addc(out, '\n');
+    for (size_t i = 0; i < names->n; i++) {
+        const char *value = pairs_get(&r->headers, names->v[i]);
+        strbuf_addf(out, "%s:", names->v[i]);
+        canonical_value(out, value ? value : "");
+        strbuf_addc(out, '\n');
     }
-    crypto_sha256_hex(&hash, strbuf_str(&r->body), r->body.len);
-    strbuf_addf(out, "\n%s\n%s", signed_list, strbuf_str(&hash));
+    strbuf_addf(out, "\n%s\n", signed_list);
+    crypto_sha256_hex(out, strbuf_str(&r->body), r->body.len);
 }
 
 static void derive(const char *secret, const struct strlist *scope, uint8_t key[static SHA256_LEN])
@@ -41,31 +131,57 @@ static int64_t amz_time(const char *s)
     int64_t t;
     if (!s || strlen(s) != 16)
         return -1;
-    AUTO_FREE char *rfc = xasprintf("%.4s-%.2s-%.2sT%.2s:%.2s:%.2sZ", s, s + 4, s + 6, s + 9, s + 11, s + 13);
+    AUTO_FREE char *rfc =
+        xasprintf("%.4s-%.2s-%.2s%.1s%.2s:%.2s:%.2s%s", s, s + 4, s + 6, s + 8, s + 9, s + 11, s + 13, s + 15);
     return clock_parse_rfc3339(rfc, &t) ? t : -1;
 }
 
-static bool must_be_signed(const struct strlist *names, const struct request *r)
+/* host and every x-amz-* header must be among the signed ones, and those must be sorted and there. AWS lets
+ * content-type go unsigned, and so does this. */
+static bool signs_enough(const struct strlist *names, const struct request *r)
 {
-    static const char *const required[] = { "host", "x-amz-date", "content-type", "x-amz-security-token" };
-    for (size_t i = 0; i < ARRAY_SIZE(required); i++)
-        if (pairs_get(&r->headers, required[i]) && !strlist_has(names, required[i]))
+    if (!strlist_has(names, "host"))
+        return false;
+    for (size_t i = 0; i < r->headers.n; i++)
+        if (str_starts(r->headers.v[2 * i], "x-amz-") && !strlist_has(names, r->headers.v[2 * i]))
             return false;
-    for (size_t i = 1; i < names->n; i++)
-        if (strcmp(names->v[i - 1], names->v[i]) >= 0)
+    for (size_t i = 0; i < names->n; i++)
+        if (!pairs_get(&r->headers, names->v[i]) || (i > 0 && strcmp(names->v[i - 1], names->v[i]) >= 0))
             return false;
     return true;
 }
 
-bool verify_signature(const struct sim *s, const struct request *r, char **ret_service, char **ret_region,
-                      const char **ret_code, int *ret_status)
+static bool is_signature(const struct sim *s, const struct request *r, const struct strlist *scope,
+                         const struct strlist *names, const char *list, const char *signature)
+{
+    AUTO_STRBUF canonical = STRBUF_INIT, to_sign = STRBUF_INIT, hex = STRBUF_INIT;
+    uint8_t key[SHA256_LEN], mac[SHA256_LEN];
+    canonical_request(&canonical, r, names, list);
+    strbuf_addf(&to_sign, "%s\n%s\n%s/%s/%s/aws4_request\n", algorithm, pairs_get(&r->headers, "x-amz-date"),
+                scope->v[1], scope->v[2], scope->v[3]);
+    crypto_sha256_hex(&to_sign, canonical.data, canonical.len);
+    derive(s->secret_key, scope, key);
+    crypto_hmac_sha256(key, sizeof(key), to_sign.data, to_sign.len, mac);
+    encode_hex(&hex, mac, sizeof(mac));
+    return strlen(signature) == hex.len && crypto_equal(signature, hex.data, hex.len);
+}
+
+char *verify_service(const struct request *r)
+{
+    AUTO_FREE char *credential = part(pairs_get(&r->headers, "authorization"), "Credential=");
+    AUTO_STRLIST scope = { 0 };
+    if (credential)
+        strlist_split(&scope, credential, "/");
+    return scope.n == 5 ? xstrdup(scope.v[3]) : NULL;
+}
+
+/* -1: nothing to refuse. */
+static int judge(const struct sim *s, const struct request *r, char **ret_region)
 {
     const char *authorization = pairs_get(&r->headers, "authorization");
     const char *date = pairs_get(&r->headers, "x-amz-date"), *token = pairs_get(&r->headers, "x-amz-security-token");
-    *ret_code = "MissingAuthenticationToken";
-    *ret_status = 403;
-    if (!authorization || !str_starts(authorization, "AWS4-HMAC-SHA256 "))
-        return false;
+    if (!authorization)
+        return R_MISSING;
     AUTO_FREE char *credential = part(authorization, "Credential="), *list = part(authorization, "SignedHeaders=");
     AUTO_FREE char *signature = part(authorization, "Signature=");
     AUTO_STRLIST scope = { 0 }, names = { 0 };
@@ -73,34 +189,34 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_s
         strlist_split(&scope, credential, "/");
     if (list)
         strlist_split(&names, list, ";");
-    *ret_code = "IncompleteSignature";
-    *ret_status = 400;
     int64_t when = amz_time(date);
-    if (!signature || scope.n != 5 || names.n == 0 || when < 0 || strncmp(date, scope.v[1], 8) != 0 ||
-        !str_eq(scope.v[4], "aws4_request") || !must_be_signed(&names, r))
-        return false;
-    *ret_service = xstrdup(scope.v[3]);
+    if (!str_starts(authorization, algorithm) || !signature || scope.n != 5 || names.n == 0)
+        return R_INCOMPLETE;
     *ret_region = xstrdup(scope.v[2]);
     if (s->options.no_auth)
-        return true;
-    bool ec2 = str_eq(scope.v[3], "ec2");
+        return -1;
+    if (when < 0 || strlen(scope.v[1]) != 8 || strncmp(date, scope.v[1], 8) != 0 ||
+        !str_eq(scope.v[4], "aws4_request") || !signs_enough(&names, r))
+        return R_INCOMPLETE;
+    if (!str_eq(scope.v[0], s->access_key))
+        return R_KEY;
+    if (!str_eq(token ? token : "", s->session_token))
+        return R_TOKEN;
+    if (!is_signature(s, r, &scope, &names, list, signature))
+        return R_SIGNATURE;
     int64_t skew = when - sim_now(s) / 1000;
-    *ret_status = ec2 ? 401 : 403;
-    *ret_code = ec2 ? "AuthFailure" : "InvalidClientTokenId";
-    if (!str_eq(scope.v[0], s->access_key) || !str_eq(token ? token : "", s->session_token))
-        return false;
-    AUTO_STRBUF canonical = STRBUF_INIT, to_sign = STRBUF_INIT, hex = STRBUF_INIT;
-    uint8_t key[SHA256_LEN], mac[SHA256_LEN];
-    canonical_request(&canonical, r, &names, list);
-    strbuf_addf(&to_sign, "AWS4-HMAC-SHA256\n%s\n%s/%s/%s/aws4_request\n", date, scope.v[1], scope.v[2], scope.v[3]);
-    crypto_sha256_hex(&to_sign, canonical.data, canonical.len);
-    derive(s->secret_key, &scope, key);
-    crypto_hmac_sha256(key, sizeof(key), to_sign.data, to_sign.len, mac);
-    encode_hex(&hex, mac, sizeof(mac));
-    *ret_code = ec2 ? "AuthFailure" : "SignatureDoesNotMatch";
-    if (strlen(signature) != hex.len || !crypto_equal(signature, hex.data, hex.len))
-        return false;
-    *ret_code = ec2 ? "RequestExpired" : "SignatureDoesNotMatch";
-    *ret_status = ec2 ? 400 : 403;
-    return skew >= -SKEW_MAX && skew <= SKEW_MAX;
+    return skew < -SKEW_MAX || skew > SKEW_MAX ? R_EXPIRED : -1;
+}
+
+bool verify_signature(const struct sim *s, const struct request *r, char **ret_region, const char **ret_code,
+                      const char **ret_message, int *ret_status)
+{
+    int refusal = judge(s, r, ret_region);
+    if (refusal < 0)
+        return true;
+    bool ec2 = !str_eq(r->service, "sts");
+    *ret_code = ec2 ? refusals[refusal].ec2.code : refusals[refusal].other.code;
+    *ret_status = ec2 ? refusals[refusal].ec2.status : refusals[refusal].other.status;
+    *ret_message = refusals[refusal].message;
+    return false;
 }

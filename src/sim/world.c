@@ -1,12 +1,24 @@
-#include "sim.h"
-
+/* What exists, and what time does to it. */
+#include <inttypes.h>
+#include <stdio.h>
 #include <strings.h>
+
+#include "sim.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
-enum { GONE_AFTER_MS = 3600 * 1000, CONSOLE_JIT_MAX = 65536 };
+/* Times of GitHub and EC2, in simulated milliseconds. */
+enum {
+    GONE_AFTER_MS = 3600 * 1000,      /* terminated instances stay listed that long */
+    SHUTDOWN_SEEN_MS = 2000,          /* an orderly shutdown closes the runner's connection */
+    DEATH_SEEN_MS = 30 * 1000,        /* a dead machine does not */
+    LOCK_MS = 600 * 1000,             /* the job of a dead machine fails then */
+    NEVER_CAME_MS = 24 * 3600 * 1000, /* a just-in-time record that nothing connected to goes */
+};
+
+/* --- pairs and text ----------------------------------------------------------------------------------------------- */
 
 const char *pairs_get(const struct pairs *p, const char *name)
 {
@@ -14,6 +26,14 @@ const char *pairs_get(const struct pairs *p, const char *name)
         if (str_eq(p->v[2 * i], name))
             return p->v[2 * i + 1];
     return NULL;
+}
+
+void pairs_add(struct pairs *p, const char *name, const char *value)
+{
+    p->v = xreallocarray(p->v, 2 * (p->n + 1), sizeof(*p->v));
+    p->v[2 * p->n] = xstrdup(name);
+    p->v[2 * p->n + 1] = xstrdup(value);
+    p->n++;
 }
 
 void pairs_set(struct pairs *p, const char *name, const char *value)
@@ -24,10 +44,7 @@ void pairs_set(struct pairs *p, const char *name, const char *value)
             return;
         }
     }
-    p->v = xreallocarray(p->v, 2 * (p->n + 1), sizeof(*p->v));
-    p->v[2 * p->n] = xstrdup(name);
-    p->v[2 * p->n + 1] = xstrdup(value);
-    p->n++;
+    pairs_add(p, name, value);
 }
 
 void pairs_remove(struct pairs *p, const char *name)
@@ -51,6 +68,78 @@ void pairs_clear(struct pairs *p)
     *p = (struct pairs){ 0 };
 }
 
+void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key)
+{
+    struct json_object *object = NULL;
+    if (!json_object_object_get_ex(parent, key, &object) || !json_object_is_type(object, json_type_object))
+        return;
+    struct json_object_iterator at = json_object_iter_begin(object), end = json_object_iter_end(object);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *value = json_object_get_string(json_object_iter_peek_value(&at));
+        pairs_set(p, json_object_iter_peek_name(&at), value ? value : "");
+    }
+}
+
+/* The length of the UTF-8 character at s, or 0: it is none. NUL is none. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    static const struct {
+        unsigned char mask, lead;
+        size_t len;
+        uint32_t least;
+    } forms[] = { { 0x80, 0x00, 1, 1 }, { 0xe0, 0xc0, 2, 0x80 }, { 0xf0, 0xe0, 3, 0x800 }, { 0xf8, 0xf0, 4, 0x10000 } };
+    for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
+        if ((s[0] & forms[f].mask) != forms[f].lead || forms[f].len > left)
+            continue;
+        uint32_t c = s[0] & (uint32_t)(unsigned char)~forms[f].mask;
+        for (size_t i = 1; i < forms[f].len; i++) {
+            if ((s[i] & 0xc0) != 0x80)
+                return 0;
+            c = c << 6 | (s[i] & 0x3f);
+        }
+        return c < forms[f].least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : forms[f].len;
+    }
+    return 0;
+}
+
+bool is_utf8(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length((const unsigned char *)bytes + i, len - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+struct json_object *sim_text(const char *s)
+{
+    if (!s)
+        return NULL;
+    AUTO_STRBUF clean = STRBUF_INIT;
+    for (size_t i = 0, len = strlen(s); i < len;) {
+        size_t n = utf8_length((const unsigned char *)s + i, len - i);
+        strbuf_add(&clean, n ? s + i : "?", n ? n : 1);
+        i += n ? n : 1;
+    }
+    return must(json_object_new_string(strbuf_str(&clean)));
+}
+
+void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len)
+{
+    if (len > sb->max) {
+        bytes += len - sb->max;
+        len = sb->max;
+    }
+    if (sb->len + len > sb->max) {
+        size_t drop = sb->len + len - sb->max;
+        memmove(sb->data, sb->data + drop, sb->len - drop);
+        strbuf_truncate(sb, sb->len - drop);
+    }
+    strbuf_add(sb, bytes, len);
+}
+
 int64_t sim_now(const struct sim *s)
 {
     return env_now(&env_system) + s->offset;
@@ -67,6 +156,8 @@ char *sim_random_id(const char *prefix, size_t hex_digits)
     return strbuf_steal(&id);
 }
 
+/* --- looking up --------------------------------------------------------------------------------------------------- */
+
 bool instance_is(const struct instance *i, const char *state)
 {
     return str_eq(i->state, state);
@@ -77,7 +168,7 @@ bool instance_is_live(const struct instance *i)
     return !instance_is(i, "terminated") && !instance_is(i, "shutting-down");
 }
 
-struct instance *world_instance(struct sim *s, const char *id)
+struct instance *world_instance(const struct sim *s, const char *id)
 {
     for (size_t i = 0; i < s->n_instances; i++)
         if (str_eq(s->instances[i]->id, id))
@@ -85,7 +176,15 @@ struct instance *world_instance(struct sim *s, const char *id)
     return NULL;
 }
 
-struct runner *world_runner(struct sim *s, int64_t id)
+struct volume *world_volume(const struct sim *s, const char *id)
+{
+    for (size_t i = 0; i < s->n_volumes; i++)
+        if (str_eq(s->volumes[i]->id, id))
+            return s->volumes[i];
+    return NULL;
+}
+
+struct runner *world_runner(const struct sim *s, int64_t id)
 {
     for (size_t i = 0; i < s->n_runners; i++)
         if (s->runners[i]->id == id)
@@ -93,7 +192,7 @@ struct runner *world_runner(struct sim *s, int64_t id)
     return NULL;
 }
 
-struct job *world_job(struct sim *s, int64_t id)
+struct job *world_job(const struct sim *s, int64_t id)
 {
     for (size_t i = 0; i < s->n_jobs; i++)
         if (s->jobs[i]->id == id)
@@ -101,11 +200,67 @@ struct job *world_job(struct sim *s, int64_t id)
     return NULL;
 }
 
+/* --- volumes ------------------------------------------------------------------------------------------------------ */
+
+struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance)
+{
+    struct volume *v = xcalloc(1, sizeof(*v));
+    v->id = sim_random_id("vol-", 17);
+    str_set(&v->region, region);
+    str_set(&v->zone, zone);
+    str_set(&v->instance, instance);
+    v->size = 8;
+    v->created = sim_now(s);
+    v->delete_on_termination = true;
+    s->volumes = xreallocarray(s->volumes, s->n_volumes + 1, sizeof(struct volume *));
+    s->volumes[s->n_volumes++] = v;
+    return v;
+}
+
+static void free_volume(struct volume *v)
+{
+    char *owned[] = { v->id, v->region, v->zone, v->instance, v->device, v->type };
+    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
+        free(owned[n]);
+    pairs_clear(&v->tags);
+    free(v);
+}
+
+void world_remove_volume(struct sim *s, struct volume *v)
+{
+    for (size_t i = 0; i < s->n_volumes; i++) {
+        if (s->volumes[i] != v)
+            continue;
+        s->n_volumes--;
+        memmove(&s->volumes[i], &s->volumes[i + 1], (s->n_volumes - i) * sizeof(struct volume *));
+        free_volume(v);
+        return;
+    }
+}
+
+static void detach_volumes(struct sim *s, const struct instance *i)
+{
+    for (size_t n = 0; n < s->n_volumes;) {
+        struct volume *v = s->volumes[n];
+        if (!str_eq(v->instance, i->id)) {
+            n++;
+        } else if (v->delete_on_termination) {
+            world_remove_volume(s, v);
+        } else {
+            str_set(&v->instance, NULL);
+            n++;
+        }
+    }
+}
+
+/* --- runners and jobs --------------------------------------------------------------------------------------------- */
+
 static void free_runner(struct runner *r)
 {
     free(r->scope);
     free(r->name);
     free(r->secret);
+    free(r->work_folder);
     strlist_clear(&r->labels);
     free(r);
 }
@@ -115,35 +270,32 @@ void world_remove_runner(struct sim *s, struct runner *r)
     for (size_t i = 0; i < s->n_runners; i++) {
         if (s->runners[i] != r)
             continue;
-        s->runners[i] = s->runners[--s->n_runners];
+        s->n_runners--;
+        memmove(&s->runners[i], &s->runners[i + 1], (s->n_runners - i) * sizeof(struct runner *));
         free_runner(r);
         return;
     }
 }
 
-void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message)
+void world_connect(struct sim *s, struct runner *r)
 {
-    if (!instance_is_live(i))
-        return;
-    sandbox_kill(s, i);
-    bool stop = i->stop_on_shutdown && str_eq(code, "Client.InstanceInitiatedShutdown");
-    i->state = stop ? "stopping" : "shutting-down";
-    i->reason_code = code;
-    i->reason_message = message;
-    i->change_at = sim_now(s) + s->options.terminate_delay;
-    /* GitHub notices that a machine is gone when its connection stays silent. */
-    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
-    if (r && r->online && r->offline_at == 0)
-        r->offline_at = sim_now(s) + 2000;
+    r->connected = r->online = true;
+    r->offline_at = r->unlock_at = 0;
+    r->idle_since = sim_now(s);
 }
 
-void world_finish_job(struct sim *s, struct job *j, const char *conclusion)
+void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool remove)
 {
     struct runner *r = world_runner(s, j->runner_id);
     j->status = "completed";
     j->conclusion = conclusion;
     j->completed = sim_now(s);
-    if (r) /* a just-in-time runner does one job */
+    if (!r || r->job != j->id)
+        return;
+    r->busy = false;
+    r->job = 0;
+    r->idle_since = sim_now(s);
+    if (remove)
         world_remove_runner(s, r);
 }
 
@@ -155,6 +307,21 @@ static bool has_label(const struct runner *r, const char *label)
     return false;
 }
 
+/* A runner of an organisation or an enterprise serves its repositories. */
+static bool serves(const struct runner *r, const struct job *j)
+{
+    static const char *const owners[] = { "/orgs/", "/enterprises/" };
+    if (str_eq(r->scope, j->scope))
+        return true;
+    for (size_t i = 0; i < ARRAY_SIZE(owners); i++) {
+        if (!str_starts(r->scope, owners[i]) || !str_starts(j->scope, "/repos/"))
+            continue;
+        const char *owner = r->scope + strlen(owners[i]), *repo = j->scope + strlen("/repos/");
+        return str_starts(repo, owner) && repo[strlen(owner)] == '/';
+    }
+    return false;
+}
+
 static bool fits(const struct runner *r, const struct job *j)
 {
     if (!str_eq(j->status, "queued") || j->labels.n == 0)
@@ -162,9 +329,7 @@ static bool fits(const struct runner *r, const struct job *j)
     for (size_t i = 0; i < j->labels.n; i++)
         if (!has_label(r, j->labels.v[i]))
             return false;
-    /* A runner of an organisation serves its repositories. */
-    return str_eq(r->scope, j->scope) || (str_starts(r->scope, "/orgs/") && str_starts(j->scope, "/repos/") &&
-                                          str_starts(j->scope + 7, r->scope + 6));
+    return serves(r, j);
 }
 
 bool world_assign_job(struct sim *s, struct runner *r)
@@ -184,6 +349,92 @@ bool world_assign_job(struct sim *s, struct runner *r)
     return false;
 }
 
+/* The machine of this runner is gone; GitHub sees it after a while. */
+static void lose_runner(struct sim *s, struct runner *r, int64_t seen_ms)
+{
+    int64_t now = sim_now(s);
+    if (r->online && r->offline_at == 0)
+        r->offline_at = now + seen_ms;
+    if (r->busy && r->unlock_at == 0)
+        r->unlock_at = now + LOCK_MS;
+}
+
+/* True when the record is gone. */
+static bool tick_runner(struct sim *s, struct runner *r, int64_t now)
+{
+    if (r->offline_at && now >= r->offline_at) {
+        r->online = false;
+        r->offline_at = 0;
+    }
+    if (r->unlock_at && now >= r->unlock_at) {
+        struct job *j = r->job ? world_job(s, r->job) : NULL;
+        r->unlock_at = 0;
+        if (j)
+            world_finish_job(s, j, "failure", false);
+        r->busy = false;
+    }
+    bool idle = r->online && !r->busy && s->options.idle_removal && now >= r->idle_since + s->options.idle_removal;
+    if (!idle && (r->connected || now < r->created + NEVER_CAME_MS))
+        return false;
+    world_remove_runner(s, r);
+    return true;
+}
+
+/* --- instances ---------------------------------------------------------------------------------------------------- */
+
+static void set_transition(struct sim *s, struct instance *i, const char *who)
+{
+    struct rfc3339_date at = clock_rfc3339(sim_now(s) / 1000);
+    free(i->transition);
+    i->transition = xasprintf("%s initiated (%.10s %.8s GMT)", who, at.s, at.s + 11);
+}
+
+void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message)
+{
+    if (!instance_is_live(i))
+        return;
+    bool guest = str_eq(code, "Client.InstanceInitiatedShutdown");
+    if (guest && !instance_is(i, "running") && !instance_is(i, "pending"))
+        return;
+    sandbox_kill(s, i);
+    i->state = guest && i->stop_on_shutdown ? "stopping" : "shutting-down";
+    i->reason_code = code;
+    i->reason_message = message;
+    i->change_at = sim_now(s) + s->options.terminate_delay;
+    set_transition(s, i, guest ? "Instance" : "User");
+    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
+    if (r && !i->dead_at)
+        lose_runner(s, r, SHUTDOWN_SEEN_MS);
+}
+
+void world_stop(struct sim *s, struct instance *i)
+{
+    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
+    sandbox_kill(s, i);
+    i->state = "stopping";
+    i->reason_code = "Client.UserInitiatedShutdown";
+    i->reason_message = "Client.UserInitiatedShutdown: User initiated shutdown";
+    i->change_at = sim_now(s) + s->options.terminate_delay;
+    set_transition(s, i, "User");
+    if (r)
+        lose_runner(s, r, SHUTDOWN_SEEN_MS);
+}
+
+void world_kill(struct sim *s, struct instance *i)
+{
+    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
+    i->dead_at = sim_now(s);
+    sandbox_kill(s, i);
+    if (r)
+        lose_runner(s, r, DEATH_SEEN_MS);
+}
+
+static void power_off(struct sim *s, struct instance *i)
+{
+    world_shutdown(s, i, "Client.InstanceInitiatedShutdown",
+                   "Client.InstanceInitiatedShutdown: Instance initiated shutdown");
+}
+
 /* The id in the just-in-time configuration of a user-data: all that model mode reads of it. */
 static int64_t read_runner_id(const struct instance *i)
 {
@@ -193,89 +444,117 @@ static int64_t read_runner_id(const struct instance *i)
     AUTO_JSON *files = NULL, *runner = NULL;
     struct json_object *member = NULL, *agent = NULL;
     uint64_t id;
-    const char *at = strstr(strbuf_str(&i->user_data), mark);
+    const char *data = strbuf_str(&i->user_data), *at = strstr(data, mark);
+    if (at)
+        at += strlen(mark);
+    else if (str_starts(data, mark + 1))
+        at = data + strlen(mark) - 1;
     if (!at)
         return 0;
-    at += strlen(mark);
     if (!decode_base64(&outer, at, strcspn(at, "'")) ||
         !json_parse(strbuf_str(&outer), outer.len, "", &files, &ignored) ||
-        !json_object_object_get_ex(files, ".runner", &member))
+        !json_object_object_get_ex(files, ".runner", &member) || !json_object_is_type(member, json_type_string))
         return 0;
     const char *text = json_object_get_string(member);
     if (!decode_base64(&inner, text, strlen(text)) ||
         !json_parse(strbuf_str(&inner), inner.len, "", &runner, &ignored) ||
-        !json_object_object_get_ex(runner, "AgentId", &agent) ||
+        !json_object_object_get_ex(runner, "AgentId", &agent) || !json_object_is_type(agent, json_type_string) ||
         !parse_uint(json_object_get_string(agent), INT64_MAX, &id))
         return 0;
     return (int64_t)id;
 }
 
-static void tick_instance(struct sim *s, struct instance *i, int64_t now)
+/* The machine is up and its user-data runs. */
+static void boot(struct sim *s, struct instance *i)
 {
-    if (instance_is(i, "pending") && now >= i->running_at) {
-        i->state = "running";
-        i->runner = read_runner_id(i);
-        if (s->options.sandbox)
-            sandbox_start(s, i);
-    }
-    if (instance_is(i, "shutting-down") && now >= i->change_at) {
-        i->state = "terminated";
-        if (!i->keep_volume)
-            base_free_pointer(&i->volume);
-    } else if (instance_is(i, "stopping") && now >= i->change_at) {
-        i->state = "stopped";
-    }
-    if (s->options.sandbox || !instance_is(i, "running") || i->dead_at)
-        return;
-    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
-    if (!r) {
-        if (i->runner && now >= i->running_at + s->options.online) /* its record is gone: the program ends */
-            world_shutdown(s, i, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown");
+    i->state = "running";
+    i->reason_code = i->reason_message = NULL;
+    i->runner = read_runner_id(i);
+    if (s->options.sandbox) {
+        sandbox_start(s, i);
         return;
     }
-    if (!r->online && now >= i->running_at + s->options.online) {
-        r->online = true;
-        strbuf_adds(&i->console, "mayfly: phase runner-starting\n");
+    AUTO_FREE char *line = xasprintf("[    0.000000] Linux version 6.8.0-sim (%s)\nmayfly: phase booting (1.00s)\n%s",
+                                     i->id, i->runner ? "" : "mayfly-sim: no MAYFLY_JIT in the user-data\n");
+    strbuf_add_tail(&i->console, line, strlen(line));
+}
+
+/* Model mode: what a machine whose user-data starts a runner does. */
+static void tick_model(struct sim *s, struct instance *i, int64_t now)
+{
+    static const char started[] = "mayfly: phase runner-starting (2.00s)\n\xe2\x88\x9a Connected to GitHub\n";
+    if (!instance_is(i, "running") || i->dead_at || !i->runner || now < i->running_at + s->options.online)
+        return;
+    struct runner *r = world_runner(s, i->runner);
+    if (!r) { /* its record is gone: the program ends */
+        power_off(s, i);
+        return;
+    }
+    if (!r->connected) {
+        world_connect(s, r);
+        strbuf_add_tail(&i->console, started, strlen(started));
     }
     world_assign_job(s, r);
     struct job *j = r->job ? world_job(s, r->job) : NULL;
-    if (j && now >= j->started + j->duration) {
-        for (size_t c = 0; c < j->commands.n; c++)
-            strbuf_addf(&j->log, "%s\n", j->commands.v[c]);
-        world_finish_job(s, j, "success");
-        world_shutdown(s, i, "Client.InstanceInitiatedShutdown", "Instance initiated shutdown");
+    if (!j || now < j->started + j->duration)
+        return;
+    for (size_t c = 0; c < j->commands.n; c++)
+        strbuf_addf(&j->log, "%s\n", j->commands.v[c]);
+    world_finish_job(s, j, "success", true);
+    power_off(s, i);
+}
+
+static void tick_instance(struct sim *s, struct instance *i, int64_t now)
+{
+    if (instance_is(i, "pending") && now >= i->running_at)
+        boot(s, i);
+    if (i->interrupt_at && now >= i->interrupt_at && instance_is_live(i)) {
+        world_shutdown(s, i, "Server.SpotInstanceTermination",
+                       "Server.SpotInstanceTermination: Instance terminated by spot interruption");
     }
+    if (instance_is(i, "shutting-down") && now >= i->change_at) {
+        i->state = "terminated";
+        detach_volumes(s, i);
+    } else if (instance_is(i, "stopping") && now >= i->change_at) {
+        i->state = "stopped";
+    }
+    if (!s->options.sandbox)
+        tick_model(s, i, now);
 }
 
 static void free_instance(struct instance *i)
 {
-    char *owned[] = { i->id,           i->region,     i->image,        i->type,    i->subnet, i->zone,
-                      i->client_token, i->parameters, i->spot_request, i->profile, i->volume, i->sandbox_dir };
+    char *owned[] = {
+        i->id,         i->reservation,   i->region,        i->image,       i->type,       i->subnet,
+        i->zone,       i->client_token,  i->spot_request,  i->profile,     i->key_name,   i->http_tokens,
+        i->transition, i->http_endpoint, i->metadata_tags, i->root_device, i->imds_token, i->sandbox_dir
+    };
     for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
         free(owned[n]);
+    strlist_clear(&i->groups);
     pairs_clear(&i->tags);
-    pairs_clear(&i->volume_tags);
     strbuf_clear(&i->user_data);
     strbuf_clear(&i->console);
     free(i);
 }
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 void world_tick(struct sim *s)
 {
     int64_t now = sim_now(s);
     if (s->options.sandbox)
         sandbox_poll(s);
-    for (size_t i = 0; i < s->n_runners; i++) {
-        struct runner *r = s->runners[i];
-        if (r->offline_at && now >= r->offline_at)
-            r->online = false;
-    }
+    for (size_t i = 0; i < s->n_runners;)
+        if (!tick_runner(s, s->runners[i], now))
+            i++;
     for (size_t n = 0; n < s->n_instances;) {
         struct instance *i = s->instances[n];
         tick_instance(s, i, now);
-        if (instance_is(i, "terminated") && now > i->change_at + GONE_AFTER_MS && !i->volume) {
+        if (instance_is(i, "terminated") && now > i->change_at + GONE_AFTER_MS) {
             free_instance(i);
-            s->instances[n] = s->instances[--s->n_instances];
+            s->n_instances--;
+            memmove(&s->instances[n], &s->instances[n + 1], (s->n_instances - n) * sizeof(struct instance *));
         } else {
             n++;
         }
@@ -293,17 +572,23 @@ int64_t world_next(const struct sim *s)
     int64_t next = INT64_MAX, now = sim_now(s);
     for (size_t n = 0; n < s->n_instances; n++) {
         const struct instance *i = s->instances[n];
-        if (!instance_is(i, "terminated")) {
-            earlier(&next, now, i->running_at);
-            earlier(&next, now, i->running_at + s->options.online);
-            earlier(&next, now, i->change_at);
-        }
+        if (instance_is(i, "terminated"))
+            continue;
+        earlier(&next, now, i->running_at);
+        earlier(&next, now, i->running_at + s->options.online);
+        earlier(&next, now, i->change_at);
+        earlier(&next, now, i->interrupt_at);
     }
     for (size_t n = 0; n < s->n_jobs; n++)
         if (str_eq(s->jobs[n]->status, "in_progress"))
             earlier(&next, now, s->jobs[n]->started + s->jobs[n]->duration);
-    for (size_t n = 0; n < s->n_runners; n++)
-        earlier(&next, now, s->runners[n]->offline_at);
+    for (size_t n = 0; n < s->n_runners; n++) {
+        const struct runner *r = s->runners[n];
+        earlier(&next, now, r->offline_at);
+        earlier(&next, now, r->unlock_at);
+        if (s->options.idle_removal)
+            earlier(&next, now, r->idle_since + s->options.idle_removal);
+    }
     return next;
 }
 
@@ -319,43 +604,45 @@ static void free_job(struct job *j)
     free(j);
 }
 
-void world_clear(struct sim *s)
+static void free_spot_request(struct spot_request *r)
 {
-    for (size_t i = 0; i < s->n_instances; i++) {
-        sandbox_kill(s, s->instances[i]);
-        free_instance(s->instances[i]);
-    }
-    for (size_t i = 0; i < s->n_runners; i++)
-        free_runner(s->runners[i]);
-    for (size_t i = 0; i < s->n_jobs; i++)
-        free_job(s->jobs[i]);
-    for (size_t i = 0; i < s->n_faults; i++) {
-        char *owned[] = { s->faults[i].service, s->faults[i].action, s->faults[i].kind, s->faults[i].code,
-                          s->faults[i].message };
-        for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
-            free(owned[n]);
-    }
-    free(s->instances);
-    free(s->runners);
-    free(s->jobs);
-    free(s->faults);
-    s->instances = NULL;
-    s->runners = NULL;
-    s->jobs = NULL;
-    s->faults = NULL;
-    s->n_instances = s->n_runners = s->n_jobs = s->n_faults = 0;
+    char *owned[] = { r->id, r->region, r->instance, r->type, r->image };
+    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
+        free(owned[n]);
+    pairs_clear(&r->tags);
+    free(r);
 }
 
-struct fault *sim_fault(struct sim *s, const char *service, const char *action)
+static void free_token(struct client_token *t)
 {
-    for (size_t i = 0; i < s->n_faults; i++) {
-        struct fault *f = &s->faults[i];
-        if (!str_eq(f->service, service) || !str_eq(f->action, action) || f->times == 0)
-            continue;
-        if (f->skip-- > 0)
-            continue;
-        f->times--;
-        return f;
-    }
-    return NULL;
+    char *owned[] = { t->token, t->region, t->zone, t->parameters, t->reservation };
+    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
+        free(owned[n]);
+}
+
+/* Frees an array that each() was called on the rows of, and makes it empty. */
+#define CLEAR_ARRAY(array, n, each)                                                                                    \
+    do {                                                                                                               \
+        for (size_t at_ = 0; at_ < (n); at_++)                                                                         \
+            each((array)[at_]);                                                                                        \
+        base_free_pointer(&(array));                                                                                   \
+        (array) = NULL;                                                                                                \
+        (n) = 0;                                                                                                       \
+    } while (0)
+
+void world_clear(struct sim *s)
+{
+    for (size_t i = 0; i < s->n_instances; i++)
+        sandbox_kill(s, s->instances[i]);
+    CLEAR_ARRAY(s->instances, s->n_instances, free_instance);
+    CLEAR_ARRAY(s->volumes, s->n_volumes, free_volume);
+    CLEAR_ARRAY(s->spot_requests, s->n_spot_requests, free_spot_request);
+    CLEAR_ARRAY(s->runners, s->n_runners, free_runner);
+    CLEAR_ARRAY(s->jobs, s->n_jobs, free_job);
+    for (size_t i = 0; i < s->n_tokens; i++)
+        free_token(&s->tokens[i]);
+    free(s->tokens);
+    s->tokens = NULL;
+    s->n_tokens = 0;
+    strlist_clear(&s->labels);
 }

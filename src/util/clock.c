@@ -78,6 +78,14 @@ static bool expect(const char **s, const char *text)
     return true;
 }
 
+/* Does the month have that day? */
+static bool is_day(int year, int month, int day)
+{
+    static const int days[] = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 };
+    bool leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    return day <= days[month - 1] + (month == 2 && leap);
+}
+
 static int64_t to_epoch(int year, int month, int day, int hour, int minute, int second)
 {
     struct tm tm = {
@@ -108,7 +116,7 @@ bool clock_parse_rfc3339(const char *s, int64_t *ret)
     } else if (!expect(&s, "Z")) {
         return false;
     }
-    if (*s != '\0')
+    if (*s != '\0' || !is_day(year, month, day))
         return false;
     *ret = to_epoch(year, month, day, hour, minute, second) - offset;
     return true;
@@ -129,7 +137,7 @@ bool clock_parse_http(const char *s, int64_t *ret)
             month = (int)i + 1;
     if (month == 0 || !expect(&s, " ") || !digits(&s, 4, 1970, 9999, &year) || !expect(&s, " ") ||
         !digits(&s, 2, 0, 23, &hour) || !expect(&s, ":") || !digits(&s, 2, 0, 59, &minute) || !expect(&s, ":") ||
-        !digits(&s, 2, 0, 60, &second) || !str_eq(s, " GMT"))
+        !digits(&s, 2, 0, 60, &second) || !str_eq(s, " GMT") || !is_day(year, month, day))
         return false;
     *ret = to_epoch(year, month, day, hour, minute, second);
     return true;

@@ -17,13 +17,24 @@ static void wipe(char *s)
     }
 }
 
+/* The longest first: where one secret begins another, the rest of the longer one must not stay to be read. */
+static void enlist(const char *value)
+{
+    strlist_add(&registered, value);
+    for (size_t i = registered.n - 1; i > 0 && strlen(registered.v[i - 1]) < strlen(registered.v[i]); i--) {
+        char *longer = registered.v[i];
+        registered.v[i] = registered.v[i - 1];
+        registered.v[i - 1] = longer;
+    }
+}
+
 void secret_set(struct secret *s, const char *value, size_t len)
 {
     char *copy = xstrndup(value, len);
     secret_clear(s);
     s->value = copy;
     if (strlen(copy) >= REDACT_MIN && !strlist_has(&registered, copy))
-        strlist_add(&registered, copy);
+        enlist(copy);
 }
 
 bool secret_is_set(const struct secret *s)

@@ -18,6 +18,7 @@ struct aws_call {
     const char *service;  /* "ec2", "sts": static */
     char *region;         /* owned */
     struct strbuf body;   /* byte-identical on every attempt */
+    int64_t signed_skew;  /* of the attempt in flight */
     bool corrected_clock; /* once is enough */
 };
 

@@ -11,7 +11,8 @@
 /* For AUTO_JSON: drops one reference. */
 void json_put(struct json_object **object);
 
-/* Parses a whole text; the caller owns *ret. `what` names it in errors ("the answer to GET /repos/…/runners"). */
+/* Parses a whole text, an object, a list or a string; the caller owns *ret. `what` names it in errors ("the answer to
+ * GET /repos/…/runners"). */
 MUST_CHECK bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret,
                            struct error *err);
 

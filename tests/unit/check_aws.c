@@ -1,0 +1,595 @@
+#include "mayfly/aws/config.h"
+#include "mayfly/aws/ec2.h"
+#include "mayfly/aws/errors.h"
+#include "mayfly/aws/query.h"
+#include "mayfly/aws/sts.h"
+#include "testing.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+/* --- what errors mean --------------------------------------------------------------------------------------------- */
+
+START_TEST(classes)
+{
+    static const struct {
+        const char *code, *message;
+        int status;
+        enum aws_class class;
+    } cases[] = {
+        /* The code decides before the status: capacity comes as 500, throttling as 503. */
+        { "InsufficientInstanceCapacity", "", 500, AWS_CAPACITY },
+        { "InsufficientInstanceCapacity", "", 400, AWS_CAPACITY },
+        { "UnfulfillableCapacity", "", 500, AWS_CAPACITY },
+        { "InsufficientReservedInstancesCapacity", "", 500, AWS_CAPACITY },
+        { "SpotMaxPriceTooLow", "", 400, AWS_CAPACITY },
+        { "Unsupported", "", 400, AWS_CAPACITY },
+        { "UnsupportedOperation", "", 400, AWS_FATAL },
+        { "InsufficientFreeAddressesInSubnet", "", 400, AWS_SUBNET_FULL },
+        { "VcpuLimitExceeded", "", 400, AWS_QUOTA },
+        { "MaxSpotInstanceCountExceeded", "", 400, AWS_QUOTA },
+        { "InstanceLimitExceeded", "", 500, AWS_QUOTA },
+        { "RequestLimitExceeded", "", 503, AWS_THROTTLE },
+        { "Throttling", "", 400, AWS_THROTTLE },
+        { "ThrottlingException", "", 400, AWS_THROTTLE },
+        { "SlowDown", "", 503, AWS_THROTTLE },
+        { "InternalError", "", 500, AWS_SERVER },
+        { "Unavailable", "", 503, AWS_SERVER },
+        { "ServiceUnavailable", "", 400, AWS_SERVER },
+        { "InvalidInstanceID.NotFound", "", 400, AWS_NOT_FOUND },
+        { "InvalidAMIID.NotFound", "", 400, AWS_FATAL },
+        { "IncorrectInstanceState", "", 400, AWS_BUSY },
+        { "RequestExpired", "", 400, AWS_EXPIRED },
+        { "AuthFailure", "", 401, AWS_EXPIRED },
+        { "SignatureDoesNotMatch", "", 403, AWS_EXPIRED },
+        { "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "", 403, AWS_FATAL },
+        { "InvalidClientTokenId", "", 403, AWS_FATAL },
+        { "UnauthorizedOperation", "", 403, AWS_FATAL },
+        { "IdempotentParameterMismatch", "", 400, AWS_TOKEN_USED },
+        { "IdempotentInstanceTerminated", "", 400, AWS_TOKEN_USED },
+        { "DryRunOperation", "", 412, AWS_DRY_RUN },
+        /* An instance profile takes seconds to be seen; any other bad parameter stays bad. */
+        { "InvalidParameterValue",
+          "Value (x) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance "
+          "Profile name",
+          400, AWS_BUSY },
+        { "InvalidParameterValue", "Value () for parameter groupId is invalid", 400, AWS_FATAL },
+        { "InvalidParameterValue", NULL, 400, AWS_FATAL },
+        /* Without a code that is known the status decides. */
+        { "", "", 400, AWS_FATAL },
+        { "", "", 403, AWS_FATAL },
+        { "", "", 429, AWS_THROTTLE },
+        { "", "", 500, AWS_SERVER },
+        { "", "", 503, AWS_SERVER },
+        { "SomethingNew", "", 502, AWS_SERVER },
+        { "SomethingNew", "", 400, AWS_FATAL },
+        { "insufficientinstancecapacity", "", 400, AWS_FATAL }, /* codes have one spelling */
+    };
+    ck_assert_int_eq(aws_classify(cases[_i].code, cases[_i].message, cases[_i].status), cases[_i].class);
+}
+END_TEST
+
+START_TEST(class_of_an_error)
+{
+    AUTO_ERROR err = { 0 };
+    error_set(&err, ERROR_NET, 28, "timeout");
+    ck_assert_int_eq(aws_error_class(&err), AWS_SERVER);
+    error_clear(&err);
+    error_set(&err, ERROR_AWS, 500, "no capacity");
+    ck_assert_int_eq(aws_error_class(&err), AWS_SERVER);
+    err.code = xstrdup("InsufficientInstanceCapacity");
+    ck_assert_int_eq(aws_error_class(&err), AWS_CAPACITY);
+    ck_assert_ptr_nonnull(strstr(aws_hint("UnauthorizedOperation"), "policy"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidSubnetID.NotFound"), "--subnets"));
+    ck_assert_ptr_null(aws_hint("SomethingNew"));
+    ck_assert_ptr_null(aws_hint(""));
+}
+END_TEST
+
+/* --- bodies of requests ------------------------------------------------------------------------------------------- */
+
+static const struct aws_config no_config = { 0 };
+static struct aws no_aws = { .config = &no_config, .env = &env_system };
+
+static void has_body(struct aws_call *call, const char *name, const char *body)
+{
+    ck_assert_str_eq(call->call.name, name);
+    ck_assert_str_eq(call->region, "us-east-1");
+    ck_assert_str_eq(strbuf_str(&call->body), body);
+    call_free(&call->call);
+}
+
+#define TAGS(n, resource)                                                                                              \
+    "&TagSpecification." n ".ResourceType=" resource "&TagSpecification." n ".Tag.1.Key=Name"                          \
+    "&TagSpecification." n ".Tag.1.Value=r%201"                                                                        \
+    "&TagSpecification." n ".Tag.2.Key=mayfly%3Afleet&TagSpecification." n ".Tag.2.Value=org%2Frepo"
+
+#define RUN_HEAD                                                                                                       \
+    "Action=RunInstances&Version=2016-11-15&ImageId=ami-0abc&InstanceType=c7i.large&MinCount=1&MaxCount=1"             \
+    "&ClientToken=mf-4711-1&SubnetId=subnet-1&SecurityGroupId.1=sg-1&SecurityGroupId.2=sg-2"                           \
+    "&UserData=IyEvYmluL2Jhc2gKZWNobyAiaGkgJiDDqSIK%2B%2F%3D%3D&InstanceInitiatedShutdownBehavior=terminate"           \
+    "&MetadataOptions.HttpEndpoint=enabled&MetadataOptions.HttpTokens=required"                                        \
+    "&MetadataOptions.HttpPutResponseHopLimit=1"
+
+#define SPOT                                                                                                           \
+    "&InstanceMarketOptions.MarketType=spot&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"               \
+    "&InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior=terminate"
+
+/* Parameter names and encoding as botocore makes them (but %20 where it has +, which is the same to AWS). */
+START_TEST(run_instances)
+{
+    static const struct {
+        bool spot, dry_run;
+        const char *profile, *body;
+    } cases[] = {
+        { false, false, NULL, RUN_HEAD TAGS("1", "instance") TAGS("2", "volume") },
+        { true, false, NULL,
+          RUN_HEAD SPOT TAGS("1", "instance") TAGS("2", "volume") TAGS("3", "spot-instances-request") },
+        { false, true, "runner-profile",
+          RUN_HEAD "&IamInstanceProfile.Name=runner-profile" TAGS("1", "instance") TAGS("2", "volume") "&DryRun=true" },
+        { true, false, "arn:aws:iam::1:instance-profile/p",
+          RUN_HEAD "&IamInstanceProfile.Arn=arn%3Aaws%3Aiam%3A%3A1%3Ainstance-profile%2Fp" SPOT TAGS("1", "instance")
+              TAGS("2", "volume") TAGS("3", "spot-instances-request") },
+    };
+    const struct strlist groups = { .v = (char *[]){ "sg-1", "sg-2" }, .n = 2 };
+    const struct ec2_tag tags[] = { { "Name", "r 1" }, { "mayfly:fleet", "org/repo" } };
+    const struct ec2_run run = { .region = "us-east-1",
+                                 .image = "ami-0abc",
+                                 .type = "c7i.large",
+                                 .subnet = "subnet-1",
+                                 .client_token = "mf-4711-1",
+                                 .security_groups = &groups,
+                                 .spot = cases[_i].spot,
+                                 .user_data = "IyEvYmluL2Jhc2gKZWNobyAiaGkgJiDDqSIK+/==",
+                                 .tags = tags,
+                                 .n_tags = 2,
+                                 .instance_profile = cases[_i].profile,
+                                 .dry_run = cases[_i].dry_run };
+    has_body(ec2_run_instances_call(&no_aws, &run), "RunInstances", cases[_i].body);
+}
+END_TEST
+
+START_TEST(describe_instances)
+{
+    const struct strlist repos = { .v = (char *[]){ "org/repo", "a b" }, .n = 2 };
+    const struct strlist live = { .v = (char *[]){ "pending", "running" }, .n = 2 };
+    const struct ec2_filter filters[] = { { "tag:mayfly:repo", &repos }, { "instance-state-name", &live } };
+    has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters, 2, "abc+/="), "DescribeInstances",
+             "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Arepo"
+             "&Filter.1.Value.1=org%2Frepo&Filter.1.Value.2=a%20b&Filter.2.Name=instance-state-name"
+             "&Filter.2.Value.1=pending&Filter.2.Value.2=running&MaxResults=1000&NextToken=abc%2B%2F%3D");
+    has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters + 1, 1, NULL), "DescribeInstances",
+             "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-state-name"
+             "&Filter.1.Value.1=pending&Filter.1.Value.2=running&MaxResults=1000");
+}
+END_TEST
+
+START_TEST(other_requests)
+{
+    const struct strlist ids = { .v = (char *[]){ "i-1", "i-2" }, .n = 2 };
+    has_body(ec2_terminate_instances_call(&no_aws, "us-east-1", &ids), "TerminateInstances",
+             "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-1&InstanceId.2=i-2");
+    has_body(ec2_describe_images_call(&no_aws, "us-east-1", "ami-1"), "DescribeImages",
+             "Action=DescribeImages&Version=2016-11-15&ImageId.1=ami-1");
+    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1"), "GetConsoleOutput",
+             "Action=GetConsoleOutput&Version=2016-11-15&InstanceId=i-1&Latest=true");
+    has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k:1", "x y"), "CreateTags",
+             "Action=CreateTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k%3A1&Tag.1.Value=x%20y");
+    has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k", ""), "CreateTags",
+             "Action=CreateTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k&Tag.1.Value=");
+    has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k", NULL), "DeleteTags",
+             "Action=DeleteTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k");
+    has_body(sts_get_caller_identity_call(&no_aws, "us-east-1"), "GetCallerIdentity",
+             "Action=GetCallerIdentity&Version=2011-06-15");
+}
+END_TEST
+
+/* A value cannot become a parameter of its own. */
+START_TEST(query_encodes)
+{
+    AUTO_STRBUF body = STRBUF_INIT;
+    query_begin(&body, "X", "1");
+    query_add(&body, "a&Action=TerminateInstances\n%=+~_-.é", "V.%d", 1);
+    query_add(&body, NULL, "None");
+    query_add_uint(&body, UINT64_MAX, "N");
+    query_add_bool(&body, false, "B");
+    ck_assert_str_eq(strbuf_str(&body), "Action=X&Version=1&V.1=a%26Action%3DTerminateInstances%0A%25%3D%2B~_-.%C3%A9"
+                                        "&N=18446744073709551615&B=false");
+}
+END_TEST
+
+START_TEST(ids)
+{
+    static const struct {
+        const char *id, *kind;
+        bool valid;
+    } cases[] = {
+        { "i-12345678", "i", true },
+        { "i-0123456789abcdef0", "i", true },
+        { "ami-0123456789abcdef0", "ami", true },
+        { "subnet-12345678", "subnet", true },
+        { "i-1234567", "i", false },
+        { "i-123456789", "i", false },
+        { "i-0123456789abcdef", "i", false },
+        { "i-0123456789abcdef01", "i", false },
+        { "i-0123456789ABCDEF0", "i", false },
+        { "i-0123456789abcdefg", "i", false },
+        { "i-12345678 ", "i", false },
+        { "i-12345678,i-12345678", "i", false },
+        { "i12345678", "i", false },
+        { "12345678", "i", false },
+        { "ami-12345678", "i", false },
+        { "i-12345678", "ami", false },
+        { "i-", "i", false },
+        { "", "i", false },
+        { "mi-12345678", "i", false },
+    };
+    ck_assert_int_eq(ec2_id_is_valid(cases[_i].id, cases[_i].kind), cases[_i].valid);
+}
+END_TEST
+
+START_TEST(states)
+{
+    static const struct {
+        const char *name;
+        enum ec2_state state;
+        bool live;
+    } cases[] = {
+        { "pending", EC2_PENDING, true },
+        { "running", EC2_RUNNING, true },
+        { "shutting-down", EC2_SHUTTING_DOWN, 0 },
+        { "terminated", EC2_TERMINATED, 0 },
+        { "stopping", EC2_STOPPING, true },
+        { "stopped", EC2_STOPPED, true },
+        { "Running", EC2_UNKNOWN, true },
+        { "", EC2_UNKNOWN, true },
+        { NULL, EC2_UNKNOWN, true },
+    };
+    ck_assert_int_eq(ec2_state_parse(cases[_i].name), cases[_i].state);
+    ck_assert_int_eq(ec2_state_is_live(cases[_i].state), cases[_i].live);
+    if (cases[_i].state != EC2_UNKNOWN)
+        ck_assert_str_eq(ec2_state_format(cases[_i].state), cases[_i].name);
+}
+END_TEST
+
+/* --- credentials -------------------------------------------------------------------------------------------------- */
+
+/* The environment of a case: NAME, value, NAME, value, …, NULL. */
+static const char *const *environment;
+
+static const char *fake_getenv(const char *name)
+{
+    for (size_t i = 0; environment[i]; i += 2)
+        if (str_eq(environment[i], name))
+            return environment[i + 1];
+    return NULL;
+}
+
+#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define NO_ENV ((const char *const[]){ NULL })
+#define KEYS(id) "aws_access_key_id = " id "\naws_secret_access_key = secret-of-" id "\n"
+
+struct creds_case {
+    const char *const *env;
+    const char *config, *credentials, *profile; /* profile: by flag */
+    const char *id;                             /* or NULL: fails */
+    const char *why;                            /* the token when it succeeds, or NULL; else a part of the message */
+};
+
+static const struct creds_case creds_cases[] = {
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E"), "", "", NULL, "E", NULL },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SESSION_TOKEN", "T"), "", "", NULL,
+      "E", "T" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SESSION_TOKEN", ""), "", "", NULL, "E",
+      NULL },
+    /* The environment beats AWS_PROFILE and the default profile, and a profile by flag beats the environment. */
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_PROFILE", "p"), "",
+      "[p]\n" KEYS("P") "[default]\n" KEYS("D"), NULL, "E", NULL },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E"), "", "[p]\n" KEYS("P"), "p", "P", NULL },
+    { ENV("AWS_PROFILE", "q"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), "p", "P", NULL },
+    { ENV("AWS_PROFILE", "q"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), NULL, "Q", NULL },
+    { ENV("AWS_PROFILE", ""), "", "[default]\n" KEYS("D"), NULL, "D", NULL },
+    { NO_ENV, "", "[default]\n" KEYS("D") "aws_session_token = T\n", NULL, "D", "T" },
+    /* Sections of the config file. */
+    { NO_ENV, "[default]\n" KEYS("C"), "", NULL, "C", NULL },
+    { NO_ENV, "[profile default]\n" KEYS("C"), "", NULL, "C", NULL },
+    { NO_ENV, "[default]\n" KEYS("C") "[profile default]\n" KEYS("CP"), "", NULL, "CP", NULL },
+    { NO_ENV, "[default]\n" KEYS("C") "[profile default]\naws_access_key_id =\naws_secret_access_key =\n", "", NULL,
+      "C", NULL },
+    { NO_ENV, "[profile p]\n" KEYS("P"), "", "p", "P", NULL },
+    { NO_ENV, "[p]\n" KEYS("P"), "", "p", NULL, "there is no AWS profile `p`" },
+    { NO_ENV, "[profile default]\n" KEYS("C"), "[default]\n" KEYS("D"), NULL, "D", NULL },
+    /* A token of the config file does not belong to a key of the credentials file. */
+    { NO_ENV, "[default]\n" KEYS("C") "aws_session_token = T\n", "[default]\n" KEYS("D"), NULL, "D", NULL },
+    { NO_ENV, "[default]\nregion = us-east-1\n", "[default]\n" KEYS("D"), NULL, "D", NULL },
+    /* What is absent, and what is broken. */
+    { NO_ENV, "", "", NULL, NULL, "no AWS credentials: tried the environment (AWS_ACCESS_KEY_ID), the shared profile" },
+    { NO_ENV, "[default]\nregion = us-east-1\n", "", NULL, NULL, "no AWS credentials" },
+    { ENV("AWS_PROFILE", "nope"), "", "[default]\n" KEYS("D"), NULL, NULL, "there is no AWS profile `nope`" },
+    { NO_ENV, "", "[default]\n" KEYS("D"), "nope", NULL, "there is no AWS profile `nope`" },
+    { ENV("AWS_ACCESS_KEY_ID", "E"), "", "[default]\n" KEYS("D"), NULL, NULL, "the secret access key is missing" },
+    { ENV("AWS_SECRET_ACCESS_KEY", "s"), "", "[default]\n" KEYS("D"), NULL, NULL, "the access key id is missing" },
+    { ENV("AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", ""), "", "[default]\n" KEYS("D"), NULL, "D", NULL },
+    { NO_ENV, "", "[default]\naws_access_key_id = A\n", NULL, NULL,
+      "the profile `default` are incomplete: the secret access key is missing" },
+    { ENV("AWS_ACCESS_KEY_ID", "E\n", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a line break" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s\r"), "", "", NULL, NULL, "a line break" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s s"), "", "", NULL, NULL, "a blank" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s", "AWS_SESSION_TOKEN", "t\nX-Evil: 1"), "", "", NULL,
+      NULL, "a control character" },
+    { ENV("AWS_ACCESS_KEY_ID", "E\x7f", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a control character" },
+    { ENV("AWS_ACCESS_KEY_ID", "\xc3\xa9", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a control character" },
+};
+
+START_TEST(find_credentials)
+{
+    const struct creds_case *c = &creds_cases[_i];
+    AUTO_INI config = { 0 }, credentials = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct aws_creds got = { 0 };
+    environment = c->env;
+    ASSERT_OK(ini_parse(&config, c->config, strlen(c->config), "config", &err), &err);
+    ASSERT_OK(ini_parse(&credentials, c->credentials, strlen(c->credentials), "credentials", &err), &err);
+    const char *env_profile = fake_getenv("AWS_PROFILE");
+    const struct aws_creds_from from = { .getenv = fake_getenv,
+                                         .config = &config,
+                                         .credentials = &credentials,
+                                         .profile = c->profile                ? c->profile
+                                                    : !str_empty(env_profile) ? env_profile
+                                                                              : "default",
+                                         .profile_given = c->profile };
+    if (c->id) {
+        AUTO_FREE char *secret = xasprintf("secret-of-%s", c->id);
+        ASSERT_OK(aws_creds_find(&from, &got, &err), &err);
+        ck_assert_str_eq(got.access_key_id, c->id);
+        ck_assert_str_eq(got.secret_access_key.value, secret);
+        ck_assert_pstr_eq(got.session_token.value, c->why);
+    } else {
+        ASSERT_FAILS(aws_creds_find(&from, &got, &err), &err, c->why);
+        ck_assert_ptr_null(got.access_key_id);
+    }
+    aws_creds_clear(&got);
+    secret_forget_all();
+}
+END_TEST
+
+/* --- the whole configuration -------------------------------------------------------------------------------------- */
+
+#define CREDS "AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret"
+
+static bool load(const char *const *env, const char *region, struct aws_config *c, struct error *err)
+{
+    environment = env;
+    return aws_config_load(NULL, region, fake_getenv, c, err);
+}
+
+START_TEST(endpoints)
+{
+    static const struct {
+        const char *url, *want, *why;
+    } cases[] = {
+        { "http://127.0.0.1:4566", "http://127.0.0.1:4566/", NULL },
+        { "http://127.9.9.9", "http://127.9.9.9/", NULL },
+        { "http://localhost:1/", "http://localhost:1/", NULL },
+        { "http://[::1]:5000", "http://[::1]:5000/", NULL },
+        { "https://ec2.example.com", "https://ec2.example.com/", NULL },
+        { "https://ec2.example.com:443", "https://ec2.example.com/", NULL },
+        { "", "https://ec2.us-east-1.amazonaws.com/", NULL },
+        { "http://ec2.us-east-1.amazonaws.com", NULL, "neither https nor a loopback address" },
+        { "http://128.0.0.1", NULL, "neither https nor a loopback address" },
+        { "http://169.254.169.254", NULL, "neither https nor a loopback address" },
+        { "http://127.0.0.1.example.com", NULL, "neither https nor a loopback address" },
+        { "http://localhost.example.com", NULL, "neither https nor a loopback address" },
+        { "http://[::2]", NULL, "neither https nor a loopback address" },
+        { "https://ec2.example.com/path", NULL, "has a path" },
+        { "https://user@ec2.example.com", NULL, "a URL of scheme, host, port and path" },
+        { "https://ec2.example.com/?q=1", NULL, "a URL of scheme, host, port and path" },
+        { "ec2.example.com", NULL, "is not a URL" },
+        { "ftp://127.0.0.1", NULL, "neither http:// nor https://" },
+    };
+    static const char *const vars[] = { "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL" };
+    for (size_t v = 0; v < ARRAY_SIZE(vars); v++) {
+        AUTO_ERROR err = { 0 };
+        struct aws_config c = { 0 };
+        const char *const *env = ENV(CREDS, "AWS_REGION", "us-east-1", vars[v], cases[_i].url);
+        if (cases[_i].why) {
+            ASSERT_FAILS(load(env, NULL, &c, &err), &err, cases[_i].why);
+            continue;
+        }
+        ASSERT_OK(load(env, NULL, &c, &err), &err);
+        AUTO_FREE char *ec2 = aws_endpoint(&c, "ec2", "us-east-1");
+        AUTO_FREE char *sts = aws_endpoint(&c, "sts", "us-east-1");
+        ck_assert_str_eq(ec2, cases[_i].want);
+        if (v == 0 || !*cases[_i].url)
+            ck_assert_str_eq(sts, "https://sts.us-east-1.amazonaws.com/");
+        else
+            ck_assert_str_eq(sts, ec2);
+        aws_config_clear(&c);
+    }
+}
+END_TEST
+
+START_TEST(endpoint_of_a_service_wins)
+{
+    AUTO_ERROR err = { 0 };
+    struct aws_config c = { 0 };
+    ASSERT_OK(load(ENV(CREDS, "AWS_ENDPOINT_URL", "http://127.0.0.1:1", "AWS_ENDPOINT_URL_STS", "http://127.0.0.1:2"),
+                   "us-east-1", &c, &err),
+              &err);
+    AUTO_FREE char *ec2 = aws_endpoint(&c, "ec2", "us-east-1");
+    AUTO_FREE char *sts = aws_endpoint(&c, "sts", "us-east-1");
+    ck_assert_str_eq(ec2, "http://127.0.0.1:1/");
+    ck_assert_str_eq(sts, "http://127.0.0.1:2/");
+    aws_config_clear(&c);
+    ASSERT_OK(
+        load(ENV(CREDS, "AWS_ENDPOINT_URL", "http://evil.example.com", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+             "us-east-1", &c, &err),
+        &err);
+    ck_assert_ptr_null(c.endpoint);
+    aws_config_clear(&c);
+}
+END_TEST
+
+/* Source: botocore's partitions.json. */
+START_TEST(partitions)
+{
+    static const struct {
+        const char *region, *url;
+    } cases[] = {
+        { "us-east-1", "https://ec2.us-east-1.amazonaws.com/" },
+        { "ap-southeast-4", "https://ec2.ap-southeast-4.amazonaws.com/" },
+        { "us-gov-west-1", "https://ec2.us-gov-west-1.amazonaws.com/" },
+        { "cn-north-1", "https://ec2.cn-north-1.amazonaws.com.cn/" },
+        { "us-iso-east-1", "https://ec2.us-iso-east-1.c2s.ic.gov/" },
+        { "us-isob-east-1", "https://ec2.us-isob-east-1.sc2s.sgov.gov/" },
+        { "eusc-de-east-1", "https://ec2.eusc-de-east-1.amazonaws.eu/" },
+    };
+    AUTO_FREE char *url = aws_endpoint(&no_config, "ec2", cases[_i].region);
+    ck_assert_str_eq(url, cases[_i].url);
+}
+END_TEST
+
+START_TEST(regions)
+{
+    static const struct {
+        const char *region;
+        bool valid;
+    } cases[] = {
+        { "us-east-1", true },
+        { "ap-southeast-4", true },
+        { "us-gov-west-1", true },
+        { "", false },
+        { "us", false },
+        { "us east 1", false },
+        { "US-EAST-1", false },
+        { "us-east-1/", false },
+        { "us-east-1.evil.com", false },
+        { "-us-east-1", false },
+        { "us-east-1-", false },
+        { "useast1", false },
+        { "us-east-1\n", false },
+        { "a-region-whose-name-is-much-too-long", false },
+    };
+    ck_assert_int_eq(aws_region_is_valid(cases[_i].region), cases[_i].valid);
+}
+END_TEST
+
+/* Files of a test, under a directory that is gone afterwards. */
+static char dir[64];
+
+static void make_files(void)
+{
+    static const char config[] = "[default]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:7\n"
+                                 "ca_bundle = /ca.pem\n[profile p]\nregion = eu-west-2\n";
+    static const char credentials[] = "[p]\naws_access_key_id = P\naws_secret_access_key = secret\n";
+    snprintf(dir, sizeof(dir), "/tmp/mayfly-check-aws.XXXXXX");
+    ck_assert_ptr_nonnull(mkdtemp(dir));
+    AUTO_FREE char *aws = xasprintf("%s/.aws", dir), *a = xasprintf("%s/.aws/config", dir),
+                   *b = xasprintf("%s/.aws/credentials", dir);
+    ck_assert_int_eq(mkdir(aws, 0700), 0);
+    FILE *f = fopen(a, "w");
+    ck_assert(f && fputs(config, f) >= 0 && fclose(f) == 0);
+    f = fopen(b, "w");
+    ck_assert(f && fputs(credentials, f) >= 0 && fclose(f) == 0);
+}
+
+static void remove_files(void)
+{
+    AUTO_FREE char *aws = xasprintf("%s/.aws", dir), *a = xasprintf("%s/.aws/config", dir),
+                   *b = xasprintf("%s/.aws/credentials", dir);
+    unlink(a);
+    unlink(b);
+    rmdir(aws);
+    rmdir(dir);
+}
+
+START_TEST(region_precedence)
+{
+    const struct {
+        const char *flag;
+        const char *const *env;
+        const char *want;
+    } cases[] = {
+        { "us-west-1", ENV(CREDS, "HOME", dir, "AWS_REGION", "us-west-2", "AWS_DEFAULT_REGION", "us-east-2"),
+          "us-west-1" },
+        { NULL, ENV(CREDS, "HOME", dir, "AWS_REGION", "us-west-2", "AWS_DEFAULT_REGION", "us-east-2"), "us-west-2" },
+        { NULL, ENV(CREDS, "HOME", dir, "AWS_REGION", "", "AWS_DEFAULT_REGION", "us-east-2"), "us-east-2" },
+        { NULL, ENV(CREDS, "HOME", dir), "eu-west-1" },
+        { NULL, ENV("HOME", dir, "AWS_PROFILE", "p"), "eu-west-2" },
+        { NULL, ENV(CREDS, "HOME", "/nonexistent"), NULL },
+        { NULL, ENV(CREDS, "HOME", "/dev/null"), NULL },
+        { NULL, ENV(CREDS), NULL },
+    };
+    AUTO_ERROR err = { 0 };
+    struct aws_config c = { 0 };
+    ASSERT_OK(load(cases[_i].env, cases[_i].flag, &c, &err), &err);
+    ck_assert_pstr_eq(c.region, cases[_i].want);
+    aws_config_clear(&c);
+}
+END_TEST
+
+START_TEST(files_are_read)
+{
+    AUTO_ERROR err = { 0 };
+    struct aws_config c = { 0 };
+    AUTO_FREE char *config = xasprintf("%s/.aws/config", dir);
+    ASSERT_OK(load(ENV(CREDS, "AWS_CONFIG_FILE", config), NULL, &c, &err), &err);
+    ck_assert_str_eq(c.endpoint, "http://127.0.0.1:7/");
+    ck_assert_str_eq(c.ca_bundle, "/ca.pem");
+    aws_config_clear(&c);
+    ASSERT_OK(load(ENV("HOME", dir, "AWS_PROFILE", "p"), NULL, &c, &err), &err);
+    ck_assert_str_eq(c.creds.access_key_id, "P");
+    ck_assert_str_eq(c.creds.source, "profile");
+    aws_config_clear(&c);
+    ASSERT_FAILS(load(ENV(CREDS, "AWS_CONFIG_FILE", dir), NULL, &c, &err), &err, "the AWS configuration");
+    ASSERT_FAILS(load(ENV(CREDS), "us-east-1.evil.com", &c, &err), &err, "is not the name of an AWS region");
+    ck_assert_ptr_null(c.region);
+}
+END_TEST
+
+static TCase *errors(void)
+{
+    TCase *t = tcase_create("errors");
+    tcase_add_loop_test(t, classes, 0, 41);
+    tcase_add_test(t, class_of_an_error);
+    return t;
+}
+
+static TCase *requests(void)
+{
+    TCase *t = tcase_create("requests");
+    tcase_add_loop_test(t, run_instances, 0, 4);
+    tcase_add_test(t, describe_instances);
+    tcase_add_test(t, other_requests);
+    tcase_add_test(t, query_encodes);
+    tcase_add_loop_test(t, ids, 0, 19);
+    tcase_add_loop_test(t, states, 0, 9);
+    return t;
+}
+
+static TCase *configuration(void)
+{
+    TCase *t = tcase_create("configuration");
+    tcase_add_loop_test(t, find_credentials, 0, ARRAY_SIZE(creds_cases));
+    tcase_add_loop_test(t, endpoints, 0, 18);
+    tcase_add_test(t, endpoint_of_a_service_wins);
+    tcase_add_loop_test(t, partitions, 0, 7);
+    tcase_add_loop_test(t, regions, 0, 14);
+    return t;
+}
+
+static TCase *files(void)
+{
+    TCase *t = tcase_create("files");
+    tcase_add_checked_fixture(t, make_files, remove_files);
+    tcase_add_loop_test(t, region_precedence, 0, 8);
+    tcase_add_test(t, files_are_read);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { errors, requests, configuration, files };
+    return run_suite("aws", all, ARRAY_SIZE(all));
+}

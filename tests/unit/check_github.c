@@ -1,0 +1,425 @@
+#include "mayfly/github/runners.h"
+#include "mayfly/util/encode.h"
+#include "testing.h"
+
+#include <stdio.h>
+#include <unistd.h>
+
+/* --- what answers mean -------------------------------------------------------------------------------------------- */
+
+/* Source of the words: what GitHub was seen to answer. */
+START_TEST(classes)
+{
+    static const struct {
+        int status;
+        const char *message;
+        bool has_retry_after, out_of_quota;
+        enum github_class class;
+    } cases[] = {
+        { 0, "", 0, 0, GITHUB_SERVER },
+        { 400, "Problems parsing JSON", 0, 0, GITHUB_FATAL },
+        { 401, "Bad credentials", 0, 0, GITHUB_FATAL },
+        { 403, "Resource not accessible by integration", 0, 0, GITHUB_FATAL },
+        { 403, "", 0, 0, GITHUB_FATAL },
+        { 403, "API rate limit exceeded for installation ID 1234.", 0, 0, GITHUB_THROTTLED },
+        { 403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.", 0, 0,
+          GITHUB_THROTTLED },
+        { 403, "Forbidden", true, 0, GITHUB_THROTTLED },
+        { 403, "Forbidden", 0, true, GITHUB_THROTTLED },
+        { 404, "Not Found", 0, 0, GITHUB_NOT_FOUND },
+        { 404, "Not Found", 0, true, GITHUB_NOT_FOUND },
+        { 409, "Already exists - A runner with the name *** already exists.", 0, 0, GITHUB_CONFLICT },
+        { 422, "Bad request - Runner X is currently running a job and cannot be deleted.", 0, 0, GITHUB_BUSY },
+        { 422, "Bad request - Runner \"X\" is still running a job\"", 0, 0, GITHUB_BUSY },
+        { 422, "Validation Failed", 0, 0, GITHUB_FATAL },
+        { 422, "", 0, 0, GITHUB_FATAL },
+        { 429, "", 0, 0, GITHUB_THROTTLED },
+        { 500, "", 0, 0, GITHUB_SERVER },
+        { 502, "Server Error", 0, 0, GITHUB_SERVER },
+        { 503, "", 0, 0, GITHUB_SERVER },
+        { 301, "Moved Permanently", 0, 0, GITHUB_FATAL },
+    };
+    ck_assert_int_eq(
+        github_classify(cases[_i].status, cases[_i].message, cases[_i].has_retry_after, cases[_i].out_of_quota),
+        cases[_i].class);
+}
+END_TEST
+
+/* --- settings ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(scope_paths)
+{
+    static const struct {
+        const char *scope, *path;
+    } cases[] = {
+        { "org", "/orgs/org" },
+        { "owner/repo", "/repos/owner/repo" },
+        { "owner/.github", "/repos/owner/.github" },
+        { "owner/a.b_c-d", "/repos/owner/a.b_c-d" },
+        { "", NULL },
+        { "/", NULL },
+        { "owner/", NULL },
+        { "/repo", NULL },
+        { "owner/repo/", NULL },
+        { "owner/repo/actions", NULL },
+        { "owner/..", NULL },
+        { "../repo", NULL },
+        { ".", NULL },
+        { "owner/.", NULL },
+        { "owner/repo?x=1", NULL },
+        { "owner/re po", NULL },
+        { "owner/repo#x", NULL },
+        { "owner/repo\n", NULL },
+        { "owner/%2e%2e", NULL },
+        { "https://github.com/owner/repo", NULL },
+        { "owner/r\xc3\xa9po", NULL },
+    };
+    AUTO_FREE char *path = github_scope_path(cases[_i].scope);
+    ck_assert_pstr_eq(path, cases[_i].path);
+}
+END_TEST
+
+/* The environment of a case: NAME, value, …, NULL. */
+static const char *const *environment;
+
+static const char *fake_getenv(const char *name)
+{
+    for (size_t i = 0; environment[i]; i += 2)
+        if (str_eq(environment[i], name))
+            return environment[i + 1];
+    return NULL;
+}
+
+#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static bool load(const char *const *env, const char *repo, const char *token_file, struct github_config *c,
+                 struct error *err)
+{
+    environment = env;
+    return github_config_load(repo, token_file, fake_getenv, c, err);
+}
+
+START_TEST(token_from_the_environment)
+{
+    const struct {
+        const char *const *env;
+        const char *token, *why;
+    } cases[] = {
+        { ENV("MAYFLY_GITHUB_TOKEN", "a", "INPUT_GITHUB-TOKEN", "b", "INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
+          "a", NULL },
+        { ENV("MAYFLY_GITHUB_TOKEN", "", "INPUT_GITHUB-TOKEN", "b", "INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
+          "b", NULL },
+        { ENV("INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"), "c", NULL },
+        { ENV("GITHUB_TOKEN", "d"), "d", NULL },
+        { ENV("GITHUB_TOKEN", ""), NULL, "no GitHub token" },
+        { ENV("X", "x"), NULL, "no GitHub token" },
+        { ENV("MAYFLY_GITHUB_TOKEN", "token\n"), NULL, "from MAYFLY_GITHUB_TOKEN holds a blank, a line break" },
+        { ENV("MAYFLY_GITHUB_TOKEN", "a\r\nX-Evil: 1"), NULL, "a line break" },
+        { ENV("MAYFLY_GITHUB_TOKEN", " token"), NULL, "a blank" },
+        { ENV("GITHUB_TOKEN", "tok\x7f"), NULL, "from GITHUB_TOKEN holds" },
+        { ENV("GITHUB_TOKEN", "t\xc3\xb6ken"), NULL, "a control character" },
+    };
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    if (cases[_i].token) {
+        ASSERT_OK(load(cases[_i].env, "o/r", NULL, &c, &err), &err);
+        ck_assert_str_eq(c.token.value, cases[_i].token);
+        github_config_clear(&c);
+    } else {
+        ASSERT_FAILS(load(cases[_i].env, "o/r", NULL, &c, &err), &err, cases[_i].why);
+        ck_assert_ptr_null(c.api_url);
+    }
+}
+END_TEST
+
+/* The message of a refused token must not hold it. */
+START_TEST(refused_token_is_not_shown)
+{
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    ck_assert(!load(ENV("GITHUB_TOKEN", "ghp_secret value"), "o/r", NULL, &c, &err));
+    AUTO_FREE char *all = error_format(&err);
+    ck_assert_ptr_null(strstr(all, "secret"));
+    ck_assert_ptr_null(strstr(err.hint, "secret"));
+}
+END_TEST
+
+static char path[] = "/tmp/mayfly-check-github.XXXXXX";
+
+static void make_file(void)
+{
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+}
+
+static void remove_file(void)
+{
+    unlink(path);
+}
+
+static void write_file(const char *text, size_t len)
+{
+    FILE *f = fopen(path, "w");
+    ck_assert_ptr_nonnull(f);
+    ck_assert_uint_eq(fwrite(text, 1, len, f), len);
+    ck_assert_int_eq(fclose(f), 0);
+}
+
+#define X10 "xxxxxxxxxx"
+#define X100 X10 X10 X10 X10 X10 X10 X10 X10 X10 X10
+#define X520 X100 X100 X100 X100 X100 X10 X10
+
+START_TEST(token_from_a_file)
+{
+    static const struct {
+        const char *text, *token, *why;
+    } cases[] = {
+        { "token", "token", NULL },
+        { "token\n", "token", NULL }, /* as every editor leaves it */
+        { X520 "\n", X520, NULL },    /* the longest kind there is */
+        { "token\n\n", NULL, "the token file holds a blank, a line break" },
+        { "token\r\n", NULL, "the token file holds a blank, a line break" },
+        { " token", NULL, "a blank" },
+        { "one\ntwo\n", NULL, "a line break" },
+        { "", NULL, "is empty" },
+        { "\n", NULL, "is empty" },
+    };
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    const char *const *env = ENV("MAYFLY_GITHUB_TOKEN", "env"); /* which a file beats */
+    write_file(cases[_i].text, strlen(cases[_i].text));
+    if (cases[_i].token) {
+        ASSERT_OK(load(env, "o/r", path, &c, &err), &err);
+        ck_assert_str_eq(c.token.value, cases[_i].token);
+        github_config_clear(&c);
+    } else {
+        ck_assert(!load(env, "o/r", path, &c, &err));
+        ck_assert_msg(strstr(err.message, cases[_i].why) != NULL, "%s", err.message);
+        ck_assert_int_eq(err.domain, ERROR_CONFIG);
+    }
+}
+END_TEST
+
+START_TEST(token_file_that_is_none)
+{
+    static const struct {
+        const char *path, *why;
+    } cases[] = { { "/tmp", "directory" }, { "/nonexistent/token", "No such file" }, { "/dev/null", "is empty" } };
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    ck_assert(!load(ENV("GITHUB_TOKEN", "env"), "o/r", cases[_i].path, &c, &err));
+    ck_assert_msg(strstr(err.message, cases[_i].why) != NULL, "%s", err.message);
+    ck_assert_int_eq(err.domain, ERROR_CONFIG);
+}
+END_TEST
+
+START_TEST(token_files_of_other_contents)
+{
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    char big[4097];
+    memset(big, 'x', sizeof(big));
+    write_file(big, sizeof(big));
+    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "is larger than 4096 bytes");
+    write_file("tok\0en", 6);
+    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "control character");
+}
+END_TEST
+
+START_TEST(where_the_api_is)
+{
+    static const struct {
+        const char *url, *want, *why;
+    } cases[] = {
+        { "", "https://api.github.com", NULL },
+        { "https://api.github.com", "https://api.github.com", NULL },
+        { "https://github.example.com/api/v3", "https://github.example.com/api/v3", NULL },
+        { "https://github.example.com/api/v3//", "https://github.example.com/api/v3", NULL },
+        { "http://127.0.0.1:4000/", "http://127.0.0.1:4000", NULL },
+        { "http://localhost:4000", "http://localhost:4000", NULL },
+        { "http://github.example.com", NULL, "neither https nor a loopback address" },
+        { "https://user:pw@github.example.com", NULL, "a URL of scheme, host, port and path" },
+        { "https://github.example.com/?a=b", NULL, "a URL of scheme, host, port and path" },
+        { "github.example.com", NULL, "is not a URL" },
+        { "file:///etc/passwd", NULL, "neither http:// nor https://" },
+    };
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    const char *const *env = ENV("GITHUB_TOKEN", "t", "GITHUB_API_URL", cases[_i].url);
+    if (cases[_i].want) {
+        ASSERT_OK(load(env, "o/r", NULL, &c, &err), &err);
+        ck_assert_str_eq(c.api_url, cases[_i].want);
+        github_config_clear(&c);
+    } else {
+        ASSERT_FAILS(load(env, "o/r", NULL, &c, &err), &err, cases[_i].why);
+    }
+}
+END_TEST
+
+START_TEST(which_repository)
+{
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    const char *const *env = ENV("GITHUB_TOKEN", "t", "GITHUB_REPOSITORY", "env/repo");
+    ASSERT_OK(load(env, NULL, NULL, &c, &err), &err);
+    ck_assert_str_eq(c.path, "/repos/env/repo");
+    github_config_clear(&c);
+    ASSERT_OK(load(env, "org", NULL, &c, &err), &err);
+    ck_assert_str_eq(c.path, "/orgs/org");
+    ck_assert_str_eq(c.scope, "org");
+    github_config_clear(&c);
+    ASSERT_FAILS(load(env, "a/b/c", NULL, &c, &err), &err, "`a/b/c` is neither OWNER/REPO nor an organisation");
+    ASSERT_FAILS(load(ENV("GITHUB_TOKEN", "t"), NULL, NULL, &c, &err), &err, "no GitHub repository or organisation");
+}
+END_TEST
+
+/* --- requests and answers ----------------------------------------------------------------------------------------- */
+
+static const struct github_config repo = { .path = (char *)"/repos/o/r" };
+static struct github github = { .config = &repo, .env = &env_system };
+
+static void is_call(struct github_call *c, const char *method, const char *want, const char *body, bool once)
+{
+    ck_assert_str_eq(c->method, method);
+    ck_assert_str_eq(c->path, want);
+    ck_assert_pstr_eq(c->body, body);
+    ck_assert_int_eq(c->once, once);
+    call_free(&c->call);
+}
+
+START_TEST(requests)
+{
+    const struct strlist labels = { .v = (char *[]){ "mayfly-1", "a\"b" }, .n = 2 };
+    is_call(github_jit_call(&github, "mf-1", 1, &labels), "POST", "/repos/o/r/actions/runners/generate-jitconfig",
+            "{\"name\":\"mf-1\",\"runner_group_id\":1,\"labels\":[\"mayfly-1\",\"a\\\"b\"],\"work_folder\":\"_work\"}",
+            true);
+    is_call(github_get_runner_call(&github, 42), "GET", "/repos/o/r/actions/runners/42", NULL, false);
+    is_call(github_delete_runner_call(&github, INT64_MAX), "DELETE", "/repos/o/r/actions/runners/9223372036854775807",
+            NULL, false);
+    is_call(github_list_runners_call(&github, 3, NULL), "GET", "/repos/o/r/actions/runners?per_page=100&page=3", NULL,
+            false);
+    is_call(github_list_runners_call(&github, 1, "a&b"), "GET",
+            "/repos/o/r/actions/runners?per_page=100&page=1&name=a%26b", NULL, false);
+    is_call(github_downloads_call(&github), "GET", "/repos/o/r/actions/runners/downloads", NULL, false);
+}
+END_TEST
+
+/* The call as it is once the body has come. */
+static struct github_call *answered(struct github_call *c, const char *body)
+{
+    c->call.exchange.response.body = STRBUF_INIT;
+    strbuf_adds(&c->call.exchange.response.body, body);
+    return c;
+}
+
+START_TEST(list_of_runners)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *a = &answered(github_list_runners_call(&github, 1, NULL),
+                             "{\"total_count\":2,\"runners\":[{\"id\":1,\"name\":\"a\",\"os\":\"linux\",\"status\":"
+                             "\"online\",\"busy\":true,\"labels\":[]},{\"id\":2,\"name\":\"b\",\"status\":\"offline\","
+                             "\"busy\":false}]}")
+                        ->call;
+    ASSERT_OK(github_list_runners_result((struct github_call *)a, &arena, &rows, &err), &err);
+    ck_assert_uint_eq(rows.n, 2);
+    const struct github_runner *r = FIELD_ROW(&rows, const struct github_runner, 0);
+    ck_assert(r->id == 1 && r->busy && github_runner_is_online(r));
+    ck_assert(!r[1].busy && !github_runner_is_online(&r[1]));
+    ck_assert_str_eq(r[1].name, "b");
+}
+END_TEST
+
+/* A page that lacks what decisions rest on is no page: an empty object is not an empty fleet. */
+START_TEST(list_of_runners_refused)
+{
+    static const struct {
+        const char *body, *why;
+    } cases[] = {
+        { "{}", "`runners` is missing" },
+        { "{\"runners\":null}", "`runners` is missing" },
+        { "{\"runners\":[{\"id\":1,\"name\":\"a\",\"status\":\"online\"}]}", "`busy` is missing" },
+        { "{\"runners\":[{\"name\":\"a\",\"status\":\"online\",\"busy\":true}]}", "`id` is missing" },
+        { "{\"runners\":[{\"id\":1,\"name\":\"a\",\"status\":1,\"busy\":true}]}", "`status` is not a string" },
+        { "{\"runners\":[", "cut off" },
+        { "<html>", "GitHub's answer to GET /repos/o/r/actions/runners is not JSON" },
+    };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *a = &answered(github_list_runners_call(&github, 1, NULL), cases[_i].body)->call;
+    ASSERT_FAILS(github_list_runners_result((struct github_call *)a, &arena, &rows, &err), &err, cases[_i].why);
+    ck_assert_uint_eq(rows.n, 0);
+}
+END_TEST
+
+static char *base64(const char *s)
+{
+    AUTO_STRBUF out = STRBUF_INIT;
+    encode_base64(&out, s, strlen(s));
+    return strbuf_steal(&out);
+}
+
+/* runner: the text of the configuration's `.runner` file, not yet encoded. */
+static bool jit(const char *runner, struct github_jit *ret, struct arena *arena, struct error *err)
+{
+    const struct strlist labels = { 0 };
+    AUTO_FREE char *file = base64(runner);
+    AUTO_FREE char *files =
+        xasprintf("{\".runner\":\"%s\",\".credentials\":\"eA==\",\".credentials_rsaparams\":\"eA==\"}", file);
+    AUTO_FREE char *encoded = base64(files);
+    AUTO_FREE char *body = xasprintf("{\"runner\":{\"id\":7,\"name\":\"mf-1\",\"status\":\"offline\",\"busy\":false},"
+                                     "\"encoded_jit_config\":\"%s\"}",
+                                     encoded);
+    AUTO_CALL *a = &answered(github_jit_call(&github, "mf-1", 1, &labels), body)->call;
+    return github_jit_result((struct github_call *)a, "mf-1", arena, ret, err);
+}
+
+START_TEST(jit_configuration)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct github_jit got = { 0 };
+    ASSERT_OK(jit("{\"AgentName\":\"mf-1\",\"Ephemeral\":\"True\"}", &got, &arena, &err), &err);
+    ck_assert_int_eq(got.runner.id, 7);
+    ASSERT_OK(jit("\xef\xbb\xbf{\"AgentName\":\"mf-1\"}", &got, &arena, &err), &err); /* the byte order mark is real */
+    ASSERT_FAILS(jit("{\"AgentName\":\"mf-2\",\"Ephemeral\":\"True\"}", &got, &arena, &err), &err,
+                 "is for the runner `mf-2`, not `mf-1`");
+    ASSERT_FAILS(jit("{}", &got, &arena, &err), &err, "`AgentName` is missing");
+    ASSERT_FAILS(jit("not json", &got, &arena, &err), &err, "is not JSON");
+}
+END_TEST
+
+static TCase *pure(void)
+{
+    TCase *t = tcase_create("pure");
+    tcase_add_loop_test(t, classes, 0, 21);
+    tcase_add_loop_test(t, scope_paths, 0, 21);
+    tcase_add_loop_test(t, token_from_the_environment, 0, 11);
+    tcase_add_test(t, refused_token_is_not_shown);
+    tcase_add_loop_test(t, token_file_that_is_none, 0, 3);
+    tcase_add_loop_test(t, where_the_api_is, 0, 11);
+    tcase_add_test(t, which_repository);
+    tcase_add_test(t, requests);
+    tcase_add_test(t, list_of_runners);
+    tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
+    tcase_add_test(t, jit_configuration);
+    return t;
+}
+
+static TCase *files(void)
+{
+    TCase *t = tcase_create("files");
+    tcase_add_checked_fixture(t, make_file, remove_file);
+    tcase_add_loop_test(t, token_from_a_file, 0, 9);
+    tcase_add_test(t, token_files_of_other_contents);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { pure, files };
+    return run_suite("github", all, ARRAY_SIZE(all));
+}

@@ -1,0 +1,147 @@
+#include "mayfly/net/retry.h"
+#include "mayfly/net/url.h"
+#include "testing.h"
+
+/* --- when to try again -------------------------------------------------------------------------------------------- */
+
+static const struct retry_policy policy = {
+    .max_attempts = 4, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 3000, .server_cap_ms = 60000
+};
+
+enum { FULL = 1 }; /* the greatest jitter, which is just short of the limit; 0 is the least */
+
+START_TEST(decisions)
+{
+    static const struct {
+        enum retry_class class;
+        unsigned attempt;
+        int64_t server_ms;
+        bool full;
+        int64_t want;
+    } cases[] = {
+        { RETRY_NEVER, 1, -1, FULL, -1 },        { RETRY_NEVER, 1, 0, FULL, -1 },
+        { RETRY_NOW, 1, -1, FULL, 0 },           { RETRY_NOW, 3, -1, FULL, 0 },
+        { RETRY_NOW, 4, -1, FULL, -1 },          { RETRY_TRANSIENT, 1, -1, 0, 0 },
+        { RETRY_TRANSIENT, 1, -1, FULL, 499 },   { RETRY_TRANSIENT, 2, -1, FULL, 999 },
+        { RETRY_TRANSIENT, 3, -1, FULL, 1999 },  { RETRY_TRANSIENT, 4, -1, FULL, -1 },
+        { RETRY_TRANSIENT, 5, -1, FULL, -1 },    { RETRY_THROTTLE, 1, -1, FULL, 999 },
+        { RETRY_THROTTLE, 2, -1, FULL, 1999 },   { RETRY_THROTTLE, 3, -1, FULL, 2999 }, /* the cap */
+        { RETRY_THROTTLE, 4, -1, FULL, 2999 },                                          /* twice as many attempts */
+        { RETRY_THROTTLE, 7, -1, FULL, 2999 },   { RETRY_THROTTLE, 8, -1, FULL, -1 },
+        { RETRY_THROTTLE, 1, 0, 0, 0 },          { RETRY_THROTTLE, 1, 5000, 0, 5000 },
+        { RETRY_THROTTLE, 1, 5000, FULL, 5999 }, { RETRY_THROTTLE, 1, 60000, 0, 60000 },
+        { RETRY_THROTTLE, 1, 60001, 0, -1 }, /* longer than anybody waits */
+        { RETRY_TRANSIENT, 1, 700, 0, 700 },     { RETRY_TRANSIENT, 4, 700, 0, -1 },
+    };
+    ck_assert_int_eq(
+        retry_decide(&policy, cases[_i].class, cases[_i].attempt, cases[_i].server_ms, cases[_i].full ? UINT32_MAX : 0),
+        cases[_i].want);
+}
+END_TEST
+
+/* For every class, attempt and demand of the server: within the limits, and more with more randomness. */
+START_TEST(delays_stay_in_their_limits)
+{
+    static const int64_t demands[] = { -1, 0, 1, 999, 60000 };
+    static const uint32_t randoms[] = { 0, 1, 1u << 20, 1u << 31, UINT32_MAX };
+    for (int class = RETRY_NEVER; class <= RETRY_THROTTLE; class ++)
+        for (unsigned attempt = 1; attempt < 70; attempt++)
+            for (size_t d = 0; d < ARRAY_SIZE(demands); d++) {
+                int64_t last = -1;
+                for (size_t r = 0; r < ARRAY_SIZE(randoms); r++) {
+                    int64_t ms = retry_decide(&policy, (enum retry_class) class, attempt, demands[d], randoms[r]);
+                    ck_assert_int_ge(ms, last);
+                    ck_assert(ms == -1 || class == RETRY_NOW || ms >= demands[d]);
+                    ck_assert_int_lt(ms, policy.cap_ms + (demands[d] > 0 ? demands[d] : 0));
+                    last = ms;
+                }
+            }
+}
+END_TEST
+
+/* --- URLs --------------------------------------------------------------------------------------------------------- */
+
+START_TEST(urls)
+{
+    static const struct {
+        const char *s, *scheme, *host_header, *path;
+        bool safe;
+    } cases[] = {
+        { "https://api.github.com", "https", "api.github.com", "/", true },
+        { "https://api.github.com:443/", "https", "api.github.com", "/", true },
+        { "https://api.github.com:8443/api/v3", "https", "api.github.com:8443", "/api/v3", true },
+        { "http://api.github.com:80", "http", "api.github.com", "/", false },
+        { "HTTPS://api.github.com", "https", "api.github.com", "/", true },
+        { "http://127.0.0.1:4566", "http", "127.0.0.1:4566", "/", true },
+        { "http://127.255.255.255", "http", "127.255.255.255", "/", true },
+        { "http://localhost:3000/x", "http", "localhost:3000", "/x", true },
+        { "http://[::1]:3000", "http", "[::1]:3000", "/", true },
+        { "https://10.0.0.1", "https", "10.0.0.1", "/", true },
+        { "http://126.255.255.255", "http", "126.255.255.255", "/", false },
+        { "http://128.0.0.1", "http", "128.0.0.1", "/", false },
+        { "http://0.0.0.0", "http", "0.0.0.0", "/", false },
+        { "http://10.0.0.1", "http", "10.0.0.1", "/", false },
+        { "http://[::2]", "http", "[::2]", "/", false },
+        { "http://[::ffff:10.0.0.1]", "http", NULL, "/", false },
+        { "http://127.0.0.1.example.com", "http", "127.0.0.1.example.com", "/", false },
+        { "http://localhost.example.com", "http", "localhost.example.com", "/", false },
+        { "http://example.com/127.0.0.1", "http", "example.com", "/127.0.0.1", false },
+    };
+    AUTO_URL u = { 0 };
+    AUTO_ERROR err = { 0 };
+    ASSERT_OK(url_parse(cases[_i].s, "X", &u, &err), &err);
+    AUTO_FREE char *host = url_host_header(&u);
+    ck_assert_str_eq(u.scheme, cases[_i].scheme);
+    ck_assert_str_eq(u.path, cases[_i].path);
+    if (cases[_i].host_header)
+        ck_assert_str_eq(host, cases[_i].host_header);
+    ck_assert_int_eq(url_is_safe(&u), cases[_i].safe);
+}
+END_TEST
+
+START_TEST(urls_refused)
+{
+    static const struct {
+        const char *s, *why;
+    } cases[] = {
+        { "", "X: `` is not a URL" },
+        { "example.com", "is not a URL" },
+        { "//example.com", "is not a URL" },
+        { "https://", "is not a URL" },
+        { "https://exa mple.com", "is not a URL" },
+        { "https://example.com:99999", "is not a URL" },
+        { "https://example.com:port", "is not a URL" },
+        { "https://[::1", "is not a URL" },
+        { "https://example.com/\r\nX-Evil:1", "is not a URL" },
+        { "ftp://127.0.0.1/", "neither http:// nor https://" },
+        { "file:///etc/passwd", "neither http:// nor https://" },
+        { "https://user@example.com", "a URL of scheme, host, port and path is wanted" },
+        { "https://user:pw@example.com", "a URL of scheme, host, port and path is wanted" },
+        { "https://:pw@example.com", "a URL of scheme, host, port and path is wanted" },
+        { "http://127.0.0.1@example.com", "a URL of scheme, host, port and path is wanted" },
+        { "https://example.com/?a=b", "a URL of scheme, host, port and path is wanted" },
+        { "https://example.com?a", "a URL of scheme, host, port and path is wanted" },
+        { "https://example.com/#f", "a URL of scheme, host, port and path is wanted" },
+    };
+    AUTO_URL u = { 0 };
+    AUTO_ERROR err = { 0 };
+    ASSERT_FAILS(url_parse(cases[_i].s, "X", &u, &err), &err, cases[_i].why);
+    ck_assert(u.scheme == NULL && u.host == NULL);
+}
+END_TEST
+
+static TCase *cases(void)
+{
+    TCase *t = tcase_create("net");
+    tcase_add_loop_test(t, decisions, 0, 24);
+    tcase_add_test(t, delays_stay_in_their_limits);
+    tcase_add_loop_test(t, urls, 0, 19);
+    tcase_add_loop_test(t, urls_refused, 0, 18);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { cases };
+    return run_suite("net", all, ARRAY_SIZE(all));
+}

@@ -1,0 +1,416 @@
+#include "mayfly/util/opts.h"
+#include "testing.h"
+
+struct options {
+    bool flag, other;
+    char *subnet, *market, *token_file;
+    struct strlist groups, colors;
+    uint64_t count, free;
+    int64_t timeout;
+};
+
+#define AT(member) .offset = offsetof(struct options, member)
+
+static const struct opt table[] = {
+    { .name = "flag", .type = OPT_FLAG, AT(flag), .help = "A flag" },
+    { .name = "other-flag", .type = OPT_FLAG, AT(other), .help = "Another", .fallback = "true" },
+    { .name = "subnet-name",
+      .type = OPT_STRING,
+      AT(subnet),
+      .arg = "NAME",
+      .help = "A string",
+      .fallback = "fallback",
+      .vars = "OWN_VAR SECOND_VAR",
+      .aliases = "subnet-alias ec2-subnet" },
+    { .name = "market",
+      .type = OPT_STRING,
+      AT(market),
+      .arg = "WHICH",
+      .help = "A choice",
+      .choices = "spot on-demand" },
+    { .name = "groups", .type = OPT_LIST, AT(groups), .arg = "ID[,ID]", .help = "A list" },
+    { .name = "colors", .type = OPT_LIST, AT(colors), .arg = "C[,C]", .help = "Choices", .choices = "red green" },
+    { .name = "count", .type = OPT_NUMBER, AT(count), .arg = "N", .help = "A number", .min = 1, .max = 50 },
+    { .name = "free-number", .type = OPT_NUMBER, AT(free), .arg = "N", .help = "Any number" },
+    { .name = "timeout",
+      .type = OPT_SECONDS,
+      AT(timeout),
+      .arg = "TIME",
+      .help = "A duration",
+      .fallback = "10m",
+      .min = 60,
+      .max = 3600 },
+    { .name = "token-file",
+      .type = OPT_STRING,
+      AT(token_file),
+      .arg = "FILE",
+      .help = "A secret",
+      .bits = OPT_TRUSTED },
+    { 0 },
+};
+
+static struct common {
+    char *config;
+    bool verbose;
+} common;
+
+static const struct opt common_table[] = {
+    { .name = "config",
+      .type = OPT_STRING,
+      .offset = offsetof(struct common, config),
+      .arg = "FILE",
+      .help = "The file",
+      .bits = OPT_FLAG_ONLY },
+    { .name = "verbose", .type = OPT_FLAG, .offset = offsetof(struct common, verbose), .help = "More" },
+    { 0 },
+};
+
+static bool is_known(const char *key)
+{
+    return opts_find(table, key) || str_eq(key, "of-another-command");
+}
+
+/* The environment of a case: NAME, value, …, NULL. */
+static const char *const *environment;
+
+static const char *fake_getenv(const char *name)
+{
+    for (size_t i = 0; environment[i]; i += 2)
+        if (str_eq(environment[i], name))
+            return environment[i + 1];
+    return NULL;
+}
+
+#define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define NONE ((const char *const[]){ NULL })
+
+struct input {
+    const char *const *args;
+    const char *const *env;
+    const char *file, *section;
+    bool in_workspace;
+};
+
+static struct options got;
+static struct strlist rest;
+
+static void clear(void)
+{
+    opts_clear(table, &got);
+    opts_clear(common_table, &common);
+    strlist_clear(&rest);
+    got = (struct options){ 0 };
+    common = (struct common){ 0 };
+}
+
+static bool parse_with(const struct input *in, bool with_rest, struct error *err)
+{
+    AUTO_INI ini = { 0 };
+    clear();
+    environment = in->env ? in->env : NONE;
+    if (in->file && !ini_parse(&ini, in->file, strlen(in->file), "mayfly.ini", err))
+        return false;
+    const struct opts_source source = { .command = "mayfly test",
+                                        .args = (char *const *)(in->args ? in->args : NONE),
+                                        .getenv = fake_getenv,
+                                        .file = in->file ? &ini : NULL,
+                                        .file_name = "mayfly.ini",
+                                        .file_in_workspace = in->in_workspace,
+                                        .section = in->section,
+                                        .known = is_known,
+                                        .rest = with_rest ? &rest : NULL };
+    const struct opt_set sets[] = { { table, &got }, { common_table, &common }, { 0 } };
+    return opts_parse(sets, &source, err);
+}
+
+static bool parse(const struct input *in, struct error *err)
+{
+    return parse_with(in, false, err);
+}
+
+/* Every source at once; the row says down to which one they are there. */
+START_TEST(precedence)
+{
+    static const char *const names[] = { "MAYFLY_SUBNET_NAME", "INPUT_SUBNET-NAME", "OWN_VAR", "SECOND_VAR" };
+    static const char *const want[] = { "flag", "mayfly", "input", "own", "second", "section", "default", "fallback" };
+    const char *env[9] = { NULL };
+    AUTO_ERROR err = { 0 };
+    size_t n = 0;
+    for (int s = _i; s < 5; s++) {
+        if (s == 0)
+            continue;
+        env[n++] = names[s - 1];
+        env[n++] = want[s];
+    }
+    const struct input in = { .args = _i == 0 ? ARGS("--subnet-name", "flag") : NONE,
+                              .env = env,
+                              .section = "big",
+                              .file = _i <= 5
+                                          ? "[default]\nsubnet-name = default\n[runner big]\nsubnet-name = section\n"
+                                      : _i == 6 ? "[default]\nsubnet-name = default\n[runner big]\nsubnet-name =\n"
+                                                : "[default]\nsubnet-name =\n[runner big]\n[runner small]\n"
+                                                  "subnet-name = no\n" };
+    ASSERT_OK(parse(&in, &err), &err);
+    ck_assert_str_eq(got.subnet, want[_i]);
+    clear();
+}
+END_TEST
+
+/* Empty, or blank, means not given: whatever comes next counts. */
+START_TEST(empty_is_not_given)
+{
+    const struct {
+        const char *const *env;
+        const char *file, *want;
+    } cases[] = {
+        { ARGS("MAYFLY_SUBNET_NAME", "", "INPUT_SUBNET_NAME", "input"), NULL, "input" },
+        { ARGS("INPUT_SUBNET_NAME", ""), NULL, "fallback" },
+        { ARGS("INPUT_SUBNET_NAME", " \n"), NULL, "fallback" },
+        { ARGS("INPUT_SUBNET_NAME", " \n"), "[default]\nsubnet-name = file\n", "file" },
+        { ARGS("INPUT_SUBNET_NAME", "\n  padded \r\n"), NULL, "padded" },
+        { ARGS("OWN_VAR", "", "SECOND_VAR", "second"), NULL, "second" },
+        { NONE, "[default]\nsubnet-name =\n", "fallback" },
+    };
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .env = cases[_i].env, .file = cases[_i].file };
+    ASSERT_OK(parse(&in, &err), &err);
+    ck_assert_str_eq(got.subnet, cases[_i].want);
+    clear();
+}
+END_TEST
+
+/* Dashes and underscores, upper and lower case, and the names of another program. */
+START_TEST(names)
+{
+    const struct input cases[] = {
+        { .args = ARGS("--subnet-name", "x") },
+        { .args = ARGS("--subnet-name=x") },
+        { .args = ARGS("--subnet_name=x") },
+        { .args = ARGS("--Subnet-Name", "x") },
+        { .args = ARGS("--subnet-alias", "x") },
+        { .args = ARGS("--ec2_subnet=x") },
+        { .args = ARGS("--subnet-name", "first", "--ec2-subnet", "x") }, /* the last one counts */
+        { .env = ARGS("MAYFLY_SUBNET_NAME", "x") },
+        { .env = ARGS("MAYFLY_SUBNET-NAME", "x") },
+        { .env = ARGS("INPUT_SUBNET-NAME", "x") },
+        { .env = ARGS("INPUT_SUBNET_NAME", "x") },
+        { .env = ARGS("INPUT_EC2-SUBNET", "x") },
+        { .env = ARGS("INPUT_EC2_SUBNET", "x") },
+        { .env = ARGS("INPUT_SUBNET_NAME", "x", "INPUT_EC2_SUBNET", "no") }, /* its own name first */
+        { .file = "[default]\nsubnet_name = x\n" },
+        { .file = "[default]\nSubnet-Name = x\n" },
+        { .file = "[default]\nec2-subnet = x\n" },
+    };
+    AUTO_ERROR err = { 0 };
+    ASSERT_OK(parse(&cases[_i], &err), &err);
+    ck_assert_str_eq(got.subnet, "x");
+    clear();
+}
+END_TEST
+
+START_TEST(values)
+{
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .args = ARGS("--flag", "--other-flag=no", "--market", "spot", "--groups", "a, b,,c\nd",
+                                           "--colors=green", "--count=50", "--free-number", "18446744073709551615",
+                                           "--timeout", "1h", "--subnet-name=a=b", "--verbose") };
+    ASSERT_OK(parse(&in, &err), &err);
+    ck_assert(got.flag && !got.other && common.verbose);
+    ck_assert_str_eq(got.market, "spot");
+    AUTO_FREE char *groups = strlist_join(&got.groups, "|");
+    ck_assert_str_eq(groups, "a|b|c|d");
+    ck_assert_str_eq(got.colors.v[0], "green");
+    ck_assert_uint_eq(got.count, 50);
+    ck_assert_uint_eq(got.free, UINT64_MAX);
+    ck_assert_int_eq(got.timeout, 3600);
+    ck_assert_str_eq(got.subnet, "a=b");
+    clear();
+    const struct input nothing = { 0 };
+    ASSERT_OK(parse(&nothing, &err), &err);
+    ck_assert(!got.flag && got.other);
+    ck_assert_int_eq(got.timeout, 600);
+    ck_assert_ptr_null(got.market);
+    clear();
+}
+END_TEST
+
+/* A list that is given again replaces the one before: a flag must be able to narrow what a file says. */
+START_TEST(lists_replace)
+{
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .args = ARGS("--groups", "c"), .file = "[default]\ngroups = a, b\n" };
+    ASSERT_OK(parse(&in, &err), &err);
+    ck_assert_uint_eq(got.groups.n, 1);
+    ck_assert_str_eq(got.groups.v[0], "c");
+    clear();
+}
+END_TEST
+
+START_TEST(refused)
+{
+    const struct {
+        struct input in;
+        const char *message, *hint;
+    } cases[] = {
+        { { .args = ARGS("--cuont", "1") }, "unknown option `--cuont`", "did you mean --count?" },
+        { { .args = ARGS("--subnet-nam=x") }, "unknown option `--subnet-nam`", "did you mean --subnet-name?" },
+        { { .args = ARGS("--conifg", "x") }, "unknown option `--conifg`", "did you mean --config?" },
+        { { .args = ARGS("--zzzzzz") }, "unknown option `--zzzzzz`", "`mayfly test --help` lists all options" },
+        { { .args = ARGS("--=x") }, "unknown option `--`", NULL },
+        { { .args = ARGS("--subnet-name") }, "--subnet-name needs a value: NAME", NULL },
+        { { .args = ARGS("word") }, "unexpected argument `word`", "--name VALUE" },
+        { { .args = ARGS("-f") }, "unexpected argument `-f`", NULL },
+        { { .args = ARGS("--") }, "unexpected argument `--`", NULL },
+        { { .args = ARGS("--count", "0") }, "--count: 0 is not between 1 and 50", NULL },
+        { { .args = ARGS("--count", "51") }, "--count: 51 is not between 1 and 50", NULL },
+        { { .args = ARGS("--count", "-1") }, "--count: `-1` is not a number", NULL },
+        { { .args = ARGS("--count", "1e1") }, "--count: `1e1` is not a number", NULL },
+        { { .args = ARGS("--count", "") }, "--count: `` is not a number", NULL },
+        { { .args = ARGS("--count", " 1") }, "--count: ` 1` is not a number", NULL },
+        { { .args = ARGS("--free-number", "18446744073709551616") }, "is not a number", NULL },
+        { { .args = ARGS("--timeout", "10x") }, "--timeout: `10x` is not a duration", NULL },
+        { { .args = ARGS("--timeout", "59s") }, "--timeout: 59s is not between 1m and 1h", NULL },
+        { { .args = ARGS("--timeout", "2h") }, "--timeout: 2h is not between 1m and 1h", NULL },
+        { { .args = ARGS("--market", "Spot") }, "--market: `Spot` is not one of: spot on-demand", NULL },
+        { { .args = ARGS("--market", "spot on-demand") }, "is not one of: spot on-demand", NULL },
+        { { .args = ARGS("--market", "spo") }, "is not one of: spot on-demand", NULL },
+        { { .args = ARGS("--colors", "red,blue") }, "--colors: `blue` is not one of: red green", NULL },
+        { { .args = ARGS("--flag=maybe") }, "--flag: `maybe` is not true or false", NULL },
+        { { .args = ARGS("--subnet-name", "a\nb") }, "--subnet-name: the value holds a control character", NULL },
+        { { .env = ARGS("MAYFLY_COUNT", "x") }, "--count (from the environment): `x` is not a number", NULL },
+        { { .env = ARGS("OWN_VAR", "a\tb") }, "--subnet-name (from OWN_VAR): the value holds", NULL },
+        { { .file = "[default]\n\ncount = x\n" }, "mayfly.ini:3: count: `x` is not a number", NULL },
+        { { .file = "[default]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
+        { { .file = "[runner other]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
+        { { .file = "[defaults]\n" }, "unknown section [defaults]", NULL },
+        { { .file = "[runner]\n" }, "unknown section [runner]", NULL },
+        { { .file = "[default]\n", .section = "big" }, "mayfly.ini has no section [runner big]", NULL },
+        { { .file = "[default]\ntoken-file = /x\n", .in_workspace = true },
+          "mayfly.ini:2: `token-file` may not be set by a file in the workspace",
+          "pull request" },
+        { { .file = "[runner big]\ntoken_file = /x\n", .section = "big", .in_workspace = true },
+          "mayfly.ini:2: `token-file` may not be set by a file in the workspace",
+          "pull request" },
+    };
+    AUTO_ERROR err = { 0 };
+    ck_assert(!parse(&cases[_i].in, &err));
+    ck_assert_msg(strstr(err.message, cases[_i].message) != NULL, "%s", err.message);
+    ck_assert(err.domain == ERROR_USAGE || err.domain == ERROR_CONFIG);
+    if (cases[_i].hint)
+        ck_assert_msg(err.hint && strstr(err.hint, cases[_i].hint), "%s", err.hint);
+    clear();
+}
+END_TEST
+
+START_TEST(accepted)
+{
+    const struct {
+        struct input in;
+        const char *token_file, *config;
+    } cases[] = {
+        { { .file = "[default]\ntoken-file = /x\n" }, "/x", NULL },
+        { { .file = "[default]\nof-another-command = 1\n" }, NULL, NULL },
+        { { .file = "[default]\ncount = 1\n", .in_workspace = true }, NULL, NULL },
+        { { .env = ARGS("MAYFLY_TOKEN_FILE", "/y"), .in_workspace = true }, "/y", NULL },
+        { { .args = ARGS("--token-file=") }, "", NULL },
+        { { .env = ARGS("MAYFLY_CONFIG", "no", "INPUT_CONFIG", "no") }, NULL, NULL }, /* from argv alone */
+        { { .args = ARGS("--config", "yes") }, NULL, "yes" },
+    };
+    AUTO_ERROR err = { 0 };
+    ASSERT_OK(parse(&cases[_i].in, &err), &err);
+    ck_assert_pstr_eq(got.token_file, cases[_i].token_file);
+    ck_assert_pstr_eq(common.config, cases[_i].config);
+    clear();
+}
+END_TEST
+
+START_TEST(arguments_that_are_no_options)
+{
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .args = ARGS("one", "--flag", "two", "-") };
+    ASSERT_OK(parse_with(&in, true, &err), &err);
+    AUTO_FREE char *joined = strlist_join(&rest, "|");
+    ck_assert_str_eq(joined, "one|two|-");
+    ck_assert(got.flag);
+    const struct input dash = { .args = ARGS("-x") };
+    ASSERT_FAILS(parse_with(&dash, true, &err), &err, "unexpected argument `-x`");
+    clear();
+}
+END_TEST
+
+START_TEST(booleans)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } cases[] = { { "true", true },   { "TRUE", true }, { "1", true },  { "yes", true },
+                  { "false", false }, { "0", false },   { "No", false } };
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .env = ARGS("INPUT_OTHER_FLAG", cases[_i].word) };
+    ASSERT_OK(parse(&in, &err), &err);
+    ck_assert_int_eq(got.other, cases[_i].value);
+    clear();
+}
+END_TEST
+
+START_TEST(peek)
+{
+    const struct opt config = { .name = "config", .type = OPT_STRING };
+    const struct {
+        const char *const *args;
+        const char *const *env;
+        const char *want;
+    } cases[] = {
+        { ARGS("--config", "a"), NONE, "a" },
+        { ARGS("--config=a", "--config", "b"), NONE, "b" },
+        { ARGS("--config=a"), ARGS("MAYFLY_CONFIG", "e"), "a" },
+        { NONE, ARGS("MAYFLY_CONFIG", "e"), "e" },
+        { NONE, NONE, NULL },
+        { ARGS("--config"), NONE, NULL },
+        { ARGS("config", "--confi=g"), NONE, NULL },
+    };
+    environment = cases[_i].env;
+    const struct opts_source source = { .args = (char *const *)cases[_i].args, .getenv = fake_getenv };
+    ck_assert_pstr_eq(opts_peek(&config, &source), cases[_i].want);
+}
+END_TEST
+
+/* Every row is in the help, with its default. */
+START_TEST(help)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    opts_help(out, table);
+    fclose(out);
+    for (const struct opt *o = table; o->name; o++) {
+        AUTO_FREE char *name = xasprintf("  --%s ", o->name);
+        ck_assert_ptr_nonnull(strstr(text, name));
+    }
+    ck_assert_ptr_nonnull(strstr(text, "(default 10m)"));
+    free(text);
+}
+END_TEST
+
+static TCase *cases(void)
+{
+    TCase *t = tcase_create("opts");
+    tcase_add_loop_test(t, precedence, 0, 8);
+    tcase_add_loop_test(t, empty_is_not_given, 0, 7);
+    tcase_add_loop_test(t, names, 0, 17);
+    tcase_add_test(t, values);
+    tcase_add_test(t, lists_replace);
+    tcase_add_loop_test(t, refused, 0, 35);
+    tcase_add_loop_test(t, accepted, 0, 7);
+    tcase_add_test(t, arguments_that_are_no_options);
+    tcase_add_loop_test(t, booleans, 0, 7);
+    tcase_add_loop_test(t, peek, 0, 7);
+    tcase_add_test(t, help);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { cases };
+    return run_suite("opts", all, ARRAY_SIZE(all));
+}

@@ -1,0 +1,432 @@
+#include "mayfly/util/arena.h"
+#include "mayfly/util/encode.h"
+#include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
+#include "testing.h"
+
+#include <errno.h>
+
+/* --- buffers and lists -------------------------------------------------------------------------------------------- */
+
+START_TEST(strbuf_ceiling)
+{
+    AUTO_STRBUF sb = STRBUF_MAX(10);
+    ck_assert_str_eq(strbuf_str(&sb), "");
+    strbuf_adds(&sb, "12345");
+    strbuf_addf(&sb, "%s", "67890");
+    ck_assert(!sb.overflow && sb.len == 10);
+    strbuf_add(&sb, "", 0);
+    ck_assert(!sb.overflow);
+    strbuf_addc(&sb, 'x');
+    ck_assert(sb.overflow);
+    ck_assert_str_eq(strbuf_str(&sb), "1234567890");
+    strbuf_clear(&sb);
+    ck_assert(!sb.overflow && sb.len == 0 && sb.max == 10);
+    strbuf_adds(&sb, "12345678901234567890"); /* what fits is kept */
+    ck_assert(sb.overflow);
+    ck_assert_str_eq(strbuf_str(&sb), "1234567890");
+}
+END_TEST
+
+START_TEST(strbuf_bytes)
+{
+    AUTO_STRBUF sb = STRBUF_INIT;
+    strbuf_add(&sb, "a\0b", 3);
+    ck_assert_uint_eq(sb.len, 3);
+    ck_assert(memcmp(sb.data, "a\0b", 4) == 0);
+    strbuf_truncate(&sb, 7); /* longer than it is: nothing */
+    ck_assert_uint_eq(sb.len, 3);
+    strbuf_truncate(&sb, 1);
+    ck_assert_str_eq(strbuf_str(&sb), "a");
+    for (int i = 0; i < 1000; i++)
+        strbuf_addf(&sb, "%d,", i);
+    ck_assert_uint_eq(sb.len, 1 + 10 * 2 + 90 * 3 + 900 * 4);
+    AUTO_FREE char *s = strbuf_steal(&sb);
+    ck_assert_ptr_nonnull(strstr(s, ",999,"));
+    ck_assert_str_eq(strbuf_str(&sb), "");
+    AUTO_FREE char *empty = strbuf_steal(&sb);
+    ck_assert_str_eq(empty, "");
+}
+END_TEST
+
+/* A secret buffer grows by copy and keeps being secret after it is cleared. */
+START_TEST(strbuf_secret)
+{
+    AUTO_STRBUF sb = STRBUF_INIT;
+    sb.secret = true;
+    for (int i = 0; i < 1000; i++)
+        strbuf_addc(&sb, (char)('a' + i % 26));
+    ck_assert_uint_eq(sb.len, 1000);
+    ck_assert_int_eq(sb.data[999], 'a' + 999 % 26);
+    strbuf_clear(&sb);
+    ck_assert(sb.secret && sb.data == NULL);
+}
+END_TEST
+
+START_TEST(lists)
+{
+    static const struct {
+        const char *s, *want;
+    } cases[] = {
+        { "", "" },           { ",", "" },          { "a", "a" },          { "a,b", "a|b" },
+        { " a , b ", "a|b" }, { "a,,b,", "a|b" },   { "a\nb\r\n", "a|b" }, { "a b", "a b" },
+        { "\t\n, \r", "" },   { ",a,\n,b", "a|b" }, { "a,a", "a|a" },
+    };
+    AUTO_STRLIST l = { 0 };
+    strlist_split(&l, cases[_i].s, ",\n");
+    AUTO_FREE char *joined = strlist_join(&l, "|");
+    ck_assert_str_eq(joined, cases[_i].want);
+    ck_assert_int_eq(strlist_has(&l, "a"), strchr(cases[_i].want, 'a') && !str_eq(cases[_i].want, "a b"));
+}
+END_TEST
+
+START_TEST(strings)
+{
+    char *s = NULL;
+    str_set(&s, "abc");
+    str_set(&s, s); /* itself */
+    ck_assert_str_eq(s, "abc");
+    str_set(&s, NULL);
+    ck_assert_ptr_null(s);
+    ck_assert(str_eq(NULL, NULL) && !str_eq("", NULL) && !str_eq(NULL, "") && str_eq("a", "a") && !str_eq("a", "A"));
+    ck_assert(str_empty(NULL) && str_empty("") && !str_empty(" "));
+    ck_assert(str_starts("abc", "ab") && str_starts("abc", "") && !str_starts("a", "ab"));
+    ck_assert(str_ends("abc", "bc") && str_ends("abc", "") && !str_ends("c", "bc"));
+}
+END_TEST
+
+START_TEST(arena)
+{
+    AUTO_ARENA a = { 0 };
+    char *last = NULL;
+    for (size_t i = 0; i < 2000; i++) {
+        size_t size = i % 97 == 0 ? 100000 : i % 31;
+        char *p = arena_alloc(&a, size);
+        ck_assert_uint_eq((uintptr_t)p % _Alignof(max_align_t), 0);
+        bool zero = true;
+        for (size_t n = 0; n < size; n++)
+            zero = zero && p[n] == 0;
+        ck_assert(zero);
+        memset(p, 'x', size); /* what comes next must be zero all the same */
+        last = arena_strndup(&a, "abcdef", 3);
+    }
+    ck_assert_str_eq(last, "abc");
+    ck_assert_str_eq(arena_strdup(&a, ""), "");
+}
+END_TEST
+
+/* --- encodings ---------------------------------------------------------------------------------------------------- */
+
+/* RFC 4648 section 10, and every length there and back. */
+START_TEST(base64_vectors)
+{
+    static const struct {
+        const char *plain, *encoded;
+    } cases[] = { { "", "" },
+                  { "f", "Zg==" },
+                  { "fo", "Zm8=" },
+                  { "foo", "Zm9v" },
+                  { "foob", "Zm9vYg==" },
+                  { "fooba", "Zm9vYmE=" },
+                  { "foobar", "Zm9vYmFy" },
+                  { "\xfb\xff\xbf", "+/+/" } };
+    AUTO_STRBUF encoded = STRBUF_INIT, plain = STRBUF_INIT;
+    encode_base64(&encoded, cases[_i].plain, strlen(cases[_i].plain));
+    ck_assert_str_eq(strbuf_str(&encoded), cases[_i].encoded);
+    ck_assert(decode_base64(&plain, cases[_i].encoded, strlen(cases[_i].encoded)));
+    ck_assert_str_eq(strbuf_str(&plain), cases[_i].plain);
+}
+END_TEST
+
+START_TEST(base64_round_trip)
+{
+    unsigned char bytes[300];
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = (unsigned char)(i * 167 + 13);
+    for (size_t n = 0; n <= sizeof(bytes); n++) {
+        AUTO_STRBUF encoded = STRBUF_INIT, plain = STRBUF_INIT;
+        encode_base64(&encoded, bytes, n);
+        ck_assert_uint_eq(encoded.len, (n + 2) / 3 * 4);
+        ck_assert(decode_base64(&plain, strbuf_str(&encoded), encoded.len));
+        ck_assert_uint_eq(plain.len, n);
+        ck_assert(n == 0 || memcmp(plain.data, bytes, n) == 0);
+        /* Cut off anywhere but between two groups it is malformed. */
+        for (size_t cut = encoded.len > 8 ? encoded.len - 8 : 0; cut < encoded.len; cut++) {
+            AUTO_STRBUF part = STRBUF_INIT;
+            ck_assert_int_eq(decode_base64(&part, encoded.data, cut), cut % 4 == 0);
+        }
+    }
+}
+END_TEST
+
+START_TEST(base64_malformed)
+{
+    static const struct {
+        const char *s;
+        size_t len; /* 0: strlen */
+        bool ok;
+    } cases[] = {
+        { "Zm9v\nZm9v\r\n", 0, true },
+        { " Z m\t9 v ", 0, true },
+        { "Zg=\n=", 0, true },
+        { "Zg==\n", 0, true },
+        { "Z", 0, false },
+        { "Zg", 0, false },
+        { "Zg=", 0, false },
+        { "Zg===", 0, false },
+        { "=", 0, false },
+        { "==", 0, false },
+        { "====", 0, false },
+        { "=Zg=", 0, false },
+        { "Z===", 0, false },
+        { "Zg==Zg==", 0, false },
+        { "Zg=A", 0, false },
+        { "Zm9v=", 0, false },
+        { "Zm9v====", 0, false },
+        { "Zm9-", 0, false }, /* the alphabet of URLs */
+        { "Zm9_", 0, false },
+        { "Zm9\x80", 0, false },
+        { "Zm9v.", 0, false },
+        { "Zm9\0", 4, false },
+        { "Zm9v\0", 5, false },
+    };
+    AUTO_STRBUF out = STRBUF_INIT;
+    size_t len = cases[_i].len ? cases[_i].len : strlen(cases[_i].s);
+    strbuf_adds(&out, "kept");
+    ck_assert_int_eq(decode_base64(&out, cases[_i].s, len), cases[_i].ok);
+    ck_assert(cases[_i].ok ? out.len > 4 : str_eq(strbuf_str(&out), "kept"));
+}
+END_TEST
+
+START_TEST(percent)
+{
+    AUTO_STRBUF out = STRBUF_INIT;
+    encode_percent(&out, "AZaz09-_.~ !\"#$%&'()*+,/:;<=>?@[\\]^`{|}\x7f\x01\n\xc3\xa9");
+    ck_assert_str_eq(strbuf_str(&out), "AZaz09-_.~%20%21%22%23%24%25%26%27%28%29%2A%2B%2C%2F%3A%3B%3C%3D%3E%3F%40%5B%5C"
+                                       "%5D%5E%60%7B%7C%7D%7F%01%0A%C3%A9");
+}
+END_TEST
+
+START_TEST(other_encodings)
+{
+    AUTO_STRBUF hex = STRBUF_INIT, b36 = STRBUF_INIT, b32 = STRBUF_INIT;
+    encode_hex(&hex, "\x00\x0f\xf0\xff\x1a", 5);
+    ck_assert_str_eq(strbuf_str(&hex), "000ff0ff1a");
+    static const uint64_t numbers[] = { 0, 35, 36, 1700000000, UINT64_MAX };
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+        encode_base36(&b36, numbers[i]);
+        strbuf_addc(&b36, ' ');
+    }
+    ck_assert_str_eq(strbuf_str(&b36), "0 z 10 s44we8 3w5e11264sgsf ");
+    encode_random32(&b32, (const uint8_t[]){ 0, 25, 26, 31, 32, 255 }, 6);
+    ck_assert_str_eq(strbuf_str(&b32), "az27a7");
+}
+END_TEST
+
+START_TEST(numbers)
+{
+    static const struct {
+        const char *s;
+        uint64_t max, want;
+        bool ok;
+    } cases[] = {
+        { "0", 0, 0, true },
+        { "1", 0, 0, false },
+        { "9", 5, 0, false },
+        { "10", 10, 10, true },
+        { "11", 10, 0, false },
+        { "19", 18, 0, false },
+        { "0007", 10, 7, true },
+        { "18446744073709551615", UINT64_MAX, UINT64_MAX, true },
+        { "18446744073709551616", UINT64_MAX, 0, false },
+        { "99999999999999999999", UINT64_MAX, 0, false },
+        { "184467440737095516150", UINT64_MAX, 0, false },
+        { "9223372036854775807", INT64_MAX, INT64_MAX, true },
+        { "9223372036854775808", INT64_MAX, 0, false },
+        { "", 10, 0, false },
+        { NULL, 10, 0, false },
+        { "-0", 10, 0, false },
+        { "+1", 10, 0, false },
+        { " 1", 10, 0, false },
+        { "1 ", 10, 0, false },
+        { "1\n", 10, 0, false },
+        { "0x1", 10, 0, false },
+        { "1a", 10, 0, false },
+        { "1.0", 10, 0, false },
+    };
+    uint64_t n = 77;
+    ck_assert_int_eq(parse_uint(cases[_i].s, cases[_i].max, &n), cases[_i].ok);
+    ck_assert_uint_eq(n, cases[_i].ok ? cases[_i].want : 77);
+}
+END_TEST
+
+/* --- errors ------------------------------------------------------------------------------------------------------- */
+
+START_TEST(error_in_words)
+{
+    AUTO_ERROR err = { 0 };
+    ck_assert(!error_set(&err, ERROR_AWS, 403, "You are not\r\nallowed\tto\x1b[31m do \x7fit"));
+    AUTO_FREE char *bare = error_format(&err);
+    ck_assert_str_eq(bare, "You are not  allowed to [31m do  it");
+    err.code = xstrdup("UnauthorizedOperation");
+    err.request_id = xstrdup("8f77");
+    ck_assert(!error_prefix(&err, "RunInstances"));
+    ck_assert(!error_prefix(&err, "launching in %s", "subnet\n1"));
+    error_hint(&err, "first\n%d", 1);
+    error_hint(&err, "second");
+    AUTO_FREE char *all = error_format(&err);
+    ck_assert_str_eq(all, "launching in subnet 1: RunInstances: UnauthorizedOperation: You are not  allowed to [31m do "
+                          " it (request 8f77)");
+    ck_assert_str_eq(err.hint, "first 1"); /* the nearest place knows best */
+}
+END_TEST
+
+START_TEST(error_ownership)
+{
+    AUTO_ERROR a = { 0 }, b = { 0 }, c = { 0 };
+    error_errno(&a, ENOENT, "reading `%s`", "/x");
+    ck_assert_str_eq(a.message, "reading `/x`: No such file or directory");
+    ck_assert_int_eq(a.status, ENOENT);
+    a.try_later = true;
+    error_prefix(&a, "outer");
+    error_hint(&a, "hint");
+    error_copy(&b, &a);
+    ck_assert(b.message != a.message && str_eq(b.message, a.message) && str_eq(b.hint, a.hint) && b.try_later &&
+              str_eq(b.context, "outer: "));
+    ck_assert(!error_move(&c, &a));
+    ck_assert(a.domain == ERROR_NONE && a.message == NULL && c.domain == ERROR_SYSTEM);
+}
+END_TEST
+
+START_TEST(exit_statuses)
+{
+    static const struct {
+        enum error_domain domain;
+        bool try_later;
+        int status;
+    } cases[] = {
+        { ERROR_NONE, false, 0 },      { ERROR_USAGE, false, 2 },    { ERROR_CONFIG, false, 2 },
+        { ERROR_CONFIG, true, 2 },     { ERROR_SYSTEM, false, 1 },   { ERROR_NET, false, 1 },
+        { ERROR_NET, true, 75 },       { ERROR_AWS, false, 1 },      { ERROR_AWS, true, 75 },
+        { ERROR_GITHUB, true, 75 },    { ERROR_PARSE, false, 1 },    { ERROR_TIMEOUT, false, 1 },
+        { ERROR_CANCELLED, false, 1 }, { ERROR_CAPACITY, true, 75 },
+    };
+    const struct error err = { .domain = cases[_i].domain, .try_later = cases[_i].try_later };
+    ck_assert_int_eq(error_exit_status(&err), cases[_i].status);
+}
+END_TEST
+
+/* --- secrets and logs --------------------------------------------------------------------------------------------- */
+
+static char *redacted(const char *text)
+{
+    AUTO_STRBUF sb = STRBUF_INIT;
+    strbuf_adds(&sb, text);
+    secret_redact(&sb);
+    ck_assert_uint_eq(sb.len, strlen(strbuf_str(&sb)));
+    return strbuf_steal(&sb);
+}
+
+START_TEST(redaction)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { "", "" },
+        { "nothing here", "nothing here" },
+        { "ghp_secret", "***" },
+        { "a ghp_secret b", "a *** b" },
+        { "ghp_secretghp_secret ghp_secret", "****** ***" },
+        { "ghp_secre ghp_Secret", "ghp_secre ghp_Secret" },
+        { "AAAAAAA", "***A" },            /* six of the seven */
+        { "short tiny", "short tiny" },   /* fewer than six characters would garble every line */
+        { "ghp_secret.and.more", "***" }, /* one secret begins another: the longer one goes whole */
+    };
+    struct secret a = { 0 }, b = { 0 }, c = { 0 }, d = { 0 };
+    secret_set(&a, "ghp_secret", 10);
+    secret_set(&a, "ghp_secret and what is not part of it", 10);
+    secret_set(&b, "tiny", 4);
+    secret_set(&c, "AAAAAA", 6);
+    secret_set(&d, "ghp_secret.and.more", 19);
+    ck_assert_str_eq(a.value, "ghp_secret");
+    AUTO_FREE char *got = redacted(cases[_i].text);
+    ck_assert_str_eq(got, cases[_i].want);
+    secret_clear(&a);
+    ck_assert(!secret_is_set(&a) && secret_is_set(&b));
+    AUTO_FREE char *still = redacted(cases[_i].text); /* logs may come after the secret is gone */
+    ck_assert_str_eq(still, cases[_i].want);
+    secret_clear(&b);
+    secret_clear(&c);
+    secret_clear(&d);
+    secret_forget_all();
+    AUTO_FREE char *plain = redacted(cases[_i].text);
+    ck_assert_str_eq(plain, cases[_i].text);
+}
+END_TEST
+
+START_TEST(logs)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct secret s = { 0 };
+    FILE *out = open_memstream(&text, &len);
+    secret_set(&s, "ghp_secret", 10);
+    log_init(LOG_INFO, out, _i == 1);
+    log_debug("not shown");
+    log_info("token is %s", s.value);
+    log_warn("two\nlines 100%%");
+    log_close();
+    fclose(out);
+    ck_assert_ptr_null(strstr(text, "not shown"));
+    ck_assert_ptr_null(strstr(text, "ghp_secret"));
+    ck_assert_ptr_nonnull(strstr(text, "token is ***\n"));
+    if (_i == 1)
+        ck_assert_ptr_nonnull(strstr(text, "::warning::two lines 100%25\n"));
+    free(text);
+    secret_clear(&s);
+    secret_forget_all();
+    AUTO_FREE char *escaped = log_escape_command("a%b\r\nc::d");
+    ck_assert_str_eq(escaped, "a%25b%0D%0Ac::d");
+}
+END_TEST
+
+static TCase *buffers(void)
+{
+    TCase *t = tcase_create("buffers");
+    tcase_add_test(t, strbuf_ceiling);
+    tcase_add_test(t, strbuf_bytes);
+    tcase_add_test(t, strbuf_secret);
+    tcase_add_loop_test(t, lists, 0, 11);
+    tcase_add_test(t, strings);
+    tcase_add_test(t, arena);
+    return t;
+}
+
+static TCase *encodings(void)
+{
+    TCase *t = tcase_create("encodings");
+    tcase_add_loop_test(t, base64_vectors, 0, 8);
+    tcase_add_test(t, base64_round_trip);
+    tcase_add_loop_test(t, base64_malformed, 0, 23);
+    tcase_add_test(t, percent);
+    tcase_add_test(t, other_encodings);
+    tcase_add_loop_test(t, numbers, 0, 23);
+    return t;
+}
+
+static TCase *errors(void)
+{
+    TCase *t = tcase_create("errors");
+    tcase_add_test(t, error_in_words);
+    tcase_add_test(t, error_ownership);
+    tcase_add_loop_test(t, exit_statuses, 0, 14);
+    tcase_add_loop_test(t, redaction, 0, 9);
+    tcase_add_loop_test(t, logs, 0, 2);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { buffers, encodings, errors };
+    return run_suite("util", all, ARRAY_SIZE(all));
+}
