@@ -1,0 +1,88 @@
+#!/usr/bin/env bash
+# What goes wrong on the wire: start settles it, or fails with nothing left.
+. "$(dirname "$0")/lib.sh"
+start_sim --instances model --boot 100 --online 200 --terminate-delay 50
+
+args=(--image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --timeout 60s)
+live='[.regions[].instances[]? | select(.state == "pending" or .state == "running")] | length'
+
+fault() { control POST faults "$1" >/dev/null; }
+
+# started NAME: the last run launched exactly one instance with one record; then ends it.
+started() {
+	expect "$1" 0 out 'ec2-instance-id=i-'
+	equal "$1: one instance" "$(state "$live")" 1
+	equal "$1: one record" "$(state '.runners | length')" 1
+	"$mayfly" stop --instance "$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")" >/dev/null 2>&1
+}
+
+# nothing_left NAME
+nothing_left() {
+	equal "$1: no instance" "$(state "$live")" 0
+	equal "$1: no record" "$(state '.runners | length')" 0
+}
+
+fault '{"service":"github","action":"generate-jitconfig","fault":"lost"}'
+run "$mayfly" start "${args[@]}"
+started 'a lost answer of generate-jitconfig, then 409'
+
+fault '{"service":"ec2","action":"RunInstances","fault":"lost"}'
+run "$mayfly" start "${args[@]}"
+started 'a lost answer of RunInstances is not a second launch'
+
+fault '{"service":"ec2","action":"RunInstances","fault":"cut"}'
+run "$mayfly" start "${args[@]}"
+started 'a cut answer of RunInstances'
+
+fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InternalError","message":"try again"}'
+run "$mayfly" start "${args[@]}"
+started 'a failure of EC2'
+
+fault '{"service":"ec2","action":"RunInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow down"}'
+run "$mayfly" start "${args[@]}"
+started 'a throttled RunInstances'
+
+fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InsufficientInstanceCapacity","message":"none here"}'
+run "$mayfly" start "${args[@]}" --subnets subnet-0a11ce01,subnet-0a11ce02
+started 'no capacity in the first subnet'
+equal 'so the second is taken' "$(state '[.regions[].instances[]] | last | .subnet')" subnet-0a11ce02
+
+fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"message":"You have exceeded a secondary rate limit","headers":{"Retry-After":"1"}}'
+run "$mayfly" start "${args[@]}"
+started "GitHub's rate limit is waited out"
+
+fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InsufficientInstanceCapacity","message":"none here","times":9}'
+run "$mayfly" start "${args[@]}"
+expect 'no capacity anywhere' 75 err 'no cell of the plan has room' err 'InsufficientInstanceCapacity' err 'hint: name more types'
+nothing_left 'no capacity anywhere'
+control DELETE faults >/dev/null
+
+fault '{"service":"ec2","action":"RunInstances","fault":"error","status":403,"code":"UnauthorizedOperation","message":"You are not authorized to perform: ec2:RunInstances"}'
+run "$mayfly" start "${args[@]}"
+expect 'no permission' 1 err 'UnauthorizedOperation' err 'hint: '
+nothing_left 'no permission'
+
+fault '{"service":"ec2","action":"DescribeImages","fault":"cut"}'
+run "$mayfly" start "${args[@]}"
+started 'XML that is cut off is asked for again'
+
+fault '{"service":"ec2","action":"DescribeImages","fault":"garbage"}'
+run "$mayfly" start "${args[@]}"
+expect 'XML that is none' 1 err 'not well-formed XML' err 'hint: '
+nothing_left 'XML that is none'
+
+fault '{"service":"github","action":"downloads","fault":"garbage"}'
+run "$mayfly" start "${args[@]}"
+expect 'JSON that is none' 1 err 'is not JSON'
+nothing_left 'JSON that is none'
+
+fault '{"service":"sts","action":"GetCallerIdentity","fault":"error","status":403,"code":"InvalidClientTokenId","message":"unknown key"}'
+run "$mayfly" start "${args[@]}"
+expect 'a key that AWS does not know' 1 err 'InvalidClientTokenId' err 'hint: check the access key'
+nothing_left 'a key that AWS does not know'
+
+# A clock that is off by an hour is corrected from AWS's own.
+control POST clock '{"advance_seconds":3600}' >/dev/null
+run "$mayfly" start "${args[@]}"
+started 'a clock that is off by an hour'
+exit $((failures > 0))
