@@ -3,7 +3,7 @@
 set -eu
 packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-openssl-dev libssl-dev libxml2-dev
 	libjson-c-dev libmicrohttpd-dev ca-certificates curl bubblewrap"
-[ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell python3-venv valgrind
+[ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
 	systemd-container mmdebstrap"
 missing=
 for p in $packages; do

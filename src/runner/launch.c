@@ -120,6 +120,7 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     case OUTCOME_CONFLICT: /* ours only if an answer for this very name was lost */
         if (s->mint_lost) {
             p->record = RECORD_UNSURE;
+            p->find_until = e->now + PAIR_FIND_MS;
             s->replace = true;
         } else {
             p->record = RECORD_NONE;
@@ -128,6 +129,7 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
         break;
     case OUTCOME_AMBIGUOUS:
         s->mint_lost = true;
+        p->find_until = e->now + PAIR_FIND_MS;
         p->record = s->down ? RECORD_UNSURE : RECORD_NONE;
         break;
     default:
@@ -240,15 +242,19 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
-    if (s->pair.record == RECORD_BUSY && l->error.domain == ERROR_TIMEOUT) {
+    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->error.domain == ERROR_TIMEOUT) {
         slot_online(s, e->now, true); /* it runs a job: it came online after all */
     } else if (s->replace && !s->down) {
         s->replace = false;
         if (s->pair.record == RECORD_GONE) {
             s->pair.record = RECORD_NONE;
             new_name(l, s);
-        } else if (s->pair.record == RECORD_BUSY) {
-            slot_online(s, e->now, true);
+        } else if (s->pair.record == RECORD_BUSY) { /* of an instance that is gone */
+            AUTO_ERROR err = { 0 };
+            error_set(&err, ERROR_GITHUB, 422, "the instance of runner %s ended, and GitHub says that it runs a job",
+                      s->pair.name);
+            err.try_later = true;
+            fail(l, &err);
         } else {
             fail(l, &s->pair.error);
         }
@@ -265,9 +271,13 @@ static void answer_find(struct launch *l, struct launch_slot *s, const struct ev
         return;
     }
     pair_answer(&s->pair, e);
-    if (s->down || !s->replace || s->pair.record == RECORD_HAVE)
+    if (s->down || !s->replace || s->pair.record == RECORD_HAVE || s->pair.record == RECORD_UNSURE)
         return;
     s->replace = false;
+    if (s->pair.record == RECORD_STUCK) {
+        fail(l, &s->pair.error);
+        return;
+    }
     s->pair.record = RECORD_NONE;
     new_name(l, s);
 }
@@ -283,8 +293,7 @@ static void lost_runner(struct launch *l, struct launch_slot *s)
 {
     if (s->online || s->down)
         return;
-    AUTO_ERROR err = { 0 };
-    s->pair.record = RECORD_GONE;
+    AUTO_ERROR err = { 0 }; /* the way down deletes it all the same: one 404 may be a replica's */
     error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
               s->pair.name);
     error_hint(&err, "somebody deleted it, or GitHub dropped it while the instance booted: start again");
@@ -580,9 +589,15 @@ static bool is_settled(const struct launch *l, const struct launch_slot *s, int6
 
 static void finish(struct launch *l, int64_t now)
 {
-    for (size_t i = 0; i < l->config->count; i++)
-        if (!is_settled(l, &l->slots[i], now))
-            return;
+    bool settled = true;
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (is_settled(l, &l->slots[i], now))
+            continue;
+        settled = false;
+        wake_at(l, patience(l, &l->slots[i]));
+    }
+    if (!settled)
+        return;
     if (l->console_wanted && !l->hurry_until && l->console_asked)
         return; /* the call has a limit of its own */
     if (launch_succeeded(l))
@@ -606,8 +621,6 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     announce(l);
 
     m->wake = l->undoing ? INT64_MAX : l->deadline;
-    for (size_t i = 0; i < l->config->count && l->hurry_until; i++)
-        wake_at(l, patience(l, &l->slots[i]));
     if (l->console_wanted && !l->console_asked && !l->hurry_until) {
         struct pair *p = &l->slots[l->console_of].pair;
         l->console_asked = true;
@@ -667,7 +680,7 @@ char *launch_leftovers(const struct launch *l)
             continue;
         const char *sep = text.len ? "; " : "";
         AUTO_FREE char *why = p->error.domain ? error_format(&p->error) : NULL;
-        if (p->record == RECORD_BUSY)
+        if (p->record == RECORD_BUSY && p->instance == INSTANCE_HAVE)
             strbuf_addf(&text, "%sinstance %s runs a job and was left alone", sep, p->instance_id);
         else if (p->instance_id && p->instance != INSTANCE_GONE)
             strbuf_addf(&text, "%sinstance %s%s%s", sep, p->instance_id, why ? ": " : "", why ? why : "");

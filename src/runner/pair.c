@@ -18,9 +18,12 @@ static bool is_spared(const struct pair *p)
     return (p->record == RECORD_BUSY && p->spare_busy) || (p->record == RECORD_STUCK && p->must_fence);
 }
 
-static void down_record(struct pair *p, size_t who, struct acts *acts)
+static void down_record(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
-    if (p->record == RECORD_UNSURE) {
+    if (p->record == RECORD_UNSURE && now < p->find_at) {
+        wake_at(wake, p->find_at);
+    } else if (p->record == RECORD_UNSURE) {
+        p->find_at = now;
         acts_add(acts, (struct act){ .kind = ACT_FIND, .who = who, .name = p->name });
         p->record = RECORD_FINDING;
     } else if (p->record == RECORD_HAVE) {
@@ -44,7 +47,7 @@ static void down_instance(struct pair *p, size_t who, struct acts *acts)
 
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
-    down_record(p, who, acts);
+    down_record(p, who, now, acts, wake);
     if (p->instance != INSTANCE_UNSURE && p->instance != INSTANCE_HAVE)
         return;
     if (now < p->wait_until)
@@ -64,6 +67,9 @@ static void answer_find(struct pair *p, const struct event *e)
     if (e->outcome == OUTCOME_OK && e->n_runners > 0) {
         p->runner_id = e->runners[0].id;
         p->record = RECORD_HAVE;
+    } else if (p->find_at < p->find_until) {
+        p->record = RECORD_UNSURE;
+        p->find_at = e->now + PAIR_LOOK_MS;
     } else if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
         p->record = RECORD_GONE;
     } else {

@@ -383,7 +383,9 @@ static void list_records(struct model *m, struct flight *f)
 
 static void mint(struct model *m, struct flight *f)
 {
-    if (f->fault == FAULT_STRANGER && !find_record_named(m, f->act.name))
+    bool again = str_eq(m->asked_name[f->act.who], f->act.name);
+    m->asked_name[f->act.who] = f->act.name;
+    if (f->fault == FAULT_STRANGER && !again) /* nobody takes a random name just after we asked for it */
         model_add_record(m, f->act.name, 0)->stranger = true;
     if (find_record_named(m, f->act.name)) {
         f->outcome = OUTCOME_CONFLICT;
@@ -698,15 +700,14 @@ static void note(struct model *m, const struct flight *f)
     if (f->act.kind == ACT_DELETE && f->record) {
         f->record->fence_answered = true;
         f->record->refused_busy = f->record->refused_busy || f->outcome == OUTCOME_BUSY;
-    } else if (f->act.kind == ACT_GET && f->outcome == OUTCOME_OK && f->runners[0].busy) {
-        f->record->told_busy = true;
-    } else if (f->act.kind == ACT_GET && f->outcome == OUTCOME_NOT_FOUND && f->record) {
-        f->record->fence_answered = true;
     } else if (f->act.kind == ACT_RUN) {
         m->unsure_token[who] = f->outcome == OUTCOME_AMBIGUOUS ? f->act.client_token : NULL;
     } else if (f->act.kind == ACT_SETTLE && f->n_instances > 0) {
         m->unsure_token[who] = NULL;
     }
+    for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
+        if (f->runners[i].busy)
+            find_record(m, f->runners[i].id)->told_busy = true;
     bool ends = f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE || f->act.kind == ACT_FIND ||
                 f->act.kind == ACT_SETTLE;
     bool unclear = (f->act.kind == ACT_RUN || f->act.kind == ACT_MINT) && f->outcome == OUTCOME_AMBIGUOUS;

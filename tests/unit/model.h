@@ -102,6 +102,7 @@ struct model {
         const char *token, *parameters;
     } *tokens;
     size_t n_tokens;
+    const char *asked_name[MAX_SLOTS];   /* the newest name that a record was asked for */
     const char *unsure_token[MAX_SLOTS]; /* RunInstances whose outcome the machine does not know */
 
     struct machine *machine; /* under test now; NULL: it crashed or is done */
