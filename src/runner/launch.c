@@ -236,6 +236,7 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
         s->online_at = now;
     s->online = true;
     s->busy = busy;
+    s->pair.must_fence = true; /* it may have begun a job since */
     s->down = false;
 }
 

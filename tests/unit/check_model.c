@@ -1,0 +1,570 @@
+/* Deterministic simulation: launch and stop against the model of EC2 and GitHub, over many seeds.
+ *
+ * MAYFLY_MODEL_SEEDS=n runs n seeds (from MAYFLY_MODEL_FIRST on), MAYFLY_MODEL_SEED=n one of them with its trace,
+ * MAYFLY_MODEL_STATS=1 prints how often each fault happened. */
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "mayfly/runner/tags.h"
+#include "mayfly/util/encode.h"
+#include "model.h"
+#include "testing.h"
+
+enum {
+    SEEDS = 60000,
+    CHUNKS = 8,
+    ENOUGH_SEEDS = 2000, /* for every fault to have happened */
+    LAUNCH_SLACK_MS = 200000,
+    STOP_LIMIT_MS = 300000,
+    QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
+};
+
+static const char fleet[] = "o/r", scope[] = "o/r", run_id[] = "77", home[] = "us-east-1", away[] = "eu-west-1";
+
+/* --- the launch --------------------------------------------------------------------------------------------------- */
+
+struct scene {
+    struct model model;
+    struct launch launch;
+    struct launch_config config;
+    struct plan plan;
+    struct cell cells[MAX_CELLS];
+    unsigned launched; /* calls of it */
+    struct stop_config stop_config;
+    struct strlist regions, ids, labels;
+    bool is_signalled, crashed;
+};
+
+static void render(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
+                   struct arena *arena, struct ec2_run *ret)
+{
+    const struct scene *s = ctx;
+    const struct tag_values values = { .fleet = fleet,
+                                       .scope = scope,
+                                       .label = s->config.label,
+                                       .runner = runner_name,
+                                       .run = "77/1",
+                                       .name = "a",
+                                       .runner_id = runner_id,
+                                       .limits = LIMITS_DEFAULT };
+    struct ec2_tag *tags;
+    *ret = (struct ec2_run){ .region = cell->region,
+                             .image = cell->image,
+                             .type = cell->type,
+                             .subnet = cell->subnet,
+                             .spot = cell->spot,
+                             .user_data = arena_strdup(arena, jit) };
+    tags_of_runner(&values, arena, &tags, &ret->n_tags);
+    ret->tags = tags;
+}
+
+static void launched(void *ctx)
+{
+    struct scene *s = ctx;
+    s->launched++;
+    for (size_t i = 0; i < s->config.count; i++)
+        if (!s->launch.slots[i].pair.instance_id)
+            model_break(&s->model, 1, "outputs are written before instance %zu is known", i);
+}
+
+static void set_launch(struct scene *s)
+{
+    static const char *const subnets[] = { "subnet-a", "subnet-b", "subnet-c" };
+    static const char *const types[] = { "m7i.large", "c7i.large" };
+    struct model *m = &s->model;
+    s->plan = (struct plan){ .cells = s->cells, .n = 1 + (size_t)model_pick(m, 'c', MAX_CELLS) };
+    for (size_t i = 0; i < s->plan.n; i++)
+        s->cells[i] = (struct cell){ .region = home,
+                                     .image = "ami-1",
+                                     .subnet = subnets[i % ARRAY_SIZE(subnets)],
+                                     .type = types[i / ARRAY_SIZE(subnets) % ARRAY_SIZE(types)],
+                                     .spot = i < model_pick(m, 'm', MAX_CELLS) };
+    strlist_add(&s->labels, "mayfly-77-1-label");
+    s->config = (struct launch_config){ .label = s->labels.v[0],
+                                        .labels = &s->labels,
+                                        .runner_group = 1,
+                                        .name_prefix = "mf-abcdef-us-east-1-sx",
+                                        .count = 1 + (size_t)model_pick(m, 'k', MAX_SLOTS),
+                                        .plan = &s->plan,
+                                        .timeout_ms = 20000 + (int64_t)model_pick(m, 't', 580000),
+                                        .seed = m->seed,
+                                        .render = render,
+                                        .launched = launched,
+                                        .ctx = s };
+    m->label = s->config.label;
+    m->spares_busy = true;
+    m->end_by = m->now + s->config.timeout_ms + LAUNCH_SLACK_MS;
+}
+
+/* Sooner rather than later: most happens in the first minute. */
+static int64_t moment(const struct model *m, uint64_t place, int64_t most)
+{
+    return (int64_t)model_pick(m, place + 1, 1 + model_pick(m, place, (uint64_t)most));
+}
+
+static bool names(const char *text, const char *what)
+{
+    return text && what && strstr(text, what);
+}
+
+static void check_up(struct scene *s)
+{
+    struct model *m = &s->model;
+    if (s->launched != 1)
+        model_break(m, 1, "the launch succeeded, and its outputs were written %u times", s->launched);
+    for (size_t n = 0; n < s->config.count; n++) {
+        const struct pair *p = &s->launch.slots[n].pair;
+        const struct model_instance *mine = NULL;
+        for (size_t i = 0; i < m->n_instances; i++) {
+            if (str_eq(m->instances[i]->view.id, p->instance_id))
+                mine = m->instances[i];
+            else if (m->instances[i]->slot == n && model_is_live(m, m->instances[i]))
+                model_break(m, 1, "the launch succeeded and left %s behind", m->instances[i]->view.id);
+        }
+        if (!mine || p->instance != INSTANCE_HAVE || !mine->record || mine->record->id != p->runner_id)
+            model_break(m, 1, "the launch succeeded, and slot %zu has no instance of its runner", n);
+        else if (!mine->was_online || mine->ended)
+            model_break(m, 1, "the launch succeeded, and %s %s", p->instance_id,
+                        mine->ended ? "was ended" : "never came online");
+        else if (!mine->record->exists && !mine->record->took_job)
+            model_break(m, 1, "the launch succeeded, and runner %s is gone", p->name);
+    }
+    for (size_t r = 0; r < m->n_records; r++) {
+        bool mine = m->records[r]->stranger || !m->records[r]->exists;
+        for (size_t n = 0; n < s->config.count && !mine; n++)
+            mine = s->launch.slots[n].pair.runner_id == m->records[r]->id;
+        if (!mine)
+            model_break(m, 1, "the launch succeeded and left runner %s behind", m->records[r]->name);
+    }
+}
+
+static void check_down(struct scene *s)
+{
+    struct model *m = &s->model;
+    AUTO_FREE char *text = launch_leftovers(&s->launch);
+    model_trace(m, "left over: %s", text ? text : "nothing");
+    if (s->launch.error.domain == ERROR_NONE)
+        model_break(m, 2, "the launch failed without an error");
+    if (names(text, "(null)"))
+        model_break(m, 2, "what is left over is told as: %s", text);
+    if (text && !m->undo_trouble && !s->is_signalled)
+        model_break(m, 2, "all went well on the way down, and this is left: %s", text);
+    for (size_t i = 0; i < m->n_instances; i++) {
+        const struct ec2_instance *v = &m->instances[i]->view;
+        if (model_is_live(m, m->instances[i]) && !names(text, v->id) && !names(text, v->client_token))
+            model_break(m, 2, "the launch failed and left %s behind; it names %s", v->id, text ? text : "nothing");
+    }
+    for (size_t r = 0; r < m->n_records; r++) {
+        const struct model_record *record = m->records[r];
+        const struct pair *p = &s->launch.slots[record->slot].pair;
+        bool named = names(text, record->name) ||
+                     (str_eq(p->name, record->name) && (names(text, p->instance_id) || names(text, p->client_token)));
+        if (record->exists && !record->stranger && !named)
+            model_break(m, 2, "the launch failed and left runner %s behind; it names %s", record->name,
+                        text ? text : "nothing");
+    }
+}
+
+static void check_once(struct scene *s)
+{
+    struct model *m = &s->model;
+    for (size_t n = 0; n < s->config.count; n++) {
+        size_t live = 0;
+        for (size_t i = 0; i < m->n_instances; i++)
+            live += m->instances[i]->slot == n && model_is_live(m, m->instances[i]);
+        if (live > 1)
+            model_break(m, 3, "slot %zu has %zu instances", n, live);
+    }
+}
+
+static void run_launch(struct scene *s)
+{
+    struct model *m = &s->model;
+    set_launch(s);
+    launch_init(&s->launch, &s->config);
+    if (m->per_mille && model_fault(m, FAULT_SIGNAL, 1, 300, "the launch"))
+        m->signal_at = m->now + moment(m, 'S', s->config.timeout_ms + 60000);
+    if (m->per_mille && model_fault(m, FAULT_CRASH, 1, 300, "the launch"))
+        m->crash_after = 1 + moment(m, 'C', 200);
+    model_run(m, &s->launch.machine);
+    s->is_signalled = m->signalled_at < INT64_MAX;
+    s->crashed = !s->launch.machine.done;
+    if (m->broken)
+        return;
+    check_once(s);
+    if (s->crashed)
+        model_trace(m, "the machine is gone");
+    else if (launch_succeeded(&s->launch))
+        check_up(s);
+    else
+        check_down(s);
+    if (!s->crashed && m->n_fired == 0 && m->jobs == 0 && s->config.timeout_ms >= QUIET_LAUNCH_MS &&
+        !launch_succeeded(&s->launch))
+        model_break(m, 1, "nothing went wrong, and the launch failed: %s", s->launch.error.message);
+}
+
+/* --- the stop ----------------------------------------------------------------------------------------------------- */
+
+static bool is_tagged(const struct model_instance *i, const char *key, const char *value)
+{
+    return str_eq(ec2_instance_tag(&i->view, key), value);
+}
+
+/* What stop is asked to end, told from the tags alone. */
+static bool is_meant(const struct model *m, const struct model_instance *i)
+{
+    const struct scene *s = m->ctx;
+    const struct stop_config *c = &s->stop_config;
+    if (strlist_has(&s->regions, i->region) == false)
+        return false;
+    if (c->instances->n > 0)
+        return strlist_has(c->instances, i->view.id) && (c->force || is_tagged(i, TAG_FLEET, fleet));
+    if (!is_tagged(i, TAG_FLEET, fleet))
+        return false;
+    if (c->label)
+        return is_tagged(i, TAG_LABEL, c->label);
+    return str_starts(ec2_instance_tag(&i->view, TAG_RUN), "77/") && is_tagged(i, TAG_ROLE, "runner") &&
+           (!c->name || is_tagged(i, TAG_NAME, c->name));
+}
+
+/* Others' instances, each near to ours in one way. */
+static void add_decor(struct scene *s)
+{
+    static const struct {
+        const char *region, *fleet, *scope, *label, *run, *role, *name;
+    } kinds[] = {
+        { home, "other/fleet", scope, "mayfly-77-1-label", "77/1", "runner", "a" },
+        { home, fleet, scope, "mayfly-77-1-other", "77/1", "runner", "b" },
+        { home, fleet, scope, "mayfly-778-1-label", "778/1", "runner", "a" },
+        { home, fleet, "o/other", "mayfly-77-1-label", "77/1", "runner", "a" }, /* its runner's id is of that scope */
+        { away, fleet, scope, "mayfly-77-1-label", "77/2", "runner", "a" },
+        { home, fleet, scope, "mayfly-77-1-label", "77/1", "bake", "a" },
+    };
+    struct model *m = &s->model;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+        if (model_pick(m, 'D' + k * 256, 4) > 0)
+            continue;
+        AUTO_FREE char *name = xasprintf("decor-%zu", k);
+        struct model_record *r = model_add_record(m, name, 0);
+        AUTO_FREE char *id = xasprintf("%" PRId64, r->id);
+        const struct ec2_tag tags[] = {
+            { TAG_FLEET, kinds[k].fleet }, { TAG_SCOPE, kinds[k].scope },        { TAG_LABEL, kinds[k].label },
+            { TAG_RUN, kinds[k].run },     { TAG_ROLE, kinds[k].role },          { TAG_NAME, kinds[k].name },
+            { TAG_RUNNER_ID, id },         { TAG_LIMITS, "boot=600,idle=1800" },
+        };
+        r->stranger = !str_eq(kinds[k].scope, scope);
+        struct model_instance *i = model_add_instance(m, kinds[k].region, "subnet-z", NULL, tags, ARRAY_SIZE(tags));
+        i->decor = true;
+    }
+}
+
+static void set_stop(struct scene *s)
+{
+    struct model *m = &s->model;
+    struct stop_config *c = &s->stop_config;
+    strlist_add(&s->regions, home);
+    if (model_pick(m, 'R', 2))
+        strlist_add(&s->regions, away);
+    *c = (struct stop_config){ .fleet = fleet,
+                               .scope = scope,
+                               .regions = &s->regions,
+                               .instances = &s->ids,
+                               .run_id = run_id,
+                               .force = model_pick(m, 'f', 4) == 0 };
+    switch (model_pick(m, 'w', 4)) {
+    case 0:
+        c->label = s->config.label;
+        break;
+    case 1:
+        c->name = "a";
+        break;
+    case 2:
+        for (size_t i = 0; i < m->n_instances; i++)
+            if (model_pick(m, 'I' + i * 256, 2))
+                strlist_add(&s->ids, m->instances[i]->view.id);
+        break;
+    default:
+        break;
+    }
+    m->phase = 1;
+    m->ctx = s;
+    m->may_touch = is_meant;
+    m->spares_busy = c->instances->n == 0 && !c->label && !c->force;
+    m->end_by = m->now + STOP_LIMIT_MS;
+    m->signal_at = m->crash_after = INT64_MAX;
+    m->kills = m->deletes = 0;
+    for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
+        m->records[r]->fence_answered = m->records[r]->told_busy = m->records[r]->refused_busy = false;
+    if (m->per_mille && model_fault(m, FAULT_SIGNAL, 2, 200, "the stop"))
+        m->signal_at = m->now + moment(m, 'T', 60000);
+}
+
+static const struct stop_target *find_target(const struct stop *stop, const char *id)
+{
+    for (size_t i = 0; i < stop->n; i++)
+        if (str_eq(stop->targets[i].pair.instance_id, id))
+            return &stop->targets[i];
+    return NULL;
+}
+
+/* What lives on, and what is said of it. */
+static void check_stopped(struct scene *s, const struct stop *stop, const struct model_instance *i)
+{
+    struct model *m = &s->model;
+    const char *id = i->view.id;
+    const struct stop_target *t = find_target(stop, id);
+    bool live = model_is_live(m, i);
+    if (!t) {
+        if (live && i->scanned)
+            model_break(m, 8, "stop saw %s and left it without a word", id);
+        return; /* EC2 did not show it: it has its tags, and the reaper */
+    }
+    bool spared = m->spares_busy && t->pair.record == RECORD_BUSY;
+    if (live && t->pair.instance == INSTANCE_GONE)
+        model_break(m, 8, "stop says that %s is gone, and it is not", id);
+    else if (live && t->pair.instance == INSTANCE_STUCK && t->pair.error.domain == ERROR_NONE)
+        model_break(m, 8, "stop could not end %s and has no error for it", id);
+    else if (live && t->pair.instance != INSTANCE_GONE && t->pair.instance != INSTANCE_STUCK && !spared)
+        model_break(m, 8, "stop left %s alone", id);
+    if (i->record && i->record->exists && t->pair.record == RECORD_GONE)
+        model_break(m, 8, "stop says that runner %s is gone, and it is not", i->record->name);
+    else if (i->record && i->record->exists && !i->record->stranger && t->pair.record != RECORD_STUCK &&
+             t->pair.record != RECORD_BUSY)
+        model_break(m, 8, "stop left runner %s alone", i->record->name);
+}
+
+static void check_stop(struct scene *s, const struct stop *stop)
+{
+    struct model *m = &s->model;
+    bool several = false;
+    for (size_t i = 1; i < stop->n; i++)
+        several = several || !str_eq(stop->targets[i].label, stop->targets[0].label);
+    bool must_ask = several && stop->by_run && !s->stop_config.name && !s->stop_config.force;
+    if (must_ask && m->kills + m->deletes > 0)
+        model_break(m, 8, "several labels, no name, and stop ended something");
+    if (m->signalled_at == INT64_MAX && must_ask != stop->several_labels)
+        model_break(m, 8, "stop says %s", stop->several_labels ? "several labels" : "one label");
+    if (stop->error.domain != ERROR_NONE || must_ask)
+        return;
+    for (size_t i = 0; i < m->n_instances; i++)
+        if (is_meant(m, m->instances[i]))
+            check_stopped(s, stop, m->instances[i]);
+}
+
+static void run_stop(struct scene *s)
+{
+    struct model *m = &s->model;
+    CLEANUP(stop_clear) struct stop stop = { 0 };
+    AUTO_ERROR err = { 0 };
+    add_decor(s);
+    model_pass(m, moment(m, 'P', 120000));
+    set_stop(s);
+    model_trace(m, "stop: %s%s%s%s, %zu instances named", s->stop_config.label ? "by label" : "",
+                s->stop_config.name ? "by name" : "", s->stop_config.force ? " force" : "",
+                s->regions.n > 1 ? " in two regions" : "", s->ids.n);
+    if (!stop_init(&stop, &s->stop_config, &err)) {
+        model_break(m, 8, "stop refuses: %s", err.message);
+        return;
+    }
+    model_run(m, &stop.machine);
+    if (!m->broken)
+        check_stop(s, &stop);
+}
+
+/* --- one seed ----------------------------------------------------------------------------------------------------- */
+
+struct outcome_of_seed {
+    int broken;
+    char *violation, *trace;
+    struct fired *fired;
+    size_t n_fired;
+    bool up, down, crashed, stopped, signalled;
+};
+
+static void outcome_clear(struct outcome_of_seed *o)
+{
+    for (size_t i = 0; i < o->n_fired; i++)
+        free(o->fired[i].where);
+    free(o->fired);
+    free(o->violation);
+    free(o->trace);
+    *o = (struct outcome_of_seed){ 0 };
+}
+
+static void run_seed(uint64_t seed, const uint64_t *masked, size_t n_masked, bool tracing, struct outcome_of_seed *ret)
+{
+    struct scene s = { 0 };
+    struct model *m = &s.model;
+    model_init(m, seed, masked, n_masked, tracing);
+    run_launch(&s);
+    model_trace(m, "%zu runners, %zu cells, timeout %lld s: %s", s.config.count, s.plan.n,
+                (long long)s.config.timeout_ms / 1000,
+                s.crashed                     ? "crashed"
+                : launch_succeeded(&s.launch) ? "succeeded"
+                                              : s.launch.error.message);
+    ret->crashed = s.crashed;
+    ret->up = !s.crashed && launch_succeeded(&s.launch);
+    ret->down = !s.crashed && !ret->up;
+    ret->signalled = s.is_signalled;
+    ret->stopped = !m->broken && (s.crashed || model_pick(m, 'X', 2));
+    if (ret->stopped)
+        run_stop(&s);
+    ret->broken = m->broken;
+    ret->violation = STEAL(m->violation);
+    ret->trace = tracing ? strbuf_steal(&m->trace) : NULL;
+    ret->fired = STEAL(m->fired);
+    ret->n_fired = m->n_fired;
+    m->n_fired = 0;
+    launch_clear(&s.launch);
+    strlist_clear(&s.regions);
+    strlist_clear(&s.ids);
+    strlist_clear(&s.labels);
+    model_clear(m);
+    secret_forget_all();
+}
+
+/* Leaves out one fault after the other, as long as the same invariant breaks. */
+static void shrink(uint64_t seed, struct outcome_of_seed *o)
+{
+    uint64_t *masked = NULL;
+    size_t n = 0;
+    bool smaller = true;
+    int broken = o->broken;
+    while (smaller) {
+        smaller = false;
+        for (size_t i = 0; i < o->n_fired && !smaller; i++) {
+            struct outcome_of_seed without = { 0 };
+            masked = xreallocarray(masked, n + 1, sizeof(*masked));
+            masked[n] = o->fired[i].key;
+            run_seed(seed, masked, n + 1, false, &without);
+            smaller = without.broken == broken;
+            if (smaller) {
+                n++;
+                outcome_clear(o);
+                *o = without;
+            } else {
+                outcome_clear(&without);
+            }
+        }
+    }
+    outcome_clear(o);
+    run_seed(seed, masked, n, true, o);
+    free(masked);
+}
+
+static void tell(uint64_t seed, const struct outcome_of_seed *o)
+{
+    printf("seed %" PRIu64 ": (%d) %s\nthe faults that it takes:\n", seed, o->broken, o->violation);
+    for (size_t i = 0; i < o->n_fired; i++)
+        printf("  %s: %s\n", fault_name(o->fired[i].fault), o->fired[i].where);
+    printf("%s", o->trace);
+    fflush(stdout);
+}
+
+static uint64_t number_of(const char *name, uint64_t fallback)
+{
+    uint64_t n = fallback;
+    const char *text = getenv(name);
+    if (!str_empty(text))
+        ck_assert_msg(parse_uint(text, UINT64_MAX / 2, &n), "%s is not a number", name);
+    return n;
+}
+
+/* --- the suite ---------------------------------------------------------------------------------------------------- */
+
+struct counts {
+    uint64_t faults[FAULT_COUNT], seeds, up, down, crashed, stopped, signalled;
+};
+
+static void print_counts(const struct counts *c)
+{
+    printf("seeds %" PRIu64 ", up %" PRIu64 ", down %" PRIu64 ", crashed %" PRIu64 ", signalled %" PRIu64
+           ", stops %" PRIu64 "\n",
+           c->seeds, c->up, c->down, c->crashed, c->signalled, c->stopped);
+    for (int f = FAULT_NONE + 1; f < FAULT_COUNT; f++)
+        printf("  %-17s %" PRIu64 "\n", fault_name((enum fault)f), c->faults[f]);
+    fflush(stdout);
+}
+
+static void one_seed(uint64_t seed, struct counts *c)
+{
+    CLEANUP(outcome_clear) struct outcome_of_seed o = { 0 };
+    run_seed(seed, NULL, 0, false, &o);
+    for (size_t i = 0; i < o.n_fired; i++)
+        c->faults[o.fired[i].fault]++;
+    c->seeds++;
+    c->up += o.up;
+    c->down += o.down;
+    c->crashed += o.crashed;
+    c->stopped += o.stopped;
+    c->signalled += o.signalled;
+    if (!o.broken)
+        return;
+    shrink(seed, &o);
+    tell(seed, &o);
+    ck_abort_msg("seed %" PRIu64 ": (%d) %s", seed, o.broken, o.violation);
+}
+
+START_TEST(seeds)
+{
+    struct counts c = { 0 };
+    uint64_t n = number_of("MAYFLY_MODEL_SEEDS", SEEDS), first = number_of("MAYFLY_MODEL_FIRST", 1);
+    if (getenv("MAYFLY_MODEL_SEED"))
+        return;
+    for (uint64_t i = (uint64_t)_i; i < n; i += CHUNKS)
+        one_seed(first + i, &c);
+    if (getenv("MAYFLY_MODEL_STATS"))
+        print_counts(&c);
+    /* A model whose faults never happen proves nothing. */
+    if (c.seeds < ENOUGH_SEEDS)
+        return;
+    for (int f = FAULT_NONE + 1; f < FAULT_COUNT; f++)
+        ck_assert_msg(c.faults[f] > 0, "%s never happened", fault_name((enum fault)f));
+    ck_assert_uint_gt(c.up, c.seeds / 20);
+    ck_assert_uint_gt(c.down, c.seeds / 20);
+    ck_assert_uint_gt(c.crashed, c.seeds / 50);
+}
+END_TEST
+
+START_TEST(replay)
+{
+    CLEANUP(outcome_clear) struct outcome_of_seed o = { 0 };
+    uint64_t seed = number_of("MAYFLY_MODEL_SEED", 0);
+    if (!getenv("MAYFLY_MODEL_SEED"))
+        return;
+    run_seed(seed, NULL, 0, true, &o);
+    printf("%s", o.trace);
+    fflush(stdout);
+    if (o.broken)
+        shrink(seed, &o), tell(seed, &o);
+    ck_assert_msg(!o.broken, "seed %" PRIu64 ": (%d) %s", seed, o.broken, o.violation);
+}
+END_TEST
+
+/* The same seed is the same run, to the byte: without this nothing can be replayed. */
+START_TEST(seeds_are_deterministic)
+{
+    for (uint64_t seed = 1; seed <= 50; seed++) {
+        CLEANUP(outcome_clear) struct outcome_of_seed a = { 0 }, b = { 0 };
+        run_seed(seed, NULL, 0, true, &a);
+        run_seed(seed, NULL, 0, true, &b);
+        ck_assert_str_eq(a.trace, b.trace);
+    }
+}
+END_TEST
+
+static TCase *model_case(void)
+{
+    TCase *tc = tcase_create("model");
+    tcase_set_timeout(tc, 0); /* as long as the seeds take */
+    tcase_add_loop_test(tc, seeds, 0, CHUNKS);
+    tcase_add_test(tc, replay);
+    tcase_add_test(tc, seeds_are_deterministic);
+    return tc;
+}
+
+int main(void)
+{
+    static TCase *(*const cases[])(void) = { model_case };
+    return run_suite("model", cases, ARRAY_SIZE(cases));
+}

@@ -1,0 +1,142 @@
+/* A model of EC2 and GitHub in virtual time, for machines of runner/cloud.h: takes their actions, answers after delays,
+ * lies and loses answers as both are known to do (reference: EC2 API, "Ensuring idempotency" and "Eventual
+ * consistency"; GitHub's self-hosted runners API).
+ *
+ * Everything follows from the seed. Every decision is a hash of the seed and of its own place (which action, of which
+ * slot, the how-manieth), not the next number of one stream: leaving out one fault leaves the others where they were,
+ * which is what makes a failure shrink. */
+#ifndef MAYFLY_TESTS_MODEL_H
+#define MAYFLY_TESTS_MODEL_H
+
+#include "mayfly/runner/launch.h"
+#include "mayfly/runner/stop.h"
+
+enum fault {
+    FAULT_NONE,
+    FAULT_AMBIGUOUS_DONE,   /* the answer is lost, the effect is there */
+    FAULT_AMBIGUOUS_UNDONE, /* the answer is lost, and so was the request */
+    FAULT_AMBIGUOUS_LATE,   /* the effect comes up to 5 s after the answer was given up */
+    FAULT_SLOW,             /* 3 to 28 s */
+    FAULT_THROTTLED,
+    FAULT_FAILED,
+    FAULT_CAPACITY,
+    FAULT_SUBNET_FULL,
+    FAULT_QUOTA,
+    FAULT_TOKEN_USED,      /* launched by a try whose answer was lost, dead before the next try */
+    FAULT_TOKEN_USED_BUSY, /* the same, and it had begun a job by then */
+    FAULT_STRANGER,        /* somebody else's record has the name */
+    FAULT_GET_404,         /* a replica that does not know the record */
+    FAULT_LIST_LAGS,       /* a new record is missing in lists and searches for up to 8 s */
+    FAULT_INVISIBLE,       /* a new instance is unknown to descriptions and terminations for up to 20 s */
+    FAULT_DIES_BOOTING,
+    FAULT_DIES_LATER,
+    FAULT_NEVER_ONLINE,
+    FAULT_SLOW_BOOT,
+    FAULT_RECORD_DROPPED, /* GitHub forgets a record that never connected */
+    FAULT_BUSY_LIES,      /* false for up to 60 s after the job began; a deletion then may succeed */
+    FAULT_SIGNAL,
+    FAULT_CRASH, /* of the machine: it gets no further event */
+    FAULT_COUNT,
+};
+const char *fault_name(enum fault f);
+
+struct fired { /* a fault that happened */
+    enum fault fault;
+    uint64_t key; /* its place */
+    char *where;
+};
+
+struct model_record {
+    int64_t id;
+    const char *name;
+    size_t slot;
+    bool stranger, exists, online, busy, took_job;
+    bool lies_fully;            /* while the flag lies, deletion succeeds too */
+    int64_t listed_at, lies_to; /* in lists from then on; the flag tells the truth from then on */
+    /* What the machine under test was told. */
+    bool fence_answered, told_busy, refused_busy;
+};
+
+enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_COUNT };
+
+struct model_instance {
+    struct ec2_instance view; /* as launched: without a state */
+    const char *region;
+    size_t slot;
+    struct model_record *record;
+    bool decor; /* not of the launch: put there for stop */
+    int64_t launched_at, running_at, dead_at, visible_at;
+    int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
+    bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
+};
+
+struct flight; /* an action on its way */
+
+enum { MAX_SLOTS = 4, MAX_CELLS = 6, WHO_COUNT = 16, PHASE_COUNT = 2 };
+
+struct model {
+    uint64_t seed;
+    const uint64_t *masked; /* faults that are left out */
+    size_t n_masked;
+    bool tracing;
+    struct strbuf trace;
+    struct fired *fired;
+    size_t n_fired;
+
+    /* What the seed chose. */
+    unsigned per_mille; /* faults per opportunity */
+    uint32_t swarm;     /* which kinds there are at all */
+    size_t jobs;        /* in the queue for the launch's label */
+    const char *label, *name_prefix;
+
+    int64_t now;
+    unsigned phase; /* 0: the launch, 1: the stop after it */
+    unsigned nth[PHASE_COUNT][ACT_MARK + 1][WHO_COUNT];
+    struct arena arena;
+    struct flight *flights;
+    struct model_record **records;
+    size_t n_records;
+    struct model_instance **instances;
+    size_t n_instances;
+    struct {
+        const char *token, *parameters;
+    } * tokens;
+    size_t n_tokens;
+    const char *asked_name[MAX_SLOTS];   /* the newest name that a record was asked for */
+    const char *unsure_token[MAX_SLOTS]; /* RunInstances whose outcome the machine does not know */
+
+    struct machine *machine; /* under test now; NULL: it crashed or is done */
+    bool spares_busy;        /* the machine must not end what runs a job */
+    bool (*may_touch)(const struct model *m, const struct model_instance *i); /* or NULL: all that is no decor */
+    void *ctx;
+    int64_t signal_at, signalled_at, crash_after; /* INT64_MAX: never; crash_after: steps */
+    int64_t steps, idle_steps, end_by;
+    size_t kills, deletes;
+    bool undo_trouble; /* something else than OK came back on the way down, or its way there was unclear */
+
+    int broken; /* the invariant, from 1; 0: none */
+    char *violation;
+};
+
+void model_init(struct model *m, uint64_t seed, const uint64_t *masked, size_t n_masked, bool tracing);
+void model_clear(struct model *m);
+
+/* A number below n that only the seed and the place decide. */
+uint64_t model_pick(const struct model *m, uint64_t place, uint64_t n);
+/* Does this fault happen here? per_mille: how often, where it can. */
+bool model_fault(struct model *m, enum fault f, uint64_t place, unsigned per_mille, const char *where);
+void model_trace(struct model *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The first violation counts. */
+void model_break(struct model *m, int invariant, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+bool model_is_live(const struct model *m, const struct model_instance *i);
+struct model_record *model_add_record(struct model *m, const char *name, size_t slot);
+struct model_instance *model_add_instance(struct model *m, const char *region, const char *subnet, const char *token,
+                                          const struct ec2_tag *tags, size_t n_tags);
+
+/* Runs the machine to its end, its crash, or the first violation. What is in flight then takes its effect. */
+void model_run(struct model *m, struct machine *machine);
+/* Lets time pass, with nobody watching. */
+void model_pass(struct model *m, int64_t ms);
+
+#endif
