@@ -344,6 +344,8 @@ static void check_stop(struct scene *s, const struct stop *stop)
         model_break(m, 8, "several labels, no name, and stop ended something");
     if (m->signalled_at == INT64_MAX && must_ask != stop->several_labels)
         model_break(m, 8, "stop says %s", stop->several_labels ? "several labels" : "one label");
+    if (m->scan_failed && stop->error.domain == ERROR_NONE)
+        model_break(m, 8, "a region could not be searched, and stop has no error");
     if (stop->error.domain != ERROR_NONE || must_ask)
         return;
     for (size_t i = 0; i < m->n_instances; i++)

@@ -31,10 +31,11 @@ struct flight {
 const char *fault_name(enum fault f)
 {
     static const char *const names[FAULT_COUNT] = {
-        "none",         "ambiguous-done", "ambiguous-undone", "ambiguous-late", "slow",         "throttled",
-        "failed",       "capacity",       "subnet-full",      "quota",          "token-used",   "token-used-busy",
-        "stranger",     "get-404",        "list-lags",        "invisible",      "dies-booting", "dies-later",
-        "never-online", "slow-boot",      "record-dropped",   "busy-lies",      "signal",       "crash",
+        "none",       "ambiguous-done",  "ambiguous-undone", "ambiguous-late", "slow",
+        "throttled",  "failed",          "capacity",         "subnet-full",    "quota",
+        "token-used", "token-used-busy", "stranger",         "get-404",        "list-lags",
+        "invisible",  "unendable",       "dies-booting",     "dies-later",     "never-online",
+        "slow-boot",  "record-dropped",  "busy-lies",        "signal",         "crash",
     };
     return names[f];
 }
@@ -252,6 +253,8 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
         i->at[AT_DROP] = m->now + between(m, place + 4, 1, 60000);
     if (model_fault(m, FAULT_INVISIBLE, place, m->per_mille * 2, what))
         i->visible_at = m->now + between(m, place + 5, 100, 20000);
+    if (model_fault(m, FAULT_UNENDABLE, place, m->per_mille * 2, what))
+        i->endable_at = m->now + between(m, place + 10, 100, 20000);
     return i;
 }
 
@@ -480,7 +483,7 @@ static void run_instance(struct model *m, struct flight *f, const struct ec2_run
 static void terminate(struct model *m, struct flight *f)
 {
     struct model_instance *i = find_instance(m, f->act.instance_id);
-    if (!i || m->now < i->visible_at || m->now - 3600000 > i->dead_at) {
+    if (!i || m->now < i->endable_at || m->now - 3600000 > i->dead_at) {
         f->outcome = OUTCOME_NOT_FOUND;
     } else if (model_is_live(m, i)) {
         die(m, i, m->now);
@@ -715,6 +718,7 @@ static void note(struct model *m, const struct flight *f)
     for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
         if (f->runners[i].busy)
             find_record(m, f->runners[i].id)->told_busy = true;
+    m->scan_failed = m->scan_failed || (f->act.kind == ACT_SCAN && f->outcome != OUTCOME_OK);
     bool ends = f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE || f->act.kind == ACT_FIND ||
                 f->act.kind == ACT_SETTLE;
     bool unclear = (f->act.kind == ACT_RUN || f->act.kind == ACT_MINT) && f->outcome == OUTCOME_AMBIGUOUS;

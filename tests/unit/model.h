@@ -27,7 +27,8 @@ enum fault {
     FAULT_STRANGER,        /* somebody else's record has the name */
     FAULT_GET_404,         /* a replica that does not know the record */
     FAULT_LIST_LAGS,       /* a new record is missing in lists and searches for up to 8 s */
-    FAULT_INVISIBLE,       /* a new instance is unknown to descriptions and terminations for up to 20 s */
+    FAULT_INVISIBLE,       /* a new instance is unknown to descriptions for up to 20 s */
+    FAULT_UNENDABLE,       /* and to terminations: not the same replica */
     FAULT_DIES_BOOTING,
     FAULT_DIES_LATER,
     FAULT_NEVER_ONLINE,
@@ -65,7 +66,7 @@ struct model_instance {
     size_t slot;
     struct model_record *record;
     bool decor; /* not of the launch: put there for stop */
-    int64_t launched_at, running_at, dead_at, visible_at;
+    int64_t launched_at, running_at, dead_at, visible_at, endable_at;
     int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
     bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
 };
@@ -112,6 +113,7 @@ struct model {
     int64_t signal_at, signalled_at, crash_after; /* INT64_MAX: never; crash_after: steps */
     int64_t steps, idle_steps, end_by;
     size_t kills, deletes;
+    bool scan_failed;
     bool undo_trouble; /* something else than OK came back on the way down, or its way there was unclear */
 
     int broken; /* the invariant, from 1; 0: none */
