@@ -67,6 +67,25 @@ char *runner_name_prefix(const char *mark, const char *region, int64_t epoch)
     return strbuf_steal(&name);
 }
 
+bool runner_name_parse(const char *name, const char *mark, char **ret_region, int64_t *ret_epoch)
+{
+    uint64_t epoch;
+    if (!str_starts(name, mark))
+        return false;
+    AUTO_FREE char *region = xstrdup(name + strlen(mark));
+    char *random = strrchr(region, '-');
+    if (!random)
+        return false;
+    *random = '\0';
+    char *when = strrchr(region, '-');
+    if (!when || when == region || !decode_base36(when + 1, &epoch))
+        return false;
+    *when = '\0';
+    *ret_epoch = (int64_t)epoch;
+    *ret_region = STEAL(region);
+    return true;
+}
+
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6])
 {
     AUTO_STRBUF label = STRBUF_INIT;

@@ -48,7 +48,7 @@ bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOK
 bad 'token that is wrong' 1 'HTTP 401' env MAYFLY_GITHUB_TOKEN=ghp_wrong "$mayfly" start "${args[@]}"
 bad 'no token' 2 'no GitHub token' env -u MAYFLY_GITHUB_TOKEN "$mayfly" start "${args[@]}"
 bad 'no credentials' 2 'no AWS credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "$mayfly" start "${args[@]}"
-bad 'secret that is wrong' 1 'AuthFailure' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
+bad 'secret that is wrong' 1 'SignatureDoesNotMatch' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
 bad 'no region' 2 'no AWS region' env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" start "${args[@]}"
 bad 'port nobody listens on' 75 'no answer from 127.0.0.1:1' env AWS_ENDPOINT_URL=http://127.0.0.1:1 "$mayfly" reap
 bad 'endpoint in the clear' 2 'neither https nor a loopback address' env AWS_ENDPOINT_URL=http://10.0.0.1 "$mayfly" reap
