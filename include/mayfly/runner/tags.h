@@ -48,7 +48,7 @@ char *runner_name_mark(const char *account, const char *fleet);
 /* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */
 char *runner_name_prefix(const char *mark, const char *region, int64_t epoch);
 
-/* Takes a runner's name apart: false when it does not begin with the mark, or is not of that form. *ret_region: owned. */
+/* Takes a runner's name apart: false when it does not begin with the mark or has another form. *ret_region: owned. */
 MUST_CHECK bool runner_name_parse(const char *name, const char *mark, char **ret_region, int64_t *ret_epoch);
 
 /* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
