@@ -19,11 +19,11 @@ enum {
     HURRY_ENDING_MS = 1500,
     RANDOM_CHARS = 10,
     VANISHED_MS = 120000,
-    /* EC2 grants RunInstances 2 a second and a burst of 5 in a region, GitHub some 80 new things a minute. */
+    /* EC2 grants RunInstances a burst of 5 and 2 a second in a region, GitHub 80 new things in any minute. */
     RUN_EVERY_MS = 550,
     RUN_BURST = 4,
-    MINT_EVERY_MS = 800,
-    MINT_BURST = 60,
+    MINT_EVERY_MS = 1000,
+    MINT_BURST = 20,
     MINT_AHEAD = 20, /* configurations that wait for their instance: GitHub drops those that wait for minutes */
 };
 
@@ -364,15 +364,6 @@ static void answer_find(struct launch *l, struct launch_slot *s, const struct ev
     new_name(l, s);
 }
 
-static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
-{
-    if (!github_runner_is_online(r))
-        return;
-    s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
-    if (!s->online && !s->down)
-        slot_online(s, now, r->busy);
-}
-
 /* GitHub has no such record any more. */
 static void lost_runner(struct launch *l, struct launch_slot *s)
 {
@@ -395,6 +386,15 @@ static bool has_runner(const struct launch_slot *s)
 static bool waits_for_runner(const struct launch_slot *s)
 {
     return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
+}
+
+static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
+{
+    if (!github_runner_is_online(r))
+        return;
+    s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
+    if (waits_for_runner(s))
+        slot_online(s, now, r->busy);
 }
 
 static void answer_ask(struct launch *l, const struct event *e)
