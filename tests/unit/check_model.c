@@ -317,7 +317,8 @@ static void set_stop(struct scene *s)
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
     for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
-        m->records[r]->fence_answered = m->records[r]->told_busy = m->records[r]->refused_busy = false;
+        m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_busy = m->records[r]->refused_busy =
+            false;
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 2, 200, "the stop"))
         m->signal_at = m->now + moment(m, 'T', 60000);
 }
@@ -342,7 +343,7 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
             model_break(m, 8, "stop saw %s and left it without a word", id);
         return; /* EC2 did not show it: it has its tags, and the reaper */
     }
-    bool spared = m->spares_busy && t->pair.record == RECORD_BUSY;
+    bool spared = m->spares_busy && (t->pair.record == RECORD_BUSY || t->pair.record == RECORD_STUCK);
     if (live && t->pair.instance == INSTANCE_GONE)
         model_break(m, 8, "stop says that %s is gone, and it is not", id);
     else if (live && t->pair.instance == INSTANCE_STUCK && t->pair.error.domain == ERROR_NONE)
