@@ -212,7 +212,7 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_r
 /* The service of the credential scope, owned; NULL: there is none. */
 char *verify_service(const struct request *r);
 
-/* ec2.c, github.c, control.c: fill *res */
+/* aws.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 void github_serve(struct sim *s, const struct request *r, struct response *res);
@@ -226,8 +226,6 @@ void imds_serve(struct sim *s, const struct request *r, struct response *res);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);
 void respond_json(struct response *res, int status, struct json_object *object); /* takes the object */
 void respond_text(struct response *res, int status, const char *body);
-/* Image ids with what they are, for sandbox.c: is there a runner in it? */
-bool image_is_baked(const char *id);
 
 /* sandbox.c */
 bool sandbox_prepare(struct sim *s, struct error *err); /* the runner's tarball */

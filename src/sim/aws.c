@@ -1,0 +1,275 @@
+/* AWS's Query protocol: what the services share. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "aws.h"
+
+#include "mayfly/util/clock.h"
+#include "mayfly/util/encode.h"
+
+const char aws_account[] = "123456789012", aws_vpc[] = "vpc-0a11ce01", aws_root_device[] = "/dev/sda1";
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+/* XML 1.0 has no control characters. */
+static void add_escaped(struct strbuf *out, const char *text)
+{
+    static const char *const entities[128] = {
+        ['<'] = "&lt;", ['>'] = "&gt;", ['&'] = "&amp;", ['"'] = "&quot;", ['\r'] = "&#13;"
+    };
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 128 && entities[c])
+            strbuf_adds(out, entities[c]);
+        else if (c < 32 && c != '\t' && c != '\n')
+            strbuf_addc(out, '?');
+        else
+            strbuf_addc(out, *text);
+    }
+}
+
+void element(struct strbuf *out, const char *name, const char *text)
+{
+    if (!text)
+        return;
+    strbuf_addf(out, "<%s>", name);
+    add_escaped(out, text);
+    strbuf_addf(out, "</%s>", name);
+}
+
+void element_int(struct strbuf *out, const char *name, int64_t n)
+{
+    strbuf_addf(out, "<%s>%" PRId64 "</%s>", name, n, name);
+}
+
+void element_bool(struct strbuf *out, const char *name, bool value)
+{
+    element(out, name, value ? "true" : "false");
+}
+
+void element_open(struct strbuf *out, const char *name)
+{
+    strbuf_addf(out, "<%s>", name);
+}
+
+void element_close(struct strbuf *out, const char *name)
+{
+    strbuf_addf(out, "</%s>", name);
+}
+
+void element_time(struct strbuf *out, const char *name, int64_t ms)
+{
+    AUTO_FREE char *at = xasprintf("%.19s.000Z", clock_rfc3339(ms / 1000).s);
+    element(out, name, at);
+}
+
+void aws_request_id(struct response *res, const char *name)
+{
+    AUTO_FREE char *hex = sim_random_id("", 32);
+    AUTO_FREE char *id = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    element(&res->body, name, id);
+    pairs_set(&res->headers, "x-amzn-RequestId", id);
+}
+
+void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message)
+{
+    struct strbuf *out = &res->body;
+    bool sts = str_eq(service, "sts");
+    strbuf_truncate(out, 0);
+    strbuf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+    strbuf_adds(out, sts ? "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>"
+                         : "<Response><Errors><Error>");
+    if (sts)
+        element(out, "Type", status < 500 ? "Sender" : "Receiver");
+    element(out, "Code", code);
+    element(out, "Message", message);
+    strbuf_adds(out, sts ? "</Error>" : "</Error></Errors>");
+    aws_request_id(res, sts ? "RequestId" : "RequestID");
+    strbuf_adds(out, sts ? "</ErrorResponse>" : "</Response>");
+    res->status = status;
+    res->content_type = sts ? "text/xml" : "text/xml;charset=UTF-8";
+    str_set(&res->code, code);
+}
+
+bool call_refuse(struct call *c, int status, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    aws_fail(c->res, c->request->service, status, code, message);
+    return false;
+}
+
+void call_begin(struct call *c)
+{
+    strbuf_addf(&c->res->body,
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<%sResponse "
+                "xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">",
+                c->action);
+    aws_request_id(c->res, "requestId");
+}
+
+void call_end(struct call *c)
+{
+    strbuf_addf(&c->res->body, "</%sResponse>", c->action);
+}
+
+void call_return_true(struct call *c)
+{
+    call_begin(c);
+    element_bool(&c->res->body, "return", true);
+    call_end(c);
+}
+
+/* --- parameters --------------------------------------------------------------------------------------------------- */
+
+const char *call_param(const struct call *c, const char *name)
+{
+    return pairs_get(&c->request->form, name);
+}
+
+const char *call_param_n(const struct call *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *name = xvasprintf(fmt, ap);
+    va_end(ap);
+    return call_param(c, name);
+}
+
+bool call_has(const struct call *c, const char *prefix)
+{
+    for (size_t i = 0; i < c->request->form.n; i++)
+        if (str_starts(c->request->form.v[2 * i], prefix))
+            return true;
+    return false;
+}
+
+void call_list(const struct call *c, const char *name, struct strlist *ret)
+{
+    const char *value;
+    for (unsigned i = 1; (value = call_param_n(c, "%s.%u", name, i)) != NULL; i++)
+        strlist_add(ret, value);
+}
+
+bool is_true(const char *value)
+{
+    return str_eq(value, "true");
+}
+
+bool call_one_of(struct call *c, const char *name, const char *choices)
+{
+    const char *value = call_param(c, name);
+    AUTO_STRLIST words = { 0 };
+    strlist_split(&words, choices, " ");
+    return !value || strlist_has(&words, value) ||
+           call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, name);
+}
+
+bool call_is_wet(struct call *c)
+{
+    return !is_true(call_param(c, "DryRun")) ||
+           call_refuse(c, 412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+}
+
+bool aws_is_id(const char *id, const char *prefix)
+{
+    size_t n = str_starts(id, prefix) ? strlen(id) - strlen(prefix) : 0;
+    return (n == 8 || n == ID_DIGITS) && strspn(id + strlen(prefix), "0123456789abcdef") == n;
+}
+
+/* --- a request ---------------------------------------------------------------------------------------------------- */
+
+/* "Filter.1.Value.2" as "Filter.N.Value.N"; owned. */
+static char *shape_of(const char *name)
+{
+    AUTO_STRBUF shape = STRBUF_INIT;
+    for (; *name; name++) {
+        if (isdigit((unsigned char)*name) && shape.len > 0 && shape.data[shape.len - 1] == '.') {
+            strbuf_addc(&shape, 'N');
+            name += strspn(name, "0123456789") - 1;
+        } else {
+            strbuf_addc(&shape, *name);
+        }
+    }
+    return strbuf_steal(&shape);
+}
+
+static bool check_value(struct call *c, const char *name, const char *value, char type)
+{
+    uint64_t n;
+    if ((type == '?' && !is_true(value) && !str_eq(value, "false")) ||
+        (type == '#' && !parse_uint(value, INT64_MAX, &n)))
+        return call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, name);
+    return true;
+}
+
+static bool check_parameters(struct call *c, const char *parameters)
+{
+    const struct pairs *form = &c->request->form;
+    AUTO_STRLIST known = { 0 };
+    strlist_split(&known, parameters, " ");
+    strlist_split(&known, str_eq(c->request->service, "ec2") ? "Action Version DryRun?" : "Action Version", " ");
+    for (size_t i = 0; i < form->n; i++) {
+        const char *name = form->v[2 * i], *value = form->v[2 * i + 1];
+        AUTO_FREE char *shape = shape_of(name);
+        size_t len = strlen(shape), k = 0;
+        for (; k < known.n; k++) {
+            const char *rest = known.v[k] + len;
+            if (strncmp(known.v[k], shape, len) == 0 && (*rest == '\0' || ((*rest == '?' || *rest == '#') && !rest[1])))
+                break;
+        }
+        if (k == known.n)
+            return call_refuse(c, 400, "UnknownParameter", "The parameter %s is not recognized", name);
+        if (!check_value(c, name, value, known.v[k][len]))
+            return false;
+        for (size_t d = 0; d < i; d++)
+            if (str_eq(form->v[2 * d], name))
+                return call_refuse(c, 400, "MalformedQueryString", "The parameter %s is given twice", name);
+    }
+    return true;
+}
+
+static void dispatch(struct call *c)
+{
+    bool sts = str_eq(c->request->service, "sts");
+    const char *version = sts ? "2011-06-15" : "2016-11-15";
+    if (!str_eq(call_param(c, "Version"), version)) {
+        call_refuse(c, 400, "InvalidAction", "Could not find operation %s for version %s", c->action,
+                    call_param(c, "Version") ? call_param(c, "Version") : "(none)");
+        return;
+    }
+    for (const struct action *a = sts ? sts_actions : ec2_actions; a->name; a++) {
+        if (!str_eq(a->name, c->action))
+            continue;
+        if (check_parameters(c, a->parameters))
+            a->serve(c);
+        return;
+    }
+    call_refuse(c, 400, "InvalidAction", "The action %s is not valid for this web service.", c->action);
+}
+
+void aws_serve(struct sim *s, const struct request *r, struct response *res)
+{
+    AUTO_FREE char *region = NULL;
+    const char *code = NULL, *message = NULL;
+    int status = 0;
+    struct call c = { .sim = s, .request = r, .res = res };
+    res->content_type = str_eq(r->service, "sts") ? "text/xml" : "text/xml;charset=UTF-8";
+    res->status = 200;
+    pairs_set(&res->headers, "Server", "AmazonEC2");
+    if (!verify_signature(s, r, &region, &code, &message, &status))
+        call_refuse(&c, status, code, "%s", message);
+    else if (!r->form_ok)
+        call_refuse(&c, 400, "MalformedQueryString", "The request body is no form");
+    else if (!catalog_is_region(region))
+        call_refuse(&c, 401, "AuthFailure", "Credential should be scoped to a valid region.");
+    else if ((c.action = call_param(&c, "Action")) == NULL)
+        call_refuse(&c, 400, "MissingAction", "The request must contain the parameter Action");
+    else {
+        c.region = region;
+        dispatch(&c);
+    }
+}

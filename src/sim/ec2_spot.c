@@ -1,0 +1,84 @@
+/* Spot requests. */
+#include "aws.h"
+
+struct spot_request *spot_request_find(const struct sim *s, const char *id)
+{
+    for (size_t i = 0; i < s->n_spot_requests; i++)
+        if (str_eq(s->spot_requests[i]->id, id))
+            return s->spot_requests[i];
+    return NULL;
+}
+
+static const char *spot_state(const struct call *c, const struct spot_request *q)
+{
+    const struct instance *i = world_instance(c->sim, q->instance);
+    return i && instance_is_live(i) ? "active" : "closed";
+}
+
+static const struct pairs *spot_tags(const void *row)
+{
+    return &((const struct spot_request *)row)->tags;
+}
+
+static void spot_values(const struct call *c, const void *row, const char *name, struct strlist *ret)
+{
+    const struct spot_request *q = row;
+    const struct fact known[] = { { "spot-instance-request-id", q->id },
+                                  { "instance-id", q->instance },
+                                  { "state", spot_state(c, q) } };
+    facts_add(known, ARRAY_SIZE(known), name, ret);
+}
+
+static void write_spot_request(struct call *c, const struct spot_request *q)
+{
+    struct strbuf *out = &c->res->body;
+    bool active = str_eq(spot_state(c, q), "active");
+    element_open(out, "item");
+    element(out, "spotInstanceRequestId", q->id);
+    element(out, "type", "one-time");
+    element(out, "state", active ? "active" : "closed");
+    element_open(out, "status");
+    element(out, "code", active ? "fulfilled" : "instance-terminated-by-user");
+    element(out, "message", active ? "Your Spot request is fulfilled." : "Spot Instance terminated.");
+    element_close(out, "status");
+    element_open(out, "launchSpecification");
+    element(out, "imageId", q->image);
+    element(out, "instanceType", q->type);
+    element_close(out, "launchSpecification");
+    element(out, "instanceId", q->instance);
+    element_time(out, "createTime", q->created);
+    element(out, "productDescription", "Linux/UNIX");
+    tags_write(out, &q->tags);
+    element(out, "instanceInterruptionBehavior", "terminate");
+    element_close(out, "item");
+}
+
+static bool check_id(struct call *c, const char *id)
+{
+    const struct spot_request *q = spot_request_find(c->sim, id);
+    return (q && str_eq(q->region, c->region)) || call_refuse(c, 400, "InvalidSpotInstanceRequestID.NotFound",
+                                                              "The spot instance request ID '%s' does not exist", id);
+}
+
+static const struct resource spot_resource = {
+    .ids = "SpotInstanceRequestId",
+    .set = "spotInstanceRequestSet",
+    .filters = "spot-instance-request-id instance-id state",
+    .values = spot_values,
+    .tags = spot_tags,
+    .check_id = check_id,
+};
+
+void ec2_describe_spot_requests(struct call *c)
+{
+    CLEANUP(listing_clear) struct listing l = { 0 };
+    if (!listing_begin(c, &spot_resource, &l))
+        return;
+    listing_open(c, &l);
+    for (size_t n = 0; n < c->sim->n_spot_requests; n++) {
+        const struct spot_request *q = c->sim->spot_requests[n];
+        if (str_eq(q->region, c->region) && listing_takes(c, &l, q->id, q))
+            write_spot_request(c, q);
+    }
+    listing_close(c, &l);
+}
