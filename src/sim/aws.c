@@ -8,7 +8,7 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
-const char aws_account[] = "123456789012", aws_vpc[] = "vpc-0a11ce01", aws_root_device[] = "/dev/sda1";
+const char aws_account[] = "123456789012";
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
@@ -58,9 +58,14 @@ void element_close(struct strbuf *out, const char *name)
     strbuf_addf(out, "</%s>", name);
 }
 
+char *element_date(int64_t ms)
+{
+    return xasprintf("%.19s.000Z", clock_rfc3339(ms / 1000).s);
+}
+
 void element_time(struct strbuf *out, const char *name, int64_t ms)
 {
-    AUTO_FREE char *at = xasprintf("%.19s.000Z", clock_rfc3339(ms / 1000).s);
+    AUTO_FREE char *at = element_date(ms);
     element(out, name, at);
 }
 

@@ -5,9 +5,9 @@
 
 #include "sim.h"
 
-enum { PAGE_MAX = 1000, TAGS_MAX = 50, ROOT_GIB = 8, ID_DIGITS = 17, SUBNET_SIZE = 250 };
+enum { PAGE_MAX = 1000, TAGS_MAX = 50, ID_DIGITS = 17, SUBNET_SIZE = 250 };
 
-extern const char aws_account[], aws_vpc[], aws_root_device[];
+extern const char aws_account[];
 
 struct call { /* one request to a service */
     struct sim *sim;
@@ -33,6 +33,8 @@ void element(struct strbuf *out, const char *name, const char *text);
 void element_int(struct strbuf *out, const char *name, int64_t n);
 void element_bool(struct strbuf *out, const char *name, bool value);
 void element_time(struct strbuf *out, const char *name, int64_t ms);
+/* The text of element_time; owned. */
+char *element_date(int64_t ms);
 void element_open(struct strbuf *out, const char *name);
 void element_close(struct strbuf *out, const char *name);
 /* A new request id, in the body and as a header. */
@@ -60,6 +62,8 @@ bool call_is_wet(struct call *c);
 bool is_true(const char *value);
 /* Ids of one kind: "i-" and 8 or 17 hexadecimal digits. */
 bool aws_is_id(const char *id, const char *prefix);
+/* Is a row of this region seen? */
+#define IS_HERE(c, row) ((row) && str_eq((row)->region, (c)->region) && !(c)->request->hide)
 
 /* --- describe.c: filters and pages -------------------------------------------------------------------------------- */
 
@@ -98,35 +102,17 @@ void facts_add(const struct fact *facts, size_t n, const char *name, struct strl
 /* --- ec2_tags.c --------------------------------------------------------------------------------------------------- */
 
 void tags_write(struct strbuf *out, const struct pairs *tags);
-/* The tags that the request gives to one kind of resource, all of them checked. */
-bool tags_take(struct call *c, const char *resource, bool spot, struct pairs *ret);
+/* The tags that the request gives to one kind of resource, all of them checked; kinds: those it may tag. */
+bool tags_take(struct call *c, const char *kinds, const char *kind, struct pairs *ret);
 
 /* --- catalog.c: what is there from the beginning ------------------------------------------------------------------ */
 
-struct image {
-    const char *id, *name, *owner, *architecture, *runner_version;
-};
-struct subnet {
-    const char *id, *zone;
-    int64_t net;
-};
-struct group {
-    const char *id, *name;
-};
 struct type {
     const char *architecture;
     int64_t vcpus, mib;
 };
 
-enum { CATALOG_IMAGES = 3, CATALOG_SUBNETS = 3, CATALOG_GROUPS = 2 };
-extern const struct image catalog_images[CATALOG_IMAGES];
-extern const struct subnet catalog_subnets[CATALOG_SUBNETS];
-extern const struct group catalog_groups[CATALOG_GROUPS];
-
 bool catalog_is_region(const char *name);
-const struct image *catalog_image(const char *id);
-const struct subnet *catalog_subnet(const char *id);
-const struct group *catalog_group(const char *id);
 bool catalog_type(const char *name, struct type *ret);
 /* The name of type n, owned; NULL: there are no more. */
 char *catalog_type_name(size_t n);
@@ -136,9 +122,14 @@ char *catalog_type_name(size_t n);
 void instance_write(const struct sim *s, struct strbuf *out, const struct instance *i);
 /* The ids that are malformed, or not there, are named all at once, as EC2 does. */
 bool instances_check(struct call *c, const struct strlist *ids);
+/* Is there this image in the region? */
 bool image_check(struct call *c, const char *id);
-uint64_t subnet_free(const struct call *c, const char *subnet);
-struct spot_request *spot_request_find(const struct sim *s, const char *id);
+/* Static: "available", … */
+const char *image_state(const struct sim *s, const struct image *image);
+/* Addresses that nothing has. */
+uint64_t subnet_free(const struct sim *s, const struct subnet *subnet);
+bool subnet_check(struct call *c, const char *id);
+bool group_check(struct call *c, const char *id);
 
 void ec2_run_instances(struct call *c);
 void ec2_describe_instances(struct call *c);

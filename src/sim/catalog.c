@@ -1,18 +1,152 @@
-/* What is there from the beginning, the same in every region. */
+/* What is there from the beginning: the same in every region, with ids of its own in each. */
 #include "aws.h"
 
+#include "mayfly/util/clock.h"
+
+/* A region's place is the digit R in its ids. */
 static const char *const regions[] = { "us-east-1", "us-east-2", "us-west-2", "eu-west-1", "eu-central-1" };
-const struct image catalog_images[CATALOG_IMAGES] = {
-    { "ami-0a11ce00000000001", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-20261101", "099720109477",
-      "x86_64", NULL },
-    { "ami-0a11ce00000000002", "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-arm64-server-20261101", "099720109477",
-      "arm64", NULL },
-    { "ami-0a11ce00000000003", "mayfly-amd64-20261101", aws_account, "x86_64", "2.337.0" },
+
+enum { STOCK_GIB = 8, BAKED_GIB = 10 };
+
+#define CANONICAL "099720109477"
+#define AMAZON "137112412989"
+#define STRANGER "999999999999"
+#define NOBLE "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-"
+
+/* More than one of a name, so that the choice of the newest by name and owner can go wrong. Image N is
+ * ami-0a11ce0000000R, R, and N in three hexadecimal digits. */
+static const struct {
+    const char *name, *owner, *alias, *architecture, *created, *baked, *failed; /* baked: the runner's version */
+} images[] = {
+    { NOBLE "amd64-server-20261101", CANONICAL, "amazon", "x86_64", "2026-11-01T06:12:33Z", NULL, NULL },
+    { NOBLE "arm64-server-20261101", CANONICAL, "amazon", "arm64", "2026-11-01T06:21:07Z", NULL, NULL },
+    { "mayfly-amd64-20261101", aws_account, NULL, "x86_64", "2026-11-01T12:00:00Z", "2.337.0", NULL },
+    { "mayfly-arm64-20261101", aws_account, NULL, "arm64", "2026-11-01T12:10:00Z", "2.337.0", NULL },
+    { "mayfly-amd64-20261015", aws_account, NULL, "x86_64", "2026-10-15T12:00:00Z", "2.336.0", NULL },
+    { NOBLE "amd64-server-20261001", CANONICAL, "amazon", "x86_64", "2026-10-01T05:58:01Z", NULL, NULL },
+    { NOBLE "amd64-server-20260901", CANONICAL, "amazon", "x86_64", "2026-09-01T06:02:44Z", NULL, NULL },
+    { NOBLE "arm64-server-20261001", CANONICAL, "amazon", "arm64", "2026-10-01T06:05:59Z", NULL, NULL },
+    { NOBLE "arm64-server-20260901", CANONICAL, "amazon", "arm64", "2026-09-01T06:11:10Z", NULL, NULL },
+    { "al2023-ami-2023.9.20261020.0-kernel-6.12-x86_64", AMAZON, "amazon", "x86_64", "2026-10-20T19:40:00Z", NULL,
+      NULL },
+    { "al2023-ami-2023.9.20261020.0-kernel-6.12-arm64", AMAZON, "amazon", "arm64", "2026-10-20T19:41:00Z", NULL, NULL },
+    /* Newer than the others: another release, */
+    { "ubuntu/images/hvm-ssd/ubuntu-jammy-22.04-amd64-server-20261105", CANONICAL, "amazon", "x86_64",
+      "2026-11-05T06:00:00Z", NULL, NULL },
+    /* the name that is looked for, by someone else, */
+    { NOBLE "amd64-server-20261110", STRANGER, NULL, "x86_64", "2026-11-10T23:59:59Z", NULL, NULL },
+    /* and a build that failed. */
+    { "mayfly-amd64-20261115", aws_account, NULL, "x86_64", "2026-11-15T12:00:00Z", "2.337.0", "Client.InternalError" },
 };
-const struct subnet catalog_subnets[CATALOG_SUBNETS] = { { "subnet-0a11ce01", "a", 1 },
-                                                         { "subnet-0a11ce02", "b", 2 },
-                                                         { "subnet-0a11ce03", "c", 3 } };
-const struct group catalog_groups[CATALOG_GROUPS] = { { "sg-0a11ce01", "runners" }, { "sg-0a11ce02", "others" } };
+
+/* Subnet N of a region is subnet-0a11ceRN; group N is sg-0a11ceRN; the VPC is vpc-0a11ceR1. */
+static const struct {
+    const char *zone, *route;
+    bool map_public, main;
+} subnets[] = {
+    { "a", "igw", true, false },
+    { "b", "igw", true, true },
+    { "c", "nat", false, false },
+};
+static const struct {
+    const char *name;
+    bool egress;
+} groups[] = { { "runners", true }, { "closed", false } };
+
+static int64_t milliseconds(const char *rfc3339)
+{
+    int64_t seconds = 0;
+    return clock_parse_rfc3339(rfc3339, &seconds) ? seconds * 1000 : 0;
+}
+
+static void add_image(struct sim *s, size_t region, size_t n)
+{
+    struct image *i = xcalloc(1, sizeof(*i));
+    struct snapshot *disk = xcalloc(1, sizeof(*disk));
+    i->id = xasprintf("ami-0a11ce0000000%zu%03zx", region, n + 1);
+    i->snapshot = xasprintf("snap-%s", i->id + strlen("ami-"));
+    str_set(&i->region, regions[region]);
+    str_set(&i->name, images[n].name);
+    str_set(&i->owner, images[n].owner);
+    str_set(&i->root_device, str_starts(images[n].name, "al2023") ? "/dev/xvda" : "/dev/sda1");
+    i->alias = images[n].alias;
+    i->architecture = images[n].architecture;
+    i->failed = images[n].failed;
+    i->baked = images[n].baked != NULL;
+    i->gib = i->baked ? BAKED_GIB : STOCK_GIB;
+    i->created = i->available_at = milliseconds(images[n].created);
+    if (i->baked) {
+        pairs_add(&i->tags, "Name", i->name);
+        pairs_add(&i->tags, "mayfly:runner-version", images[n].baked);
+    }
+    str_set(&disk->id, i->snapshot);
+    str_set(&disk->region, i->region);
+    str_set(&disk->owner, i->owner);
+    str_set(&disk->volume, "vol-ffffffff");
+    disk->description = xasprintf("of %s", i->id);
+    disk->gib = i->gib;
+    disk->created = disk->completed_at = i->created;
+    pairs_copy(&disk->tags, &i->tags);
+    ROW_ADD(s->images, s->n_images, i);
+    ROW_ADD(s->snapshots, s->n_snapshots, disk);
+}
+
+static void add_subnet(struct sim *s, size_t region, size_t n)
+{
+    struct subnet *row = xcalloc(1, sizeof(*row));
+    row->id = xasprintf("subnet-0a11ce%zu%zu", region, n + 1);
+    row->vpc = xasprintf("vpc-0a11ce%zu1", region);
+    row->zone = xasprintf("%s%s", regions[region], subnets[n].zone);
+    str_set(&row->region, regions[region]);
+    row->net = (int64_t)n + 1;
+    row->room = SUBNET_SIZE;
+    row->map_public = subnets[n].map_public;
+    row->route = subnets[n].route;
+    row->main = subnets[n].main;
+    ROW_ADD(s->subnets, s->n_subnets, row);
+}
+
+static void add_group(struct sim *s, size_t region, size_t n)
+{
+    struct security_group *row = xcalloc(1, sizeof(*row));
+    row->id = xasprintf("sg-0a11ce%zu%zu", region, n + 1);
+    row->vpc = xasprintf("vpc-0a11ce%zu1", region);
+    str_set(&row->region, regions[region]);
+    row->name = groups[n].name;
+    row->egress = groups[n].egress;
+    ROW_ADD(s->groups, s->n_groups, row);
+}
+
+void catalog_seed(struct sim *s)
+{
+    for (size_t r = 0; r < ARRAY_SIZE(regions); r++) {
+        for (size_t n = 0; n < ARRAY_SIZE(subnets); n++)
+            add_subnet(s, r, n);
+        for (size_t n = 0; n < ARRAY_SIZE(groups); n++)
+            add_group(s, r, n);
+        for (size_t n = 0; n < ARRAY_SIZE(images); n++)
+            add_image(s, r, n);
+    }
+}
+
+void catalog_help(FILE *out)
+{
+    fprintf(out, "\nwhat every region has (R:");
+    for (size_t r = 0; r < ARRAY_SIZE(regions); r++)
+        fprintf(out, "%s %s %zu", r ? "," : "", regions[r], r);
+    fprintf(out, "):\n");
+    for (size_t n = 0; n < ARRAY_SIZE(subnets); n++)
+        fprintf(out, "  subnet-0a11ceR%zu        zone %s, to the internet by %s%s\n", n + 1, subnets[n].zone,
+                subnets[n].route, subnets[n].map_public ? ", with public addresses" : "");
+    for (size_t n = 0; n < ARRAY_SIZE(groups); n++)
+        fprintf(out, "  sg-0a11ceR%zu            %s, %s egress\n", n + 1, groups[n].name,
+                groups[n].egress ? "any" : "no");
+    for (size_t n = 0; n < ARRAY_SIZE(images); n++)
+        fprintf(out, "  ami-0a11ce0000000R%03zx  %s%s%s\n", n + 1, images[n].name,
+                images[n].owner == aws_account ? "" : " of ", images[n].owner == aws_account ? "" : images[n].owner);
+}
+
+/* --- instance types ----------------------------------------------------------------------------------------------- */
 
 static const struct {
     const char *name;
@@ -72,28 +206,4 @@ bool catalog_is_region(const char *name)
         if (str_eq(regions[i], name))
             return true;
     return false;
-}
-
-const struct image *catalog_image(const char *id)
-{
-    for (size_t i = 0; id && i < ARRAY_SIZE(catalog_images); i++)
-        if (str_eq(catalog_images[i].id, id))
-            return &catalog_images[i];
-    return NULL;
-}
-
-const struct subnet *catalog_subnet(const char *id)
-{
-    for (size_t i = 0; id && i < ARRAY_SIZE(catalog_subnets); i++)
-        if (str_eq(catalog_subnets[i].id, id))
-            return &catalog_subnets[i];
-    return NULL;
-}
-
-const struct group *catalog_group(const char *id)
-{
-    for (size_t i = 0; id && i < ARRAY_SIZE(catalog_groups); i++)
-        if (str_eq(catalog_groups[i].id, id))
-            return &catalog_groups[i];
-    return NULL;
 }

@@ -207,8 +207,7 @@ static void add_job(struct sim *s, const struct request *r, struct response *res
     for (size_t i = 0; i < n.commands.n; i++)
         strlist_add(&j->commands, *FIELD_ROW(&n.commands, const char *, i));
     pairs_take_json(&j->env, body, "env");
-    s->jobs = xreallocarray(s->jobs, s->n_jobs + 1, sizeof(*s->jobs));
-    s->jobs[s->n_jobs++] = j;
+    ROW_ADD(s->jobs, s->n_jobs, j);
     respond_json(res, 201, job_json(j));
 }
 
@@ -331,6 +330,7 @@ static void reset(struct sim *s)
 {
     held_release(s, 0, true);
     world_clear(s);
+    catalog_seed(s);
     faults_clear(s);
     json_object_put(s->log);
     s->log = must(json_object_new_array());

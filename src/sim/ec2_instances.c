@@ -27,11 +27,11 @@ static void state_element(struct strbuf *out, const char *name, const char *stat
     strbuf_addf(out, "<%s><code>%d</code><name>%s</name></%s>", name, state_code(state), state, name);
 }
 
-static void write_groups(struct strbuf *out, const struct strlist *ids)
+static void write_groups(const struct sim *s, struct strbuf *out, const struct strlist *ids)
 {
     element_open(out, "groupSet");
     for (size_t i = 0; i < ids->n; i++) {
-        const struct group *g = catalog_group(ids->v[i]);
+        const struct security_group *g = world_group(s, ids->v[i]);
         element_open(out, "item");
         element(out, "groupId", ids->v[i]);
         element(out, "groupName", g ? g->name : "");
@@ -60,16 +60,17 @@ static void write_volumes(const struct sim *s, struct strbuf *out, const struct 
     element_close(out, "blockDeviceMapping");
 }
 
-static void write_interface(struct strbuf *out, const struct instance *i, const char *address)
+static void write_interface(const struct sim *s, struct strbuf *out, const struct instance *i, const char *address)
 {
+    const struct subnet *subnet = world_subnet(s, i->subnet);
     strbuf_adds(out, "<networkInterfaceSet><item>");
     strbuf_addf(out, "<networkInterfaceId>eni-%s</networkInterfaceId>", i->id + 2);
     element(out, "subnetId", i->subnet);
-    element(out, "vpcId", aws_vpc);
+    element(out, "vpcId", subnet ? subnet->vpc : NULL);
     element(out, "ownerId", aws_account);
     element(out, "status", "in-use");
     element(out, "privateIpAddress", address);
-    write_groups(out, &i->groups);
+    write_groups(s, out, &i->groups);
     strbuf_addf(out,
                 "<attachment><attachmentId>eni-attach-%s</attachmentId><deviceIndex>0</deviceIndex><status>attached"
                 "</status><deleteOnTermination>true</deleteOnTermination></attachment></item></networkInterfaceSet>",
@@ -91,7 +92,7 @@ static void write_metadata_options(struct strbuf *out, const struct instance *i)
 void instance_write(const struct sim *s, struct strbuf *out, const struct instance *i)
 {
     bool there = !instance_is(i, "terminated"); /* what is gone has no network any more */
-    const struct subnet *subnet = catalog_subnet(i->subnet);
+    const struct subnet *subnet = world_subnet(s, i->subnet);
     AUTO_FREE char *address = xasprintf("10.0.%" PRId64 ".%" PRId64, subnet ? subnet->net : 0, i->address);
     AUTO_FREE char *name =
         xasprintf("ip-10-0-%" PRId64 "-%" PRId64 ".ec2.internal", subnet ? subnet->net : 0, i->address);
@@ -114,14 +115,14 @@ void instance_write(const struct sim *s, struct strbuf *out, const struct instan
     strbuf_adds(out, "<monitoring><state>disabled</state></monitoring>");
     if (there) {
         element(out, "subnetId", i->subnet);
-        element(out, "vpcId", aws_vpc);
+        element(out, "vpcId", subnet ? subnet->vpc : NULL);
         element(out, "privateIpAddress", address);
         if (i->associate_public && instance_is(i, "running"))
             element(out, "ipAddress", open);
     }
     element_bool(out, "sourceDestCheck", true);
     if (there)
-        write_groups(out, &i->groups);
+        write_groups(s, out, &i->groups);
     if (i->reason_code) {
         element_open(out, "stateReason");
         element(out, "code", i->reason_code);
@@ -137,7 +138,7 @@ void instance_write(const struct sim *s, struct strbuf *out, const struct instan
     tags_write(out, &i->tags);
     element(out, "hypervisor", "xen");
     if (there)
-        write_interface(out, i, address);
+        write_interface(s, out, i, address);
     if (i->profile) {
         element_open(out, "iamInstanceProfile");
         element(out, "arn", i->profile);
@@ -160,9 +161,10 @@ static const struct pairs *instance_tags(const void *row)
     return &((const struct instance *)row)->tags;
 }
 
-static void instance_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
+static void instance_values(const struct call *c, const void *row, const char *name, struct strlist *ret)
 {
     const struct instance *i = row;
+    const struct subnet *subnet = world_subnet(c->sim, i->subnet);
     AUTO_FREE char *code = xasprintf("%d", state_code(i->state));
     const struct fact known[] = {
         { "instance-id", i->id },
@@ -175,7 +177,7 @@ static void instance_values(const struct call *c UNUSED, const void *row, const 
         { "availability-zone", i->zone },
         { "reservation-id", i->reservation },
         { "architecture", i->architecture },
-        { "vpc-id", aws_vpc },
+        { "vpc-id", subnet ? subnet->vpc : NULL },
         { "owner-id", aws_account },
         { "instance-lifecycle", i->spot_request ? "spot" : NULL },
         { "spot-instance-request-id", i->spot_request },
@@ -201,10 +203,9 @@ bool instances_check(struct call *c, const struct strlist *ids)
 {
     AUTO_STRLIST missing = { 0 };
     for (size_t n = 0; n < ids->n; n++) {
-        const struct instance *i = world_instance(c->sim, ids->v[n]);
         if (!aws_is_id(ids->v[n], "i-"))
             return call_refuse(c, 400, "InvalidInstanceID.Malformed", "Invalid id: \"%s\"", ids->v[n]);
-        if (!i || !str_eq(i->region, c->region) || c->request->hide)
+        if (!IS_HERE(c, world_instance(c->sim, ids->v[n])))
             strlist_add(&missing, ids->v[n]);
     }
     if (missing.n == 0)

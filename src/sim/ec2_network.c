@@ -3,30 +3,35 @@
 
 #include "aws.h"
 
-uint64_t subnet_free(const struct call *c, const char *subnet)
+uint64_t subnet_free(const struct sim *s, const struct subnet *subnet)
 {
-    uint64_t taken = 0;
-    for (size_t n = 0; n < c->sim->n_instances; n++) {
-        const struct instance *i = c->sim->instances[n];
-        taken += str_eq(i->region, c->region) && str_eq(i->subnet, subnet) && !instance_is(i, "terminated");
-    }
-    return taken < SUBNET_SIZE ? SUBNET_SIZE - taken : 0;
+    int64_t room = subnet->room;
+    for (size_t n = 0; n < s->n_instances; n++)
+        room -= str_eq(s->instances[n]->subnet, subnet->id) && !instance_is(s->instances[n], "terminated");
+    return room > 0 ? (uint64_t)room : 0;
 }
 
-static void subnet_values(const struct call *c, const void *row, const char *name, struct strlist *ret)
+bool subnet_check(struct call *c, const char *id)
+{
+    return IS_HERE(c, world_subnet(c->sim, id)) ||
+           call_refuse(c, 400, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id);
+}
+
+bool group_check(struct call *c, const char *id)
+{
+    if (!str_starts(id, "sg-"))
+        return call_refuse(c, 400, "InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id);
+    return IS_HERE(c, world_group(c->sim, id)) ||
+           call_refuse(c, 400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id);
+}
+
+static void subnet_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {
     const struct subnet *n = row;
-    AUTO_FREE char *zone = xasprintf("%s%s", c->region, n->zone);
     const struct fact known[] = {
-        { "subnet-id", n->id }, { "availability-zone", zone }, { "vpc-id", aws_vpc }, { "state", "available" }
+        { "subnet-id", n->id }, { "availability-zone", n->zone }, { "vpc-id", n->vpc }, { "state", "available" }
     };
     facts_add(known, ARRAY_SIZE(known), name, ret);
-}
-
-static bool check_subnet(struct call *c, const char *id)
-{
-    return catalog_subnet(id) ||
-           call_refuse(c, 400, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id);
 }
 
 static const struct resource subnet_resource = {
@@ -34,22 +39,21 @@ static const struct resource subnet_resource = {
     .set = "subnetSet",
     .filters = "subnet-id availability-zone vpc-id state",
     .values = subnet_values,
-    .check_id = check_subnet,
+    .check_id = subnet_check,
 };
 
-static void write_subnet(const struct call *c, const struct subnet *n)
+static void write_subnet(const struct sim *s, struct strbuf *out, const struct subnet *n)
 {
-    struct strbuf *out = &c->res->body;
     element_open(out, "item");
     element(out, "subnetId", n->id);
     element(out, "state", "available");
     element(out, "ownerId", aws_account);
-    element(out, "vpcId", aws_vpc);
+    element(out, "vpcId", n->vpc);
     strbuf_addf(out, "<cidrBlock>10.0.%" PRId64 ".0/24</cidrBlock>", n->net);
-    element_int(out, "availableIpAddressCount", (int64_t)subnet_free(c, n->id));
-    strbuf_addf(out, "<availabilityZone>%s%s</availabilityZone>", c->region, n->zone);
-    element_bool(out, "defaultForAz", true);
-    element_bool(out, "mapPublicIpOnLaunch", true);
+    element_int(out, "availableIpAddressCount", (int64_t)subnet_free(s, n));
+    element(out, "availabilityZone", n->zone);
+    element_bool(out, "defaultForAz", n->map_public);
+    element_bool(out, "mapPublicIpOnLaunch", n->map_public);
     strbuf_adds(out, "<tagSet/></item>");
 }
 
@@ -59,23 +63,19 @@ void ec2_describe_subnets(struct call *c)
     if (!listing_begin(c, &subnet_resource, &l))
         return;
     listing_open(c, &l);
-    for (size_t i = 0; i < ARRAY_SIZE(catalog_subnets); i++)
-        if (listing_takes(c, &l, catalog_subnets[i].id, &catalog_subnets[i]))
-            write_subnet(c, &catalog_subnets[i]);
+    for (size_t i = 0; i < c->sim->n_subnets; i++) {
+        const struct subnet *n = c->sim->subnets[i];
+        if (str_eq(n->region, c->region) && listing_takes(c, &l, n->id, n))
+            write_subnet(c->sim, &c->res->body, n);
+    }
     listing_close(c, &l);
 }
 
 static void group_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {
-    const struct group *g = row;
-    const struct fact known[] = { { "group-id", g->id }, { "group-name", g->name }, { "vpc-id", aws_vpc } };
+    const struct security_group *g = row;
+    const struct fact known[] = { { "group-id", g->id }, { "group-name", g->name }, { "vpc-id", g->vpc } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
-}
-
-static bool check_group(struct call *c, const char *id)
-{
-    return catalog_group(id) ||
-           call_refuse(c, 400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id);
 }
 
 static const struct resource group_resource = {
@@ -83,18 +83,22 @@ static const struct resource group_resource = {
     .set = "securityGroupInfo",
     .filters = "group-id group-name vpc-id",
     .values = group_values,
-    .check_id = check_group,
+    .check_id = group_check,
 };
 
-static void write_group(struct strbuf *out, const struct group *g)
+static void write_group(struct strbuf *out, const struct security_group *g)
 {
     element_open(out, "item");
     element(out, "ownerId", aws_account);
     element(out, "groupId", g->id);
     element(out, "groupName", g->name);
     element(out, "groupDescription", "of the simulator");
-    element(out, "vpcId", aws_vpc);
-    strbuf_adds(out, "<ipPermissions/><ipPermissionsEgress/><tagSet/></item>");
+    element(out, "vpcId", g->vpc);
+    strbuf_adds(out, "<ipPermissions/><ipPermissionsEgress>");
+    if (g->egress)
+        strbuf_adds(out, "<item><ipProtocol>-1</ipProtocol><groups/><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item>"
+                         "</ipRanges><ipv6Ranges/><prefixListIds/></item>");
+    strbuf_adds(out, "</ipPermissionsEgress><tagSet/></item>");
 }
 
 void ec2_describe_groups(struct call *c)
@@ -103,8 +107,10 @@ void ec2_describe_groups(struct call *c)
     if (!listing_begin(c, &group_resource, &l))
         return;
     listing_open(c, &l);
-    for (size_t i = 0; i < ARRAY_SIZE(catalog_groups); i++)
-        if (listing_takes(c, &l, catalog_groups[i].id, &catalog_groups[i]))
-            write_group(&c->res->body, &catalog_groups[i]);
+    for (size_t i = 0; i < c->sim->n_groups; i++) {
+        const struct security_group *g = c->sim->groups[i];
+        if (str_eq(g->region, c->region) && listing_takes(c, &l, g->id, g))
+            write_group(&c->res->body, g);
+    }
     listing_close(c, &l);
 }

@@ -1,4 +1,5 @@
 /* RunInstances. */
+#include <inttypes.h>
 #include <stdio.h>
 
 #include "aws.h"
@@ -69,6 +70,24 @@ static bool check_type(struct call *c, struct run *r)
         r->type.architecture, r->image->architecture);
 }
 
+/* The first subnet of the region, or of a zone; NULL: there is none such. */
+static const struct subnet *default_subnet(const struct call *c, const char *zone)
+{
+    for (size_t i = 0; i < c->sim->n_subnets; i++) {
+        const struct subnet *n = c->sim->subnets[i];
+        if (IS_HERE(c, n) && (!zone || str_eq(n->zone, zone)))
+            return n;
+    }
+    return NULL;
+}
+
+static void add_default_group(const struct call *c, struct strlist *ret)
+{
+    for (size_t i = 0; ret->n == 0 && i < c->sim->n_groups; i++)
+        if (str_eq(c->sim->groups[i]->region, c->region))
+            strlist_add(ret, c->sim->groups[i]->id);
+}
+
 /* Where it goes: a network interface, a subnet, a zone, or the default subnet. */
 static bool check_place(struct call *c, struct run *r)
 {
@@ -86,28 +105,18 @@ static bool check_place(struct call *c, struct run *r)
         r->associate_public = is_true(call_param(c, "NetworkInterface.1.AssociatePublicIpAddress"));
     }
     call_list(c, interface ? "NetworkInterface.1.SecurityGroupId" : "SecurityGroupId", &r->groups);
-    if (subnet && !catalog_subnet(subnet))
-        return call_refuse(c, 400, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", subnet);
-    r->token_zone = xstrdup(""); /* without a place, tokens are regional */
-    r->subnet = catalog_subnet(subnet ? subnet : catalog_subnets[0].id);
-    for (size_t i = 0; !subnet && zone && i < ARRAY_SIZE(catalog_subnets); i++)
-        if (str_starts(zone, c->region) && str_eq(zone + strlen(c->region), catalog_subnets[i].zone))
-            r->subnet = &catalog_subnets[i];
-    r->zone = xasprintf("%s%s", c->region, r->subnet->zone);
-    if (zone && !str_eq(zone, r->zone))
+    if (subnet && !subnet_check(c, subnet))
+        return false;
+    r->subnet = subnet ? world_subnet(c->sim, subnet) : default_subnet(c, zone);
+    if (!r->subnet || (zone && !str_eq(zone, r->subnet->zone)))
         return call_refuse(c, 400, "InvalidParameterValue", "Invalid availability zone: [%s]", zone);
-    if (zone || subnet)
-        str_set(&r->token_zone, r->zone);
-    for (size_t i = 0; i < r->groups.n; i++) {
-        if (!str_starts(r->groups.v[i], "sg-"))
-            return call_refuse(c, 400, "InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")",
-                               r->groups.v[i]);
-        if (!catalog_group(r->groups.v[i]))
-            return call_refuse(c, 400, "InvalidGroup.NotFound", "The security group '%s' does not exist",
-                               r->groups.v[i]);
-    }
+    r->zone = xstrdup(r->subnet->zone);
+    r->token_zone = xstrdup(zone || subnet ? r->zone : ""); /* without a place, tokens are regional */
+    for (size_t i = 0; i < r->groups.n; i++)
+        if (!group_check(c, r->groups.v[i]))
+            return false;
     if (r->groups.n == 0)
-        strlist_add(&r->groups, catalog_groups[0].id);
+        add_default_group(c, &r->groups);
     return true;
 }
 
@@ -174,7 +183,7 @@ static bool check_options(struct call *c, struct run *r)
            call_one_of(c, "Placement.Tenancy", "default dedicated host") && check_market(c, r);
 }
 
-static bool check_devices(struct call *c)
+static bool check_devices(struct call *c, const struct image *image)
 {
     const char *device;
     for (unsigned n = 1; call_has(c, "BlockDeviceMapping.") && n <= 64; n++) {
@@ -189,11 +198,10 @@ static bool check_devices(struct call *c)
         if (size && (!parse_uint(size, 65536, &gib) || gib == 0))
             return call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter volumeSize is invalid.",
                                size);
-        if (size && gib < ROOT_GIB && str_eq(device, aws_root_device))
-            return call_refuse(
-                c, 400, "InvalidBlockDeviceMapping",
-                "Volume of size %sGB is smaller than snapshot 'snap-0a11ce00000000001', expect size>= %dGB", size,
-                ROOT_GIB);
+        if (size && gib < (uint64_t)image->gib && str_eq(device, image->root_device))
+            return call_refuse(c, 400, "InvalidBlockDeviceMapping",
+                               "Volume of size %sGB is smaller than snapshot '%s', expect size>= %" PRId64 "GB", size,
+                               image->snapshot, image->gib);
         if (!call_one_of(c, type, "standard io1 io2 gp2 gp3 sc1 st1"))
             return false;
     }
@@ -216,12 +224,17 @@ static bool check_run(struct call *c, struct run *r)
     const char *image = call_param(c, "ImageId");
     if (!image_check(c, image))
         return false;
-    r->image = catalog_image(image);
+    r->image = world_image(c->sim, image);
     r->parameters = fingerprint(c);
+    bool spot = str_eq(call_param(c, "InstanceMarketOptions.MarketType"), "spot");
+    const char *kinds =
+        spot ? "instance volume network-interface spot-instances-request" : "instance volume network-interface";
+    if (!str_eq(image_state(c->sim, r->image), "available"))
+        return call_refuse(c, 400, "InvalidAMIID.Unavailable", "The image id '[%s]' is not available", image);
     return check_counts(c, r) && check_type(c, r) && check_place(c, r) && check_user_data(c, r) &&
-           check_options(c, r) && check_devices(c) && tags_take(c, "instance", r->spot, &r->tags) &&
-           tags_take(c, "volume", r->spot, &r->volume_tags) &&
-           tags_take(c, "spot-instances-request", r->spot, &r->spot_tags);
+           check_options(c, r) && check_devices(c, r->image) && tags_take(c, kinds, "instance", &r->tags) &&
+           tags_take(c, kinds, "volume", &r->volume_tags) &&
+           tags_take(c, kinds, "spot-instances-request", &r->spot_tags);
 }
 
 static void answer_run(struct call *c, const char *reservation)
@@ -264,12 +277,6 @@ static bool answer_token(struct call *c, const struct run *r)
     return false;
 }
 
-static void copy_pairs(struct pairs *to, const struct pairs *from)
-{
-    for (size_t i = 0; i < from->n; i++)
-        pairs_add(to, from->v[2 * i], from->v[2 * i + 1]);
-}
-
 static void set_volume(const struct call *c, struct volume *v, unsigned n)
 {
     const char *size = call_param_n(c, "BlockDeviceMapping.%u.Ebs.VolumeSize", n);
@@ -288,20 +295,20 @@ static void add_volumes(struct call *c, const struct run *r, const struct instan
 {
     struct volume *root = world_add_volume(c->sim, c->region, r->zone, i->id);
     const char *device;
-    str_set(&root->device, aws_root_device);
+    str_set(&root->device, r->image->root_device);
     str_set(&root->type, "gp3");
-    root->size = ROOT_GIB;
-    copy_pairs(&root->tags, &r->volume_tags);
+    root->size = r->image->gib;
+    pairs_copy(&root->tags, &r->volume_tags);
     for (unsigned n = 1; (device = call_param_n(c, "BlockDeviceMapping.%u.DeviceName", n)) != NULL; n++) {
         struct volume *v = root;
         if (call_param_n(c, "BlockDeviceMapping.%u.NoDevice", n) ||
             call_param_n(c, "BlockDeviceMapping.%u.VirtualName", n))
             continue;
-        if (!str_eq(device, aws_root_device)) {
+        if (!str_eq(device, r->image->root_device)) {
             v = world_add_volume(c->sim, c->region, r->zone, i->id);
             str_set(&v->device, device);
             str_set(&v->type, "gp2");
-            copy_pairs(&v->tags, &r->volume_tags);
+            pairs_copy(&v->tags, &r->volume_tags);
         }
         set_volume(c, v, n);
     }
@@ -317,9 +324,8 @@ static char *add_spot_request(struct call *c, const struct run *r, const struct 
     str_set(&q->type, i->type);
     str_set(&q->image, i->image);
     q->created = sim_now(s);
-    copy_pairs(&q->tags, &r->spot_tags);
-    s->spot_requests = xreallocarray(s->spot_requests, s->n_spot_requests + 1, sizeof(struct spot_request *));
-    s->spot_requests[s->n_spot_requests++] = q;
+    pairs_copy(&q->tags, &r->spot_tags);
+    ROW_ADD(s->spot_requests, s->n_spot_requests, q);
     return xstrdup(q->id);
 }
 
@@ -344,7 +350,7 @@ static void add_instance(struct call *c, const struct run *r, const char *reserv
     str_set(&i->client_token, call_param(c, "ClientToken"));
     str_set(&i->profile, r->profile);
     str_set(&i->key_name, call_param(c, "KeyName"));
-    str_set(&i->root_device, aws_root_device);
+    str_set(&i->root_device, r->image->root_device);
     set_or(&i->http_tokens, call_param(c, "MetadataOptions.HttpTokens"), "optional");
     set_or(&i->http_endpoint, call_param(c, "MetadataOptions.HttpEndpoint"), "enabled");
     set_or(&i->metadata_tags, call_param(c, "MetadataOptions.InstanceMetadataTags"), "disabled");
@@ -355,7 +361,7 @@ static void add_instance(struct call *c, const struct run *r, const char *reserv
     i->hops = (int64_t)r->hops;
     i->associate_public = r->associate_public;
     i->protect = is_true(call_param(c, "DisableApiTermination"));
-    i->baked = r->image->runner_version != NULL;
+    i->baked = r->image->baked;
     i->stop_on_shutdown = !r->one_time && !str_eq(call_param(c, "InstanceInitiatedShutdownBehavior"), "terminate");
     i->user_data = STRBUF_INIT;
     strbuf_add(&i->user_data, r->user_data.data, r->user_data.len);
@@ -365,12 +371,11 @@ static void add_instance(struct call *c, const struct run *r, const char *reserv
     i->reason_code = i->reason_message = "pending";
     i->launched = sim_now(s);
     i->running_at = i->launched + s->options.boot;
-    copy_pairs(&i->tags, &r->tags);
+    pairs_copy(&i->tags, &r->tags);
     add_volumes(c, r, i);
     if (r->spot)
         i->spot_request = add_spot_request(c, r, i);
-    s->instances = xreallocarray(s->instances, s->n_instances + 1, sizeof(struct instance *));
-    s->instances[s->n_instances++] = i;
+    ROW_ADD(s->instances, s->n_instances, i);
 }
 
 static void remember_token(struct call *c, const struct run *r, const char *reservation)
@@ -383,8 +388,7 @@ static void remember_token(struct call *c, const struct run *r, const char *rese
                               .zone = xstrdup(r->token_zone),
                               .parameters = xstrdup(r->parameters),
                               .reservation = xstrdup(reservation) };
-    s->tokens = xreallocarray(s->tokens, s->n_tokens + 1, sizeof(*s->tokens));
-    s->tokens[s->n_tokens++] = t;
+    ROW_ADD(s->tokens, s->n_tokens, t);
 }
 
 void ec2_run_instances(struct call *c)
@@ -392,7 +396,7 @@ void ec2_run_instances(struct call *c)
     CLEANUP(run_clear) struct run r = { 0 };
     if (!check_run(c, &r) || answer_token(c, &r) || !call_is_wet(c))
         return;
-    uint64_t room = subnet_free(c, r.subnet->id);
+    uint64_t room = subnet_free(c->sim, r.subnet);
     if (room < r.min) {
         call_refuse(c, 400, "InsufficientFreeAddressesInSubnet",
                     "There are not enough free addresses in subnet '%s' to satisfy the requested number of instances.",

@@ -1,14 +1,6 @@
 /* Spot requests. */
 #include "aws.h"
 
-struct spot_request *spot_request_find(const struct sim *s, const char *id)
-{
-    for (size_t i = 0; i < s->n_spot_requests; i++)
-        if (str_eq(s->spot_requests[i]->id, id))
-            return s->spot_requests[i];
-    return NULL;
-}
-
 static const char *spot_state(const struct call *c, const struct spot_request *q)
 {
     const struct instance *i = world_instance(c->sim, q->instance);
@@ -55,9 +47,9 @@ static void write_spot_request(struct call *c, const struct spot_request *q)
 
 static bool check_id(struct call *c, const char *id)
 {
-    const struct spot_request *q = spot_request_find(c->sim, id);
-    return (q && str_eq(q->region, c->region)) || call_refuse(c, 400, "InvalidSpotInstanceRequestID.NotFound",
-                                                              "The spot instance request ID '%s' does not exist", id);
+    return IS_HERE(c, world_spot_request(c->sim, id)) ||
+           call_refuse(c, 400, "InvalidSpotInstanceRequestID.NotFound",
+                       "The spot instance request ID '%s' does not exist", id);
 }
 
 static const struct resource spot_resource = {

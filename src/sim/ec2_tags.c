@@ -39,18 +39,16 @@ static bool check_tag(struct call *c, const char *key, const char *value)
     return true;
 }
 
-bool tags_take(struct call *c, const char *resource, bool spot, struct pairs *ret)
+bool tags_take(struct call *c, const char *kinds, const char *kind, struct pairs *ret)
 {
-    static const char *const kinds[] = { "instance", "volume", "spot-instances-request", "network-interface" };
+    AUTO_STRLIST known = { 0 };
     const char *type, *key;
+    strlist_split(&known, kinds, " ");
     for (unsigned s = 1; (type = call_param_n(c, "TagSpecification.%u.ResourceType", s)) != NULL; s++) {
-        bool known = false;
-        for (size_t k = 0; k < ARRAY_SIZE(kinds); k++)
-            known = known || str_eq(kinds[k], type);
-        if (!known || (str_eq(type, "spot-instances-request") && !spot))
+        if (!strlist_has(&known, type))
             return call_refuse(c, 400, "InvalidParameterValue",
                                "'%s' is not a valid taggable resource type for this operation.", type);
-        struct pairs *into = str_eq(type, resource) ? ret : NULL;
+        struct pairs *into = str_eq(type, kind) ? ret : NULL;
         for (unsigned t = 1; (key = call_param_n(c, "TagSpecification.%u.Tag.%u.Key", s, t)) != NULL; t++) {
             const char *value = call_param_n(c, "TagSpecification.%u.Tag.%u.Value", s, t);
             if (!check_tag(c, key, value ? value : ""))
@@ -67,25 +65,43 @@ bool tags_take(struct call *c, const char *resource, bool spot, struct pairs *re
 
 /* --- CreateTags, DeleteTags, DescribeTags ------------------------------------------------------------------------- */
 
-/* The tags of a resource, or NULL, and the answer is written. */
+/* The tags of a resource of this region, or NULL. */
+static struct pairs *find_tags(const struct call *c, const char *id)
+{
+    const struct sim *s = c->sim;
+    struct instance *i = world_instance(s, id);
+    struct volume *v = world_volume(s, id);
+    struct spot_request *q = world_spot_request(s, id);
+    struct image *image = world_image(s, id);
+    struct snapshot *snapshot = world_snapshot(s, id);
+    return IS_HERE(c, i)          ? &i->tags
+           : IS_HERE(c, v)        ? &v->tags
+           : IS_HERE(c, q)        ? &q->tags
+           : IS_HERE(c, image)    ? &image->tags
+           : IS_HERE(c, snapshot) ? &snapshot->tags
+                                  : NULL;
+}
+
+/* The same, and the answer is written when there is none. */
 static struct pairs *tags_of(struct call *c, const char *id)
 {
-    struct instance *i = world_instance(c->sim, id);
-    struct volume *v = world_volume(c->sim, id);
-    struct spot_request *q = spot_request_find(c->sim, id);
-    const char *region = i ? i->region : v ? v->region : q ? q->region : NULL;
-    if (str_eq(region, c->region) && !c->request->hide)
-        return i ? &i->tags : v ? &v->tags : &q->tags;
-    if (str_starts(id, "i-"))
-        call_refuse(c, 400, "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist", id);
-    else if (str_starts(id, "vol-"))
-        call_refuse(c, 400, "InvalidVolume.NotFound", "The volume '%s' does not exist.", id);
-    else if (str_starts(id, "sir-"))
-        call_refuse(c, 400, "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist",
-                    id);
-    else
-        call_refuse(c, 400, "InvalidID", "The ID '%s' is not valid", id);
-    return NULL;
+    static const struct {
+        const char *prefix, *code, *message;
+    } missing[] = {
+        { "i-", "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist" },
+        { "vol-", "InvalidVolume.NotFound", "The volume '%s' does not exist." },
+        { "sir-", "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist" },
+        { "ami-", "InvalidAMIID.NotFound", "The image ID '%s' does not exist" },
+        { "snap-", "InvalidSnapshot.NotFound", "The snapshot '%s' does not exist." },
+        { "", "InvalidID", "The ID '%s' is not valid" },
+    };
+    struct pairs *tags = find_tags(c, id);
+    size_t m = 0;
+    while (!tags && !str_starts(id, missing[m].prefix))
+        m++;
+    if (!tags)
+        call_refuse(c, 400, missing[m].code, missing[m].message, id);
+    return tags;
 }
 
 static void delete_tag(const struct call *c, struct pairs *tags, unsigned n)
@@ -174,6 +190,13 @@ static void write_tag_rows(struct call *c, struct listing *l, const char *id, co
     }
 }
 
+#define TAG_ROWS(rows, n_rows, kind)                                                                                   \
+    do {                                                                                                               \
+        for (size_t n = 0; n < (n_rows); n++)                                                                          \
+            if (str_eq((rows)[n]->region, c->region))                                                                  \
+                write_tag_rows(c, &l, (rows)[n]->id, kind, &(rows)[n]->tags);                                          \
+    } while (0)
+
 void ec2_describe_tags(struct call *c)
 {
     const struct sim *s = c->sim;
@@ -181,14 +204,10 @@ void ec2_describe_tags(struct call *c)
     if (!listing_begin(c, &tag_resource, &l))
         return;
     listing_open(c, &l);
-    for (size_t n = 0; n < s->n_instances; n++)
-        if (str_eq(s->instances[n]->region, c->region))
-            write_tag_rows(c, &l, s->instances[n]->id, "instance", &s->instances[n]->tags);
-    for (size_t n = 0; n < s->n_volumes; n++)
-        if (str_eq(s->volumes[n]->region, c->region))
-            write_tag_rows(c, &l, s->volumes[n]->id, "volume", &s->volumes[n]->tags);
-    for (size_t n = 0; n < s->n_spot_requests; n++)
-        if (str_eq(s->spot_requests[n]->region, c->region))
-            write_tag_rows(c, &l, s->spot_requests[n]->id, "spot-instances-request", &s->spot_requests[n]->tags);
+    TAG_ROWS(s->images, s->n_images, "image");
+    TAG_ROWS(s->instances, s->n_instances, "instance");
+    TAG_ROWS(s->snapshots, s->n_snapshots, "snapshot");
+    TAG_ROWS(s->spot_requests, s->n_spot_requests, "spot-instances-request");
+    TAG_ROWS(s->volumes, s->n_volumes, "volume");
     listing_close(c, &l);
 }

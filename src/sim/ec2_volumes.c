@@ -19,13 +19,12 @@ static void volume_values(const struct call *c UNUSED, const void *row, const ch
 
 static bool check_volume_id(struct call *c, const char *id)
 {
-    const struct volume *v = id ? world_volume(c->sim, id) : NULL;
     if (!id)
         return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter volume");
     if (!aws_is_id(id, "vol-"))
         return call_refuse(c, 400, "InvalidParameterValue",
                            "Value (%s) for parameter volumeId is invalid. Expected: 'vol-...'.", id);
-    return (v && str_eq(v->region, c->region)) ||
+    return IS_HERE(c, world_volume(c->sim, id)) ||
            call_refuse(c, 400, "InvalidVolume.NotFound", "The volume '%s' does not exist.", id);
 }
 

@@ -247,8 +247,7 @@ static void generate_jitconfig(struct github_call *c)
     for (size_t i = 0; i < runner->labels.n; i++)
         if (!strlist_has(&s->labels, runner->labels.v[i]))
             strlist_add(&s->labels, runner->labels.v[i]);
-    s->runners = xreallocarray(s->runners, s->n_runners + 1, sizeof(struct runner *));
-    s->runners[s->n_runners++] = runner;
+    ROW_ADD(s->runners, s->n_runners, runner);
     struct json_object *o = must(json_object_new_object());
     json_object_object_add(o, "runner", runner_json(s, runner));
     json_object_object_add(o, "encoded_jit_config", jit_config(s, runner));

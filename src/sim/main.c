@@ -114,35 +114,6 @@ static const char *no_env(const char *name UNUSED)
     return NULL;
 }
 
-bool form_parse(const char *text, size_t len, struct pairs *ret)
-{
-    const char *end = text + len;
-    while (text < end) {
-        AUTO_STRBUF name = STRBUF_INIT, value = STRBUF_INIT;
-        struct strbuf *side = &name;
-        for (; text < end && *text != '&'; text++) {
-            char hex[3] = { 0 };
-            if (*text == '=' && side == &name) {
-                side = &value;
-            } else if (*text == '%') {
-                if (end - text < 3 || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
-                    return false;
-                memcpy(hex, text + 1, 2);
-                strbuf_addc(side, (char)strtol(hex, NULL, 16));
-                text += 2;
-            } else {
-                strbuf_addc(side, *text == '+' ? ' ' : *text);
-            }
-        }
-        if (ret->n == SIM_FORM_MAX || !is_utf8(strbuf_str(&name), name.len) || !is_utf8(strbuf_str(&value), value.len))
-            return false;
-        if (name.len > 0)
-            pairs_add(ret, strbuf_str(&name), strbuf_str(&value));
-        text += text < end;
-    }
-    return true;
-}
-
 /* --- scripted faults ---------------------------------------------------------------------------------------------- */
 
 enum effect {
@@ -893,6 +864,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
         strlist_add(&s->options.repos, o->repos.v[i]);
     if (!strlist_has(&s->options.repos, "octo/demo"))
         strlist_add(&s->options.repos, "octo/demo");
+    catalog_seed(s);
     return load_faults(s, o->faults, err);
 }
 
@@ -923,6 +895,7 @@ int main(int argc, char **argv)
     if (ok && o.help) {
         printf("usage: mayfly-sim [OPTIONS]\n\nPlays EC2, STS, IMDS and GitHub on a loopback port.\n\noptions:\n");
         opts_help(stdout, options);
+        catalog_help(stdout);
     } else if (ok && o.version) {
         printf("mayfly-sim %s\n", MAYFLY_VERSION);
     } else if (ok) {

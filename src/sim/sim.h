@@ -6,11 +6,40 @@
 #define MAYFLY_SIM_H
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "mayfly/util/strbuf.h"
 
 enum { SIM_TOKEN_LEN = 520, SIM_CONSOLE_MAX = 65536, SIM_FORM_MAX = 4096 };
+
+/* Rows are pointers that an array owns. */
+#define ROW_ADD(array, n, row)                                                                                         \
+    do {                                                                                                               \
+        (array) = xreallocarray((array), (n) + 1, sizeof(*(array)));                                                   \
+        (array)[(n)++] = (row);                                                                                        \
+    } while (0)
+/* Takes a row out and gives it to drop(). */
+#define ROW_REMOVE(array, n, row, drop)                                                                                \
+    do {                                                                                                               \
+        size_t at_ = 0;                                                                                                \
+        while (at_ < (n) && (array)[at_] != (row))                                                                     \
+            at_++;                                                                                                     \
+        if (at_ < (n)) {                                                                                               \
+            (n)--;                                                                                                     \
+            memmove(&(array)[at_], &(array)[at_ + 1], ((n)-at_) * sizeof(*(array)));                                   \
+            drop(row);                                                                                                 \
+        }                                                                                                              \
+    } while (0)
+/* The row with this id, or NULL. */
+#define ROW_FIND(array, n, key)                                                                                        \
+    __extension__({                                                                                                    \
+        __typeof__(*(array)) found_ = NULL;                                                                            \
+        for (size_t at_ = 0; (key) && !found_ && at_ < (n); at_++)                                                     \
+            if (str_eq((array)[at_]->id, (key)))                                                                       \
+                found_ = (array)[at_];                                                                                 \
+        found_;                                                                                                        \
+    })
 
 struct pairs { /* ordered names and values, owned */
     char **v;  /* name, value, name, value, … */
@@ -23,8 +52,39 @@ void pairs_set(struct pairs *p, const char *name, const char *value);
 void pairs_add(struct pairs *p, const char *name, const char *value);
 void pairs_remove(struct pairs *p, const char *name);
 void pairs_clear(struct pairs *p);
+/* Appends all of another's. */
+void pairs_copy(struct pairs *to, const struct pairs *from);
 /* Sets what the object under `key` has, values as text; nothing when there is no such object. */
 void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key);
+
+/* What one region has: subnets and groups from the beginning, images and snapshots that come and go. */
+struct subnet {
+    char *id, *region, *zone, *vpc;
+    int64_t net, room; /* room: addresses that it has, taken or not */
+    bool map_public;   /* instances get a public address unless they say otherwise */
+    const char *route; /* static: where 0.0.0.0/0 goes: "igw", "nat" or "none" */
+    bool main;         /* by the main route table, not by one of its own */
+};
+
+struct security_group {
+    char *id, *region, *vpc;
+    const char *name; /* static */
+    bool egress;      /* all of it, or none */
+};
+
+struct image {
+    char *id, *region, *name, *description, *owner, *snapshot, *root_device;
+    const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
+    int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
+    bool baked;                                /* has a runner in it */
+    struct pairs tags;
+};
+
+struct snapshot {
+    char *id, *region, *owner, *volume, *description;
+    int64_t gib, created, completed_at;
+    struct pairs tags;
+};
 
 struct volume {
     char *id, *region, *zone, *instance, *device, *type; /* instance NULL: available */
@@ -118,6 +178,14 @@ struct sim {
     char *runner_sha256;
     struct strbuf runner_tarball;
     int64_t offset; /* ms that simulated time is ahead of the clock */
+    struct subnet **subnets;
+    size_t n_subnets;
+    struct security_group **groups;
+    size_t n_groups;
+    struct image **images;
+    size_t n_images;
+    struct snapshot **snapshots;
+    size_t n_snapshots;
     struct instance **instances;
     size_t n_instances;
     struct volume **volumes;
@@ -162,7 +230,7 @@ struct response {
 /* Simulated milliseconds since 1970. */
 int64_t sim_now(const struct sim *s);
 char *sim_random_id(const char *prefix, size_t hex_digits);
-/* "a=b&c=d" into pairs, + and %XX decoded; false when malformed, too long, or not UTF-8 text. */
+/* text.c: "a=b&c=d" into pairs, + and %XX decoded; false when malformed, too long, or not UTF-8 text. */
 bool form_parse(const char *text, size_t len, struct pairs *ret);
 bool is_utf8(const char *bytes, size_t len);
 /* A JSON string of any bytes: what is not UTF-8 becomes '?'. NULL stays NULL. */
@@ -186,10 +254,17 @@ void world_tick(struct sim *s);
 int64_t world_next(const struct sim *s);
 struct instance *world_instance(const struct sim *s, const char *id);
 struct volume *world_volume(const struct sim *s, const char *id);
+struct subnet *world_subnet(const struct sim *s, const char *id);
+struct security_group *world_group(const struct sim *s, const char *id);
+struct image *world_image(const struct sim *s, const char *id);
+struct snapshot *world_snapshot(const struct sim *s, const char *id);
+struct spot_request *world_spot_request(const struct sim *s, const char *id);
 struct runner *world_runner(const struct sim *s, int64_t id);
 struct job *world_job(const struct sim *s, int64_t id);
 struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance);
 void world_remove_volume(struct sim *s, struct volume *v);
+void world_remove_image(struct sim *s, struct image *image);
+void world_remove_snapshot(struct sim *s, struct snapshot *snapshot);
 void world_remove_runner(struct sim *s, struct runner *r);
 /* The machine goes off; what follows depends on who asked (code) and on its shutdown behaviour. */
 void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message);
@@ -203,6 +278,11 @@ bool world_assign_job(struct sim *s, struct runner *r);
 void world_clear(struct sim *s);
 bool instance_is(const struct instance *i, const char *state);
 bool instance_is_live(const struct instance *i);
+
+/* catalog.c: puts into an empty world what is there from the beginning. */
+void catalog_seed(struct sim *s);
+/* Tells what that is. */
+void catalog_help(FILE *out);
 
 /* verify.c */
 /* True when the request is signed as it should be; else *ret_code, *ret_message and *ret_status say what AWS would.

@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The simulator itself, asked by curl, whose signatures are not ours: what a client may rely on.
+. "$(dirname "$0")/lib.sh"
+start_sim --instances model --boot 100 --online 100 --terminate-delay 50
+err=
+
+# ask SERVICE REGION CURL_OPTION…: keeps the HTTP status as $status, and the answer as $out.
+ask() {
+	local service=$1 region=$2
+	shift 2
+	status=$(curl -sS -o "$tmp/out" -w '%{http_code}' --aws-sigv4 "aws:amz:$region:$service" \
+		--user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" -H "x-amz-security-token: $AWS_SESSION_TOKEN" "$@" "$url/")
+	out=$(cat "$tmp/out")
+}
+
+# form SERVICE VERSION REGION ACTION [NAME=VALUE]…
+form() {
+	local service=$1 region=$3 data=(-d "Action=$4" -d "Version=$2") pair
+	shift 4
+	for pair in "$@"; do data+=(--data-urlencode "$pair"); done
+	ask "$service" "$region" "${data[@]}"
+}
+ec2() { form ec2 2016-11-15 "$@"; }
+here() { ec2 us-east-1 "$@"; }
+
+# all ELEMENT: the texts of all such elements of the last answer, with blanks between them.
+all() { grep -oE "<$1>[^<]*" <<<"$out" | sed 's/.*>//' | tr '\n' ' ' | sed 's/ $//'; }
+
+# refused NAME STATUS CODE: the last answer was this error.
+refused() { expect "$1" "$2" out "<Code>$3</Code>"; }
+
+# --- images ---
+noble='ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*'
+here DescribeImages Owner.1=099720109477 Filter.1.Name=name "Filter.1.Value.1=$noble"
+expect 'images by owner and name pattern' 200 out '<imageOwnerId>099720109477</imageOwnerId>'
+equal 'three of one name, of different dates' "$(all creationDate)" \
+	'2026-11-01T06:12:33.000Z 2026-10-01T05:58:01.000Z 2026-09-01T06:02:44.000Z'
+here DescribeImages Filter.1.Name=name "Filter.1.Value.1=$noble"
+equal 'without the owner, someone else has a newer one' "$(all imageOwnerId)" '099720109477 099720109477 099720109477 999999999999'
+here DescribeImages Owner.1=self Filter.1.Name=architecture Filter.1.Value.1=x86_64 Filter.2.Name=state Filter.2.Value.1=available
+equal 'our own' "$(all name)" 'mayfly-amd64-20261101 mayfly-amd64-20261015'
+here DescribeImages Owner.1=self Filter.1.Name=tag:mayfly:runner-version Filter.1.Value.1=2.336.?
+equal 'by tag' "$(all imageId)" ami-0a11ce00000000005
+here DescribeImages Owner.1=amazon Filter.1.Name=name 'Filter.1.Value.1=al2023-*' Filter.2.Name=architecture Filter.2.Value.1=arm64
+equal "Amazon's" "$(all rootDeviceName)" /dev/xvda
+here DescribeImages Owner.1=nobody
+refused 'an owner that is none' 400 InvalidUserID.Malformed
+here DescribeImages MaxResults=5 Owner.1=amazon
+equal 'a page' "$(all imageId | wc -w)" 5
+token=$(all nextToken)
+here DescribeImages MaxResults=5 Owner.1=amazon "NextToken=$token"
+equal 'the last page' "$(all imageId | wc -w)$(all nextToken)" 4
+ec2 eu-west-1 DescribeImages ImageId.1=ami-0a11ce00000000001
+refused 'an image of another region' 400 InvalidAMIID.NotFound
+ec2 eu-west-1 DescribeImages ImageId.1=ami-0a11ce00000003001
+expect "a region's own image" 200 out 'ubuntu-noble-24.04-amd64-server-20261101'
+here RunInstances MinCount=1 MaxCount=1 InstanceType=m7i.large ImageId=ami-0a11ce0000000000e
+refused 'an image that failed launches nothing' 400 InvalidAMIID.Unavailable
+here CreateTags ResourceId.1=ami-0a11ce00000000003 ResourceId.2=snap-0a11ce00000000003 Tag.1.Key=old Tag.1.Value=yes
+expect 'images and snapshots have tags' 200
+here DescribeTags Filter.1.Name=key Filter.1.Value.1=old
+equal 'of both kinds' "$(all resourceType)" 'image snapshot'
+
+exit $((failures > 0))
