@@ -73,28 +73,59 @@ void aws_request_id(struct response *res, const char *name)
 {
     AUTO_FREE char *hex = sim_random_id("", 32);
     AUTO_FREE char *id = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
-    element(&res->body, name, id);
+    if (name)
+        element(&res->body, name, id);
     pairs_set(&res->headers, "x-amzn-RequestId", id);
+}
+
+static void fail_ec2(struct response *res, const char *code, const char *message)
+{
+    strbuf_adds(&res->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
+    element(&res->body, "Code", code);
+    element(&res->body, "Message", message);
+    strbuf_adds(&res->body, "</Error></Errors>");
+    aws_request_id(res, "RequestID");
+    strbuf_adds(&res->body, "</Response>");
+    res->content_type = "text/xml;charset=UTF-8";
+}
+
+static void fail_sts(struct response *res, int status, const char *code, const char *message)
+{
+    strbuf_adds(&res->body, "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>");
+    element(&res->body, "Type", status < 500 ? "Sender" : "Receiver");
+    element(&res->body, "Code", code);
+    element(&res->body, "Message", message);
+    strbuf_adds(&res->body, "</Error>");
+    aws_request_id(res, "RequestId");
+    strbuf_adds(&res->body, "</ErrorResponse>");
+    res->content_type = "text/xml";
+}
+
+/* The framework's own errors have its name in front, and those of permission have a capital Message. */
+static void fail_ssm(struct response *res, int status, const char *code, const char *message)
+{
+    bool own = str_eq(code, "SerializationException") || str_eq(code, "UnknownOperationException");
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *type = xasprintf("%s%s", own ? "com.amazon.coral.service#" : "", code);
+    json_object_object_add(o, "__type", sim_text(type));
+    if (!str_eq(code, "ParameterNotFound")) /* it says nothing else */
+        json_object_object_add(o, str_eq(code, "AccessDeniedException") ? "Message" : "message", sim_text(message));
+    aws_request_id(res, NULL);
+    respond_json(res, status, o);
+    res->content_type = "application/x-amz-json-1.1";
 }
 
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message)
 {
-    struct strbuf *out = &res->body;
-    bool sts = str_eq(service, "sts");
-    strbuf_truncate(out, 0);
-    strbuf_adds(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    strbuf_adds(out, sts ? "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>"
-                         : "<Response><Errors><Error>");
-    if (sts)
-        element(out, "Type", status < 500 ? "Sender" : "Receiver");
-    element(out, "Code", code);
-    element(out, "Message", message);
-    strbuf_adds(out, sts ? "</Error>" : "</Error></Errors>");
-    aws_request_id(res, sts ? "RequestId" : "RequestID");
-    strbuf_adds(out, sts ? "</ErrorResponse>" : "</Response>");
-    res->status = status;
-    res->content_type = sts ? "text/xml" : "text/xml;charset=UTF-8";
+    strbuf_truncate(&res->body, 0);
     str_set(&res->code, code);
+    if (str_eq(service, "ssm"))
+        fail_ssm(res, status, code, message);
+    else if (str_eq(service, "sts"))
+        fail_sts(res, status, code, message);
+    else
+        fail_ec2(res, code, message);
+    res->status = status;
 }
 
 bool call_refuse(struct call *c, int status, const char *code, const char *fmt, ...)

@@ -37,7 +37,7 @@ void element_time(struct strbuf *out, const char *name, int64_t ms);
 char *element_date(int64_t ms);
 void element_open(struct strbuf *out, const char *name);
 void element_close(struct strbuf *out, const char *name);
-/* A new request id, in the body and as a header. */
+/* A new request id, as a header and, unless name is NULL, in the body. */
 void aws_request_id(struct response *res, const char *name);
 
 /* The answer becomes this error. Always false, so that a check can return it. */

@@ -53,17 +53,35 @@ static const struct {
     bool egress;
 } groups[] = { { "runners", true }, { "closed", false } };
 
+/* Parameters of SSM, each the id of an image. */
+static const struct {
+    const char *name;
+    size_t image;
+} parameters[] = {
+    { "/mayfly/ami/amd64", 3 },
+    { "/mayfly/ami/arm64", 4 },
+    { "/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id", 1 },
+    { "/aws/service/canonical/ubuntu/server/24.04/stable/current/arm64/hvm/ebs-gp3/ami-id", 2 },
+    { "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-x86_64", 10 },
+    { "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64", 11 },
+};
+
 static int64_t milliseconds(const char *rfc3339)
 {
     int64_t seconds = 0;
     return clock_parse_rfc3339(rfc3339, &seconds) ? seconds * 1000 : 0;
 }
 
+static char *image_id(size_t region, size_t number)
+{
+    return xasprintf("ami-0a11ce0000000%zu%03zx", region, number);
+}
+
 static void add_image(struct sim *s, size_t region, size_t n)
 {
     struct image *i = xcalloc(1, sizeof(*i));
     struct snapshot *disk = xcalloc(1, sizeof(*disk));
-    i->id = xasprintf("ami-0a11ce0000000%zu%03zx", region, n + 1);
+    i->id = image_id(region, n + 1);
     i->snapshot = xasprintf("snap-%s", i->id + strlen("ami-"));
     str_set(&i->region, regions[region]);
     str_set(&i->name, images[n].name);
@@ -117,6 +135,12 @@ static void add_group(struct sim *s, size_t region, size_t n)
     ROW_ADD(s->groups, s->n_groups, row);
 }
 
+static void add_parameter(struct sim *s, size_t region, size_t n)
+{
+    AUTO_FREE char *id = image_id(region, parameters[n].image);
+    str_set(&ssm_put(s, regions[region], parameters[n].name, "String", id)->data_type, "aws:ec2:image");
+}
+
 void catalog_seed(struct sim *s)
 {
     for (size_t r = 0; r < ARRAY_SIZE(regions); r++) {
@@ -126,6 +150,8 @@ void catalog_seed(struct sim *s)
             add_group(s, r, n);
         for (size_t n = 0; n < ARRAY_SIZE(images); n++)
             add_image(s, r, n);
+        for (size_t n = 0; n < ARRAY_SIZE(parameters); n++)
+            add_parameter(s, r, n);
     }
 }
 
@@ -141,6 +167,8 @@ void catalog_help(FILE *out)
     for (size_t n = 0; n < ARRAY_SIZE(groups); n++)
         fprintf(out, "  sg-0a11ceR%zu            %s, %s egress\n", n + 1, groups[n].name,
                 groups[n].egress ? "any" : "no");
+    for (size_t n = 0; n < ARRAY_SIZE(parameters); n++)
+        fprintf(out, "  ssm:%s  ami-0a11ce0000000R%03zx\n", parameters[n].name, parameters[n].image);
     for (size_t n = 0; n < ARRAY_SIZE(images); n++)
         fprintf(out, "  ami-0a11ce0000000R%03zx  %s%s%s\n", n + 1, images[n].name,
                 images[n].owner == aws_account ? "" : " of ", images[n].owner == aws_account ? "" : images[n].owner);
@@ -198,6 +226,11 @@ char *catalog_type_name(size_t n)
         n -= count;
     }
     return NULL;
+}
+
+const char *catalog_region(size_t n)
+{
+    return n < ARRAY_SIZE(regions) ? regions[n] : NULL;
 }
 
 bool catalog_is_region(const char *name)

@@ -1,4 +1,4 @@
-/* mayfly-sim: EC2, STS, IMDS and GitHub on one loopback port, with state that lives in this process.
+/* mayfly-sim: EC2, STS, SSM, IMDS and GitHub on one loopback port, with state that lives in this process.
  *
  * One thread: the loop in main.c serves requests and lets time pass (world_tick). Nothing here is shared with src/aws
  * or src/github, so that it judges them independently. */
@@ -93,6 +93,12 @@ struct volume {
     struct pairs tags;
 };
 
+/* Of SSM. */
+struct parameter {
+    char *region, *name, *value, *type, *data_type, *description;
+    int64_t version, modified; /* simulated ms */
+};
+
 struct spot_request {
     char *id, *region, *instance, *type, *image;
     int64_t created;
@@ -154,7 +160,30 @@ struct job {
 
 enum fault_when { FAULT_DEFAULT, FAULT_BEFORE, FAULT_AFTER }; /* before or after the effect */
 
-struct fault_kind;
+enum effect {
+    EFFECT_ERROR,      /* an error of the service's own form */
+    EFFECT_STATUS,     /* a status with a page that is of no service */
+    EFFECT_CLOSE,      /* no answer: the connection is closed */
+    EFFECT_RESET,      /* no answer: the connection is reset */
+    EFFECT_CUT,        /* half the body */
+    EFFECT_GARBAGE,    /* bytes that mean nothing */
+    EFFECT_WAIT,       /* for ms, or until it is let go on */
+    EFFECT_HIDE,       /* what exists is not seen yet */
+    EFFECT_EMPTY_PAGE, /* no rows, but a token */
+};
+
+struct fault_answer {
+    int status;
+    const char *code, *message;
+};
+
+struct fault_kind {
+    const char *name;
+    enum effect effect;
+    enum fault_when when; /* unless the fault says so itself */
+    bool close;           /* EFFECT_WAIT: at the end of it there is no answer */
+    struct fault_answer ec2, sts, ssm, github;
+};
 
 struct fault {
     char *service, *action, *code, *message;
@@ -194,6 +223,8 @@ struct sim {
     size_t n_spot_requests;
     struct client_token *tokens;
     size_t n_tokens;
+    struct parameter **parameters;
+    size_t n_parameters;
     struct runner **runners;
     size_t n_runners;
     struct job **jobs;
@@ -213,7 +244,7 @@ struct request {
     struct pairs form;           /* the body of a request to AWS */
     bool form_ok;
     struct strbuf body;
-    const char *service; /* static: "ec2", "sts", "github", "imds", "runner", "dist", "_sim" */
+    const char *service; /* static: "ec2", "sts", "ssm", "github", "imds", "runner", "dist", "_sim" */
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
     bool empty_page;     /* a scripted fault: a page without rows and with a token */
@@ -238,13 +269,18 @@ struct json_object *sim_text(const char *s);
 /* Appends to a buffer that keeps its last bytes when full, as EC2 keeps a console. */
 void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len);
 
-/* main.c: scripted faults. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
+/* faults.c. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
  * "fault", "when": "before" | "after", "status", "code", "message", "headers", "ms", "match": {parameter: value}}. */
 bool faults_add(struct sim *s, struct json_object *json, struct error *err);
 struct json_object *faults_json(const struct sim *s);
 void faults_clear(struct sim *s);
-/* The requests that wait, and letting one (n) or all (0) of them go on; drop: their connection is closed instead, and
- * what has had no effect has none. Returns how many. */
+/* The first fault that is due for this request, at this moment; it is used up by that. */
+const struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when);
+/* The answer that a fault puts in the place of the real one. */
+void fault_answer(const struct fault *f, const struct request *r, struct response *res);
+
+/* main.c: the requests that wait, and letting one (n) or all (0) of them go on; drop: their connection is closed
+ * instead, and what has had no effect has none. Returns how many. */
 struct json_object *held_json(const struct sim *s);
 size_t held_release(struct sim *s, int64_t n, bool drop);
 
@@ -284,6 +320,19 @@ void catalog_seed(struct sim *s);
 /* Tells what that is. */
 void catalog_help(FILE *out);
 
+/* state.c */
+struct json_object *state_json(const struct sim *s);
+struct json_object *state_job(const struct job *j);
+
+/* ssm.c */
+struct parameter *ssm_find(const struct sim *s, const char *region, const char *name);
+/* Makes a parameter, or gives it a new version. */
+struct parameter *ssm_put(struct sim *s, const char *region, const char *name, const char *type, const char *value);
+void ssm_remove(struct sim *s, struct parameter *p);
+void ssm_clear(struct sim *s);
+/* The region of this number; NULL: there are no more. */
+const char *catalog_region(size_t n);
+
 /* verify.c */
 /* True when the request is signed as it should be; else *ret_code, *ret_message and *ret_status say what AWS would.
  * *ret_region is owned, and NULL when the credential names none. */
@@ -292,8 +341,9 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_r
 /* The service of the credential scope, owned; NULL: there is none. */
 char *verify_service(const struct request *r);
 
-/* aws.c, github.c, control.c: fill *res */
+/* aws.c, ssm.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);
+void ssm_serve(struct sim *s, const struct request *r, struct response *res);
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 void github_serve(struct sim *s, const struct request *r, struct response *res);
 void github_fail(struct response *res, int status, const char *message);

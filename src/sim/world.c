@@ -572,5 +572,6 @@ void world_clear(struct sim *s)
     free(s->tokens);
     s->tokens = NULL;
     s->n_tokens = 0;
+    ssm_clear(s);
     strlist_clear(&s->labels);
 }

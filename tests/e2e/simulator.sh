@@ -22,6 +22,10 @@ form() {
 }
 ec2() { form ec2 2016-11-15 "$@"; }
 here() { ec2 us-east-1 "$@"; }
+# ssm REGION OPERATION JSON
+ssm() {
+	ask ssm "$1" -H 'Content-Type: application/x-amz-json-1.1' -H "X-Amz-Target: AmazonSSM.$2" -d "$3"
+}
 
 # all ELEMENT: the texts of all such elements of the last answer, with blanks between them.
 all() { grep -oE "<$1>[^<]*" <<<"$out" | sed 's/.*>//' | tr '\n' ' ' | sed 's/ $//'; }
@@ -60,5 +64,50 @@ here CreateTags ResourceId.1=ami-0a11ce00000000003 ResourceId.2=snap-0a11ce00000
 expect 'images and snapshots have tags' 200
 here DescribeTags Filter.1.Name=key Filter.1.Value.1=old
 equal 'of both kinds' "$(all resourceType)" 'image snapshot'
+
+# --- SSM ---
+ssm us-east-1 GetParameter '{"Name":"/mayfly/ami/arm64"}'
+expect 'a parameter' 200 out '"Value":"ami-0a11ce00000000004"' out '"Version":1' out '"DataType":"aws:ec2:image"'
+ssm eu-central-1 GetParameter '{"Name":"/aws/service/canonical/ubuntu/server/24.04/stable/current/amd64/hvm/ebs-gp3/ami-id"}'
+expect "a region's own" 200 out '"Value":"ami-0a11ce00000004001"' out '"ARN":"arn:aws:ssm:eu-central-1::parameter/aws/'
+ssm us-east-1 GetParameter '{"Name":"/none"}'
+expect 'a parameter that is not there' 400 out '{"__type":"ParameterNotFound"}'
+ssm us-east-1 GetParameter '{"Name":"/mayfly/ami/arm64:7"}'
+expect 'a version that is not there' 400 out '"ParameterVersionNotFound"'
+ssm us-east-1 GetParameter '{"Name":7}'
+expect 'a member of the wrong type' 400 out '#SerializationException"'
+ssm us-east-1 PutParameter '{"Name":"/mayfly/ami/amd64","Value":"ami-1","Type":"String"}'
+expect 'a parameter that is there' 400 out '"ParameterAlreadyExists"'
+ssm us-east-1 PutParameter '{"Name":"/mayfly/ami/amd64","Value":"ami-1","Overwrite":true}'
+expect 'is overwritten on demand' 200 out '"Version":2'
+ssm us-east-1 PutParameter "{\"Name\":\"/big\",\"Value\":\"$(printf '%4097s' x)\",\"Type\":\"String\"}"
+expect 'a value that is too long' 400 out '"ValidationException"' out '4096'
+ssm us-east-1 PutParameter '{"Name":"/secret","Value":"open sesame","Type":"SecureString"}'
+ssm us-east-1 GetParameter '{"Name":"/secret"}'
+expect 'a secret stays one' 200 out '"Value":"AQICAHi'
+ssm us-east-1 GetParameter '{"Name":"/secret","WithDecryption":true}'
+expect 'unless it is decrypted' 200 out '"Value":"open sesame"'
+ssm us-east-1 ListCommands '{}'
+expect 'an operation that is not served' 400 out '#UnknownOperationException"'
+control PUT ssm '{"name":"/mayfly/ami/cuda","value":"ami-0a11ce00000001003","region":"us-east-2"}' >/dev/null
+ssm us-east-2 GetParameter '{"Name":"/mayfly/ami/cuda"}'
+expect 'a test sets one' 200 out '"Value":"ami-0a11ce00000001003"'
+equal 'in its region' "$(control GET ssm | jq -r '[.[] | select(.name == "/mayfly/ami/cuda") | .region] | join(" ")')" us-east-2
+control DELETE ssm '{"name":"/mayfly/ami/cuda"}' >/dev/null
+ssm us-east-2 GetParameter '{"Name":"/mayfly/ami/cuda"}'
+expect 'and removes it' 400 out ParameterNotFound
+control POST faults '{"service":"ssm","action":"GetParameter","fault":"throttle","match":{"Name":"/mayfly/ami/arm64"}}' >/dev/null
+ssm us-east-1 GetParameter '{"Name":"/mayfly/ami/arm64"}'
+expect 'a throttled SSM' 400 out '"__type":"ThrottlingException"'
+target=(-H 'Content-Type: application/x-amz-json-1.1' -H 'X-Amz-Target: AmazonSSM.GetParameter' -d '{"Name":"/mayfly/ami/arm64"}')
+AWS_SECRET_ACCESS_KEY=wrong ask ssm us-east-1 "${target[@]}"
+expect 'a wrong secret' 400 out '"__type":"InvalidSignatureException"'
+AWS_ACCESS_KEY_ID=AKIAWRONG ask ssm us-east-1 "${target[@]}"
+expect 'an unknown key' 400 out '"__type":"UnrecognizedClientException"'
+ask ec2 us-east-1 "${target[@]}"
+expect "another service's signature" 400 out 'scoped to correct service'
+status=$(curl -sS -o "$tmp/out" -w '%{http_code}' "${target[@]}" "$url/")
+out=$(cat "$tmp/out")
+expect 'no signature' 400 out '"__type":"MissingAuthenticationTokenException"'
 
 exit $((failures > 0))
