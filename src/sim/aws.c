@@ -185,9 +185,13 @@ bool call_has(const struct call *c, const char *prefix)
 
 void call_list(const struct call *c, const char *name, struct strlist *ret)
 {
-    const char *value;
-    for (unsigned i = 1; (value = call_param_n(c, "%s.%u", name, i)) != NULL; i++)
-        strlist_add(ret, value);
+    size_t len = strlen(name);
+    const struct pairs *form = &c->request->form;
+    for (size_t i = 0; i < form->n; i++) {
+        const char *rest = str_starts(form->v[2 * i], name) ? form->v[2 * i] + len : "";
+        if (*rest == '.' && strspn(rest + 1, "0123456789") == strlen(rest + 1))
+            strlist_add(ret, form->v[2 * i + 1]);
+    }
 }
 
 bool is_true(const char *value)

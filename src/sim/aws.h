@@ -107,13 +107,21 @@ bool tags_take(struct call *c, const char *kinds, const char *kind, struct pairs
 
 /* --- catalog.c: what is there from the beginning ------------------------------------------------------------------ */
 
+#define SIM_KEY "sim-key"
+#define SIM_PLACEMENT_GROUP "sim-cluster"
+
 struct type {
-    const char *architecture;
+    const char *architecture, *zones; /* zones: the last letters of those that have it; NULL: all */
     int64_t vcpus, mib;
+    bool burstable;
 };
 
 bool catalog_is_region(const char *name);
 bool catalog_type(const char *name, struct type *ret);
+/* Is the type to be had in this zone? */
+bool catalog_offers(const struct type *type, const char *zone);
+/* The one dedicated host of a region; owned. */
+char *catalog_host(const char *region);
 /* The name of type n, owned; NULL: there are no more. */
 char *catalog_type_name(size_t n);
 
@@ -130,6 +138,10 @@ const char *image_state(const struct sim *s, const struct image *image);
 uint64_t subnet_free(const struct sim *s, const struct subnet *subnet);
 bool subnet_check(struct call *c, const char *id);
 bool group_check(struct call *c, const char *id);
+/* MaxPrice, if any, must reach what spot costs now. */
+bool spot_check_price(struct call *c, const struct type *type);
+/* The most that a request pays, dollars an hour; owned. */
+char *spot_ceiling(const char *max_price, const struct type *type);
 
 void ec2_run_instances(struct call *c);
 void ec2_describe_instances(struct call *c);

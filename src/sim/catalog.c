@@ -167,6 +167,8 @@ void catalog_help(FILE *out)
     for (size_t n = 0; n < ARRAY_SIZE(groups); n++)
         fprintf(out, "  sg-0a11ceR%zu            %s, %s egress\n", n + 1, groups[n].name,
                 groups[n].egress ? "any" : "no");
+    fprintf(out, "  h-0a11ceR1             a dedicated host\n  %s, %s   a placement group and a key pair\n",
+            SIM_PLACEMENT_GROUP, SIM_KEY);
     for (size_t n = 0; n < ARRAY_SIZE(parameters); n++)
         fprintf(out, "  ssm:%s  ami-0a11ce0000000R%03zx\n", parameters[n].name, parameters[n].image);
     for (size_t n = 0; n < ARRAY_SIZE(images); n++)
@@ -187,15 +189,20 @@ static const struct {
     const char *family, *architecture;
     int64_t gib_per_vcpu; /* 0: burstable */
     size_t first, last;   /* of sizes */
+    const char *zones;    /* that have it; NULL: all */
 } families[] = {
-    { "t3", "x86_64", 0, NANO, X2 },     { "t3a", "x86_64", 0, NANO, X2 },   { "t4g", "arm64", 0, NANO, X2 },
-    { "m5", "x86_64", 4, LARGE, X8 },    { "c5", "x86_64", 2, LARGE, X4 },   { "r5", "x86_64", 8, LARGE, X8 },
-    { "m6i", "x86_64", 4, LARGE, X8 },   { "m6a", "x86_64", 4, LARGE, X8 },  { "c6i", "x86_64", 2, LARGE, X8 },
-    { "c6a", "x86_64", 2, LARGE, X8 },   { "m7i", "x86_64", 4, LARGE, X8 },  { "m7a", "x86_64", 4, MEDIUM, X8 },
-    { "c7i", "x86_64", 2, LARGE, X8 },   { "c7a", "x86_64", 2, MEDIUM, X8 }, { "r7i", "x86_64", 8, LARGE, X8 },
-    { "g4dn", "x86_64", 4, XLARGE, X8 }, { "g5", "x86_64", 4, XLARGE, X8 },  { "m6g", "arm64", 4, MEDIUM, X8 },
-    { "c6g", "arm64", 2, MEDIUM, X8 },   { "m7g", "arm64", 4, MEDIUM, X8 },  { "c7g", "arm64", 2, MEDIUM, X8 },
-    { "r7g", "arm64", 8, MEDIUM, X8 },   { "g5g", "arm64", 2, XLARGE, X8 },
+    { "t3", "x86_64", 0, NANO, X2, NULL },   { "t3a", "x86_64", 0, NANO, X2, NULL },
+    { "t4g", "arm64", 0, NANO, X2, NULL },   { "m5", "x86_64", 4, LARGE, X8, NULL },
+    { "c5", "x86_64", 2, LARGE, X4, NULL },  { "r5", "x86_64", 8, LARGE, X8, NULL },
+    { "m6i", "x86_64", 4, LARGE, X8, NULL }, { "m6a", "x86_64", 4, LARGE, X8, NULL },
+    { "c6i", "x86_64", 2, LARGE, X8, NULL }, { "c6a", "x86_64", 2, LARGE, X8, NULL },
+    { "m7i", "x86_64", 4, LARGE, X8, NULL }, { "m7a", "x86_64", 4, MEDIUM, X8, NULL },
+    { "c7i", "x86_64", 2, LARGE, X8, NULL }, { "c7a", "x86_64", 2, MEDIUM, X8, NULL },
+    { "r7i", "x86_64", 8, LARGE, X8, NULL }, { "g4dn", "x86_64", 4, XLARGE, X8, "ab" },
+    { "g5", "x86_64", 4, XLARGE, X8, "ab" }, { "m6g", "arm64", 4, MEDIUM, X8, NULL },
+    { "c6g", "arm64", 2, MEDIUM, X8, NULL }, { "m7g", "arm64", 4, MEDIUM, X8, NULL },
+    { "c7g", "arm64", 2, MEDIUM, X8, NULL }, { "r7g", "arm64", 8, MEDIUM, X8, NULL },
+    { "g5g", "arm64", 2, XLARGE, X8, "ab" },
 };
 
 bool catalog_type(const char *name, struct type *ret)
@@ -209,12 +216,19 @@ bool catalog_type(const char *name, struct type *ret)
             if (!str_eq(dot + 1, sizes[n].name))
                 continue;
             *ret = (struct type){ .architecture = families[f].architecture,
-                                  .vcpus = gib && n == MEDIUM ? 1 : sizes[n].vcpus };
+                                  .vcpus = gib && n == MEDIUM ? 1 : sizes[n].vcpus,
+                                  .zones = families[f].zones,
+                                  .burstable = gib == 0 };
             ret->mib = gib ? gib * 1024 * ret->vcpus : sizes[n].mib;
             return true;
         }
     }
     return false;
+}
+
+bool catalog_offers(const struct type *type, const char *zone)
+{
+    return !type->zones || strchr(type->zones, zone[strlen(zone) - 1]);
 }
 
 char *catalog_type_name(size_t n)
@@ -231,6 +245,14 @@ char *catalog_type_name(size_t n)
 const char *catalog_region(size_t n)
 {
     return n < ARRAY_SIZE(regions) ? regions[n] : NULL;
+}
+
+char *catalog_host(const char *region)
+{
+    size_t r = 0;
+    while (r < ARRAY_SIZE(regions) && !str_eq(regions[r], region))
+        r++;
+    return xasprintf("h-0a11ce%zu1", r);
 }
 
 bool catalog_is_region(const char *name)

@@ -11,6 +11,7 @@ const struct action ec2_actions[] = {
       "MetadataOptions.HttpEndpoint MetadataOptions.HttpTokens MetadataOptions.HttpPutResponseHopLimit# "
       "MetadataOptions.HttpProtocolIpv6 MetadataOptions.InstanceMetadataTags "
       "IamInstanceProfile.Name IamInstanceProfile.Arn Placement.AvailabilityZone Placement.Tenancy "
+      "Placement.GroupName Placement.HostId "
       "CreditSpecification.CpuCredits CpuOptions.CoreCount# CpuOptions.ThreadsPerCore# "
       "PrivateDnsNameOptions.HostnameType MaintenanceOptions.AutoRecovery "
       "InstanceMarketOptions.MarketType InstanceMarketOptions.SpotOptions.SpotInstanceType "
@@ -20,6 +21,7 @@ const struct action ec2_actions[] = {
       "BlockDeviceMapping.N.Ebs.VolumeSize# BlockDeviceMapping.N.Ebs.VolumeType BlockDeviceMapping.N.Ebs.Iops# "
       "BlockDeviceMapping.N.Ebs.Throughput# BlockDeviceMapping.N.Ebs.Encrypted? BlockDeviceMapping.N.Ebs.KmsKeyId "
       "BlockDeviceMapping.N.Ebs.SnapshotId BlockDeviceMapping.N.Ebs.DeleteOnTermination? "
+      "BlockDeviceMapping.N.Ebs.VolumeInitializationRate# "
       "NetworkInterface.N.DeviceIndex# NetworkInterface.N.SubnetId NetworkInterface.N.SecurityGroupId.N "
       "NetworkInterface.N.AssociatePublicIpAddress? NetworkInterface.N.DeleteOnTermination? "
       "NetworkInterface.N.Description" },

@@ -63,6 +63,7 @@ static void write_volumes(const struct sim *s, struct strbuf *out, const struct 
 static void write_interface(const struct sim *s, struct strbuf *out, const struct instance *i, const char *address)
 {
     const struct subnet *subnet = world_subnet(s, i->subnet);
+    AUTO_FREE char *open = instance_public_address(i);
     strbuf_adds(out, "<networkInterfaceSet><item>");
     strbuf_addf(out, "<networkInterfaceId>eni-%s</networkInterfaceId>", i->id + 2);
     element(out, "subnetId", i->subnet);
@@ -73,8 +74,11 @@ static void write_interface(const struct sim *s, struct strbuf *out, const struc
     write_groups(s, out, &i->groups);
     strbuf_addf(out,
                 "<attachment><attachmentId>eni-attach-%s</attachmentId><deviceIndex>0</deviceIndex><status>attached"
-                "</status><deleteOnTermination>true</deleteOnTermination></attachment></item></networkInterfaceSet>",
+                "</status><deleteOnTermination>true</deleteOnTermination></attachment>",
                 i->id + 2);
+    if (open)
+        strbuf_addf(out, "<association><publicIp>%s</publicIp><ipOwnerId>amazon</ipOwnerId></association>", open);
+    strbuf_adds(out, "</item></networkInterfaceSet>");
 }
 
 static void write_metadata_options(struct strbuf *out, const struct instance *i)
@@ -84,51 +88,76 @@ static void write_metadata_options(struct strbuf *out, const struct instance *i)
     element(out, "httpTokens", i->http_tokens);
     element_int(out, "httpPutResponseHopLimit", i->hops);
     element(out, "httpEndpoint", i->http_endpoint);
-    element(out, "httpProtocolIpv6", "disabled");
+    element(out, "httpProtocolIpv6", i->http_ipv6);
     element(out, "instanceMetadataTags", i->metadata_tags);
     element_close(out, "metadataOptions");
 }
 
+static void write_network(const struct sim *s, struct strbuf *out, const struct instance *i)
+{
+    AUTO_FREE char *address = instance_address(s, i), *open = instance_public_address(i);
+    const struct subnet *subnet = world_subnet(s, i->subnet);
+    if (address) {
+        element(out, "subnetId", i->subnet);
+        element(out, "vpcId", subnet->vpc);
+        element(out, "privateIpAddress", address);
+        element(out, "ipAddress", open);
+        write_groups(s, out, &i->groups);
+        write_interface(s, out, i, address);
+    }
+    AUTO_FREE char *name =
+        address ? xasprintf("ip-10-0-%" PRId64 "-%" PRId64 ".ec2.internal", subnet->net, i->address) : xstrdup("");
+    element(out, "privateDnsName", name);
+    element(out, "dnsName", "");
+}
+
+static void write_placement(struct strbuf *out, const struct instance *i)
+{
+    element_open(out, "placement");
+    element(out, "availabilityZone", i->zone);
+    element(out, "groupName", i->placement_group ? i->placement_group : "");
+    element(out, "tenancy", i->tenancy);
+    element(out, "hostId", i->host);
+    element_close(out, "placement");
+}
+
+static void write_reason(struct strbuf *out, const struct instance *i)
+{
+    element(out, "reason", i->transition ? i->transition : "");
+    if (!i->reason_code)
+        return;
+    element_open(out, "stateReason");
+    element(out, "code", i->reason_code);
+    element(out, "message", i->reason_message);
+    element_close(out, "stateReason");
+}
+
+static void write_profile(struct strbuf *out, const struct instance *i)
+{
+    if (!i->profile)
+        return;
+    element_open(out, "iamInstanceProfile");
+    element(out, "arn", i->profile);
+    element(out, "id", "AIPASIMULATED00000001");
+    element_close(out, "iamInstanceProfile");
+}
+
 void instance_write(const struct sim *s, struct strbuf *out, const struct instance *i)
 {
-    bool there = !instance_is(i, "terminated"); /* what is gone has no network any more */
-    const struct subnet *subnet = world_subnet(s, i->subnet);
-    AUTO_FREE char *address = xasprintf("10.0.%" PRId64 ".%" PRId64, subnet ? subnet->net : 0, i->address);
-    AUTO_FREE char *name =
-        xasprintf("ip-10-0-%" PRId64 "-%" PRId64 ".ec2.internal", subnet ? subnet->net : 0, i->address);
-    AUTO_FREE char *open = xasprintf("203.0.113.%" PRId64, i->address);
     element_open(out, "item");
     element(out, "instanceId", i->id);
     element(out, "imageId", i->image);
     state_element(out, "instanceState", i->state);
-    element(out, "privateDnsName", there ? name : "");
-    element(out, "dnsName", "");
-    element(out, "reason", i->transition ? i->transition : "");
     element(out, "keyName", i->key_name);
     element_int(out, "amiLaunchIndex", i->index);
     strbuf_adds(out, "<productCodes/>");
     element(out, "instanceType", i->type);
     element_time(out, "launchTime", i->launched);
-    element_open(out, "placement");
-    element(out, "availabilityZone", i->zone);
-    strbuf_adds(out, "<groupName/><tenancy>default</tenancy></placement>");
-    strbuf_adds(out, "<monitoring><state>disabled</state></monitoring>");
-    if (there) {
-        element(out, "subnetId", i->subnet);
-        element(out, "vpcId", subnet ? subnet->vpc : NULL);
-        element(out, "privateIpAddress", address);
-        if (i->associate_public && instance_is(i, "running"))
-            element(out, "ipAddress", open);
-    }
+    write_placement(out, i);
+    strbuf_addf(out, "<monitoring><state>%s</state></monitoring>", i->monitoring ? "enabled" : "disabled");
+    write_network(s, out, i);
     element_bool(out, "sourceDestCheck", true);
-    if (there)
-        write_groups(s, out, &i->groups);
-    if (i->reason_code) {
-        element_open(out, "stateReason");
-        element(out, "code", i->reason_code);
-        element(out, "message", i->reason_message);
-        element_close(out, "stateReason");
-    }
+    write_reason(out, i);
     element(out, "architecture", i->architecture);
     element(out, "rootDeviceType", "ebs");
     element(out, "rootDeviceName", i->root_device);
@@ -137,23 +166,17 @@ void instance_write(const struct sim *s, struct strbuf *out, const struct instan
     element(out, "clientToken", i->client_token ? i->client_token : "");
     tags_write(out, &i->tags);
     element(out, "hypervisor", "xen");
-    if (there)
-        write_interface(s, out, i, address);
-    if (i->profile) {
-        element_open(out, "iamInstanceProfile");
-        element(out, "arn", i->profile);
-        element(out, "id", "AIPASIMULATED00000001");
-        element_close(out, "iamInstanceProfile");
-    }
+    write_profile(out, i);
     element(out, "instanceLifecycle", i->spot_request ? "spot" : NULL);
     element(out, "spotInstanceRequestId", i->spot_request);
-    element_bool(out, "ebsOptimized", false);
+    element_bool(out, "ebsOptimized", i->ebs_optimized);
     element_bool(out, "enaSupport", true);
     strbuf_addf(out, "<cpuOptions><coreCount>%" PRId64 "</coreCount><threadsPerCore>1</threadsPerCore></cpuOptions>",
                 i->vcpus);
     write_metadata_options(out, i);
     element_close(out, "item");
 }
+
 /* --- instances ---------------------------------------------------------------------------------------------------- */
 
 static const struct pairs *instance_tags(const void *row)

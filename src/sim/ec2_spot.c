@@ -1,5 +1,53 @@
-/* Spot requests. */
+/* Spot requests, and what they cost. */
+#include <ctype.h>
+
 #include "aws.h"
+
+/* Of a vCPU and an hour, in millionths of a dollar: simple, so that a test can compute it. */
+enum { SPOT_PRICE = 15000, ON_DEMAND_PRICE = 50000, MILLION = 1000000 };
+
+static char *format_price(int64_t micro)
+{
+    return xasprintf("%.6f", (double)micro / MILLION);
+}
+
+/* Millionths of a dollar; false: it is no price. */
+static bool parse_price(const char *text, int64_t *ret)
+{
+    int64_t micro = 0, unit = MILLION;
+    size_t whole = strspn(text, "0123456789");
+    if (whole == 0 || whole > 6)
+        return false;
+    for (; isdigit((unsigned char)*text); text++)
+        micro = micro * 10 + (*text - '0') * MILLION;
+    if (*text == '.')
+        for (text++; isdigit((unsigned char)*text); text++)
+            micro += (*text - '0') * (unit /= 10);
+    *ret = micro;
+    return *text == '\0' && micro > 0;
+}
+
+bool spot_check_price(struct call *c, const struct type *type)
+{
+    const char *asked = call_param(c, "InstanceMarketOptions.SpotOptions.MaxPrice");
+    int64_t micro, price = type->vcpus * SPOT_PRICE;
+    if (!asked)
+        return true;
+    if (!parse_price(asked, &micro))
+        return call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter maxPrice is invalid.", asked);
+    AUTO_FREE char *least = format_price(price);
+    return micro >= price ||
+           call_refuse(c, 400, "SpotMaxPriceTooLow",
+                       "Your Spot request price of %s is lower than the minimum required Spot request fulfillment "
+                       "price of %s.",
+                       asked, least);
+}
+
+char *spot_ceiling(const char *max_price, const struct type *type)
+{
+    int64_t micro = type->vcpus * ON_DEMAND_PRICE;
+    return max_price && !parse_price(max_price, &micro) ? NULL : format_price(micro);
+}
 
 static const char *spot_state(const struct call *c, const struct spot_request *q)
 {
@@ -27,6 +75,7 @@ static void write_spot_request(struct call *c, const struct spot_request *q)
     bool active = str_eq(spot_state(c, q), "active");
     element_open(out, "item");
     element(out, "spotInstanceRequestId", q->id);
+    element(out, "spotPrice", q->price);
     element(out, "type", "one-time");
     element(out, "state", active ? "active" : "closed");
     element_open(out, "status");

@@ -28,12 +28,19 @@ static bool check_volume_id(struct call *c, const char *id)
            call_refuse(c, 400, "InvalidVolume.NotFound", "The volume '%s' does not exist.", id);
 }
 
+/* 0 writes nothing. */
+static void element_some(struct strbuf *out, const char *name, int64_t n)
+{
+    if (n)
+        element_int(out, name, n);
+}
+
 static void write_volume(struct strbuf *out, const struct volume *v)
 {
     element_open(out, "item");
     element(out, "volumeId", v->id);
     element_int(out, "size", v->size);
-    element(out, "snapshotId", "");
+    element(out, "snapshotId", v->snapshot ? v->snapshot : "");
     element(out, "availabilityZone", v->zone);
     element(out, "status", v->instance ? "in-use" : "available");
     element_time(out, "createTime", v->created);
@@ -51,7 +58,11 @@ static void write_volume(struct strbuf *out, const struct volume *v)
     element_close(out, "attachmentSet");
     tags_write(out, &v->tags);
     element(out, "volumeType", v->type);
-    element_bool(out, "encrypted", false);
+    element_bool(out, "encrypted", v->encrypted);
+    element(out, "kmsKeyId", v->kms_key);
+    element_some(out, "iops", v->iops);
+    element_some(out, "throughput", v->throughput);
+    element_some(out, "volumeInitializationRate", v->rate);
     element_close(out, "item");
 }
 

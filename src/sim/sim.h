@@ -88,8 +88,10 @@ struct snapshot {
 
 struct volume {
     char *id, *region, *zone, *instance, *device, *type; /* instance NULL: available */
-    int64_t size, created;                               /* GiB; simulated ms */
-    bool delete_on_termination;
+    char *kms_key, *snapshot;                            /* or NULL */
+    int64_t size, iops, throughput, rate;                /* GiB, per second, MiB/s, MiB/s; 0: none */
+    int64_t created;                                     /* simulated ms */
+    bool delete_on_termination, encrypted;
     struct pairs tags;
 };
 
@@ -101,6 +103,7 @@ struct parameter {
 
 struct spot_request {
     char *id, *region, *instance, *type, *image;
+    char *price; /* the most that is paid, dollars an hour */
     int64_t created;
     struct pairs tags;
 };
@@ -113,11 +116,11 @@ struct client_token {
 struct instance {
     char *id, *reservation, *region, *image, *type, *subnet, *zone, *client_token, *spot_request, *profile, *key_name;
     const char *architecture; /* static */
-    char *http_tokens, *http_endpoint, *metadata_tags;
-    char *root_device;
+    char *http_tokens, *http_endpoint, *http_ipv6, *metadata_tags;
+    char *root_device, *tenancy, *placement_group, *host, *credits;
     struct strlist groups;
     int64_t index, hops, vcpus, address; /* address: the host part of its IP */
-    bool baked, associate_public, stop_on_shutdown, protect;
+    bool baked, public_address, stop_on_shutdown, protect, monitoring, ebs_optimized;
     struct pairs tags;
     struct strbuf user_data; /* raw */
     struct strbuf console;
@@ -314,6 +317,9 @@ bool world_assign_job(struct sim *s, struct runner *r);
 void world_clear(struct sim *s);
 bool instance_is(const struct instance *i, const char *state);
 bool instance_is_live(const struct instance *i);
+/* Its addresses, owned; NULL: it has none. */
+char *instance_address(const struct sim *s, const struct instance *i);
+char *instance_public_address(const struct instance *i);
 
 /* catalog.c: puts into an empty world what is there from the beginning. */
 void catalog_seed(struct sim *s);

@@ -46,6 +46,19 @@ bool instance_is_live(const struct instance *i)
     return !instance_is(i, "terminated") && !instance_is(i, "shutting-down");
 }
 
+char *instance_address(const struct sim *s, const struct instance *i)
+{
+    const struct subnet *subnet = world_subnet(s, i->subnet);
+    if (instance_is(i, "terminated") || !subnet)
+        return NULL; /* what is gone has no network any more */
+    return xasprintf("10.0.%" PRId64 ".%" PRId64, subnet->net, i->address);
+}
+
+char *instance_public_address(const struct instance *i)
+{
+    return i->public_address && instance_is(i, "running") ? xasprintf("203.0.113.%" PRId64, i->address) : NULL;
+}
+
 struct instance *world_instance(const struct sim *s, const char *id)
 {
     return ROW_FIND(s->instances, s->n_instances, id);
@@ -121,7 +134,7 @@ static void free_strings(char *const *owned, size_t n)
 
 static void free_volume(struct volume *v)
 {
-    char *owned[] = { v->id, v->region, v->zone, v->instance, v->device, v->type };
+    char *owned[] = { v->id, v->region, v->zone, v->instance, v->device, v->type, v->kms_key, v->snapshot };
     free_strings(owned, ARRAY_SIZE(owned));
     pairs_clear(&v->tags);
     free(v);
@@ -454,9 +467,10 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
 static void free_instance(struct instance *i)
 {
     char *owned[] = {
-        i->id,         i->reservation,   i->region,        i->image,       i->type,       i->subnet,
-        i->zone,       i->client_token,  i->spot_request,  i->profile,     i->key_name,   i->http_tokens,
-        i->transition, i->http_endpoint, i->metadata_tags, i->root_device, i->imds_token, i->sandbox_dir
+        i->id,         i->reservation,   i->region,          i->image,       i->type,       i->subnet,
+        i->zone,       i->client_token,  i->spot_request,    i->profile,     i->key_name,   i->http_tokens,
+        i->transition, i->http_endpoint, i->metadata_tags,   i->root_device, i->imds_token, i->sandbox_dir,
+        i->http_ipv6,  i->tenancy,       i->placement_group, i->host,        i->credits
     };
     free_strings(owned, ARRAY_SIZE(owned));
     strlist_clear(&i->groups);
@@ -532,7 +546,7 @@ static void free_job(struct job *j)
 
 static void free_spot_request(struct spot_request *r)
 {
-    char *owned[] = { r->id, r->region, r->instance, r->type, r->image };
+    char *owned[] = { r->id, r->region, r->instance, r->type, r->image, r->price };
     free_strings(owned, ARRAY_SIZE(owned));
     pairs_clear(&r->tags);
     free(r);

@@ -110,4 +110,88 @@ status=$(curl -sS -o "$tmp/out" -w '%{http_code}' "${target[@]}" "$url/")
 out=$(cat "$tmp/out")
 expect 'no signature' 400 out '"__type":"MissingAuthenticationTokenException"'
 
+# --- RunInstances ---
+run=(RunInstances MinCount=1 MaxCount=1 InstanceType=m7i.large ImageId=ami-0a11ce00000000001)
+disk=BlockDeviceMapping.1
+nic=NetworkInterface.1
+last='[.regions["us-east-1"].instances[]] | last'
+
+# bad NAME STATUS CODE [NAME=VALUE]…: RunInstances with these is refused.
+bad() {
+	local name=$1 want=$2 code=$3
+	shift 3
+	here "${run[@]}" "$@"
+	refused "$name" "$want" "$code"
+}
+root=("$disk.DeviceName=/dev/sda1")
+data=("$disk.DeviceName=/dev/sdb")
+bad 'a parameter that EC2 does not know' 400 UnknownParameter Colour=red
+bad 'a subnet of another region' 400 InvalidSubnetID.NotFound SubnetId=subnet-0a11ce11
+bad 'a group of another region' 400 InvalidGroup.NotFound SecurityGroupId.1=sg-0a11ce11
+bad 'an interface beside a subnet' 400 InvalidParameterCombination SubnetId=subnet-0a11ce01 $nic.DeviceIndex=0
+bad 'an interface beside groups' 400 InvalidParameterCombination SecurityGroupId.1=sg-0a11ce01 $nic.DeviceIndex=0
+bad 'an interface without its index' 400 InvalidParameterCombination $nic.SubnetId=subnet-0a11ce01
+here RunInstances MinCount=1 MaxCount=1 InstanceType=g5.xlarge ImageId=ami-0a11ce00000000001 SubnetId=subnet-0a11ce03
+refused 'a type that the zone does not have' 400 Unsupported
+bad 'an unknown placement group' 400 InvalidPlacementGroup.Unknown Placement.GroupName=none
+bad 'an unknown host' 400 InvalidHostID.NotFound Placement.HostId=h-00000000 Placement.Tenancy=host
+bad 'a host without its tenancy' 400 InvalidParameterCombination Placement.HostId=h-0a11ce01
+bad 'credits that a type does not have' 400 InstanceCreditSpecification.NotSupported CreditSpecification.CpuCredits=unlimited
+bad 'a price below the market' 400 SpotMaxPriceTooLow InstanceMarketOptions.MarketType=spot \
+	InstanceMarketOptions.SpotOptions.MaxPrice=0.0299
+bad 'a price that is none' 400 InvalidParameterValue InstanceMarketOptions.MarketType=spot \
+	InstanceMarketOptions.SpotOptions.MaxPrice=cheap
+bad 'spot options without spot' 400 InvalidParameterCombination InstanceMarketOptions.SpotOptions.MaxPrice=1
+bad 'protection of a spot instance' 400 InvalidParameterCombination InstanceMarketOptions.MarketType=spot DisableApiTermination=true
+bad 'an unknown key pair' 400 InvalidKeyPair.NotFound KeyName=none
+bad 'a profile of another account' 400 InvalidParameterValue IamInstanceProfile.Arn=arn:aws:iam::1:instance-profile/x
+bad 'a hop limit beyond 64' 400 InvalidParameterValue MetadataOptions.HttpPutResponseHopLimit=65
+bad 'tags in the metadata that do not fit' 400 InvalidParameterValue MetadataOptions.InstanceMetadataTags=enabled \
+	TagSpecification.1.ResourceType=instance TagSpecification.1.Tag.1.Key=a/b
+bad 'a root smaller than its snapshot' 400 InvalidBlockDeviceMapping "${root[@]}" $disk.Ebs.VolumeSize=7
+bad 'a volume type that is none' 400 InvalidParameterValue "${root[@]}" $disk.Ebs.VolumeType=gp4
+bad 'a volume without a size' 400 MissingParameter "${data[@]}" $disk.Ebs.VolumeType=gp3
+bad 'a volume of nothing' 400 InvalidParameterValue "${data[@]}" $disk.Ebs.VolumeSize=0
+bad 'a volume too large for its type' 400 InvalidParameterValue "${data[@]}" $disk.Ebs.VolumeSize=16385
+bad 'io2 without iops' 400 MissingParameter "${data[@]}" $disk.Ebs.VolumeSize=8 $disk.Ebs.VolumeType=io2
+bad 'iops of gp2' 400 InvalidParameterCombination "${root[@]}" $disk.Ebs.Iops=3000 $disk.Ebs.VolumeType=gp2
+bad 'too many iops for the size' 400 InvalidParameterValue "${root[@]}" $disk.Ebs.Iops=5000 $disk.Ebs.VolumeSize=9
+bad 'too much throughput for the iops' 400 InvalidParameterValue "${root[@]}" $disk.Ebs.Throughput=800
+bad 'throughput of gp2' 400 InvalidParameterCombination "${data[@]}" $disk.Ebs.VolumeSize=8 $disk.Ebs.Throughput=200
+bad 'a key without encryption' 400 InvalidParameterDependency "${root[@]}" $disk.Ebs.KmsKeyId=alias/x
+bad 'an initialization rate without a snapshot' 400 InvalidParameterCombination "${data[@]}" $disk.Ebs.VolumeSize=8 \
+	$disk.Ebs.VolumeInitializationRate=100
+bad 'an initialization rate too high' 400 InvalidParameterValue "${root[@]}" $disk.Ebs.VolumeInitializationRate=301
+bad 'a snapshot that is not there' 400 InvalidSnapshot.NotFound "${data[@]}" $disk.Ebs.SnapshotId=snap-00000000
+bad 'a device twice' 400 InvalidBlockDeviceMapping "${data[@]}" $disk.Ebs.VolumeSize=8 \
+	BlockDeviceMapping.2.DeviceName=/dev/sdb BlockDeviceMapping.2.Ebs.VolumeSize=8
+bad 'a dry run of what is right' 412 DryRunOperation DryRun=true
+equal 'none of them launched anything' "$(state '[.regions[].instances[]?] | length')" 0
+
+here "${run[@]}" $nic.DeviceIndex=0 $nic.SubnetId=subnet-0a11ce03 $nic.SecurityGroupId.1=sg-0a11ce02 \
+	$nic.AssociatePublicIpAddress=true MetadataOptions.HttpTokens=required MetadataOptions.HttpPutResponseHopLimit=2 \
+	MetadataOptions.InstanceMetadataTags=enabled Placement.GroupName=sim-cluster Placement.Tenancy=dedicated \
+	InstanceMarketOptions.MarketType=spot InstanceMarketOptions.SpotOptions.MaxPrice=0.03 EbsOptimized=true \
+	Monitoring.Enabled=true KeyName=sim-key IamInstanceProfile.Name=runner InstanceInitiatedShutdownBehavior=terminate \
+	"${root[@]}" $disk.Ebs.VolumeSize=20 $disk.Ebs.Iops=4000 $disk.Ebs.Throughput=500 $disk.Ebs.Encrypted=true \
+	$disk.Ebs.KmsKeyId=alias/x $disk.Ebs.VolumeInitializationRate=200 \
+	BlockDeviceMapping.2.DeviceName=/dev/sdb BlockDeviceMapping.2.Ebs.VolumeSize=9 \
+	BlockDeviceMapping.2.Ebs.DeleteOnTermination=false BlockDeviceMapping.3.DeviceName=/dev/sdc \
+	BlockDeviceMapping.3.VirtualName=ephemeral0 BlockDeviceMapping.4.DeviceName=/dev/sdd BlockDeviceMapping.4.NoDevice=
+expect 'a launch with all of it' 200 out '<instanceLifecycle>spot</instanceLifecycle>' out '<tenancy>dedicated</tenancy>' \
+	out '<monitoring><state>enabled</state>' out '<instanceMetadataTags>enabled<'
+id=$(all instanceId | cut -d' ' -f1)
+sleep 0.15
+equal 'its placement' "$(state "$last | .placement | [.zone, .tenancy, .group] | join(\" \")")" 'us-east-1c dedicated sim-cluster'
+equal 'its metadata options' "$(state "$last | .metadata_options | [.tokens, .hops, .tags] | map(tostring) | join(\" \")")" 'required 2 enabled'
+has 'its public address' "$(state "$last | .public_address")" 203.0.113.
+equal 'its group' "$(state "$last | .security_groups[0]")" sg-0a11ce02
+equal 'its volumes' "$(state '[.regions[].volumes[] | [.device, .type, .size, .iops, .throughput, .initialization_rate, .encrypted, .kms_key]
+	| map(tostring) | join(" ")] | join("; ")')" '/dev/sda1 gp3 20 4000 500 200 true alias/x; /dev/sdb gp2 9 0 0 0 false null'
+equal 'the price of its spot request' "$(state '[.regions[].spot_requests[]][0].price')" 0.030000
+here TerminateInstances InstanceId.1="$id"
+sleep 0.1
+equal 'the volume that is kept outlives it' "$(state '[.regions[].volumes[] | .device + " " + .state] | join(";")')" '/dev/sdb available'
+control POST reset >/dev/null
+
 exit $((failures > 0))
