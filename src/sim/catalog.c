@@ -66,6 +66,9 @@ static const struct {
     { "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64", 11 },
 };
 
+/* At GitHub; the id is the place, from 1. */
+static const char *const runner_groups[] = { "Default", "gpu", "builders" };
+
 static int64_t milliseconds(const char *rfc3339)
 {
     int64_t seconds = 0;
@@ -143,6 +146,8 @@ static void add_parameter(struct sim *s, size_t region, size_t n)
 
 void catalog_seed(struct sim *s)
 {
+    for (size_t n = 0; n < ARRAY_SIZE(runner_groups); n++)
+        strlist_add(&s->runner_groups, runner_groups[n]);
     for (size_t r = 0; r < ARRAY_SIZE(regions); r++) {
         for (size_t n = 0; n < ARRAY_SIZE(subnets); n++)
             add_subnet(s, r, n);

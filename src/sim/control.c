@@ -249,6 +249,27 @@ static void serve_ssm(struct sim *s, const char *rest UNUSED, const struct reque
     respond_json(res, 200, parameters_json(s));
 }
 
+/* --- runner groups ------------------------------------------------------------------------------------------------ */
+
+/* POST adds the groups of a list of names. */
+static void serve_runner_groups(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_JSON *names = NULL;
+    struct json_object *all = must(json_object_new_array());
+    bool add = str_eq(r->method, "POST");
+    if (add && !json_parse(strbuf_str(&r->body), r->body.len, "the names", &names, &err)) {
+        json_object_put(all);
+        respond_text(res, 400, err.message);
+        return;
+    }
+    for (size_t i = 0; names && json_object_is_type(names, json_type_array) && i < json_object_array_length(names); i++)
+        strlist_add(&s->runner_groups, json_object_get_string(json_object_array_get_idx(names, i)));
+    for (size_t i = 0; i < s->runner_groups.n; i++)
+        json_object_array_add(all, sim_text(s->runner_groups.v[i]));
+    respond_json(res, add ? 201 : 200, all);
+}
+
 /* --- the table of requests ---------------------------------------------------------------------------------------- */
 
 static void serve_state(struct sim *s, const char *rest UNUSED, const struct request *r UNUSED, struct response *res)
@@ -319,10 +340,19 @@ void control_serve(struct sim *s, const struct request *r, struct response *res)
         bool changes;     /* only by POST and PUT */
         void (*serve)(struct sim *, const char *rest, const struct request *, struct response *);
     } routes[] = {
-        { "state", false, serve_state },       { "log", false, serve_log },        { "jobs", true, add_job },
-        { "jobs/", false, one_job },           { "faults", false, serve_faults },  { "held", false, serve_held },
-        { "instances/", false, one_instance }, { "runners/", true, serve_runner }, { "release", true, serve_release },
-        { "clock", true, serve_clock },        { "ssm", false, serve_ssm },        { "reset", true, serve_reset },
+        { "state", false, serve_state },
+        { "log", false, serve_log },
+        { "jobs", true, add_job },
+        { "jobs/", false, one_job },
+        { "faults", false, serve_faults },
+        { "held", false, serve_held },
+        { "instances/", false, one_instance },
+        { "runners/", true, serve_runner },
+        { "release", true, serve_release },
+        { "clock", true, serve_clock },
+        { "ssm", false, serve_ssm },
+        { "runner-groups", false, serve_runner_groups },
+        { "reset", true, serve_reset },
     };
     const char *what = r->path + strlen("/_sim/");
     bool change = str_eq(r->method, "POST") || str_eq(r->method, "PUT");

@@ -161,6 +161,13 @@ static void remember_token(struct call *c, const struct run *r, const char *rese
 void ec2_run_instances(struct call *c)
 {
     CLEANUP(run_clear) struct run r = { 0 };
+    if (!rates_take_run(c->sim, c->region)) {
+        call_refuse(c, 503, "RequestLimitExceeded",
+                    "Request limit exceeded. Account %s has been throttled on ec2:RunInstances because it exceeded its "
+                    "request rate limit.",
+                    aws_account);
+        return;
+    }
     if (!run_check(c, &r) || answer_token(c, &r) || !call_is_wet(c))
         return;
     uint64_t room = subnet_free(c->sim, r.subnet);

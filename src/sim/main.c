@@ -22,9 +22,9 @@
 enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 
 struct options {
-    char *instances, *port_file, *env_file, *state_dir, *faults;
+    char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit;
+    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit, mint_rate;
     bool no_auth, verbose, help, version;
 };
 
@@ -54,8 +54,8 @@ static const struct opt options[] = {
     { .name = "repos",
       .type = OPT_LIST,
       ROW(repos),
-      .arg = "OWNER/REPO[,…]",
-      .help = "repositories that exist besides octo/demo",
+      .arg = "OWNER[/REPO][,…]",
+      .help = "repositories and organisations that exist besides octo/demo and octo",
       .aliases = "repo" },
     { .name = "boot",
       .type = OPT_NUMBER,
@@ -92,6 +92,18 @@ static const struct opt options[] = {
       .help = "requests an hour that GitHub allows",
       .fallback = "5000",
       .max = UINT32_MAX },
+    { .name = "run-rate",
+      .type = OPT_STRING,
+      ROW(run_rate),
+      .arg = "PER_SECOND,BURST",
+      .help = "RunInstances that EC2 allows in a region, as its 2,5; else any number" },
+    { .name = "mint-rate",
+      .type = OPT_NUMBER,
+      ROW(mint_rate),
+      .arg = "PER_MINUTE",
+      .help = "just-in-time configurations that GitHub makes; 0: any number",
+      .fallback = "0",
+      .max = 1000000 },
     { .name = "faults",
       .type = OPT_STRING,
       ROW(faults),
@@ -500,12 +512,15 @@ static char *make_token(void)
 
 static bool write_settings(const struct sim *s, const struct options *o, struct error *err)
 {
+    const char *repository = "octo/demo";
+    for (size_t i = s->options.repos.n; i-- > 0;)
+        repository = strchr(s->options.repos.v[i], '/') ? s->options.repos.v[i] : repository;
     AUTO_FREE char *text =
         xasprintf("AWS_ENDPOINT_URL=%s\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=%s\n"
                   "AWS_REGION=us-east-1\nGITHUB_API_URL=%s/api/v3\nGITHUB_SERVER_URL=%s\nGITHUB_REPOSITORY=%s\n"
                   "MAYFLY_GITHUB_TOKEN=%s\nAWS_EC2_METADATA_SERVICE_ENDPOINT=%s/imds/none\n",
-                  s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url,
-                  s->options.repos.v[0], s->github_token, s->base_url);
+                  s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url, repository,
+                  s->github_token, s->base_url);
     AUTO_FREE char *port = xasprintf("%u\n", s->port);
     const char *const files[][2] = { { o->env_file, text }, { o->port_file, port } };
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -583,8 +598,6 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
     held_release(s, 0, true); /* libmicrohttpd wants nothing suspended at its end */
     MHD_run(daemon);
     MHD_stop_daemon(daemon);
-    faults_clear(s);
-    world_clear(s);
     close(signals);
     return ok;
 }
@@ -634,19 +647,22 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .online = (int64_t)o->online,
                                        .idle_removal = (int64_t)o->idle_removal,
                                        .rate_limit = (int64_t)o->rate_limit,
+                                       .mint_rate = (int64_t)o->mint_rate,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)
         strlist_add(&s->options.repos, o->repos.v[i]);
     if (!strlist_has(&s->options.repos, "octo/demo"))
         strlist_add(&s->options.repos, "octo/demo");
     catalog_seed(s);
-    return load_faults(s, o->faults, err);
+    return rates_parse(o->run_rate, &s->options, err) && load_faults(s, o->faults, err);
 }
 
 static void close_sim(struct sim *s, const struct options *o)
 {
     char *owned[] = { s->self,          s->base_url,     s->access_key,   s->secret_key,
                       s->session_token, s->github_token, s->runner_sha256 };
+    faults_clear(s);
+    world_clear(s);
     if (s->work_dir && str_empty(o->state_dir))
         remove_dir(s->work_dir);
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++)

@@ -157,7 +157,7 @@ struct job {
     int64_t duration;                /* ms, of model mode */
     const char *status, *conclusion; /* static; conclusion NULL until completed */
     char *runner_name;
-    int64_t runner_id, created, started, completed;
+    int64_t runner_id, group, created, started, completed; /* group: of its runner */
     struct strbuf log;
 };
 
@@ -199,7 +199,13 @@ struct fault {
 struct sim_options {
     bool sandbox, verbose, no_auth;
     int64_t boot, online, idle_removal, terminate_delay, rate_limit;
+    int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
+};
+
+struct bucket { /* of a region's RunInstances */
+    char *region;
+    int64_t tokens, at; /* thousandths; simulated ms */
 };
 
 struct sim {
@@ -234,8 +240,13 @@ struct sim {
     size_t n_jobs;
     struct fault *faults;
     size_t n_faults;
-    struct exchange *held; /* requests that wait: hold, delay, hang */
-    struct strlist labels; /* every label of a runner; its id is its place, from 1 */
+    struct exchange *held;        /* requests that wait: hold, delay, hang */
+    struct strlist labels;        /* every label of a runner; its id is its place, from 1 */
+    struct strlist runner_groups; /* of every organisation; the id is the place, from 1 */
+    struct bucket *buckets;
+    size_t n_buckets, next_mint;
+    int64_t *mints; /* when the last just-in-time configurations were made: a ring */
+    int64_t refused_runs, refused_mints;
     int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
     struct json_object *log; /* of requests */
 };
@@ -325,6 +336,14 @@ char *instance_public_address(const struct instance *i);
 void catalog_seed(struct sim *s);
 /* Tells what that is. */
 void catalog_help(FILE *out);
+
+/* rates.c: may it be done now? If not, that is counted. */
+bool rates_take_run(struct sim *s, const char *region);
+/* *ret_wait: seconds until it may. */
+bool rates_take_mint(struct sim *s, int64_t *ret_wait);
+/* "PER_SECOND,BURST". */
+bool rates_parse(const char *text, struct sim_options *ret, struct error *err);
+void rates_clear(struct sim *s);
 
 /* state.c */
 struct json_object *state_json(const struct sim *s);

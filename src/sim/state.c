@@ -182,6 +182,10 @@ struct json_object *state_json(const struct sim *s)
     json_object_object_add(o, "time_ms", number(sim_now(s)));
     json_object_object_add(o, "regions", regions);
     add_regions(s, regions);
+    struct json_object *refused = must(json_object_new_object());
+    json_object_object_add(refused, "RunInstances", number(s->refused_runs));
+    json_object_object_add(refused, "generate-jitconfig", number(s->refused_mints));
+    json_object_object_add(o, "refused", refused);
     struct json_object *runners = array_of(o, "runners"), *jobs = array_of(o, "jobs");
     for (size_t n = 0; n < s->n_runners; n++) {
         const struct runner *r = s->runners[n];
@@ -189,6 +193,7 @@ struct json_object *state_json(const struct sim *s)
         json_object_object_add(row, "id", number(r->id));
         json_object_object_add(row, "name", sim_text(r->name));
         json_object_object_add(row, "scope", sim_text(r->scope));
+        json_object_object_add(row, "group", number(r->group));
         json_object_object_add(row, "status", sim_text(r->online ? "online" : "offline"));
         json_object_object_add(row, "busy", boolean(r->busy));
         json_object_object_add(row, "labels", list_json(&r->labels));

@@ -283,6 +283,7 @@ bool world_assign_job(struct sim *s, struct runner *r)
         j->status = "in_progress";
         j->started = sim_now(s);
         j->runner_id = r->id;
+        j->group = r->group;
         str_set(&j->runner_name, r->name);
         r->busy = true;
         r->job = j->id;
@@ -587,5 +588,7 @@ void world_clear(struct sim *s)
     s->tokens = NULL;
     s->n_tokens = 0;
     ssm_clear(s);
+    rates_clear(s);
+    strlist_clear(&s->runner_groups);
     strlist_clear(&s->labels);
 }

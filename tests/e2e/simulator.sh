@@ -194,4 +194,61 @@ sleep 0.1
 equal 'the volume that is kept outlives it' "$(state '[.regions[].volumes[] | .device + " " + .state] | join(";")')" '/dev/sdb available'
 control POST reset >/dev/null
 
+# --- GitHub's runner groups ---
+# github METHOD PATH [BODY]: keeps $status and $out, and the headers in $tmp/headers.
+github() {
+	status=$(curl -sS -o "$tmp/out" -D "$tmp/headers" -w '%{http_code}' -X "$1" -A test -H "Authorization: Bearer $MAYFLY_GITHUB_TOKEN" \
+		${3:+-d "$3"} "$GITHUB_API_URL$2")
+	out=$(cat "$tmp/out")
+}
+# mint PATH NAME [GROUP]
+mint() { github POST "$1/actions/runners/generate-jitconfig" "{\"name\":\"$2\",\"runner_group_id\":${3:-1},\"labels\":[\"a\"]}"; }
+github GET /orgs/octo/actions/runner-groups
+equal 'the groups of an organisation' "$(jq -r '[.runner_groups[] | "\(.id) \(.name)"] | join(", ")' <<<"$out")" '1 Default, 2 gpu, 3 builders'
+control POST runner-groups "$(jq -nc '[range(4; 121) | "group-\(.)"]')" >/dev/null
+github GET '/orgs/octo/actions/runner-groups?per_page=100&page=2'
+equal 'in pages' "$(jq -r '"\(.total_count) \(.runner_groups | length)"' <<<"$out")" '120 20'
+github GET /orgs/octo/actions/runner-groups
+has 'with links' "$(cat "$tmp/headers")" 'page=2>; rel="next"'
+mint /orgs/octo one 2
+expect "an organisation's runner in a group" 201 out '"runner_group_id":2'
+mint /orgs/octo two 121
+expect 'a group that is not there' 404 out 'Not Found'
+mint /repos/octo/demo two 2
+expect 'a repository has one group' 422 out 'Runner group 2 does not exist'
+github GET /repos/octo/demo/actions/runner-groups
+expect 'and cannot list it' 404
+github GET /orgs/acme/actions/runners
+expect 'an organisation that is not there' 404
+
+# --- rate limits ---
+start_sim --instances model --run-rate 2,5 --mint-rate 3 --repos acme,acme/tools
+equal 'the first repository is in the settings' "$GITHUB_REPOSITORY" acme/tools
+github GET /orgs/acme/actions/runners
+expect 'an organisation of --repos' 200 out '"total_count":0'
+github GET /repos/acme/actions/runners
+expect 'which is no repository' 404
+for n in 1 2 3 4 5; do
+	here "${run[@]}" DryRun=true
+	[ "$status" = 412 ] || not_ok 'a burst of five RunInstances' "$n: $status $out"
+done
+here "${run[@]}" DryRun=true
+refused 'a sixth' 503 RequestLimitExceeded
+ec2 eu-west-1 RunInstances MinCount=1 MaxCount=1 InstanceType=m7i.large ImageId=ami-0a11ce00000003001 DryRun=true
+refused 'in another region it is the first' 412 DryRunOperation
+control POST clock '{"advance_seconds":1}' >/dev/null
+here "${run[@]}" DryRun=true
+refused 'a second later there is room again' 412 DryRunOperation
+for n in 1 2 3; do mint /orgs/acme "r$n"; done
+expect 'three configurations' 201
+mint /orgs/acme r4
+expect 'a fourth in the same minute' 403 out 'You have exceeded a secondary rate limit'
+has 'with the time to wait' "$(cat "$tmp/headers")" 'Retry-After: 60'
+control POST clock '{"advance_seconds":61}' >/dev/null
+mint /orgs/acme r4
+expect 'a minute later' 201
+equal 'what was refused is counted' "$(state '.refused | "\(.RunInstances) \(."generate-jitconfig")"')" '1 1'
+run "$sim" --run-rate fast
+expect 'a rate that is none' 2 err 'is not PER_SECOND,BURST'
+
 exit $((failures > 0))
