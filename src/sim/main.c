@@ -497,6 +497,9 @@ static void unlink_held(struct sim *s, const struct exchange *x)
         *at = x->next;
 }
 
+/* A connection goes on: libmicrohttpd 0.9.75 does so in its next run, and MHD_get_timeout does not ask for one. */
+static bool must_run;
+
 static void let_go(struct sim *s, struct exchange *x, bool drop)
 {
     unlink_held(s, x);
@@ -504,6 +507,7 @@ static void let_go(struct sim *s, struct exchange *x, bool drop)
     if (drop)
         x->ending = END_CLOSE;
     MHD_resume_connection(x->connection);
+    must_run = true;
 }
 
 struct json_object *held_json(const struct sim *s)
@@ -804,11 +808,12 @@ static void loop(struct sim *s, struct MHD_Daemon *daemon, int signals)
             wait = (int64_t)mhd;
         if (s->options.sandbox && wait > TICK_MS) /* consoles and ends of sandboxes */
             wait = TICK_MS;
-        poll(fds, 2, wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait);
+        poll(fds, 2, wait < 0 || must_run ? 0 : wait > 60000 ? 60000 : (int)wait);
         if (fds[1].revents)
             return;
         world_tick(s);
         held_tick(s);
+        must_run = false;
         MHD_run(daemon);
     }
 }

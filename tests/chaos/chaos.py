@@ -452,10 +452,87 @@ def learn(profile, root):
     return [Request(*f, totals[f[1]] == 1) for f in found]
 
 
+def fault(kind, when=None, **more):
+    return {"fault": kind, **({"when": when} if when else {}), **more}
+
+
+def refusal(status, code=None, message="scripted", headers=None, when=None):
+    return fault("error", when, status=status, message=message, **({"code": code} if code else {}), headers=headers or {})
+
+
+# What can happen to a request: its name, the fault, and whether a command outlives it.
+WIRE = [
+    ("the answer is lost", fault("lost"), True),
+    ("reset", fault("reset"), True),
+    ("reset after the effect", fault("reset", "after"), True),
+    ("hangs", fault("hang", ms=1200), True),
+    ("hangs after the effect", fault("hang", "after", ms=1200), True),
+    ("the body is cut", fault("cut"), True),
+    ("garbage", fault("garbage"), False),
+    ("502", fault("status", status=502), True),
+    ("503", fault("status", status=503), True),
+    ("503 after the effect", fault("status", "after", status=503), True),
+]
+AWS = [
+    ("InternalError", refusal(500, "InternalError"), True),
+    ("InternalError after the effect", refusal(500, "InternalError", when="after"), True),
+    ("Unavailable", refusal(503, "Unavailable"), True),
+    ("RequestLimitExceeded", fault("throttle"), True),
+    ("InsufficientInstanceCapacity", fault("capacity"), False),
+    ("not found yet", fault("not-found"), False),
+    ("RequestExpired", refusal(400, "RequestExpired"), False),
+    ("AuthFailure", refusal(401, "AuthFailure"), False),
+    ("UnauthorizedOperation", refusal(403, "UnauthorizedOperation"), False),
+]
+GITHUB = [
+    ("500", refusal(500), True),
+    ("500 after the effect", refusal(500, when="after"), True),
+    ("401", refusal(401, message="Bad credentials"), False),
+    ("403", refusal(403, message="Resource not accessible by integration"), False),
+    ("403, Retry-After", refusal(403, headers={"Retry-After": "1"}), True),
+    ("403, out of quota", refusal(403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": "1"}), True),
+    ("403, out of quota for an hour", refusal(403, headers={"x-ratelimit-remaining": "0", "x-ratelimit-reset": HOUR}), False),
+    ("404", fault("not-found"), False),
+    ("409", refusal(409, message="Already exists"), False),
+    ("422", refusal(422, message="Validation Failed"), False),
+    ("422, busy", refusal(422, message="Bad request - Runner is currently running a job and cannot be deleted."), False),
+    ("429", refusal(429, headers={"Retry-After": "1"}), True),
+]
+FOR_EVER = ("the answer is lost", "reset", "garbage", "503", "503 after the effect", "403", "UnauthorizedOperation")
+
+
+def faults_of(request):
+    return WIRE + (GITHUB if request.service == "github" else AWS)
+
+
 def cases_of(profile, requests):
+    """The cases of a command whose requests these are."""
     for request in requests:
         for when in ("before", "after"):
             yield Case("kill", profile, request, deed="kill", when=when)
+            if profile.name in ("start x1", "start x3"):
+                yield Case("kill, then stop", profile, request, deed="kill", when=when, then="stop")
+                if request.action in ("RunInstances", "get-runner", "list-runners") and when == "after":
+                    yield Case("kill, two passes", profile, request, deed="kill", when=when, then="grace")
+    for request in requests:
+        for when in ("before", "after"):
+            for number, stuck in ((signal.SIGINT, False), (signal.SIGTERM, True)):
+                yield Case("signal", profile, request, signal.Signals(number).name + (", no answer" if stuck else ""),
+                           deed="signal", when=when, signal=number, stuck=stuck)
+    for request in requests:
+        for what, script, survives in faults_of(request):
+            yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
+        if request.service in ("ec2", "sts"):
+            yield Case("clock", profile, request, "jumps by an hour", deed="clock", survives=not profile.fails)
+    if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):
+        for request in (r for r in requests if r.nth == 1):
+            for what, script, _ in faults_of(request):
+                if what in FOR_EVER:
+                    yield Case("for ever", profile, request, what, script=({**script, "nth": 1, "times": 0},), limit=90)
+    if profile.name in ("start x1", "stop --instance"):
+        yield Case("clock", profile, None, "is off by an hour", deed="clock", survives=True)
+        for request in (r for r in requests if r.nth == 1):
+            yield Case("hang", profile, request, "no answer, no end", script=(fault("hang"),), limit=130)
 
 
 def main():
