@@ -115,7 +115,7 @@ static const struct opt options[] = {
       .arg = "DIR",
       .help = "where sandboxes live; else a temporary directory" },
     { .name = "no-auth", .type = OPT_FLAG, ROW(no_auth), .help = "accept any signature" },
-    { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request" },
+    { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request, and every one that waits" },
     { .name = "help", .type = OPT_FLAG, ROW(help), .help = "print this help" },
     { .name = "version", .type = OPT_FLAG, ROW(version), .help = "print the version" },
     { 0 },
@@ -218,6 +218,19 @@ static void log_request(struct sim *s, const struct exchange *x)
 
 /* --- requests that wait ------------------------------------------------------------------------------------------- */
 
+static struct json_object *held_row(const struct exchange *x)
+{
+    struct json_object *o = must(json_object_new_object());
+    json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
+    json_object_object_add(o, "service", sim_text(x->request.service));
+    json_object_object_add(o, "action", sim_text(x->request.action));
+    json_object_object_add(o, "method", sim_text(x->request.method));
+    json_object_object_add(o, "path", sim_text(x->request.path));
+    json_object_object_add(o, "when", sim_text(x->served ? "after" : "before"));
+    json_object_object_add(o, "fault", sim_text(x->fault));
+    return o;
+}
+
 static void hold(struct sim *s, struct exchange *x, const struct fault *f)
 {
     x->waits = true;
@@ -226,6 +239,11 @@ static void hold(struct sim *s, struct exchange *x, const struct fault *f)
     x->next = s->held;
     s->held = x;
     MHD_suspend_connection(x->connection);
+    if (s->options.verbose) { /* who reads this need not ask for /_sim/held again and again */
+        struct json_object *row = held_row(x);
+        fprintf(stderr, "%s\n", json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN));
+        json_object_put(row);
+    }
 }
 
 static void unlink_held(struct sim *s, const struct exchange *x)
@@ -237,6 +255,9 @@ static void unlink_held(struct sim *s, const struct exchange *x)
         *at = x->next;
 }
 
+/* A connection goes on: libmicrohttpd 0.9.75 does so in its next run, and MHD_get_timeout does not ask for one. */
+static bool must_run;
+
 static void let_go(struct sim *s, struct exchange *x, bool drop)
 {
     unlink_held(s, x);
@@ -244,22 +265,14 @@ static void let_go(struct sim *s, struct exchange *x, bool drop)
     if (drop)
         x->ending = END_CLOSE;
     MHD_resume_connection(x->connection);
+    must_run = true;
 }
 
 struct json_object *held_json(const struct sim *s)
 {
     struct json_object *rows = must(json_object_new_array());
-    for (const struct exchange *x = s->held; x; x = x->next) {
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
-        json_object_object_add(o, "service", sim_text(x->request.service));
-        json_object_object_add(o, "action", sim_text(x->request.action));
-        json_object_object_add(o, "method", sim_text(x->request.method));
-        json_object_object_add(o, "path", sim_text(x->request.path));
-        json_object_object_add(o, "when", sim_text(x->served ? "after" : "before"));
-        json_object_object_add(o, "fault", sim_text(x->fault));
-        json_object_array_add(rows, o);
-    }
+    for (const struct exchange *x = s->held; x; x = x->next)
+        json_object_array_add(rows, held_row(x));
     return rows;
 }
 
@@ -556,11 +569,12 @@ static void loop(struct sim *s, struct MHD_Daemon *daemon, int signals)
             wait = (int64_t)mhd;
         if (s->options.sandbox && wait > TICK_MS) /* consoles and ends of sandboxes */
             wait = TICK_MS;
-        poll(fds, 2, wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait);
+        poll(fds, 2, wait < 0 || must_run ? 0 : wait > 60000 ? 60000 : (int)wait);
         if (fds[1].revents)
             return;
         world_tick(s);
         held_tick(s);
+        must_run = false;
         MHD_run(daemon);
     }
 }

@@ -97,6 +97,8 @@ static struct json_object *instance_json(const struct sim *s, const struct insta
     json_object_object_add(o, "lifecycle", sim_text(i->spot_request ? "spot" : "on-demand"));
     json_object_object_add(o, "client_token", sim_text(i->client_token));
     json_object_object_add(o, "launched", sim_text(clock_rfc3339(i->launched / 1000).s));
+    json_object_object_add(o, "launched_ms", number(i->launched));
+    json_object_object_add(o, "changed_ms", number(i->change_at)); /* 0: no state has passed */
     json_object_object_add(o, "user_data_bytes", number((int64_t)i->user_data.len));
     json_object_object_add(o, "tags", pairs_json(&i->tags));
     return o;
