@@ -108,6 +108,7 @@ for want in '"size": 64' '"type": "gp3"' '"iops": 4000' '"throughput": 500' '"de
 	has "the instance has $want" "$what" "$want"
 done
 clean 'every launch option'
+sleep 0.5
 equal 'no volume is left' "$(state '[.regions[].volumes[]] | length')" 0
 run "$mayfly" start "${args[@]}" --public-ip no --cpu-credits standard --types t3.large
 expect 'no public address' 0
