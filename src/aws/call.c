@@ -2,6 +2,7 @@
 
 #include "mayfly/aws/errors.h"
 #include "mayfly/aws/sigv4.h"
+#include "mayfly/codec/json.h"
 #include "mayfly/codec/xml.h"
 #include "mayfly/net/url.h"
 #include "mayfly/util/log.h"
@@ -30,6 +31,17 @@ static const struct field envelope_fields[] = {
     { 0 },
 };
 
+/* {"__type": "com.amazonaws.ssm#ParameterNotFound", "message": …}; services differ in the case of `message`. */
+struct json_envelope {
+    const char *type, *message, *Message;
+};
+static const struct field json_envelope_fields[] = {
+    { .path = "__type", .type = FIELD_STR, .offset = offsetof(struct json_envelope, type) },
+    { .path = "message", .type = FIELD_STR, .offset = offsetof(struct json_envelope, message) },
+    { .path = "Message", .type = FIELD_STR, .offset = offsetof(struct json_envelope, Message) },
+    { 0 },
+};
+
 static bool prepare(struct call *call, struct http_request *q, struct error *err)
 {
     struct aws_call *c = (struct aws_call *)call;
@@ -51,7 +63,8 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
         .path = "/",
         .query = "",
         .host = host,
-        .content_type = "application/x-www-form-urlencoded; charset=utf-8",
+        .content_type = c->target ? "application/x-amz-json-1.1" : "application/x-www-form-urlencoded; charset=utf-8",
+        .target = c->target,
         .body = strbuf_str(&c->body),
         .body_len = c->body.len,
     };
@@ -61,14 +74,40 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     return true;
 }
 
-static void decode_error(const struct call *call, struct error *err)
+static bool decode_json_envelope(const struct aws_call *c, struct arena *arena, struct envelope *e, struct error *err)
 {
-    const struct http_response *r = &call->exchange.response;
-    AUTO_ARENA arena = { 0 };
+    const struct http_response *r = &c->call.exchange.response;
+    const char *header = http_header(r, "x-amzn-ErrorType");
+    struct json_envelope j = { 0 };
+    AUTO_FREE char *what = aws_call_what(&c->call);
+    if (!json_decode_text(strbuf_str(&r->body), r->body.len, json_envelope_fields, &j, arena, what, err))
+        return false;
+    const char *type = j.type ? j.type : header;
+    const char *hash = type ? strrchr(type, '#') : NULL;
+    if (hash)
+        type = hash + 1;
+    e->code = type ? arena_strndup(arena, type, strcspn(type, ":")) : NULL;
+    e->message = j.message ? j.message : j.Message;
+    e->request_id = http_header(r, "x-amzn-RequestId");
+    return true;
+}
+
+static bool decode_envelope(const struct aws_call *c, struct arena *arena, struct envelope *e)
+{
+    const struct http_response *r = &c->call.exchange.response;
     AUTO_ERROR bad = { 0 };
+    AUTO_FREE char *what = aws_call_what(&c->call);
+    bool ok = c->target ? decode_json_envelope(c, arena, e, &bad)
+                        : xml_decode(strbuf_str(&r->body), r->body.len, NULL, envelope_fields, e, arena, what, &bad);
+    return ok && e->code;
+}
+
+static void decode_error(const struct aws_call *c, struct error *err)
+{
+    const struct http_response *r = &c->call.exchange.response;
+    AUTO_ARENA arena = { 0 };
     struct envelope e = { 0 };
-    AUTO_FREE char *what = aws_call_what(call);
-    if (!xml_decode(strbuf_str(&r->body), r->body.len, NULL, envelope_fields, &e, &arena, what, &bad) || !e.code) {
+    if (!decode_envelope(c, &arena, &e)) {
         error_set(err, ERROR_AWS, r->status, "HTTP %d without an AWS error in it", r->status);
         if (r->status < 500)
             error_hint(err, "something other than AWS answered: check the endpoint and any proxy between");
@@ -110,7 +149,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
         c->aws->date = date;
     if (r->status == 200)
         return RETRY_NEVER;
-    decode_error(call, err);
+    decode_error(c, err);
     error_prefix(err, "%s", call->name);
     switch (aws_error_class(err)) {
     case AWS_THROTTLE:
@@ -151,6 +190,15 @@ struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *
     c->region = xstrdup(region);
     c->body = *body;
     *body = STRBUF_INIT;
+    return c;
+}
+
+struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const char *region, const char *target,
+                                   struct strbuf *body)
+{
+    const char *dot = strchr(target, '.');
+    struct aws_call *c = aws_call_new(aws, service, region, dot ? dot + 1 : target, body);
+    c->target = target;
     return c;
 }
 

@@ -58,6 +58,23 @@ static bool check_endpoint(const char *url, const char *what, char **ret, struct
     return true;
 }
 
+static const struct {
+    const char *service, *variable;
+} services[AWS_SERVICES] = {
+    { "ec2", "AWS_ENDPOINT_URL_EC2" },
+    { "ssm", "AWS_ENDPOINT_URL_SSM" },
+    { "sts", "AWS_ENDPOINT_URL_STS" },
+};
+
+static bool fill_endpoints(const struct aws_creds_from *from, struct aws_config *c, struct error *err)
+{
+    for (size_t i = 0; i < AWS_SERVICES; i++)
+        if (!check_endpoint(from->getenv(services[i].variable), services[i].variable, &c->endpoints[i], err))
+            return false;
+    return check_endpoint(first_of(from->getenv("AWS_ENDPOINT_URL"), aws_profile_get(from, "endpoint_url"), NULL, NULL),
+                          "AWS_ENDPOINT_URL", &c->endpoint, err);
+}
+
 static bool fill(const struct aws_creds_from *from, const char *region, struct aws_config *c, struct error *err)
 {
     region = first_of(region, from->getenv("AWS_REGION"), from->getenv("AWS_DEFAULT_REGION"),
@@ -68,14 +85,8 @@ static bool fill(const struct aws_creds_from *from, const char *region, struct a
     const char *ca = first_of(from->getenv("AWS_CA_BUNDLE"), aws_profile_get(from, "ca_bundle"), NULL, NULL);
     str_set(&c->ca_bundle, ca);
     const char *ignore = from->getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    if (!str_eq(ignore, "true")) {
-        if (!check_endpoint(from->getenv("AWS_ENDPOINT_URL_EC2"), "AWS_ENDPOINT_URL_EC2", &c->endpoint_ec2, err) ||
-            !check_endpoint(from->getenv("AWS_ENDPOINT_URL_STS"), "AWS_ENDPOINT_URL_STS", &c->endpoint_sts, err) ||
-            !check_endpoint(
-                first_of(from->getenv("AWS_ENDPOINT_URL"), aws_profile_get(from, "endpoint_url"), NULL, NULL),
-                "AWS_ENDPOINT_URL", &c->endpoint, err))
-            return false;
-    }
+    if (!str_eq(ignore, "true") && !fill_endpoints(from, c, err))
+        return false;
     return aws_creds_find(from, &c->creds, err);
 }
 
@@ -108,8 +119,8 @@ void aws_config_clear(struct aws_config *c)
     aws_creds_clear(&c->creds);
     free(c->region);
     free(c->endpoint);
-    free(c->endpoint_ec2);
-    free(c->endpoint_sts);
+    for (size_t i = 0; i < AWS_SERVICES; i++)
+        free(c->endpoints[i]);
     free(c->ca_bundle);
     *c = (struct aws_config){ 0 };
 }
@@ -125,11 +136,13 @@ static const struct {
 
 char *aws_endpoint(const struct aws_config *c, const char *service, const char *region)
 {
-    const char *own = str_eq(service, "ec2") ? c->endpoint_ec2 : str_eq(service, "sts") ? c->endpoint_sts : NULL;
-    const char *override = own ? own : c->endpoint;
+    const char *override = c->endpoint;
+    size_t i = 0;
+    for (size_t n = 0; n < AWS_SERVICES; n++)
+        if (str_eq(services[n].service, service) && c->endpoints[n])
+            override = c->endpoints[n];
     if (override)
         return xstrdup(override);
-    size_t i = 0;
     while (!str_starts(region, partitions[i].prefix))
         i++;
     return xasprintf("https://%s.%s.%s/", service, region, partitions[i].suffix);

@@ -123,6 +123,21 @@ static void add_tags(struct strbuf *body, const struct ec2_run *run, unsigned sp
     }
 }
 
+/* A public address can be asked for in the long form alone, and the two forms must not be mixed. */
+static void add_network(struct strbuf *body, const struct ec2_run *run)
+{
+    if (run->public_ip == EC2_PUBLIC_IP_DEFAULT) {
+        query_add(body, run->subnet, "SubnetId");
+        query_add_list(body, run->security_groups, "SecurityGroupId");
+        return;
+    }
+    query_add_uint(body, 0, "NetworkInterface.1.DeviceIndex");
+    query_add(body, run->subnet, "NetworkInterface.1.SubnetId");
+    query_add_list(body, run->security_groups, "NetworkInterface.1.SecurityGroupId");
+    query_add_bool(body, run->public_ip == EC2_PUBLIC_IP_YES, "NetworkInterface.1.AssociatePublicIpAddress");
+    query_add_bool(body, true, "NetworkInterface.1.DeleteOnTermination");
+}
+
 struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *run)
 {
     struct strbuf body = STRBUF_INIT;
@@ -133,19 +148,17 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
     query_add_uint(&body, 1, "MinCount");
     query_add_uint(&body, 1, "MaxCount");
     query_add(&body, run->client_token, "ClientToken");
-    query_add(&body, run->subnet, "SubnetId");
-    query_add_list(&body, run->security_groups, "SecurityGroupId");
+    add_network(&body, run);
     query_add(&body, run->user_data, "UserData");
     query_add(&body, "terminate", "InstanceInitiatedShutdownBehavior");
-    query_add(&body, "enabled", "MetadataOptions.HttpEndpoint");
-    query_add(&body, "required", "MetadataOptions.HttpTokens");
-    query_add_uint(&body, 1, "MetadataOptions.HttpPutResponseHopLimit");
+    for (size_t i = 0; run->params && i + 1 < run->params->n; i += 2)
+        query_add(&body, run->params->v[i + 1], "%s", run->params->v[i]);
     if (run->instance_profile)
         query_add(&body, run->instance_profile, "IamInstanceProfile.%s",
                   str_starts(run->instance_profile, "arn:") ? "Arn" : "Name");
     if (run->spot) {
-        /* No maximum price: the on-demand price is the ceiling, and a lower one only brings more interruptions. */
         query_add(&body, "spot", "InstanceMarketOptions.MarketType");
+        query_add(&body, run->max_price, "InstanceMarketOptions.SpotOptions.MaxPrice");
         query_add(&body, "one-time", "InstanceMarketOptions.SpotOptions.SpotInstanceType");
         query_add(&body, "terminate", "InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior");
     }
@@ -265,11 +278,19 @@ bool ec2_terminate_instances_result(const struct aws_call *call, struct arena *a
     return true;
 }
 
-struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, const char *id)
+struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, const struct strlist *ids,
+                                          const char *owner, const char *name)
 {
     struct strbuf body = STRBUF_INIT;
+    assert(ids ? ids->n > 0 : owner && name);
     query_begin(&body, "DescribeImages", version);
-    query_add(&body, id, "ImageId.1");
+    if (ids)
+        query_add_list(&body, ids, "ImageId");
+    query_add(&body, owner, "Owner.1");
+    if (name) {
+        query_add(&body, "name", "Filter.1.Name");
+        query_add(&body, name, "Filter.1.Value.1");
+    }
     return new_call(aws, region, "DescribeImages", &body);
 }
 

@@ -1,5 +1,6 @@
 #include <inttypes.h>
 
+#include "mayfly/aws/sts.h"
 #include "mayfly/cmd/cmd.h"
 #include "mayfly/runner/reap.h"
 #include "mayfly/util/log.h"
@@ -66,11 +67,38 @@ static const char *done(const struct reap *r, const struct reap_target *t)
     }
 }
 
+static size_t report_ghosts(struct cmd *cmd, const struct reap *r, struct json_object *rows)
+{
+    size_t deleted = 0;
+    for (size_t i = 0; i < r->n_ghosts; i++) {
+        const struct reap_ghost *g = &r->ghosts[i];
+        const char *what = g->error.domain ? "failed" : g->ended ? "deleted" : g->absent ? "would delete" : "kept";
+        AUTO_FREE char *why =
+            g->error.domain ? error_format(&g->error)
+                            : xstrdup(g->absent || g->ended ? "no instance has it" : "an instance has it after all");
+        deleted += g->ended;
+        if (cmd->common.json) {
+            struct json_object *row = must(json_object_new_object());
+            json_object_object_add(row, "runner", must(json_object_new_string(g->name)));
+            json_object_object_add(row, "runner-id", must(json_object_new_int64(g->runner_id)));
+            json_object_object_add(row, "region", must(json_object_new_string(g->region)));
+            json_object_object_add(row, "age", must(json_object_new_int64(g->age)));
+            json_object_object_add(row, "done", must(json_object_new_string(what)));
+            json_object_object_add(row, "rule", must(json_object_new_string("ghost")));
+            json_object_object_add(row, "reason", must(json_object_new_string(why)));
+            json_object_array_add(rows, row);
+        } else {
+            printf("%s runner %s: %s (ghost, age %" PRId64 " s)\n", what, g->name, why, g->age);
+        }
+    }
+    return deleted;
+}
+
 static void report(struct cmd *cmd, const struct reap *r)
 {
     AUTO_JSON *object = must(json_object_new_object());
-    struct json_object *rows = must(json_object_new_array());
-    size_t ended = 0;
+    struct json_object *rows = must(json_object_new_array()), *ghosts = must(json_object_new_array());
+    size_t ended = 0, deleted = report_ghosts(cmd, r, ghosts);
     for (size_t i = 0; i < r->n; i++) {
         const struct reap_target *t = &r->targets[i];
         AUTO_FREE char *why = t->error.domain ? error_format(&t->error) : xstrdup(t->reason);
@@ -93,11 +121,14 @@ static void report(struct cmd *cmd, const struct reap *r)
     }
     json_object_object_add(object, "fleet", must(json_object_new_string(r->config->fleet)));
     json_object_object_add(object, "instances", rows);
+    json_object_object_add(object, "runners", ghosts);
     json_object_object_add(object, "ended", must(json_object_new_int64((int64_t)ended)));
+    json_object_object_add(object, "deleted", must(json_object_new_int64((int64_t)deleted)));
     if (cmd->common.json)
         print_json(object);
     else
-        log_info("fleet %s: %zu live instances looked at, %zu ended", r->config->fleet, r->n, ended);
+        log_info("fleet %s: %zu live instances looked at, %zu ended, %zu runner records without instance deleted",
+                 r->config->fleet, r->n, ended, deleted);
 }
 
 /* What keeps the pass from being whole. */
@@ -121,24 +152,41 @@ static void judge(struct cmd *cmd, const struct reap *r)
     for (size_t i = 0; i < r->n; i++)
         if (r->targets[i].error.domain)
             cmd->exit_status = EXIT_PARTIAL;
+    for (size_t i = 0; i < r->n_ghosts; i++)
+        if (r->ghosts[i].error.domain)
+            cmd->exit_status = EXIT_PARTIAL;
+}
+
+/* What the names of this fleet's runners begin with: it takes the account's number. */
+static char *ask_name_mark(struct session *session, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct sts_identity who = { 0 };
+    AUTO_CALL *call = &sts_get_caller_identity_call(&session->aws, session->aws_config.region)->call;
+    if (!call_run(&session->loop, call, err) ||
+        !sts_get_caller_identity_result((struct aws_call *)call, &arena, &who, err))
+        return NULL;
+    return runner_name_mark(who.account, session->fleet);
 }
 
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct reap_options *o = options;
     AUTO_SESSION session = { 0 };
+    AUTO_FREE char *name_mark = NULL;
     CLEANUP(reap_clear) struct reap reap = { 0 };
     for (size_t i = 0; i < o->regions.n; i++)
         if (!aws_region_is_valid(o->regions.v[i]))
             return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
                              o->regions.v[i]);
-    if (!session_open(&session, cmd, err))
+    if (!session_open(&session, cmd, err) || !(name_mark = ask_name_mark(&session, err)))
         return false;
     char *default_region[] = { session.aws_config.region };
     const struct strlist one = { default_region, 1 };
     const struct reap_config config = {
         .fleet = session.fleet,
         .scope = session.github_config.scope,
+        .name_mark = name_mark,
         .regions = o->regions.n ? &o->regions : &one,
         .limits = { .boot = o->boot_grace, .idle = LIMITS_DEFAULT.idle, .life = o->max_lifetime },
         .max = o->max,
@@ -160,7 +208,8 @@ const struct command command_reap = {
     .about =
         "Looks at every live instance of the fleet. Ends what is past its deadline, whatever it does, and what has\n"
         "no runner any more once a second pass, three minutes later or more, agrees. Instances with the tag\n"
-        "mayfly:keep are left alone.",
+        "mayfly:keep are left alone. Deletes runner records of the fleet that are offline, older than an hour, and\n"
+        "that no instance belongs to.",
     .opts = reap_opts,
     .options_size = sizeof(struct reap_options),
     .run = run,

@@ -1,168 +1,41 @@
+#include "mayfly/cmd/start.h"
+
 #include <inttypes.h>
 
+#include "mayfly/aws/errors.h"
+#include "mayfly/aws/ssm.h"
 #include "mayfly/aws/sts.h"
-#include "mayfly/cmd/cmd.h"
-#include "mayfly/runner/launch.h"
-#include "mayfly/runner/spec.h"
-#include "mayfly/runner/userdata.h"
+#include "mayfly/runner/params.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 #include "mayfly/version.h"
 
-enum { CONSOLE_TAIL = 20, PRE_RUNNER_MAX = 16384 };
-
-#define ROW(member) .offset = offsetof(struct spec, member)
-
-static const struct opt start_opts[] = {
-    { .name = "image",
-      .type = OPT_STRING,
-      ROW(image),
-      .arg = "AMI",
-      .help = "image to launch",
-      .aliases = "ec2-image-id" },
-    { .name = "types",
-      .type = OPT_LIST,
-      ROW(types),
-      .arg = "TYPE[,TYPE…]",
-      .help = "instance types, in the order to try",
-      .aliases = "ec2-instance-type" },
-    { .name = "subnets",
-      .type = OPT_LIST,
-      ROW(subnets),
-      .arg = "ID[,ID…]",
-      .help = "subnets, in the order to try",
-      .aliases = "subnet-id" },
-    { .name = "security-groups",
-      .type = OPT_LIST,
-      ROW(security_groups),
-      .arg = "ID[,ID…]",
-      .help = "security groups",
-      .aliases = "security-group-id" },
-    { .name = "market",
-      .type = OPT_LIST,
-      ROW(market),
-      .arg = "MARKET[,MARKET]",
-      .help = "spot or on-demand, in the order to try",
-      .fallback = "on-demand",
-      .choices = "spot on-demand",
-      .aliases = "market-type" },
-    { .name = "label",
-      .type = OPT_STRING,
-      ROW(label),
-      .arg = "LABEL",
-      .help = "the label that jobs ask for; without it a fresh one is made, which nobody else can use" },
-    { .name = "labels",
-      .type = OPT_LIST,
-      ROW(labels),
-      .arg = "LABEL[,LABEL…]",
-      .help = "further labels; any job that asks for a subset of them may take the runner" },
-    { .name = "count",
-      .type = OPT_NUMBER,
-      ROW(count),
-      .arg = "N",
-      .help = "runners to start under the label",
-      .fallback = "1",
-      .min = 1,
-      .max = 100 },
-    { .name = "timeout",
-      .type = OPT_SECONDS,
-      ROW(timeout),
-      .arg = "DURATION",
-      .help = "for the whole start, until the runners are online",
-      .fallback = "10m",
-      .min = 10,
-      .max = 3600 },
-    { .name = "max-lifetime",
-      .type = OPT_SECONDS,
-      ROW(max_lifetime),
-      .arg = "DURATION",
-      .help = "after which the instance ends, whatever it does",
-      .fallback = "6h",
-      .min = 60,
-      .max = 5 * 86400 },
-    { .name = "idle-limit",
-      .type = OPT_SECONDS,
-      ROW(idle_limit),
-      .arg = "DURATION",
-      .help = "after which a runner without a job ends",
-      .fallback = "30m",
-      .min = 60,
-      .max = 5 * 86400 },
-    { .name = "runner-group",
-      .type = OPT_NUMBER,
-      ROW(runner_group),
-      .arg = "ID",
-      .help = "runner group's number",
-      .fallback = "1",
-      .min = 1,
-      .max = INT32_MAX,
-      .aliases = "runner-group-id" },
-    { .name = "name",
-      .type = OPT_STRING,
-      ROW(name),
-      .arg = "NAME",
-      .help = "tells several starts of one workflow run apart, for stop --name" },
-    { .name = "instance-profile",
-      .type = OPT_STRING,
-      ROW(instance_profile),
-      .arg = "NAME|ARN",
-      .help = "IAM instance profile; best none: jobs can use it",
-      .aliases = "iam-role-name" },
-    { .name = "runner-dir",
-      .type = OPT_STRING,
-      ROW(runner_dir),
-      .arg = "DIR",
-      .help = "where the image has the runner; else /opt/actions-runner",
-      .aliases = "runner-home-dir" },
-    { .name = "user",
-      .type = OPT_STRING,
-      ROW(user),
-      .arg = "USER",
-      .help = "who runs the runner; else `runner`",
-      .aliases = "run-runner-as-user" },
-    { .name = "pre-runner-file",
-      .type = OPT_STRING,
-      ROW(pre_runner_file),
-      .arg = "FILE",
-      .help = "bash script that runs as root before the runner",
-      .bits = OPT_TRUSTED },
-    { .name = "dry-run", .type = OPT_FLAG, ROW(dry_run), .help = "print the plan and the user-data, launch nothing" },
-    { 0 },
-};
-
-/* One start, from its options to its result. */
-struct start {
-    struct cmd *cmd;
-    const struct spec *spec;
-    struct session *session;
-    struct launch_config config;
-    struct launch launch;
-    struct plan plan;
-    struct strlist labels;
-    struct tag_values tags;
-    struct userdata userdata;
-    char *label, *run, *name_prefix, *account;
-    struct strbuf pre_runner;
-    struct arena arena;
-    struct error output_error;
-    int64_t began; /* monotonic ms */
-};
+enum { PRE_RUNNER_MAX = 16384 };
 
 static void start_clear(struct start *s)
 {
     launch_clear(&s->launch);
+    for (size_t i = 0; s->params && i < s->plan.n_images; i++)
+        strlist_clear(&s->params[i]);
+    free(s->params);
     plan_clear(&s->plan);
     strlist_clear(&s->labels);
+    strlist_clear(&s->packages);
     free(s->label);
     free(s->run);
-    free(s->name_prefix);
+    free(s->name_mark);
     free(s->account);
     strbuf_clear(&s->pre_runner);
     arena_clear(&s->arena);
     error_clear(&s->output_error);
 }
 
-static bool make_label(struct start *s)
+const struct cell *start_cell(const struct start *s, size_t slot)
+{
+    return &s->plan.cells[s->launch.slots[slot].cell];
+}
+
+static void make_label(struct start *s)
 {
     uint8_t random[6];
     const char *run_id = s->cmd->getenv("GITHUB_RUN_ID"), *attempt = s->cmd->getenv("GITHUB_RUN_ATTEMPT");
@@ -174,33 +47,49 @@ static bool make_label(struct start *s)
     strlist_add(&s->labels, s->label);
     for (size_t i = 0; i < s->spec->labels.n; i++)
         strlist_add(&s->labels, s->spec->labels.v[i]);
-    return s->spec->labels.n > 0;
 }
 
-/* The runner for the image's architecture, unless the image has one. */
-static bool take_download(struct start *s, const struct ec2_image *image, const struct github_call *downloads,
-                          struct error *err)
+/* --- everything that must be known before the first effect -------------------------------------------------------- */
+
+struct questions { /* calls to run at once, owned */
+    struct call **v;
+    size_t n;
+};
+
+static size_t ask(struct questions *q, struct call *call)
 {
-    struct field_list rows = { 0 };
-    const char *arch = spec_runner_architecture(image->architecture);
-    const struct ec2_instance tagged = { .tags = image->tags };
-    if (ec2_instance_tag(&tagged, TAG_RUNNER_VERSION))
-        return true;
-    if (!github_downloads_result(downloads, &s->arena, &rows, err))
-        return false;
-    for (size_t i = 0; i < rows.n; i++) {
-        const struct github_download *d = FIELD_ROW(&rows, const struct github_download, i);
-        if (!str_eq(d->os, "linux") || !str_eq(d->architecture, arch))
-            continue;
-        if (str_empty(d->sha256))
-            break;
-        s->userdata.runner_url = d->url;
-        s->userdata.runner_sha256 = d->sha256;
-        return true;
-    }
-    error_set(err, ERROR_GITHUB, 0, "GitHub offers no runner for linux-%s with a checksum", arch);
-    error_hint(err, "use an image that has the runner and the tag " TAG_RUNNER_VERSION);
-    return false;
+    q->v = xreallocarray(q->v, q->n + 1, sizeof(*q->v));
+    q->v[q->n] = call;
+    return q->n++;
+}
+
+static size_t ask_aws(struct questions *q, struct aws_call *call)
+{
+    return ask(q, &call->call);
+}
+
+static const struct aws_call *aws_answer(const struct questions *q, size_t n)
+{
+    return (const struct aws_call *)q->v[n];
+}
+
+static void questions_clear(struct questions *q)
+{
+    for (size_t i = 0; i < q->n; i++)
+        call_free(q->v[i]);
+    free(q->v);
+}
+#define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
+
+static struct aws_call *find_label_call(const struct start *s, const char *region)
+{
+    char *fleet[] = { s->session->fleet }, *label[] = { s->label };
+    char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
+    const struct strlist fleets = { fleet, 1 }, labels = { label, 1 }, states = { live, ARRAY_SIZE(live) };
+    const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
+                                          { "tag:" TAG_LABEL, &labels },
+                                          { "instance-state-name", &states } };
+    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), NULL);
 }
 
 static bool check_label_is_free(const struct aws_call *call, const char *label, struct error *err)
@@ -217,39 +106,172 @@ static bool check_label_is_free(const struct aws_call *call, const char *label, 
     return false;
 }
 
-static struct aws_call *find_label_call(const struct start *s)
+static struct aws_call *describe_image(const struct start *s, const char *region, const char *id)
 {
-    char *fleet[] = { s->session->fleet }, *label[] = { s->label };
-    char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
-    const struct strlist fleets = { fleet, 1 }, labels = { label, 1 }, states = { live, ARRAY_SIZE(live) };
-    const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
-                                          { "tag:" TAG_LABEL, &labels },
-                                          { "instance-state-name", &states } };
-    return ec2_describe_instances_call(&s->session->aws, s->session->aws_config.region, filters, ARRAY_SIZE(filters),
-                                       NULL);
+    AUTO_STRLIST ids = { 0 };
+    strlist_add(&ids, id);
+    return ec2_describe_images_call(&s->session->aws, region, &ids, NULL, NULL);
 }
 
-/* Everything that must be known before the first effect, asked at once. */
+static struct aws_call *find_image_call(const struct start *s, const struct image *image)
+{
+    struct aws *aws = &s->session->aws;
+    switch (image->kind) {
+    case IMAGE_SSM:
+        return ssm_get_parameter_call(aws, image->region, image->value);
+    case IMAGE_NAME:
+        return ec2_describe_images_call(aws, image->region, NULL, image->owner, image->value);
+    case IMAGE_ID:
+        break;
+    }
+    return describe_image(s, image->region, image->ref);
+}
+
+static bool take_image(struct start *s, struct image *image, const char *id, const struct aws_call *answer,
+                       struct error *err)
+{
+    struct field_list images = { 0 };
+    return ec2_describe_images_result(answer, &s->arena, &images, err) &&
+           image_take(image, id, &images, &s->arena, err);
+}
+
+/* answers[first + i] is about image i. A parameter names an image, which has yet to be described. */
+static bool take_images(struct start *s, const struct questions *answers, size_t first, struct error *err)
+{
+    AUTO_QUESTIONS more = { 0 };
+    size_t n = 0;
+    const char **ids = arena_alloc(&s->arena, (s->plan.n_images + 1) * sizeof(*ids));
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        struct image *image = &s->plan.images[i];
+        const struct aws_call *answer = aws_answer(answers, first + i);
+        if (image->kind != IMAGE_SSM) {
+            if (!take_image(s, image, image->ref, answer, err))
+                return false;
+            continue;
+        }
+        if (!ssm_get_parameter_result(answer, &s->arena, &ids[i], err))
+            return false;
+        if (!ec2_id_is_valid(ids[i], "ami")) {
+            error_set(err, ERROR_CONFIG, 0, "--image: the parameter %s in %s holds `%.60s`, not an image's id",
+                      image->value, image->region, ids[i]);
+            return false;
+        }
+        ask_aws(&more, describe_image(s, image->region, ids[i]));
+    }
+    if (more.n == 0)
+        return true;
+    if (!call_run_all(&s->session->loop, more.v, more.n, err))
+        return false;
+    for (size_t i = 0; i < s->plan.n_images; i++)
+        if (s->plan.images[i].kind == IMAGE_SSM &&
+            !take_image(s, &s->plan.images[i], ids[i], aws_answer(&more, n++), err))
+            return false;
+    return true;
+}
+
+/* The runner for each architecture of which an image has none. */
+static bool take_downloads(struct start *s, const struct github_call *answer, struct error *err)
+{
+    struct field_list rows = { 0 };
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        const struct image *image = &s->plan.images[i];
+        const char *arch = spec_runner_architecture(image->architecture);
+        const struct github_download *found = NULL;
+        bool known = image->has_runner;
+        for (size_t d = 0; d < s->n_downloads; d++)
+            known = known || str_eq(s->downloads[d].architecture, image->architecture);
+        if (known)
+            continue;
+        if (!rows.rows && !github_downloads_result(answer, &s->arena, &rows, err))
+            return false;
+        for (size_t r = 0; r < rows.n && !found; r++) {
+            const struct github_download *row = FIELD_ROW(&rows, const struct github_download, r);
+            if (str_eq(row->os, "linux") && str_eq(row->architecture, arch) && !str_empty(row->sha256))
+                found = row;
+        }
+        if (!found) {
+            error_set(err, ERROR_GITHUB, 0, "GitHub offers no runner for linux-%s with a checksum", arch);
+            error_hint(err, "use an image that has the runner and the tag " TAG_RUNNER_VERSION);
+            return false;
+        }
+        s->downloads[s->n_downloads++] = (struct download){ image->architecture, found->url, found->sha256 };
+    }
+    return true;
+}
+
+/* The runner group by its number, or by its name, which an organisation's have. */
+static bool take_runner_group(struct start *s, struct error *err)
+{
+    const char *name = s->spec->runner_group;
+    uint64_t id;
+    bool more = true;
+    AUTO_ARENA arena = { 0 };
+    if (parse_uint(name, INT32_MAX, &id)) {
+        s->runner_group = (int64_t)id;
+        return true;
+    }
+    if (strchr(s->session->github_config.scope, '/')) {
+        error_set(err, ERROR_CONFIG, 0, "--runner-group: a repository has no group `%.60s`", name);
+        error_hint(err, "runner groups belong to organisations: give --repo ORG, or leave --runner-group away");
+        return false;
+    }
+    for (unsigned page = 1; more; page++) {
+        struct field_list rows = { 0 };
+        AUTO_CALL *call = &github_list_groups_call(&s->session->github, page)->call;
+        if (!call_run(&s->session->loop, call, err) ||
+            !github_list_groups_result((struct github_call *)call, &arena, &rows, err))
+            return false;
+        for (size_t i = 0; i < rows.n; i++) {
+            const struct github_group *group = FIELD_ROW(&rows, const struct github_group, i);
+            if (str_eq(group->name, name)) {
+                s->runner_group = group->id;
+                return true;
+            }
+        }
+        more = github_call_has_next((struct github_call *)call);
+    }
+    error_set(err, ERROR_CONFIG, 0, "--runner-group: %s has no group `%.60s`", s->session->github_config.scope, name);
+    error_hint(err, "the group must exist and be visible to the token");
+    return false;
+}
+
 static bool ask_first(struct start *s, struct error *err)
 {
     struct session *session = s->session;
-    const char *region = session->aws_config.region;
     struct sts_identity who = { 0 };
-    struct field_list images = { 0 };
-    CLEANUP(call_free_pointer) struct call *identity = &sts_get_caller_identity_call(&session->aws, region)->call;
-    CLEANUP(call_free_pointer)
-    struct call *image = &ec2_describe_images_call(&session->aws, region, s->spec->image)->call;
-    CLEANUP(call_free_pointer) struct call *downloads = &github_downloads_call(&session->github)->call;
-    CLEANUP(call_free_pointer) struct call *label = str_empty(s->spec->label) ? NULL : &find_label_call(s)->call;
-    struct call *const all[] = { identity, image, downloads, label };
-    if (!call_run_all(&session->loop, all, label ? 4 : 3, err) ||
-        !sts_get_caller_identity_result((struct aws_call *)identity, &s->arena, &who, err) ||
-        !ec2_describe_images_result((struct aws_call *)image, &s->arena, &images, err) ||
-        !spec_check_image(s->spec, &images, err) ||
-        !take_download(s, FIELD_ROW(&images, const struct ec2_image, 0), (struct github_call *)downloads, err))
+    AUTO_QUESTIONS q = { 0 };
+    size_t identity = ask_aws(&q, sts_get_caller_identity_call(&session->aws, session->aws_config.region));
+    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call);
+    size_t images = q.n;
+    for (size_t i = 0; i < s->plan.n_images; i++)
+        ask_aws(&q, find_image_call(s, &s->plan.images[i]));
+    size_t labels = q.n;
+    for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
+        ask_aws(&q, find_label_call(s, s->plan.regions.v[i]));
+    if (!call_run_all(&session->loop, q.v, q.n, err) ||
+        !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
+        !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
+        !take_runner_group(s, err))
         return false;
+    for (size_t i = labels; i < q.n; i++)
+        if (!check_label_is_free(aws_answer(&q, i), s->label, err))
+            return false;
     s->account = xstrdup(who.account);
-    return !label || check_label_is_free((struct aws_call *)label, s->label, err);
+    return true;
+}
+
+/* --- the launch --------------------------------------------------------------------------------------------------- */
+
+struct userdata start_userdata(const struct start *s, const struct image *image)
+{
+    struct userdata userdata = s->userdata;
+    for (size_t i = 0; i < s->n_downloads && !image->has_runner; i++) {
+        if (!str_eq(s->downloads[i].architecture, image->architecture))
+            continue;
+        userdata.runner_url = s->downloads[i].url;
+        userdata.runner_sha256 = s->downloads[i].sha256;
+    }
+    return userdata;
 }
 
 static void render(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
@@ -257,8 +279,9 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
 {
     struct start *s = ctx;
     AUTO_STRBUF script = STRBUF_INIT, encoded = STRBUF_INIT;
-    struct userdata userdata = s->userdata;
+    struct userdata userdata = start_userdata(s, cell->image);
     struct tag_values values = s->tags;
+    const char *public_ip = s->spec->public_ip;
     struct ec2_tag *tags;
     size_t n_tags;
     script.secret = encoded.secret = true;
@@ -270,247 +293,175 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
     tags_of_runner(&values, arena, &tags, &n_tags);
     *ret = (struct ec2_run){
         .region = cell->region,
-        .image = cell->image,
+        .image = cell->image->id,
         .type = cell->type,
         .subnet = cell->subnet,
         .spot = cell->spot,
-        .security_groups = &s->spec->security_groups,
-        .instance_profile = s->spec->instance_profile,
+        .max_price = str_empty(s->spec->max_price) ? NULL : s->spec->max_price,
+        .security_groups = cell->security_groups,
+        .instance_profile = str_empty(s->spec->instance_profile) ? NULL : s->spec->instance_profile,
         .user_data = arena_strdup(arena, strbuf_str(&encoded)),
+        .public_ip = str_empty(public_ip)       ? EC2_PUBLIC_IP_DEFAULT
+                     : str_eq(public_ip, "yes") ? EC2_PUBLIC_IP_YES
+                                                : EC2_PUBLIC_IP_NO,
+        .params = &s->params[cell->image - s->plan.images],
         .tags = tags,
         .n_tags = n_tags,
     };
 }
 
-static const struct cell *slot_cell(const struct start *s, size_t i)
-{
-    return &s->plan.cells[s->launch.slots[i].cell];
-}
-
-static struct json_object *instance_ids(const struct start *s)
-{
-    struct json_object *ids = must(json_object_new_array());
-    for (size_t i = 0; i < s->spec->count; i++)
-        if (s->launch.slots[i].pair.instance_id)
-            json_object_array_add(ids, must(json_object_new_string(s->launch.slots[i].pair.instance_id)));
-    return ids;
-}
-
 static void launched(void *ctx)
 {
     struct start *s = ctx;
-    AUTO_JSON *ids = instance_ids(s);
-    const struct launch_slot *first = &s->launch.slots[0];
-    const struct {
-        const char *name, *value;
-    } outputs[] = {
-        { "ec2-instance-id", first->pair.instance_id },
-        { "ec2-instance-ids", json_object_to_json_string_ext(ids, JSON_C_TO_STRING_PLAIN) },
-        { "runner-name", first->pair.name },
-        { "instance-type", slot_cell(s, 0)->type },
-        { "market", cell_market(slot_cell(s, 0)) },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(outputs) && s->output_error.domain == ERROR_NONE; i++)
-        if (!output_write(s->cmd, outputs[i].name, outputs[i].value, &s->output_error))
-            log_warn("the output %s could not be written", outputs[i].name);
+    start_write_outputs(s);
+    for (size_t i = 0; i < s->spec->count; i++) {
+        const struct launch_slot *slot = &s->launch.slots[i];
+        if (slot->pair.instance_id && !slot->down)
+            log_info("launched %s (%s, %s, %s) for runner %s", slot->pair.instance_id, start_cell(s, i)->type,
+                     cell_market(start_cell(s, i)), slot->zone ? slot->zone : "zone unknown", slot->pair.name);
+    }
+}
+
+/* Fewer runners than asked for, but enough. */
+static void tell_of_partial(struct start *s)
+{
+    size_t up = 0;
     for (size_t i = 0; i < s->spec->count; i++)
-        log_info("launched %s (%s, %s, %s) for runner %s", s->launch.slots[i].pair.instance_id, slot_cell(s, i)->type,
-                 cell_market(slot_cell(s, i)), s->launch.slots[i].zone ? s->launch.slots[i].zone : "zone unknown",
-                 s->launch.slots[i].pair.name);
-}
-
-static void print_plan(const struct start *s)
-{
-    AUTO_STRBUF script = STRBUF_INIT;
-    struct userdata userdata = s->userdata;
-    userdata.runner_name = "RUNNER-NAME";
-    userdata.jit = "JIT-CONFIGURATION";
-    userdata_render(&script, &userdata);
-    size_t size = script.len - strlen(userdata.jit) + USERDATA_JIT_RESERVE;
-    if (s->cmd->common.json) {
-        AUTO_JSON *object = must(json_object_new_object());
-        struct json_object *cells = must(json_object_new_array());
-        for (size_t i = 0; i < s->plan.n; i++) {
-            struct json_object *cell = must(json_object_new_object());
-            json_object_object_add(cell, "region", must(json_object_new_string(s->plan.cells[i].region)));
-            json_object_object_add(cell, "type", must(json_object_new_string(s->plan.cells[i].type)));
-            json_object_object_add(cell, "subnet", must(json_object_new_string(s->plan.cells[i].subnet)));
-            json_object_object_add(cell, "market", must(json_object_new_string(cell_market(&s->plan.cells[i]))));
-            json_object_object_add(cell, "image", must(json_object_new_string(s->plan.cells[i].image)));
-            json_object_array_add(cells, cell);
-        }
-        json_object_object_add(object, "label", must(json_object_new_string(s->label)));
-        json_object_object_add(object, "count", must(json_object_new_int64((int64_t)s->spec->count)));
-        json_object_object_add(object, "plan", cells);
-        json_object_object_add(object, "user-data", must(json_object_new_string(strbuf_str(&script))));
-        json_object_object_add(object, "user-data-bytes", must(json_object_new_int64((int64_t)size)));
-        print_json(object);
+        up += launch_slot_is_up(&s->launch.slots[i]);
+    if (up == s->spec->count)
         return;
-    }
-    printf("label: %s\ncount: %" PRIu64 "\nplan:\n", s->label, s->spec->count);
-    for (size_t i = 0; i < s->plan.n; i++)
-        printf("  %zu. %s %s in %s of %s, image %s\n", i + 1, s->plan.cells[i].type, cell_market(&s->plan.cells[i]),
-               s->plan.cells[i].subnet, s->plan.cells[i].region, s->plan.cells[i].image);
-    printf("user-data (%zu of %d bytes, %d of them kept for the just-in-time configuration):\n%s", size, USERDATA_MAX,
-           USERDATA_JIT_RESERVE, strbuf_str(&script));
-}
-
-/* Seconds from the command's begin, one decimal, owned; "-" for what did not happen. */
-static char *at(const struct start *s, int64_t mono)
-{
-    return mono ? xasprintf("%.1f s", (double)(mono - s->began) / 1000) : xstrdup("-");
-}
-
-static void write_summary(struct start *s, bool ok)
-{
-    AUTO_STRBUF md = STRBUF_INIT;
-    strbuf_addf(&md, "### Mayfly: %s `%s`\n\n", ok ? "started" : "could not start", s->label);
-    strbuf_adds(&md, "| runner | instance | type | market | zone | configured | launched | running | online |\n"
-                     "|---|---|---|---|---|---|---|---|---|\n");
-    for (size_t i = 0; i < s->spec->count; i++) {
-        const struct launch_slot *slot = &s->launch.slots[i];
-        AUTO_FREE char *minted = at(s, slot->minted_at), *launched_at = at(s, slot->launched_at);
-        AUTO_FREE char *running = at(s, slot->running_at), *online = at(s, slot->online_at);
-        strbuf_addf(&md, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", slot->pair.name ? slot->pair.name : "-",
-                    slot->pair.instance_id ? slot->pair.instance_id : "-", slot_cell(s, i)->type,
-                    cell_market(slot_cell(s, i)), slot->zone ? slot->zone : "-", minted, launched_at, running, online);
-    }
-    strbuf_adds(&md, "\nSeconds since the start of this command.\n");
-    if (!ok) {
-        AUTO_FREE char *why = error_format(&s->launch.error);
-        strbuf_addf(&md, "\nIt failed: `%s`\n", why);
-    }
-    secret_redact(&md);
-    summary_write(s->cmd, strbuf_str(&md));
-}
-
-static void print_result(struct start *s)
-{
-    AUTO_JSON *object = must(json_object_new_object());
-    struct json_object *runners = must(json_object_new_array());
-    for (size_t i = 0; i < s->spec->count; i++) {
-        const struct launch_slot *slot = &s->launch.slots[i];
-        struct json_object *r = must(json_object_new_object());
-        const struct {
-            const char *key;
-            int64_t mono;
-        } times[] = { { "configured", slot->minted_at },
-                      { "launched", slot->launched_at },
-                      { "running", slot->running_at },
-                      { "online", slot->online_at } };
-        json_object_object_add(r, "runner-name", must(json_object_new_string(slot->pair.name)));
-        json_object_object_add(r, "runner-id", must(json_object_new_int64(slot->pair.runner_id)));
-        json_object_object_add(r, "ec2-instance-id", must(json_object_new_string(slot->pair.instance_id)));
-        json_object_object_add(r, "instance-type", must(json_object_new_string(slot_cell(s, i)->type)));
-        json_object_object_add(r, "market", must(json_object_new_string(cell_market(slot_cell(s, i)))));
-        json_object_object_add(r, "zone", must(json_object_new_string(slot->zone ? slot->zone : "")));
-        for (size_t t = 0; t < ARRAY_SIZE(times); t++)
-            if (times[t].mono)
-                json_object_object_add(r, times[t].key,
-                                       must(json_object_new_double((double)(times[t].mono - s->began) / 1000)));
-        json_object_array_add(runners, r);
-    }
-    json_object_object_add(object, "label", must(json_object_new_string(s->label)));
-    json_object_object_add(object, "region", must(json_object_new_string(s->session->aws_config.region)));
-    json_object_object_add(object, "ec2-instance-id",
-                           must(json_object_new_string(s->launch.slots[0].pair.instance_id)));
-    json_object_object_add(object, "ec2-instance-ids", instance_ids(s));
-    json_object_object_add(object, "runners", runners);
-    print_json(object);
-}
-
-/* What the console says, for a person who asks why the runner never came. */
-static void explain(const struct start *s, struct error *err)
-{
-    if (!s->launch.console) {
-        if (err->domain == ERROR_TIMEOUT)
-            error_hint(err, "the console shows nothing yet: allow more with --timeout, and check that the subnet has a "
-                            "way out to GitHub");
-        return;
-    }
-    AUTO_STRLIST lines = { 0 };
-    strlist_split(&lines, s->launch.console, "\n");
-    size_t from = lines.n > CONSOLE_TAIL ? lines.n - CONSOLE_TAIL : 0;
-    log_info("the end of the console of %s:", s->launch.slots[s->launch.console_of].pair.instance_id);
-    for (size_t i = from; i < lines.n; i++)
-        log_info("  | %s", lines.v[i]);
-    AUTO_FREE char *phase = launch_console_phase(s->launch.console);
-    if (phase)
-        error_hint(err, "the last phase its console shows is `%s`", phase);
-    else
-        error_hint(err, "its console shows no phase of Mayfly's: the image may not run user-data (no cloud-init?)");
+    AUTO_FREE char *why = error_format(&s->launch.error);
+    log_warn("%zu of %" PRIu64 " runners are online, which --min-count allows; the others: %s", up, s->spec->count,
+             why);
+    start_write_outputs(s);
 }
 
 static bool launch(struct start *s, struct error *err)
 {
-    s->config = (struct launch_config){
-        .label = s->label,
-        .labels = &s->labels,
-        .runner_group = (int64_t)s->spec->runner_group,
-        .name_prefix = s->name_prefix,
-        .count = s->spec->count,
-        .plan = &s->plan,
-        .timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began),
-        .render = render,
-        .launched = launched,
-        .ctx = s,
-    };
+    s->config.labels = &s->labels;
+    s->config.timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began);
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
     drive(&s->session->cloud, &s->launch.machine);
     bool ok = launch_succeeded(&s->launch);
-    write_summary(s, ok);
-    if (ok)
-        return s->output_error.domain == ERROR_NONE || error_move(err, &s->output_error);
     AUTO_FREE char *left = launch_leftovers(&s->launch);
+    start_write_summary(s, ok, &s->launch.error);
     if (left)
         log_warn("left behind, for their own deadline and the reaper: %s", left);
+    if (ok) {
+        tell_of_partial(s);
+        return s->output_error.domain == ERROR_NONE || error_move(err, &s->output_error);
+    }
     error_copy(err, &s->launch.error);
-    explain(s, err);
+    start_explain(s, err);
     return false;
 }
 
-static bool prepare(struct start *s, struct error *err)
+static bool read_pre_runner(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
-    struct session *session = s->session;
+    if (!str_empty(spec->pre_runner_script))
+        strbuf_adds(&s->pre_runner, spec->pre_runner_script);
+    if (str_empty(spec->pre_runner_file) ||
+        strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err))
+        return true;
+    err->domain = ERROR_CONFIG;
+    return false;
+}
+
+static void fill_templates(struct start *s)
+{
+    const struct spec *spec = s->spec;
     const char *repo = s->cmd->getenv("GITHUB_REPOSITORY");
-    if (!str_empty(spec->pre_runner_file) &&
-        !strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
-        err->domain = ERROR_CONFIG;
-        return false;
-    }
-    bool extra_labels = make_label(s);
     const struct limits limits = { .boot = spec->timeout > LIMITS_DEFAULT.boot ? spec->timeout : LIMITS_DEFAULT.boot,
                                    .idle = spec->idle_limit,
                                    .life = spec->max_lifetime };
     s->userdata = (struct userdata){ .runner_dir = spec->runner_dir,
                                      .user = spec->user,
                                      .pre_runner = s->pre_runner.len ? strbuf_str(&s->pre_runner) : NULL,
+                                     .packages = &s->packages,
                                      .limits = limits,
                                      .debug = s->cmd->common.verbose };
-    s->tags = (struct tag_values){ .fleet = session->fleet,
-                                   .scope = session->github_config.scope,
+    s->tags = (struct tag_values){ .fleet = s->session->fleet,
+                                   .scope = s->session->github_config.scope,
                                    .repo = str_empty(repo) ? NULL : repo,
                                    .label = s->label,
                                    .run = s->run,
                                    .name = spec->name,
                                    .version = MAYFLY_VERSION,
-                                   .limits = limits };
-    plan_make(&s->plan, session->aws_config.region, spec->image, &spec->market, &spec->types, &spec->subnets);
-    if (!userdata_check(&s->userdata, err) || !ask_first(s, err) || !userdata_check(&s->userdata, err))
+                                   .limits = limits,
+                                   .more = &s->own_tags };
+}
+
+/* What the images' answers make sure of: their cells, their volumes, the exact size of their user-data. */
+static bool fit_images(struct start *s, struct error *err)
+{
+    if (!plan_cells(&s->plan, s->spec, err))
         return false;
-    if (extra_labels)
-        log_warn("--labels: any job that asks for a subset of these labels may take the runner");
-    AUTO_FREE char *mark = runner_name_mark(s->account, session->fleet);
-    s->name_prefix = runner_name_prefix(mark, session->aws_config.region, env_now(s->cmd->env) / 1000);
+    s->params = xcalloc(s->plan.n_images, sizeof(*s->params));
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        struct userdata userdata = start_userdata(s, &s->plan.images[i]);
+        if (!params_make(s->spec, s->plan.images[i].root_device, &s->params[i], err) || !userdata_check(&userdata, err))
+            return false;
+    }
     return true;
+}
+
+static bool prepare(struct start *s, struct error *err)
+{
+    const struct spec *spec = s->spec;
+    if (!plan_sites(&s->plan, spec, s->session->aws_config.region, err) || !read_pre_runner(s, err) ||
+        !params_tags(spec, &s->arena, &s->own_tags, err) || !params_packages(spec, &s->packages, err))
+        return false;
+    make_label(s);
+    fill_templates(s);
+    if (!userdata_check(&s->userdata, err) || !ask_first(s, err) || !fit_images(s, err))
+        return false;
+    if (spec->labels.n > 0)
+        log_warn("--labels: any job that asks for a subset of these labels may take the runner");
+    s->name_mark = runner_name_mark(s->account, s->session->fleet);
+    s->config = (struct launch_config){
+        .label = s->label,
+        .runner_group = s->runner_group,
+        .name_mark = s->name_mark,
+        .epoch = env_now(s->cmd->env) / 1000,
+        .count = spec->count,
+        .min_count = spec->min_count ? spec->min_count : spec->count,
+        .plan = &s->plan,
+        .render = render,
+        .launched = launched,
+        .ctx = s,
+    };
+    return true;
+}
+
+/* Is it the kind of failure for which a hosted runner is the answer: no room, no quota, too many requests? */
+static bool is_for_fallback(const struct error *err)
+{
+    return err->domain == ERROR_CAPACITY || (err->domain == ERROR_AWS && aws_error_class(err) == AWS_THROTTLE);
+}
+
+/* The workflow goes on, on somebody else's machine. */
+static bool fall_back(struct start *s, struct error *why, struct error *err)
+{
+    AUTO_FREE char *message = error_format(why);
+    const char *label = s->spec->fallback_label;
+    log_warn("no runner of our own, so the label is `%s`: %s", label, message);
+    if (s->cmd->common.json) {
+        AUTO_JSON *object = must(json_object_new_object());
+        json_object_object_add(object, "label", must(json_object_new_string(label)));
+        json_object_object_add(object, "fallback", must(json_object_new_boolean(true)));
+        json_object_object_add(object, "reason", must(json_object_new_string(message)));
+        print_json(object);
+    }
+    return output_write(s->cmd, "label", label, err) && output_write(s->cmd, "fallback", "true", err);
 }
 
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct spec *spec = options;
     AUTO_SESSION session;
+    AUTO_ERROR why = { 0 };
     CLEANUP(start_clear)
     struct start s = { .cmd = cmd,
                        .spec = spec,
@@ -521,20 +472,24 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     if (!spec_check(spec, err) || !session_open(&session, cmd, err) || !prepare(&s, err))
         return false;
     if (spec->dry_run) {
-        print_plan(&s);
+        start_print_plan(&s);
         return true;
     }
     /* Before the first effect: a stop after a start that dies now still finds its instances by the label. */
-    if (!output_write(cmd, "label", s.label, err) || !output_write(cmd, "region", session.aws_config.region, err))
+    if (!output_write(cmd, "label", s.label, err) || !output_write(cmd, "region", s.plan.cells[0].region, err))
         return false;
-    if (!launch(&s, err))
-        return false;
+    if (!launch(&s, &why)) {
+        if (str_empty(spec->fallback_label) || !is_for_fallback(&why))
+            return error_move(err, &why);
+        return fall_back(&s, &why, err);
+    }
     for (size_t i = 0; i < spec->count; i++) {
-        AUTO_FREE char *online = at(&s, s.launch.slots[i].online_at);
-        log_info("runner %s is online after %s", s.launch.slots[i].pair.name, online);
+        AUTO_FREE char *online = start_seconds(&s, s.launch.slots[i].online_at);
+        if (launch_slot_is_up(&s.launch.slots[i]))
+            log_info("runner %s is online after %s", s.launch.slots[i].pair.name, online);
     }
     if (cmd->common.json)
-        print_result(&s);
+        start_print_result(&s);
     return true;
 }
 
@@ -544,7 +499,7 @@ const struct command command_start = {
     .about =
         "Launches --count instances whose user-data starts a just-in-time runner, under a label of their own, and\n"
         "waits until GitHub shows them online. Every failure, timeout or signal undoes what was done.\n"
-        "Outputs: label, region, ec2-instance-id, ec2-instance-ids, runner-name, instance-type, market.",
+        "Outputs: label, region, ec2-instance-id, ec2-instance-ids, runner-name, instance-type, market, fallback.",
     .opts = start_opts,
     .options_size = sizeof(struct spec),
     .run = run,

@@ -65,6 +65,11 @@ static void report(struct cmd *cmd, const struct stop *s)
             log_warn("left alone: %s (label %s)", t->pair.instance_id, t->label ? t->label : "none");
         else if (t->pair.record == RECORD_BUSY)
             log_warn("left alone: %s runs a job; stop --force ends it", t->pair.instance_id);
+        else if (t->pair.record == RECORD_STUCK && t->pair.must_fence)
+            log_warn("left alone: %s may run a job, since GitHub could not be asked; stop --force ends it",
+                     t->pair.instance_id);
+        else
+            log_warn("left behind, for its own deadline and the reaper: %s", t->pair.instance_id);
     }
     if (s->several_labels)
         log_warn("this workflow run has instances under several labels: give --name, --label or --instance");
@@ -87,6 +92,11 @@ static bool finish(const struct stop *s, struct error *err)
         if (p->instance == INSTANCE_STUCK) {
             error_copy(err, &p->error);
             error_hint(err, "run stop again; the instance ends itself at its deadline, and the reaper watches");
+            return error_prefix(err, "instance %s is still there", p->instance_id);
+        }
+        if (p->record == RECORD_STUCK && p->must_fence) {
+            error_copy(err, &p->error);
+            error_hint(err, "run stop again: the instance was left alone, since its runner may be busy");
             return error_prefix(err, "instance %s is still there", p->instance_id);
         }
         if (p->record == RECORD_STUCK) {

@@ -114,3 +114,20 @@ bool json_decode_text(const char *bytes, size_t len, const struct field *fields,
     AUTO_JSON *object = NULL;
     return json_parse(bytes, len, what, &object, err) && json_decode(object, fields, out, arena, what, err);
 }
+
+bool json_check_members(struct json_object *object, const struct field *fields, const char *what, struct error *err)
+{
+    if (!json_object_is_type(object, json_type_object))
+        return error_set(err, ERROR_PARSE, 0, "%s has the wrong form: an object was expected", what);
+    json_object_object_foreach(object, key, value)
+    {
+        size_t n = strlen(key);
+        const struct field *f = fields;
+        (void)value;
+        while (f->path && !(str_starts(f->path, key) && (f->path[n] == '\0' || f->path[n] == '/')))
+            f++;
+        if (!f->path)
+            return error_set(err, ERROR_PARSE, 0, "%s has a member `%.60s` that means nothing here", what, key);
+    }
+    return true;
+}

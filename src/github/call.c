@@ -148,6 +148,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     if (c->class == GITHUB_SERVER) {
         err->try_later = true;
         error_hint(err, "GitHub failed: see https://www.githubstatus.com and try again in a minute");
+        call->ambiguous = call->ambiguous || c->once; /* the record may exist */
         return c->once ? RETRY_NEVER : RETRY_TRANSIENT;
     }
     add_hint(err, c, r);

@@ -212,3 +212,35 @@ bool github_downloads_result(const struct github_call *call, struct arena *arena
     *ret_rows = rows;
     return true;
 }
+
+static const struct field group_fields[] = {
+    { .path = "id", .type = FIELD_INT, .offset = offsetof(struct github_group, id), .required = true },
+    { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_group, name), .required = true },
+    { 0 },
+};
+
+static const struct field groups_fields[] = {
+    { .path = "runner_groups",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct rows, list),
+      .required = true,
+      .items = group_fields,
+      .item_size = sizeof(struct github_group) },
+    { 0 },
+};
+
+struct github_call *github_list_groups_call(struct github *g, unsigned page)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runner-groups?per_page=%d&page=%u", g->config->path, PER_PAGE, page);
+    return github_call_new(g, "GET", path, NULL);
+}
+
+bool github_list_groups_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
+                               struct error *err)
+{
+    struct rows rows = { 0 };
+    if (!decode(call, groups_fields, &rows, arena, err))
+        return false;
+    *ret_rows = rows.list;
+    return true;
+}

@@ -4,6 +4,8 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
+enum { SCARCE = 500 }; /* of GitHub's requests in an hour: others need some too */
+
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last. */
 struct flight {
     struct act act;
@@ -341,6 +343,7 @@ static void land(struct driver *d, struct flight *f)
     e.outcome = f->aws ? drive_aws_outcome(f->aws) : drive_github_outcome(f->github);
     e.error = &call->error;
     e.cloud_now = aws_now(d->cloud->aws);
+    e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */
         e.outcome = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;

@@ -1,6 +1,7 @@
 #include "mayfly/runner/launch.h"
 
 #include "mayfly/crypto/crypto.h"
+#include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
 enum {
@@ -18,7 +19,28 @@ enum {
     HURRY_ENDING_MS = 1500,
     RANDOM_CHARS = 10,
     VANISHED_MS = 120000,
+    /* EC2 grants RunInstances a burst of 5 and 2 a second in a region, GitHub 80 new things in any minute. */
+    RUN_EVERY_MS = 550,
+    RUN_BURST = 4,
+    MINT_EVERY_MS = 1000,
+    MINT_BURST = 20,
+    MINT_AHEAD = 20, /* configurations that wait for their instance: GitHub drops those that wait for minutes */
 };
+
+/* A bucket of `burst` tokens, one more every `every` ms, as the time at which it will be full again (GCRA). Takes one,
+ * or says through *wake when there will be one. */
+static bool rate_take(int64_t *full_at, int64_t now, int64_t every, int64_t burst, int64_t *wake)
+{
+    int64_t full = *full_at > now ? *full_at : now;
+    int64_t next = full - (burst - 1) * every;
+    if (now < next) {
+        if (next < *wake)
+            *wake = next;
+        return false;
+    }
+    *full_at = full + every;
+    return true;
+}
 
 static uint64_t next_random(struct launch *l) /* splitmix64 */
 {
@@ -33,13 +55,24 @@ static const struct cell *slot_cell(const struct launch *l, const struct launch_
     return &l->config->plan->cells[s->cell];
 }
 
+static struct launch_region *find_region(struct launch *l, const char *name)
+{
+    size_t i = 0;
+    while (!str_eq(l->regions[i].name, name))
+        i++;
+    return &l->regions[i];
+}
+
+/* The name tells the region in which the reaper has to look before it may call the record a ghost. */
 static void new_name(struct launch *l, struct launch_slot *s)
 {
     AUTO_STRBUF name = STRBUF_INIT;
+    AUTO_FREE char *prefix = runner_name_prefix(l->config->name_mark, slot_cell(l, s)->region, l->config->epoch);
     uint8_t random[RANDOM_CHARS];
     for (size_t i = 0; i < sizeof(random); i++)
         random[i] = (uint8_t)(next_random(l) >> 32);
-    strbuf_addf(&name, "%s-", l->config->name_prefix);
+    str_set(&s->region, slot_cell(l, s)->region);
+    strbuf_addf(&name, "%s-", prefix);
     encode_random32(&name, random, sizeof(random));
     str_set(&s->pair.name, strbuf_str(&name));
     s->mint_lost = false;
@@ -49,8 +82,8 @@ static void new_name(struct launch *l, struct launch_slot *s)
 static void new_client_token(const struct launch *l, struct launch_slot *s)
 {
     const struct cell *c = slot_cell(l, s);
-    AUTO_FREE char *input = xasprintf("%s\n%s\n%u\n%s\n%s\n%s\n%d", l->config->label, s->pair.name, s->attempt,
-                                      c->region, c->subnet, c->type, c->spot);
+    AUTO_FREE char *input = xasprintf("%s\n%s\n%u\n%s\n%s\n%s\n%s\n%d", l->config->label, s->pair.name, s->attempt,
+                                      c->region, c->subnet, c->type, c->image ? c->image->id : "", c->spot);
     AUTO_STRBUF token = STRBUF_INIT;
     crypto_sha256_hex(&token, input, strlen(input));
     strbuf_truncate(&token, 40);
@@ -64,20 +97,29 @@ void launch_clear(struct launch *l)
         pair_clear(&l->slots[i].pair);
         secret_clear(&l->slots[i].jit);
         free(l->slots[i].zone);
+        free(l->slots[i].region);
     }
     free(l->slots);
-    strlist_clear(&l->look_ids);
+    for (size_t i = 0; i < l->n_regions; i++)
+        strlist_clear(&l->regions[i].ids);
+    free(l->regions);
+    free(l->ruled_out);
     free(l->console);
     error_clear(&l->error);
     *l = (struct launch){ 0 };
 }
 
+bool launch_slot_is_up(const struct launch_slot *s)
+{
+    return s->online && !s->down;
+}
+
 bool launch_succeeded(const struct launch *l)
 {
+    size_t up = 0;
     for (size_t i = 0; i < l->config->count; i++)
-        if (!l->slots[i].online || l->slots[i].down)
-            return false;
-    return true;
+        up += launch_slot_is_up(&l->slots[i]);
+    return !l->undoing && up >= l->config->min_count;
 }
 
 static void all_down(struct launch *l)
@@ -87,7 +129,7 @@ static void all_down(struct launch *l)
         l->slots[i].down = true;
 }
 
-/* The first failure is the one that is told; from then on everything goes down. */
+/* The first failure is the one that is told. */
 static void fail(struct launch *l, const struct error *why)
 {
     if (l->error.domain == ERROR_NONE)
@@ -95,9 +137,22 @@ static void fail(struct launch *l, const struct error *why)
     all_down(l);
 }
 
+/* One runner less; the others go on while they are enough. */
+static void fail_slot(struct launch *l, struct launch_slot *s, const struct error *why)
+{
+    size_t left = 0;
+    s->down = true;
+    for (size_t i = 0; i < l->config->count; i++)
+        left += !l->slots[i].down;
+    if (l->error.domain == ERROR_NONE)
+        error_copy(&l->error, why);
+    if (left < l->config->min_count)
+        all_down(l);
+}
+
 static void want_console(struct launch *l, size_t who)
 {
-    if (!l->console_wanted) {
+    if (!l->console_wanted && !l->console_asked) { /* the first failure's */
         l->console_wanted = true;
         l->console_of = who;
     }
@@ -132,6 +187,10 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
         p->find_until = e->now + PAIR_FIND_MS;
         p->record = s->down ? RECORD_UNSURE : RECORD_NONE;
         break;
+    case OUTCOME_THROTTLED:
+        p->record = RECORD_NONE;
+        fail_slot(l, s, e->error);
+        return;
     default:
         p->record = RECORD_NONE;
         fail(l, e->error);
@@ -140,26 +199,36 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     if (++s->mint_failures >= MINT_TRIES) {
         if (s->mint_lost)
             p->record = RECORD_UNSURE;
-        fail(l, e->error);
+        fail_slot(l, s, e->error);
         return;
     }
     s->mint_at = e->now + (e->outcome == OUTCOME_AMBIGUOUS ? MINT_BACKOFF_MS << (s->mint_failures - 1) : 0);
 }
 
-/* The first cell after the one that failed that the failure does not rule out too; false: none is left. */
-static bool next_cell(struct launch *l, struct launch_slot *s, enum outcome outcome)
+/* What one cell's failure says of the others: quota is of a market in a region, addresses are of a subnet. */
+static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
 {
-    const struct cell *failed = slot_cell(l, s);
-    for (size_t i = s->cell + 1; i < l->config->plan->n; i++) {
+    const struct cell *f = &l->config->plan->cells[failed];
+    l->ruled_out[failed] = true;
+    for (size_t i = 0; i < l->config->plan->n; i++) {
         const struct cell *c = &l->config->plan->cells[i];
-        if (outcome == OUTCOME_QUOTA && c->spot == failed->spot)
-            continue;
-        if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, failed->subnet))
-            continue;
-        s->cell = i;
-        return true;
+        if (outcome == OUTCOME_QUOTA && c->spot == f->spot && str_eq(c->region, f->region))
+            l->ruled_out[i] = true;
+        if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, f->subnet))
+            l->ruled_out[i] = true;
     }
-    return false;
+}
+
+/* Moves the slot to the first cell that may still have room; false: none is left. */
+static bool find_cell(struct launch *l, struct launch_slot *s)
+{
+    size_t i = s->cell;
+    while (i < l->config->plan->n && l->ruled_out[i])
+        i++;
+    if (i == l->config->plan->n)
+        return false;
+    s->cell = i;
+    return true;
 }
 
 static void took_instance(struct launch *l, struct launch_slot *s, const struct ec2_instance *i, int64_t now)
@@ -170,10 +239,26 @@ static void took_instance(struct launch *l, struct launch_slot *s, const struct 
     s->pair.young_until = now + PAIR_YOUNG_MS;
     s->pair.wait_until = 0;
     s->launched_at = now;
-    if (l->look_at == 0)
-        l->look_at = now + LOOK_MS;
+    struct launch_region *region = find_region(l, s->pair.region);
+    if (region->look_at == 0)
+        region->look_at = now + LOOK_MS;
     if (l->ask_at == 0)
         l->ask_at = now + ASK_MS;
+}
+
+/* why: what the last cell said, or NULL when it was told to another slot. */
+static void no_room(struct launch *l, struct launch_slot *s, const struct error *why)
+{
+    AUTO_ERROR err = { 0 };
+    if (why) {
+        error_copy(&err, why);
+        error_prefix(&err, "no cell of the plan has room (%zu in it)", l->config->plan->n);
+    } else {
+        error_set(&err, ERROR_CAPACITY, 0, "no cell of the plan has room (%zu in it)", l->config->plan->n);
+    }
+    err.domain = ERROR_CAPACITY;
+    err.try_later = true;
+    fail_slot(l, s, &err);
 }
 
 static void answer_run(struct launch *l, struct launch_slot *s, const struct event *e)
@@ -188,21 +273,17 @@ static void answer_run(struct launch *l, struct launch_slot *s, const struct eve
     case OUTCOME_SUBNET_FULL:
     case OUTCOME_QUOTA:
         s->cell_tried = true;
-        if (s->down)
-            return;
-        if (!next_cell(l, s, e->outcome)) {
-            AUTO_ERROR err = { 0 };
-            error_copy(&err, e->error);
-            error_prefix(&err, "no cell of the plan has room (%zu tried)", l->config->plan->n);
-            err.domain = ERROR_CAPACITY;
-            err.try_later = true;
-            fail(l, &err);
-        }
+        rule_out(l, s->cell, e->outcome);
+        if (!s->down && !find_cell(l, s))
+            no_room(l, s, e->error);
         return;
     case OUTCOME_TOKEN_USED: /* an instance of ours that is gone, or a request that EC2 took for another */
         s->stale = true;     /* its runner may have been used: mint again */
         if (++s->mint_failures >= MINT_TRIES)
-            fail(l, e->error);
+            fail_slot(l, s, e->error);
+        return;
+    case OUTCOME_THROTTLED:
+        fail_slot(l, s, e->error);
         return;
     case OUTCOME_AMBIGUOUS:
         p->instance = INSTANCE_UNSURE;
@@ -226,7 +307,7 @@ static void answer_settle(struct launch *l, struct launch_slot *s, const struct 
         AUTO_ERROR err = { 0 };
         error_copy(&err, &s->pair.error);
         error_prefix(&err, "the outcome of RunInstances is unknown");
-        fail(l, &err);
+        fail_slot(l, s, &err);
     }
 }
 
@@ -243,7 +324,7 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
-    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->error.domain == ERROR_TIMEOUT) {
+    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing) {
         slot_online(s, e->now, true); /* it runs a job: it came online after all */
     } else if (s->replace && !s->down) {
         s->replace = false;
@@ -255,9 +336,9 @@ static void answer_delete(struct launch *l, struct launch_slot *s, const struct 
             error_set(&err, ERROR_GITHUB, 422, "the instance of runner %s ended, and GitHub says that it runs a job",
                       s->pair.name);
             err.try_later = true;
-            fail(l, &err);
+            fail_slot(l, s, &err);
         } else {
-            fail(l, &s->pair.error);
+            fail_slot(l, s, &s->pair.error);
         }
     }
 }
@@ -276,17 +357,11 @@ static void answer_find(struct launch *l, struct launch_slot *s, const struct ev
         return;
     s->replace = false;
     if (s->pair.record == RECORD_STUCK) {
-        fail(l, &s->pair.error);
+        fail_slot(l, s, &s->pair.error);
         return;
     }
     s->pair.record = RECORD_NONE;
     new_name(l, s);
-}
-
-static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
-{
-    if (!s->online && !s->down && github_runner_is_online(r))
-        slot_online(s, now, r->busy);
 }
 
 /* GitHub has no such record any more. */
@@ -300,7 +375,12 @@ static void lost_runner(struct launch *l, struct launch_slot *s)
     error_hint(&err, "somebody deleted it, or GitHub dropped it while the instance booted: start again");
     err.try_later = true;
     want_console(l, (size_t)(s - l->slots));
-    fail(l, &err);
+    fail_slot(l, s, &err);
+}
+
+static bool has_runner(const struct launch_slot *s)
+{
+    return s->pair.record == RECORD_HAVE || s->pair.record == RECORD_DELETING;
 }
 
 static bool waits_for_runner(const struct launch_slot *s)
@@ -308,15 +388,28 @@ static bool waits_for_runner(const struct launch_slot *s)
     return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
 }
 
+static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
+{
+    if (!github_runner_is_online(r))
+        return;
+    s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
+    if (waits_for_runner(s))
+        slot_online(s, now, r->busy);
+}
+
 static void answer_ask(struct launch *l, const struct event *e)
 {
-    l->asking--;
+    if (e->act == ACT_LIST)
+        l->listing = false;
+    else
+        l->slots[e->who].asking = false;
+    l->throttled = l->throttled || e->scarce || e->outcome == OUTCOME_THROTTLED;
     if (e->act == ACT_LIST) {
         l->list_pages = e->outcome == OUTCOME_OK ? e->pages : l->list_pages;
         /* A record that a list does not show may be newer than the list: only a question by id proves absence. */
         for (size_t r = 0; r < e->n_runners; r++)
             for (size_t i = 0; i < l->config->count; i++)
-                if (waits_for_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
+                if (has_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
                     saw_runner(&l->slots[i], &e->runners[r], e->now);
     } else if (e->outcome == OUTCOME_OK) {
         saw_runner(&l->slots[e->who], &e->runners[0], e->now);
@@ -335,12 +428,13 @@ static void ended_early(struct launch *l, struct launch_slot *s, const struct ec
               i->reason_message ? i->reason_message : "");
     err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
     want_console(l, (size_t)(s - l->slots));
-    fail(l, &err);
+    fail_slot(l, s, &err);
 }
 
 static void answer_look(struct launch *l, const struct event *e)
 {
-    l->looking = false;
+    struct launch_region *region = &l->regions[e->who];
+    region->looking = false;
     if (e->outcome == OUTCOME_FAILED && !l->undoing)
         fail(l, e->error);
     if (e->outcome != OUTCOME_OK)
@@ -348,7 +442,7 @@ static void answer_look(struct launch *l, const struct event *e)
     for (size_t n = 0; n < l->config->count; n++) {
         struct launch_slot *s = &l->slots[n];
         const struct ec2_instance *found = NULL;
-        if (!waits_for_runner(s))
+        if (!waits_for_runner(s) || !strlist_has(&region->ids, s->pair.instance_id))
             continue;
         for (size_t i = 0; i < e->n_instances && !found; i++)
             if (str_eq(e->instances[i].id, s->pair.instance_id))
@@ -357,7 +451,7 @@ static void answer_look(struct launch *l, const struct event *e)
             if (e->now - s->launched_at > VANISHED_MS) {
                 AUTO_ERROR err = { 0 };
                 error_set(&err, ERROR_AWS, 0, "EC2 does not know instance %s, which it launched", s->pair.instance_id);
-                fail(l, &err);
+                fail_slot(l, s, &err);
             }
             continue;
         }
@@ -420,27 +514,48 @@ static void wake_at(struct launch *l, int64_t when)
         l->machine.wake = when;
 }
 
+/* Configurations that wait for their instance, or are on their way. */
+static size_t minted_ahead(const struct launch *l)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < l->config->count; i++) {
+        const struct pair *p = &l->slots[i].pair;
+        n += (p->record == RECORD_MINTING || p->record == RECORD_HAVE) && p->instance == INSTANCE_NONE;
+    }
+    return n;
+}
+
 static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
 {
     struct launch_slot *s = &l->slots[who];
     struct pair *p = &s->pair;
+    if (p->instance == INSTANCE_NONE && !s->replace && !find_cell(l, s)) {
+        no_room(l, s, NULL); /* other slots have found out */
+        return;
+    }
     if (p->record == RECORD_NONE && p->instance == INSTANCE_NONE) {
         if (now < s->mint_at) {
             wake_at(l, s->mint_at);
             return;
         }
-        if (!p->name)
+        if (minted_ahead(l) >= MINT_AHEAD ||
+            !rate_take(&l->mint_rate, now, MINT_EVERY_MS, MINT_BURST, &l->machine.wake))
+            return;
+        if (!p->name || (!s->mint_lost && !str_eq(s->region, slot_cell(l, s)->region)))
             new_name(l, s);
         p->record = RECORD_MINTING;
         acts_add(acts, (struct act){ .kind = ACT_MINT, .who = who, .name = p->name });
     } else if (s->replace) {
         pair_down(p, who, now, acts, &l->machine.wake);
     } else if (p->record == RECORD_HAVE && p->instance == INSTANCE_NONE) {
-        if (s->stale || (s->cell_tried && now - s->minted_at > JIT_FRESH_MS)) {
+        bool moved = !str_eq(s->region, slot_cell(l, s)->region);
+        if (s->stale || moved || (s->cell_tried && now - s->minted_at > JIT_FRESH_MS)) {
             s->replace = true;
             pair_down(p, who, now, acts, &l->machine.wake);
             return;
         }
+        if (!rate_take(&find_region(l, s->region)->run_rate, now, RUN_EVERY_MS, RUN_BURST, &l->machine.wake))
+            return;
         new_client_token(l, s);
         str_set(&p->region, slot_cell(l, s)->region);
         p->instance = INSTANCE_ASKED;
@@ -457,36 +572,48 @@ static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
     }
 }
 
-static void poll_ec2(struct launch *l, int64_t now, struct acts *acts)
+static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
 {
+    struct launch_slot *s = &l->slots[who];
+    if (s->mint_lost && s->pair.record == RECORD_NONE) {
+        s->pair.record = RECORD_UNSURE;
+        s->mint_lost = false;
+    }
+    pair_down(&s->pair, who, now, acts, &l->machine.wake);
+}
+
+static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
+{
+    struct launch_region *region = &l->regions[n];
     bool all_running = true;
-    if (l->looking || l->look_at == 0)
+    if (region->looking || region->look_at == 0)
         return;
-    if (now < l->look_at) {
-        wake_at(l, l->look_at);
+    if (now < region->look_at) {
+        wake_at(l, region->look_at);
         return;
     }
-    strlist_clear(&l->look_ids);
-    const char *region = NULL;
+    strlist_clear(&region->ids);
     for (size_t i = 0; i < l->config->count; i++) {
-        if (!waits_for_runner(&l->slots[i]))
+        const struct launch_slot *s = &l->slots[i];
+        if (!waits_for_runner(s) || !str_eq(s->pair.region, region->name))
             continue;
-        strlist_add(&l->look_ids, l->slots[i].pair.instance_id);
-        region = l->slots[i].pair.region;
-        all_running = all_running && l->slots[i].running;
+        strlist_add(&region->ids, s->pair.instance_id);
+        all_running = all_running && s->running;
     }
-    if (l->look_ids.n == 0)
+    if (region->ids.n == 0) {
+        region->look_at = 0; /* until the next instance */
         return;
-    l->looking = true;
-    l->look_at = now + (all_running ? LOOK_RUNNING_MS : LOOK_MS);
-    acts_add(acts, (struct act){ .kind = ACT_LOOK, .region = region, .ids = &l->look_ids });
+    }
+    region->looking = true;
+    region->look_at = now + (all_running ? LOOK_RUNNING_MS : LOOK_MS);
+    acts_add(acts, (struct act){ .kind = ACT_LOOK, .who = n, .region = region->name, .ids = &region->ids });
 }
 
 static void poll_github(struct launch *l, int64_t now, struct acts *acts)
 {
     size_t waiting = 0;
     int64_t newest = 0;
-    if (l->asking > 0 || l->ask_at == 0)
+    if (l->listing || l->ask_at == 0)
         return;
     if (now < l->ask_at) {
         wake_at(l, l->ask_at);
@@ -500,16 +627,16 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     }
     if (waiting == 0)
         return;
-    l->ask_at =
-        now + (now - newest < EASE_AFTER_MS ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
+    bool eager = now - newest < EASE_AFTER_MS && !l->throttled;
+    l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
-        l->asking = 1;
+        l->listing = true;
         acts_add(acts, (struct act){ .kind = ACT_LIST });
         return;
     }
     for (size_t i = 0; i < l->config->count; i++) {
-        if (waits_for_runner(&l->slots[i])) {
-            l->asking++;
+        if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking) {
+            l->slots[i].asking = true;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
     }
@@ -520,7 +647,7 @@ static void announce(struct launch *l)
     if (l->announced || l->undoing)
         return;
     for (size_t i = 0; i < l->config->count; i++)
-        if (l->slots[i].pair.instance != INSTANCE_HAVE)
+        if (!l->slots[i].down && l->slots[i].pair.instance != INSTANCE_HAVE)
             return;
     l->announced = true;
     if (l->config->launched)
@@ -531,12 +658,15 @@ static void time_out(struct launch *l, int64_t now)
 {
     AUTO_ERROR err = { 0 };
     size_t waiting = l->config->count;
-    if (l->undoing || now < l->deadline)
+    if (l->undoing || l->timed_out || now < l->deadline)
         return;
+    l->timed_out = true;
     for (size_t i = l->config->count; i-- > 0;) {
-        if (!l->slots[i].online)
+        if (!l->slots[i].online && !l->slots[i].down)
             waiting = i;
     }
+    if (waiting == l->config->count)
+        return; /* those that count are online, the others on their way down */
     const struct launch_slot *s = &l->slots[waiting];
     error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s",
               s->pair.instance == INSTANCE_HAVE && s->running ? "the instance runs, but its runner did not come online"
@@ -545,23 +675,26 @@ static void time_out(struct launch *l, int64_t now)
               (long long)(l->config->timeout_ms + 999) / 1000);
     if (s->pair.instance == INSTANCE_HAVE)
         want_console(l, waiting);
-    error_move(&l->error, &err);
-    l->undoing = true;
+    if (l->error.domain == ERROR_NONE)
+        error_move(&l->error, &err);
     for (size_t i = 0; i < l->config->count; i++)
-        l->slots[i].down = !l->slots[i].online;
+        l->slots[i].down = !l->slots[i].online || l->slots[i].down;
 }
 
-/* After a timeout only what is not online goes down, since a refused deletion may yet prove it online. One proof of the
- * contrary, and all go down. */
+/* After a timeout what is not online goes down, but a refused deletion may yet prove it online. Once too few can be,
+ * all go down. */
 static void judge_timeout(struct launch *l)
 {
-    for (size_t i = 0; i < l->config->count && l->error.domain == ERROR_TIMEOUT; i++) {
-        enum record_state r = l->slots[i].pair.record;
-        if (l->slots[i].down && (r == RECORD_GONE || r == RECORD_STUCK || r == RECORD_NONE)) {
-            all_down(l);
-            return;
-        }
+    size_t hopeful = 0;
+    if (!l->timed_out || l->undoing)
+        return;
+    for (size_t i = 0; i < l->config->count; i++) {
+        const struct launch_slot *s = &l->slots[i];
+        enum record_state r = s->pair.record;
+        hopeful += !s->down || (s->pair.instance == INSTANCE_HAVE && (r == RECORD_HAVE || r == RECORD_DELETING));
     }
+    if (hopeful < l->config->min_count)
+        all_down(l);
 }
 
 static void take_signal(struct launch *l, int64_t now)
@@ -570,6 +703,7 @@ static void take_signal(struct launch *l, int64_t now)
     if (l->hurry_until)
         return;
     l->hurry_until = now + HURRY_MS;
+    error_clear(&l->error);
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     fail(l, &err);
 }
@@ -601,7 +735,10 @@ static void finish(struct launch *l, int64_t now)
         return;
     if (l->console_wanted && !l->hurry_until && l->console_asked)
         return; /* the call has a limit of its own */
-    if (launch_succeeded(l))
+    size_t up = 0;
+    for (size_t i = 0; i < l->config->count; i++)
+        up += launch_slot_is_up(&l->slots[i]);
+    if (up == l->config->count)
         error_clear(&l->error); /* it came online while it was being undone */
     l->machine.done = true;
 }
@@ -619,9 +756,8 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     }
     time_out(l, e->now);
     judge_timeout(l);
-    announce(l);
 
-    m->wake = l->undoing ? INT64_MAX : l->deadline;
+    m->wake = l->undoing || l->timed_out ? INT64_MAX : l->deadline;
     if (l->console_wanted && !l->console_asked && !l->hurry_until) {
         struct pair *p = &l->slots[l->console_of].pair;
         l->console_asked = true;
@@ -629,21 +765,17 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
                  (struct act){
                      .kind = ACT_CONSOLE, .who = l->console_of, .region = p->region, .instance_id = p->instance_id });
     }
-    for (size_t i = 0; i < l->config->count; i++) {
-        struct launch_slot *s = &l->slots[i];
-        if (s->down && s->mint_lost && s->pair.record == RECORD_NONE) {
-            s->pair.record = RECORD_UNSURE;
-            s->mint_lost = false;
-        }
-        if (s->down)
-            pair_down(&s->pair, i, e->now, acts, &m->wake);
-        else if (!l->undoing)
-            up(l, i, e->now, acts);
-    }
-    if (!l->undoing) {
-        poll_ec2(l, e->now, acts);
+    for (size_t i = 0; i < l->config->count; i++)
+        if (!l->slots[i].down)
+            up(l, i, e->now, acts); /* may find that no cell is left, and take slots down */
+    for (size_t i = 0; i < l->config->count; i++)
+        if (l->slots[i].down)
+            down(l, i, e->now, acts);
+    announce(l);
+    for (size_t i = 0; i < l->n_regions && !l->undoing && !l->timed_out; i++)
+        look(l, i, e->now, acts);
+    if (!l->undoing && !l->timed_out)
         poll_github(l, e->now, acts);
-    }
     finish(l, e->now);
 }
 
@@ -667,6 +799,15 @@ void launch_init(struct launch *l, const struct launch_config *config)
         .slots = xcalloc(config->count, sizeof(struct launch_slot)),
         .random = config->seed,
     };
+    l->ruled_out = xcalloc(config->plan->n, sizeof(*l->ruled_out));
+    l->regions = xcalloc(config->plan->n, sizeof(*l->regions));
+    for (size_t i = 0; i < config->plan->n; i++) {
+        size_t r = 0;
+        while (r < l->n_regions && !str_eq(l->regions[r].name, config->plan->cells[i].region))
+            r++;
+        if (r == l->n_regions)
+            l->regions[l->n_regions++].name = config->plan->cells[i].region;
+    }
     for (size_t i = 0; i < config->count; i++)
         l->slots[i].pair.spare_busy = true;
 }

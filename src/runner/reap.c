@@ -100,6 +100,12 @@ void reap_clear(struct reap *r)
         error_clear(&r->targets[i].error);
     }
     free(r->targets);
+    for (size_t i = 0; i < r->n_ghosts; i++) {
+        free(r->ghosts[i].name);
+        free(r->ghosts[i].region);
+        error_clear(&r->ghosts[i].error);
+    }
+    free(r->ghosts);
     strlist_clear(&r->fleet);
     strlist_clear(&r->states);
     error_clear(&r->error);
@@ -334,8 +340,96 @@ static void go_on(struct reap *r, const struct event *e, struct acts *acts)
     }
 }
 
+/* --- ghosts ------------------------------------------------------------------------------------------------------- */
+
+static void find_ghosts(struct reap *r, const struct event *e)
+{
+    for (size_t i = 0; i < e->n_runners; i++) {
+        const struct github_runner *record = &e->runners[i];
+        AUTO_FREE char *region = NULL;
+        int64_t epoch;
+        if (record_of(record) != REAP_RECORD_OFFLINE ||
+            !runner_name_parse(record->name, r->config->name_mark, &region, &epoch) ||
+            r->cloud_now - epoch <= REAP_GHOST_AGE || !strlist_has(r->config->regions, region))
+            continue;
+        bool has_instance = false;
+        for (size_t t = 0; t < r->n && !has_instance; t++)
+            has_instance = str_eq(r->targets[t].runner, record->name);
+        if (has_instance)
+            continue;
+        r->ghosts = xreallocarray(r->ghosts, r->n_ghosts + 1, sizeof(*r->ghosts));
+        struct reap_ghost *g = &r->ghosts[r->n_ghosts++];
+        *g = (struct reap_ghost){ .runner_id = record->id, .age = r->cloud_now - epoch, .region = STEAL(region) };
+        str_set(&g->name, record->name);
+    }
+}
+
+static void scan_region(struct reap *r, size_t i, struct acts *acts)
+{
+    acts_add(acts, (struct act){ .kind = ACT_SCAN,
+                                 .who = i,
+                                 .region = r->config->regions->v[i],
+                                 .filters = r->filters,
+                                 .n_filters = ARRAY_SIZE(r->filters) });
+}
+
+static bool has_ghosts(const struct reap *r, const char *region)
+{
+    for (size_t g = 0; g < r->n_ghosts; g++)
+        if (str_eq(r->ghosts[g].region, region))
+            return true;
+    return false;
+}
+
+/* Between the first reading and GitHub's list an instance may have been launched. */
+static void reread(struct reap *r, struct acts *acts)
+{
+    for (size_t i = 0; i < r->config->regions->n; i++) {
+        if (!has_ghosts(r, r->config->regions->v[i]))
+            continue;
+        r->rereading++;
+        scan_region(r, i, acts);
+    }
+}
+
+static void answer_reread(struct reap *r, const struct event *e, struct acts *acts)
+{
+    r->rereading--;
+    for (size_t n = 0; n < r->n_ghosts; n++) {
+        struct reap_ghost *g = &r->ghosts[n];
+        if (!str_eq(g->region, r->config->regions->v[e->who]))
+            continue;
+        if (e->outcome != OUTCOME_OK) {
+            error_copy(&g->error, e->error);
+            continue;
+        }
+        g->absent = true;
+        for (size_t i = 0; i < e->n_instances && g->absent; i++)
+            g->absent = !str_eq(ec2_instance_tag(&e->instances[i], TAG_RUNNER), g->name);
+        if (!g->absent || r->config->dry_run || r->hurry_until)
+            continue;
+        g->deleting = true;
+        acts_add(acts, (struct act){ .kind = ACT_DELETE, .who = r->n + n, .runner_id = g->runner_id });
+    }
+}
+
+static void answer_ghost(struct reap_ghost *g, const struct event *e)
+{
+    g->deleting = false;
+    g->ended = e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND;
+    if (!g->ended)
+        error_copy(&g->error, e->error);
+}
+
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
+
 static bool is_finished(const struct reap *r)
 {
+    for (size_t i = 0; i < r->n_ghosts; i++)
+        if (r->ghosts[i].deleting)
+            return false;
+    if (r->rereading > 0)
+        return false;
     for (size_t i = 0; i < r->n; i++)
         if (r->targets[i].stage != REAP_IDLE)
             return false;
@@ -349,11 +443,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     if (e->kind == EVENT_START) {
         r->scanning = r->config->regions->n;
         for (size_t i = 0; i < r->config->regions->n; i++)
-            acts_add(acts, (struct act){ .kind = ACT_SCAN,
-                                         .who = i,
-                                         .region = r->config->regions->v[i],
-                                         .filters = r->filters,
-                                         .n_filters = ARRAY_SIZE(r->filters) });
+            scan_region(r, i, acts);
         return;
     }
     if (e->kind == EVENT_SIGNAL) { /* a kill that is under way is finished, if it can be soon */
@@ -361,25 +451,32 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         if (r->error.domain == ERROR_NONE)
             error_set(&r->error, ERROR_CANCELLED, 0, "interrupted by a signal");
         m->done = !r->acting;
+    } else if (e->kind == EVENT_ANSWER && e->act == ACT_SCAN && r->acting) {
+        answer_reread(r, e, acts);
     } else if (e->kind == EVENT_ANSWER && e->act == ACT_SCAN) {
         answer_scan(r, e);
         if (r->scanning > 0)
             return;
-        m->done = r->error.domain != ERROR_NONE || r->n == 0;
+        m->done = r->error.domain != ERROR_NONE;
         r->listing = !m->done;
         if (r->listing)
             acts_add(acts, (struct act){ .kind = ACT_LIST });
         return;
     } else if (e->kind == EVENT_ANSWER && e->act == ACT_LIST) {
         r->listing = false;
-        if (e->outcome == OUTCOME_OK)
+        if (e->outcome == OUTCOME_OK) {
             match_records(r, e);
-        else
+            find_ghosts(r, e);
+        } else {
             error_copy(&r->list_error, e->error);
+        }
         decide(r);
         r->acting = true;
         if (!r->config->dry_run)
             act(r, acts);
+        reread(r, acts);
+    } else if (e->kind == EVENT_ANSWER && e->who >= r->n) {
+        answer_ghost(&r->ghosts[e->who - r->n], e);
     } else if (e->kind == EVENT_ANSWER) {
         go_on(r, e, acts);
     }

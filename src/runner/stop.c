@@ -50,7 +50,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     str_set(&t->pair.instance_id, i->id);
     str_set(&t->pair.region, region);
     t->pair.instance = live ? INSTANCE_HAVE : INSTANCE_GONE;
-    t->pair.spare_busy = s->by_run && !s->config->force;
+    t->pair.spare_busy = t->pair.must_fence = s->by_run && !s->config->force;
     int64_t age = e->cloud_now - ec2_instance_launched(i);
     t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
     /* A record of another scope has an id of its own numbering: deleting by it could hit a stranger. */
@@ -124,14 +124,16 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     } else if (e->kind == EVENT_ANSWER) {
         pair_answer(&s->targets[e->who].pair, e);
     }
-    if (s->scanning > 0 && !s->hurry_until)
+    if (s->hurry_until)
+        m->wake = s->hurry_until;
+    if (s->scanning > 0) { /* after a signal too: the answer may be near, and what it shows can be ended in time */
+        m->done = s->hurry_until && e->now >= s->hurry_until;
         return;
-    for (size_t i = 0; i < s->n && !s->several_labels && s->scanning == 0; i++) {
+    }
+    for (size_t i = 0; i < s->n && !s->several_labels; i++) {
         pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
         settled = settled && pair_is_settled(&s->targets[i].pair);
     }
-    if (s->hurry_until && s->hurry_until < m->wake)
-        m->wake = s->hurry_until;
     m->done = settled || (s->hurry_until && e->now >= s->hurry_until);
 }
 

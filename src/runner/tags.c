@@ -33,6 +33,14 @@ bool limits_parse(const char *s, struct limits *ret)
     return true;
 }
 
+static bool has_key(const struct ec2_tag *tags, size_t n, const char *key)
+{
+    for (size_t i = 0; i < n; i++)
+        if (str_eq(tags[i].key, key))
+            return true;
+    return false;
+}
+
 void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n)
 {
     AUTO_FREE char *limits = limits_format(&v->limits);
@@ -42,10 +50,12 @@ void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_
         { TAG_LABEL, v->label }, { TAG_RUNNER, v->runner }, { TAG_RUNNER_ID, id },   { TAG_RUN, v->run },
         { TAG_ROLE, "runner" },  { TAG_NAME, v->name },     { TAG_LIMITS, limits },  { TAG_VERSION, v->version },
     };
-    struct ec2_tag *tags = arena_alloc(arena, sizeof(all));
-    size_t n = 0;
+    size_t n_more = v->more ? v->more->n : 0, n = 0;
+    struct ec2_tag *tags = arena_alloc(arena, (ARRAY_SIZE(all) + n_more) * sizeof(*tags));
+    for (size_t i = 0; i < n_more; i++)
+        tags[n++] = *FIELD_ROW(v->more, const struct ec2_tag, i);
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-        if (!str_empty(all[i].value))
+        if (!str_empty(all[i].value) && !(i == 0 && has_key(tags, n_more, all[i].key)))
             tags[n++] = (struct ec2_tag){ all[i].key, arena_strdup(arena, all[i].value) };
     *ret = tags;
     *ret_n = n;
@@ -65,6 +75,25 @@ char *runner_name_prefix(const char *mark, const char *region, int64_t epoch)
     strbuf_addf(&name, "%s%s-", mark, region);
     encode_base36(&name, (uint64_t)epoch);
     return strbuf_steal(&name);
+}
+
+bool runner_name_parse(const char *name, const char *mark, char **ret_region, int64_t *ret_epoch)
+{
+    uint64_t epoch;
+    if (!str_starts(name, mark))
+        return false;
+    AUTO_FREE char *region = xstrdup(name + strlen(mark));
+    char *random = strrchr(region, '-');
+    if (!random)
+        return false;
+    *random = '\0';
+    char *when = strrchr(region, '-');
+    if (!when || when == region || !decode_base36(when + 1, &epoch))
+        return false;
+    *when = '\0';
+    *ret_epoch = (int64_t)epoch;
+    *ret_region = STEAL(region);
+    return true;
 }
 
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6])

@@ -208,13 +208,59 @@ static void check_mint(struct json_object *body, struct mint *ret, struct strbuf
     }
 }
 
+/* GitHub does not document either answer: an organisation's groups are looked up, a repository has but its own. */
+static bool check_group(struct github_call *c, int64_t group)
+{
+    bool repository = str_starts(c->scope, "/repos/");
+    if (group == 1 || (!repository && (size_t)group <= c->sim->runner_groups.n))
+        return true;
+    if (repository)
+        refuse(c->res, 422, "Invalid Argument - Runner group %" PRId64 " does not exist.", group);
+    else
+        refuse(c->res, 404, "Not Found");
+    return false;
+}
+
+/* The limit on what creates content. */
+static bool check_rate(struct github_call *c)
+{
+    int64_t wait = 0;
+    if (rates_take_mint(c->sim, &wait))
+        return true;
+    AUTO_FREE char *seconds = xasprintf("%" PRId64, wait);
+    refuse(c->res, 403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.");
+    pairs_set(&c->res->headers, "Retry-After", seconds);
+    return false;
+}
+
+static struct runner *add_runner(struct github_call *c, const struct mint *mint)
+{
+    struct sim *s = c->sim;
+    struct runner *r = xcalloc(1, sizeof(*r));
+    r->id = ++s->next_runner;
+    r->group = mint->group;
+    r->created = sim_now(s);
+    r->scope = xstrdup(c->scope);
+    r->name = xstrdup(mint->name);
+    r->work_folder = xstrdup(mint->work_folder);
+    r->secret = sim_random_id("", 64);
+    for (size_t i = 0; i < json_object_array_length(mint->labels); i++)
+        strlist_add(&r->labels, json_object_get_string(json_object_array_get_idx(mint->labels, i)));
+    for (size_t i = 0; i < r->labels.n; i++)
+        if (!strlist_has(&s->labels, r->labels.v[i]))
+            strlist_add(&s->labels, r->labels.v[i]);
+    ROW_ADD(s->runners, s->n_runners, r);
+    return r;
+}
+
 static void generate_jitconfig(struct github_call *c)
 {
     AUTO_ERROR err = { 0 };
     AUTO_JSON *body = NULL;
     AUTO_STRBUF wrong = STRBUF_MAX(4096);
-    struct sim *s = c->sim;
     struct mint mint = { 0 };
+    if (!check_rate(c))
+        return;
     if (!json_parse(strbuf_str(&c->request->body), c->request->body.len, "the body", &body, &err)) {
         refuse(c->res, 400, "Problems parsing JSON");
         return;
@@ -228,30 +274,19 @@ static void generate_jitconfig(struct github_call *c)
         refuse(c->res, 422, "Invalid request.%s", strbuf_str(&wrong));
         return;
     }
-    for (size_t i = 0; i < s->n_runners; i++) {
-        if (strcasecmp(s->runners[i]->name, mint.name) == 0 && str_eq(s->runners[i]->scope, c->scope)) {
+    if (!check_group(c, mint.group))
+        return;
+    for (size_t i = 0; i < c->sim->n_runners; i++) {
+        const struct runner *r = c->sim->runners[i];
+        if (strcasecmp(r->name, mint.name) == 0 && str_eq(r->scope, c->scope)) {
             refuse(c->res, 409, "Already exists - A runner with the name *** already exists.");
             return;
         }
     }
-    struct runner *runner = xcalloc(1, sizeof(*runner));
-    runner->id = ++s->next_runner;
-    runner->group = mint.group;
-    runner->created = sim_now(s);
-    runner->scope = xstrdup(c->scope);
-    runner->name = xstrdup(mint.name);
-    runner->work_folder = xstrdup(mint.work_folder);
-    runner->secret = sim_random_id("", 64);
-    for (size_t i = 0; i < json_object_array_length(mint.labels); i++)
-        strlist_add(&runner->labels, json_object_get_string(json_object_array_get_idx(mint.labels, i)));
-    for (size_t i = 0; i < runner->labels.n; i++)
-        if (!strlist_has(&s->labels, runner->labels.v[i]))
-            strlist_add(&s->labels, runner->labels.v[i]);
-    s->runners = xreallocarray(s->runners, s->n_runners + 1, sizeof(struct runner *));
-    s->runners[s->n_runners++] = runner;
+    const struct runner *runner = add_runner(c, &mint);
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "runner", runner_json(s, runner));
-    json_object_object_add(o, "encoded_jit_config", jit_config(s, runner));
+    json_object_object_add(o, "runner", runner_json(c->sim, runner));
+    json_object_object_add(o, "encoded_jit_config", jit_config(c->sim, runner));
     respond_json(c->res, 201, o);
 }
 
@@ -364,22 +399,30 @@ static void delete_runner(struct github_call *c)
     c->res->status = 204;
 }
 
-static void list_groups(struct github_call *c)
+static struct json_object *group_json(const struct github_call *c, int64_t id)
 {
-    struct page page = page_begin(c);
     struct json_object *o = must(json_object_new_object());
-    AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/runner-groups/1/runners", c->sim->base_url, c->scope);
-    json_object_object_add(o, "id", must(json_object_new_int64(1)));
-    json_object_object_add(o, "name", text("Default"));
+    AUTO_FREE char *url =
+        xasprintf("%s/api/v3%s/actions/runner-groups/%" PRId64 "/runners", c->sim->base_url, c->scope, id);
+    json_object_object_add(o, "id", must(json_object_new_int64(id)));
+    json_object_object_add(o, "name", text(c->sim->runner_groups.v[id - 1]));
     json_object_object_add(o, "visibility", text("all"));
-    json_object_object_add(o, "default", must(json_object_new_boolean(true)));
+    json_object_object_add(o, "default", must(json_object_new_boolean(id == 1)));
     json_object_object_add(o, "runners_url", text(url));
     json_object_object_add(o, "inherited", must(json_object_new_boolean(false)));
     json_object_object_add(o, "allows_public_repositories", must(json_object_new_boolean(false)));
-    if (page_takes(&page))
-        json_object_array_add(page.rows, o);
-    else
-        json_object_put(o);
+    json_object_object_add(o, "restricted_to_workflows", must(json_object_new_boolean(false)));
+    json_object_object_add(o, "selected_workflows", must(json_object_new_array()));
+    json_object_object_add(o, "workflow_restrictions_read_only", must(json_object_new_boolean(false)));
+    return o;
+}
+
+static void list_groups(struct github_call *c)
+{
+    struct page page = page_begin(c);
+    for (size_t i = 0; i < c->sim->runner_groups.n; i++)
+        if (page_takes(&page))
+            json_object_array_add(page.rows, group_json(c, (int64_t)i + 1));
     page_end(c, &page, "runner_groups");
 }
 
@@ -419,8 +462,8 @@ static struct json_object *job_json(const struct sim *s, const struct job *j)
     json_object_object_add(o, "labels", labels);
     json_object_object_add(o, "runner_id", must(json_object_new_int64(j->runner_id)));
     json_object_object_add(o, "runner_name", text(j->runner_name ? j->runner_name : ""));
-    json_object_object_add(o, "runner_group_id", must(json_object_new_int64(j->runner_id ? 1 : 0)));
-    json_object_object_add(o, "runner_group_name", text(j->runner_id ? "Default" : ""));
+    json_object_object_add(o, "runner_group_id", must(json_object_new_int64(j->group)));
+    json_object_object_add(o, "runner_group_name", text(j->group ? s->runner_groups.v[j->group - 1] : ""));
     json_object_object_add(o, "steps", must(json_object_new_array()));
     return o;
 }
@@ -558,9 +601,9 @@ static char *scope_of(const struct sim *s, const char *path)
 {
     static const char *const owners[] = { "orgs", "enterprises" };
     for (size_t i = 0; i < s->options.repos.n; i++) {
-        const char *repo = s->options.repos.v[i];
+        const char *repo = s->options.repos.v[i]; /* or an organisation */
         AUTO_FREE char *as_repo = xasprintf("/repos/%s", repo);
-        if (strncasecmp(path, as_repo, strlen(as_repo)) == 0 && path[strlen(as_repo)] == '/')
+        if (strchr(repo, '/') && strncasecmp(path, as_repo, strlen(as_repo)) == 0 && path[strlen(as_repo)] == '/')
             return STEAL(as_repo);
         for (size_t o = 0; o < ARRAY_SIZE(owners); o++) {
             AUTO_FREE char *as_owner = xasprintf("/%s/%.*s", owners[o], (int)strcspn(repo, "/"), repo);

@@ -22,9 +22,9 @@
 enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 
 struct options {
-    char *instances, *port_file, *env_file, *state_dir, *faults;
+    char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit;
+    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit, mint_rate;
     bool no_auth, verbose, help, version;
 };
 
@@ -54,8 +54,8 @@ static const struct opt options[] = {
     { .name = "repos",
       .type = OPT_LIST,
       ROW(repos),
-      .arg = "OWNER/REPO[,…]",
-      .help = "repositories that exist besides octo/demo",
+      .arg = "OWNER[/REPO][,…]",
+      .help = "repositories and organisations that exist besides octo/demo and octo",
       .aliases = "repo" },
     { .name = "boot",
       .type = OPT_NUMBER,
@@ -92,6 +92,18 @@ static const struct opt options[] = {
       .help = "requests an hour that GitHub allows",
       .fallback = "5000",
       .max = UINT32_MAX },
+    { .name = "run-rate",
+      .type = OPT_STRING,
+      ROW(run_rate),
+      .arg = "PER_SECOND,BURST",
+      .help = "RunInstances that EC2 allows in a region, as its 2,5; else any number" },
+    { .name = "mint-rate",
+      .type = OPT_NUMBER,
+      ROW(mint_rate),
+      .arg = "PER_MINUTE",
+      .help = "just-in-time configurations that GitHub makes; 0: any number",
+      .fallback = "0",
+      .max = 1000000 },
     { .name = "faults",
       .type = OPT_STRING,
       ROW(faults),
@@ -112,266 +124,6 @@ static const struct opt options[] = {
 static const char *no_env(const char *name UNUSED)
 {
     return NULL;
-}
-
-bool form_parse(const char *text, size_t len, struct pairs *ret)
-{
-    const char *end = text + len;
-    while (text < end) {
-        AUTO_STRBUF name = STRBUF_INIT, value = STRBUF_INIT;
-        struct strbuf *side = &name;
-        for (; text < end && *text != '&'; text++) {
-            char hex[3] = { 0 };
-            if (*text == '=' && side == &name) {
-                side = &value;
-            } else if (*text == '%') {
-                if (end - text < 3 || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
-                    return false;
-                memcpy(hex, text + 1, 2);
-                strbuf_addc(side, (char)strtol(hex, NULL, 16));
-                text += 2;
-            } else {
-                strbuf_addc(side, *text == '+' ? ' ' : *text);
-            }
-        }
-        if (ret->n == SIM_FORM_MAX || !is_utf8(strbuf_str(&name), name.len) || !is_utf8(strbuf_str(&value), value.len))
-            return false;
-        if (name.len > 0)
-            pairs_add(ret, strbuf_str(&name), strbuf_str(&value));
-        text += text < end;
-    }
-    return true;
-}
-
-/* --- scripted faults ---------------------------------------------------------------------------------------------- */
-
-enum effect {
-    EFFECT_ERROR,      /* an error of the service's own form */
-    EFFECT_STATUS,     /* a status with a page that is of no service */
-    EFFECT_CLOSE,      /* no answer: the connection is closed */
-    EFFECT_RESET,      /* no answer: the connection is reset */
-    EFFECT_CUT,        /* half the body */
-    EFFECT_GARBAGE,    /* bytes that mean nothing */
-    EFFECT_WAIT,       /* for ms, or until it is let go on */
-    EFFECT_HIDE,       /* what exists is not seen yet */
-    EFFECT_EMPTY_PAGE, /* no rows, but a token */
-};
-
-static const struct fault_kind {
-    const char *name;
-    enum effect effect;
-    enum fault_when when; /* unless the fault says so itself */
-    bool close;           /* EFFECT_WAIT: at the end of it there is no answer */
-    struct {
-        int status;
-        const char *code, *message;
-    } ec2, sts, github;
-} fault_kinds[] = {
-    { .name = "error",
-      .effect = EFFECT_ERROR,
-      .when = FAULT_BEFORE,
-      .ec2 = { 500, "InternalError", "An internal error has occurred" },
-      .sts = { 500, "InternalFailure", "An internal error has occurred" },
-      .github = { 500, NULL, "Server Error" } },
-    { .name = "throttle",
-      .effect = EFFECT_ERROR,
-      .when = FAULT_BEFORE,
-      .ec2 = { 503, "RequestLimitExceeded", "Request limit exceeded." },
-      .sts = { 400, "Throttling", "Rate exceeded" },
-      .github = { 403, NULL,
-                  "You have exceeded a secondary rate limit. Please wait a few minutes before you try again." } },
-    { .name = "capacity",
-      .effect = EFFECT_ERROR,
-      .when = FAULT_BEFORE,
-      .ec2 = { 500, "InsufficientInstanceCapacity",
-               "We currently do not have sufficient capacity in the Availability Zone you requested. Our system will "
-               "be "
-               "working on provisioning additional capacity." },
-      .sts = { 500, "InternalFailure", "An internal error has occurred" },
-      .github = { 503, NULL, "Service unavailable" } },
-    { .name = "status", .effect = EFFECT_STATUS, .when = FAULT_BEFORE },
-    { .name = "not-found", .effect = EFFECT_HIDE, .when = FAULT_BEFORE, .github = { 404, NULL, "Not Found" } },
-    { .name = "empty-page", .effect = EFFECT_EMPTY_PAGE, .when = FAULT_BEFORE },
-    { .name = "lost", .effect = EFFECT_CLOSE, .when = FAULT_AFTER },
-    { .name = "reset", .effect = EFFECT_RESET, .when = FAULT_BEFORE },
-    { .name = "hang", .effect = EFFECT_WAIT, .when = FAULT_BEFORE, .close = true },
-    { .name = "delay", .effect = EFFECT_WAIT, .when = FAULT_BEFORE },
-    { .name = "hold", .effect = EFFECT_WAIT, .when = FAULT_BEFORE },
-    { .name = "cut", .effect = EFFECT_CUT, .when = FAULT_AFTER },
-    { .name = "garbage", .effect = EFFECT_GARBAGE, .when = FAULT_AFTER },
-};
-
-static void fault_clear(struct fault *f)
-{
-    free(f->service);
-    free(f->action);
-    free(f->code);
-    free(f->message);
-    pairs_clear(&f->match);
-    pairs_clear(&f->headers);
-}
-
-void faults_clear(struct sim *s)
-{
-    for (size_t i = 0; i < s->n_faults; i++)
-        fault_clear(&s->faults[i]);
-    free(s->faults);
-    s->faults = NULL;
-    s->n_faults = 0;
-}
-
-struct fault_text {
-    const char *service, *action, *fault, *when, *code, *message;
-    int64_t nth, skip, times, status, ms;
-};
-#define FAULT_FIELD(name, field_type)                                                                                  \
-    {                                                                                                                  \
-        .path = #name, .type = field_type, .offset = offsetof(struct fault_text, name)                                 \
-    }
-static const struct field fault_fields[] = {
-    FAULT_FIELD(service, FIELD_STR), FAULT_FIELD(action, FIELD_STR), FAULT_FIELD(fault, FIELD_STR),
-    FAULT_FIELD(when, FIELD_STR),    FAULT_FIELD(code, FIELD_STR),   FAULT_FIELD(message, FIELD_STR),
-    FAULT_FIELD(nth, FIELD_INT),     FAULT_FIELD(skip, FIELD_INT),   FAULT_FIELD(times, FIELD_INT),
-    FAULT_FIELD(status, FIELD_INT),  FAULT_FIELD(ms, FIELD_INT),     { 0 },
-};
-
-static bool fault_add(struct sim *s, struct json_object *json, struct error *err)
-{
-    AUTO_ARENA arena = { 0 };
-    struct fault_text t = { .nth = 1, .times = 1, .ms = -1 };
-    const struct fault_kind *kind = NULL;
-    if (!json_object_is_type(json, json_type_object))
-        return error_set(err, ERROR_PARSE, 0, "a fault is an object");
-    if (!json_decode(json, fault_fields, &t, &arena, "a fault", err))
-        return false;
-    for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
-        if (str_eq(fault_kinds[i].name, t.fault))
-            kind = &fault_kinds[i];
-    if (!kind)
-        return error_set(err, ERROR_PARSE, 0, "there is no fault `%s`", t.fault ? t.fault : "");
-    if (t.when && !str_eq(t.when, "before") && !str_eq(t.when, "after"))
-        return error_set(err, ERROR_PARSE, 0, "`when` is before or after");
-    if (t.status && (t.status < 200 || t.status > 599))
-        return error_set(err, ERROR_PARSE, 0, "status %lld is none", (long long)t.status);
-    struct fault f = { .kind = kind,
-                       .skip = t.skip > 0 ? t.skip : t.nth - 1,
-                       .times = t.times == 0 ? -1 : t.times,
-                       .status = t.status,
-                       .ms = t.ms };
-    f.when = !t.when ? kind->when : str_eq(t.when, "after") ? FAULT_AFTER : FAULT_BEFORE;
-    str_set(&f.service, t.service ? t.service : "*");
-    str_set(&f.action, t.action ? t.action : "*");
-    str_set(&f.code, t.code);
-    str_set(&f.message, t.message);
-    pairs_take_json(&f.match, json, "match");
-    pairs_take_json(&f.headers, json, "headers");
-    s->faults = xreallocarray(s->faults, s->n_faults + 1, sizeof(*s->faults));
-    s->faults[s->n_faults++] = f;
-    return true;
-}
-
-bool faults_add(struct sim *s, struct json_object *json, struct error *err)
-{
-    if (!json_object_is_type(json, json_type_array))
-        return fault_add(s, json, err);
-    for (size_t i = 0; i < json_object_array_length(json); i++)
-        if (!fault_add(s, json_object_array_get_idx(json, i), err))
-            return false;
-    return true;
-}
-
-struct json_object *faults_json(const struct sim *s)
-{
-    struct json_object *rows = must(json_object_new_array());
-    for (size_t i = 0; i < s->n_faults; i++) {
-        const struct fault *f = &s->faults[i];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "service", sim_text(f->service));
-        json_object_object_add(o, "action", sim_text(f->action));
-        json_object_object_add(o, "fault", sim_text(f->kind->name));
-        json_object_object_add(o, "when", sim_text(f->when == FAULT_AFTER ? "after" : "before"));
-        json_object_object_add(o, "skip", must(json_object_new_int64(f->skip)));
-        json_object_object_add(o, "times", must(json_object_new_int64(f->times)));
-        json_object_array_add(rows, o);
-    }
-    return rows;
-}
-
-/* The value of a parameter: of the form, of the query, of a JSON body; "path" is the path itself. Owned, or NULL. */
-static char *request_value(const struct request *r, const char *name)
-{
-    AUTO_ERROR ignored = { 0 };
-    AUTO_JSON *json = NULL;
-    struct json_object *member = NULL;
-    const char *value = str_eq(name, "path") ? r->path : pairs_get(&r->form, name);
-    if (!value)
-        value = pairs_get(&r->query, name);
-    if (value)
-        return xstrdup(value);
-    if (!json_parse(strbuf_str(&r->body), r->body.len, "the body", &json, &ignored) ||
-        !json_object_is_type(json, json_type_object) || !json_object_object_get_ex(json, name, &member) || !member)
-        return NULL;
-    return xstrdup(json_object_get_string(member));
-}
-
-static bool fault_matches(const struct fault *f, const struct request *r)
-{
-    if ((!str_eq(f->service, "*") && !str_eq(f->service, r->service)) ||
-        (!str_eq(f->action, "*") && !str_eq(f->action, r->action)))
-        return false;
-    for (size_t i = 0; i < f->match.n; i++) {
-        AUTO_FREE char *value = request_value(r, f->match.v[2 * i]);
-        if (!str_eq(value, f->match.v[2 * i + 1]))
-            return false;
-    }
-    return true;
-}
-
-/* The first fault that is due for this request, at this moment; it is used up by that. */
-static struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when)
-{
-    for (size_t i = 0; i < s->n_faults; i++) {
-        struct fault *f = &s->faults[i];
-        if (f->when != when || f->times == 0 || !fault_matches(f, r))
-            continue;
-        if (f->skip > 0) {
-            f->skip--;
-            continue;
-        }
-        if (f->times > 0)
-            f->times--;
-        return f;
-    }
-    return NULL;
-}
-
-/* The answer that a fault puts in the place of the real one. */
-static void fault_answer(const struct fault *f, const struct request *r, struct response *res)
-{
-    bool github = str_eq(r->service, "github"), sts = str_eq(r->service, "sts");
-    int status = github ? f->kind->github.status : sts ? f->kind->sts.status : f->kind->ec2.status;
-    const char *code = sts ? f->kind->sts.code : f->kind->ec2.code;
-    const char *message = github ? f->kind->github.message : sts ? f->kind->sts.message : f->kind->ec2.message;
-    strbuf_truncate(&res->body, 0);
-    pairs_clear(&res->headers);
-    status = f->status ? (int)f->status : status ? status : 502;
-    code = f->code ? f->code : code;
-    message = f->message ? f->message : message ? message : "scripted";
-    if (f->kind->effect == EFFECT_STATUS) {
-        res->status = status;
-        res->content_type = "text/html";
-        strbuf_addf(&res->body, "<html><body><h1>%d %s</h1></body></html>\n", status, message);
-    } else if (github) {
-        github_fail(res, status, message);
-        if (str_eq(f->kind->name, "throttle") && !pairs_get(&f->headers, "Retry-After"))
-            pairs_set(&res->headers, "Retry-After", "1");
-    } else if (str_eq(r->service, "ec2") || sts) {
-        aws_fail(res, r->service, status, code ? code : "InternalError", message);
-    } else {
-        respond_text(res, status, message);
-    }
-    for (size_t i = 0; i < f->headers.n; i++)
-        pairs_set(&res->headers, f->headers.v[2 * i], f->headers.v[2 * i + 1]);
 }
 
 /* --- one request -------------------------------------------------------------------------------------------------- */
@@ -397,7 +149,7 @@ static void route(struct sim *s, const struct request *r, struct response *res)
         const char *service;
         void (*serve)(struct sim *, const struct request *, struct response *);
     } routes[] = {
-        { "ec2", aws_serve },      { "sts", aws_serve },   { "github", github_serve },
+        { "ec2", aws_serve },      { "sts", aws_serve },   { "ssm", ssm_serve },       { "github", github_serve },
         { "_sim", control_serve }, { "imds", imds_serve }, { "runner", broker_serve },
     };
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
@@ -424,6 +176,12 @@ static void identify(struct request *r)
             r->service = prefixes[i].service;
     if (str_eq(r->path, "/") && str_eq(r->method, "POST")) {
         AUTO_FREE char *service = verify_service(r);
+        const char *target = pairs_get(&r->headers, "x-amz-target");
+        if (target || str_eq(service, "ssm")) {
+            r->service = "ssm";
+            r->action = xstrdup(target && strchr(target, '.') ? strchr(target, '.') + 1 : "?");
+            return;
+        }
         r->service = str_eq(service, "sts") ? "sts" : "ec2";
         r->form_ok = form_parse(strbuf_str(&r->body), r->body.len, &r->form);
         const char *action = pairs_get(&r->form, "Action");
@@ -767,12 +525,15 @@ static char *make_token(void)
 
 static bool write_settings(const struct sim *s, const struct options *o, struct error *err)
 {
+    const char *repository = "octo/demo";
+    for (size_t i = s->options.repos.n; i-- > 0;)
+        repository = strchr(s->options.repos.v[i], '/') ? s->options.repos.v[i] : repository;
     AUTO_FREE char *text =
         xasprintf("AWS_ENDPOINT_URL=%s\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=%s\n"
                   "AWS_REGION=us-east-1\nGITHUB_API_URL=%s/api/v3\nGITHUB_SERVER_URL=%s\nGITHUB_REPOSITORY=%s\n"
                   "MAYFLY_GITHUB_TOKEN=%s\nAWS_EC2_METADATA_SERVICE_ENDPOINT=%s/imds/none\n",
-                  s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url,
-                  s->options.repos.v[0], s->github_token, s->base_url);
+                  s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url, repository,
+                  s->github_token, s->base_url);
     AUTO_FREE char *port = xasprintf("%u\n", s->port);
     const char *const files[][2] = { { o->env_file, text }, { o->port_file, port } };
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -851,8 +612,6 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
     held_release(s, 0, true); /* libmicrohttpd wants nothing suspended at its end */
     MHD_run(daemon);
     MHD_stop_daemon(daemon);
-    faults_clear(s);
-    world_clear(s);
     close(signals);
     return ok;
 }
@@ -902,18 +661,22 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .online = (int64_t)o->online,
                                        .idle_removal = (int64_t)o->idle_removal,
                                        .rate_limit = (int64_t)o->rate_limit,
+                                       .mint_rate = (int64_t)o->mint_rate,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)
         strlist_add(&s->options.repos, o->repos.v[i]);
     if (!strlist_has(&s->options.repos, "octo/demo"))
         strlist_add(&s->options.repos, "octo/demo");
-    return load_faults(s, o->faults, err);
+    catalog_seed(s);
+    return rates_parse(o->run_rate, &s->options, err) && load_faults(s, o->faults, err);
 }
 
 static void close_sim(struct sim *s, const struct options *o)
 {
     char *owned[] = { s->self,          s->base_url,     s->access_key,   s->secret_key,
                       s->session_token, s->github_token, s->runner_sha256 };
+    faults_clear(s);
+    world_clear(s);
     if (s->work_dir && str_empty(o->state_dir))
         remove_dir(s->work_dir);
     for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
@@ -935,8 +698,9 @@ int main(int argc, char **argv)
         return standin_main();
     bool ok = opts_parse(sets, &source, &err);
     if (ok && o.help) {
-        printf("usage: mayfly-sim [OPTIONS]\n\nPlays EC2, STS, IMDS and GitHub on a loopback port.\n\noptions:\n");
+        printf("usage: mayfly-sim [OPTIONS]\n\nPlays EC2, STS, SSM, IMDS and GitHub on a loopback port.\n\noptions:\n");
         opts_help(stdout, options);
+        catalog_help(stdout);
     } else if (ok && o.version) {
         printf("mayfly-sim %s\n", MAYFLY_VERSION);
     } else if (ok) {

@@ -1,4 +1,4 @@
-/* mayfly-sim: EC2, STS, IMDS and GitHub on one loopback port, with state that lives in this process.
+/* mayfly-sim: EC2, STS, SSM, IMDS and GitHub on one loopback port, with state that lives in this process.
  *
  * One thread: the loop in main.c serves requests and lets time pass (world_tick). Nothing here is shared with src/aws
  * or src/github, so that it judges them independently. */
@@ -6,11 +6,40 @@
 #define MAYFLY_SIM_H
 
 #include <json-c/json.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #include "mayfly/util/strbuf.h"
 
 enum { SIM_TOKEN_LEN = 520, SIM_CONSOLE_MAX = 65536, SIM_FORM_MAX = 4096 };
+
+/* Rows are pointers that an array owns. */
+#define ROW_ADD(array, n, row)                                                                                         \
+    do {                                                                                                               \
+        (array) = xreallocarray((array), (n) + 1, sizeof(*(array)));                                                   \
+        (array)[(n)++] = (row);                                                                                        \
+    } while (0)
+/* Takes a row out and gives it to drop(). */
+#define ROW_REMOVE(array, n, row, drop)                                                                                \
+    do {                                                                                                               \
+        size_t at_ = 0;                                                                                                \
+        while (at_ < (n) && (array)[at_] != (row))                                                                     \
+            at_++;                                                                                                     \
+        if (at_ < (n)) {                                                                                               \
+            (n)--;                                                                                                     \
+            memmove(&(array)[at_], &(array)[at_ + 1], ((n)-at_) * sizeof(*(array)));                                   \
+            drop(row);                                                                                                 \
+        }                                                                                                              \
+    } while (0)
+/* The row with this id, or NULL. */
+#define ROW_FIND(array, n, key)                                                                                        \
+    __extension__({                                                                                                    \
+        __typeof__(*(array)) found_ = NULL;                                                                            \
+        for (size_t at_ = 0; (key) && !found_ && at_ < (n); at_++)                                                     \
+            if (str_eq((array)[at_]->id, (key)))                                                                       \
+                found_ = (array)[at_];                                                                                 \
+        found_;                                                                                                        \
+    })
 
 struct pairs { /* ordered names and values, owned */
     char **v;  /* name, value, name, value, … */
@@ -23,18 +52,58 @@ void pairs_set(struct pairs *p, const char *name, const char *value);
 void pairs_add(struct pairs *p, const char *name, const char *value);
 void pairs_remove(struct pairs *p, const char *name);
 void pairs_clear(struct pairs *p);
+/* Appends all of another's. */
+void pairs_copy(struct pairs *to, const struct pairs *from);
 /* Sets what the object under `key` has, values as text; nothing when there is no such object. */
 void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key);
 
+/* What one region has: subnets and groups from the beginning, images and snapshots that come and go. */
+struct subnet {
+    char *id, *region, *zone, *vpc;
+    int64_t net, room; /* room: addresses that it has, taken or not */
+    bool map_public;   /* instances get a public address unless they say otherwise */
+    const char *route; /* static: where 0.0.0.0/0 goes: "igw", "nat" or "none" */
+    bool main;         /* by the main route table, not by one of its own */
+};
+
+struct security_group {
+    char *id, *region, *vpc;
+    const char *name; /* static */
+    bool egress;      /* all of it, or none */
+};
+
+struct image {
+    char *id, *region, *name, *description, *owner, *snapshot, *root_device;
+    const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
+    int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
+    bool baked;                                /* has a runner in it */
+    struct pairs tags;
+};
+
+struct snapshot {
+    char *id, *region, *owner, *volume, *description;
+    int64_t gib, created, completed_at;
+    struct pairs tags;
+};
+
 struct volume {
     char *id, *region, *zone, *instance, *device, *type; /* instance NULL: available */
-    int64_t size, created;                               /* GiB; simulated ms */
-    bool delete_on_termination;
+    char *kms_key, *snapshot;                            /* or NULL */
+    int64_t size, iops, throughput, rate;                /* GiB, per second, MiB/s, MiB/s; 0: none */
+    int64_t created;                                     /* simulated ms */
+    bool delete_on_termination, encrypted;
     struct pairs tags;
+};
+
+/* Of SSM. */
+struct parameter {
+    char *region, *name, *value, *type, *data_type, *description;
+    int64_t version, modified; /* simulated ms */
 };
 
 struct spot_request {
     char *id, *region, *instance, *type, *image;
+    char *price; /* the most that is paid, dollars an hour */
     int64_t created;
     struct pairs tags;
 };
@@ -47,11 +116,11 @@ struct client_token {
 struct instance {
     char *id, *reservation, *region, *image, *type, *subnet, *zone, *client_token, *spot_request, *profile, *key_name;
     const char *architecture; /* static */
-    char *http_tokens, *http_endpoint, *metadata_tags;
-    char *root_device;
+    char *http_tokens, *http_endpoint, *http_ipv6, *metadata_tags;
+    char *root_device, *tenancy, *placement_group, *host, *credits;
     struct strlist groups;
     int64_t index, hops, vcpus, address; /* address: the host part of its IP */
-    bool baked, associate_public, stop_on_shutdown, protect;
+    bool baked, public_address, stop_on_shutdown, protect, monitoring, ebs_optimized;
     struct pairs tags;
     struct strbuf user_data; /* raw */
     struct strbuf console;
@@ -88,13 +157,36 @@ struct job {
     int64_t duration;                /* ms, of model mode */
     const char *status, *conclusion; /* static; conclusion NULL until completed */
     char *runner_name;
-    int64_t runner_id, created, started, completed;
+    int64_t runner_id, group, created, started, completed; /* group: of its runner */
     struct strbuf log;
 };
 
 enum fault_when { FAULT_DEFAULT, FAULT_BEFORE, FAULT_AFTER }; /* before or after the effect */
 
-struct fault_kind;
+enum effect {
+    EFFECT_ERROR,      /* an error of the service's own form */
+    EFFECT_STATUS,     /* a status with a page that is of no service */
+    EFFECT_CLOSE,      /* no answer: the connection is closed */
+    EFFECT_RESET,      /* no answer: the connection is reset */
+    EFFECT_CUT,        /* half the body */
+    EFFECT_GARBAGE,    /* bytes that mean nothing */
+    EFFECT_WAIT,       /* for ms, or until it is let go on */
+    EFFECT_HIDE,       /* what exists is not seen yet */
+    EFFECT_EMPTY_PAGE, /* no rows, but a token */
+};
+
+struct fault_answer {
+    int status;
+    const char *code, *message;
+};
+
+struct fault_kind {
+    const char *name;
+    enum effect effect;
+    enum fault_when when; /* unless the fault says so itself */
+    bool close;           /* EFFECT_WAIT: at the end of it there is no answer */
+    struct fault_answer ec2, sts, ssm, github;
+};
 
 struct fault {
     char *service, *action, *code, *message;
@@ -107,7 +199,13 @@ struct fault {
 struct sim_options {
     bool sandbox, verbose, no_auth;
     int64_t boot, online, idle_removal, terminate_delay, rate_limit;
+    int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
+};
+
+struct bucket { /* of a region's RunInstances */
+    char *region;
+    int64_t tokens, at; /* thousandths; simulated ms */
 };
 
 struct sim {
@@ -118,6 +216,14 @@ struct sim {
     char *runner_sha256;
     struct strbuf runner_tarball;
     int64_t offset; /* ms that simulated time is ahead of the clock */
+    struct subnet **subnets;
+    size_t n_subnets;
+    struct security_group **groups;
+    size_t n_groups;
+    struct image **images;
+    size_t n_images;
+    struct snapshot **snapshots;
+    size_t n_snapshots;
     struct instance **instances;
     size_t n_instances;
     struct volume **volumes;
@@ -126,14 +232,21 @@ struct sim {
     size_t n_spot_requests;
     struct client_token *tokens;
     size_t n_tokens;
+    struct parameter **parameters;
+    size_t n_parameters;
     struct runner **runners;
     size_t n_runners;
     struct job **jobs;
     size_t n_jobs;
     struct fault *faults;
     size_t n_faults;
-    struct exchange *held; /* requests that wait: hold, delay, hang */
-    struct strlist labels; /* every label of a runner; its id is its place, from 1 */
+    struct exchange *held;        /* requests that wait: hold, delay, hang */
+    struct strlist labels;        /* every label of a runner; its id is its place, from 1 */
+    struct strlist runner_groups; /* of every organisation; the id is the place, from 1 */
+    struct bucket *buckets;
+    size_t n_buckets, next_mint;
+    int64_t *mints; /* when the last just-in-time configurations were made: a ring */
+    int64_t refused_runs, refused_mints;
     int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
     struct json_object *log; /* of requests */
 };
@@ -145,7 +258,7 @@ struct request {
     struct pairs form;           /* the body of a request to AWS */
     bool form_ok;
     struct strbuf body;
-    const char *service; /* static: "ec2", "sts", "github", "imds", "runner", "dist", "_sim" */
+    const char *service; /* static: "ec2", "sts", "ssm", "github", "imds", "runner", "dist", "_sim" */
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
     bool empty_page;     /* a scripted fault: a page without rows and with a token */
@@ -162,7 +275,7 @@ struct response {
 /* Simulated milliseconds since 1970. */
 int64_t sim_now(const struct sim *s);
 char *sim_random_id(const char *prefix, size_t hex_digits);
-/* "a=b&c=d" into pairs, + and %XX decoded; false when malformed, too long, or not UTF-8 text. */
+/* text.c: "a=b&c=d" into pairs, + and %XX decoded; false when malformed, too long, or not UTF-8 text. */
 bool form_parse(const char *text, size_t len, struct pairs *ret);
 bool is_utf8(const char *bytes, size_t len);
 /* A JSON string of any bytes: what is not UTF-8 becomes '?'. NULL stays NULL. */
@@ -170,13 +283,18 @@ struct json_object *sim_text(const char *s);
 /* Appends to a buffer that keeps its last bytes when full, as EC2 keeps a console. */
 void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len);
 
-/* main.c: scripted faults. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
+/* faults.c. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
  * "fault", "when": "before" | "after", "status", "code", "message", "headers", "ms", "match": {parameter: value}}. */
 bool faults_add(struct sim *s, struct json_object *json, struct error *err);
 struct json_object *faults_json(const struct sim *s);
 void faults_clear(struct sim *s);
-/* The requests that wait, and letting one (n) or all (0) of them go on; drop: their connection is closed instead, and
- * what has had no effect has none. Returns how many. */
+/* The first fault that is due for this request, at this moment; it is used up by that. */
+const struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when);
+/* The answer that a fault puts in the place of the real one. */
+void fault_answer(const struct fault *f, const struct request *r, struct response *res);
+
+/* main.c: the requests that wait, and letting one (n) or all (0) of them go on; drop: their connection is closed
+ * instead, and what has had no effect has none. Returns how many. */
 struct json_object *held_json(const struct sim *s);
 size_t held_release(struct sim *s, int64_t n, bool drop);
 
@@ -186,10 +304,17 @@ void world_tick(struct sim *s);
 int64_t world_next(const struct sim *s);
 struct instance *world_instance(const struct sim *s, const char *id);
 struct volume *world_volume(const struct sim *s, const char *id);
+struct subnet *world_subnet(const struct sim *s, const char *id);
+struct security_group *world_group(const struct sim *s, const char *id);
+struct image *world_image(const struct sim *s, const char *id);
+struct snapshot *world_snapshot(const struct sim *s, const char *id);
+struct spot_request *world_spot_request(const struct sim *s, const char *id);
 struct runner *world_runner(const struct sim *s, int64_t id);
 struct job *world_job(const struct sim *s, int64_t id);
 struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance);
 void world_remove_volume(struct sim *s, struct volume *v);
+void world_remove_image(struct sim *s, struct image *image);
+void world_remove_snapshot(struct sim *s, struct snapshot *snapshot);
 void world_remove_runner(struct sim *s, struct runner *r);
 /* The machine goes off; what follows depends on who asked (code) and on its shutdown behaviour. */
 void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message);
@@ -203,6 +328,35 @@ bool world_assign_job(struct sim *s, struct runner *r);
 void world_clear(struct sim *s);
 bool instance_is(const struct instance *i, const char *state);
 bool instance_is_live(const struct instance *i);
+/* Its addresses, owned; NULL: it has none. */
+char *instance_address(const struct sim *s, const struct instance *i);
+char *instance_public_address(const struct instance *i);
+
+/* catalog.c: puts into an empty world what is there from the beginning. */
+void catalog_seed(struct sim *s);
+/* Tells what that is. */
+void catalog_help(FILE *out);
+
+/* rates.c: may it be done now? If not, that is counted. */
+bool rates_take_run(struct sim *s, const char *region);
+/* *ret_wait: seconds until it may. */
+bool rates_take_mint(struct sim *s, int64_t *ret_wait);
+/* "PER_SECOND,BURST". */
+bool rates_parse(const char *text, struct sim_options *ret, struct error *err);
+void rates_clear(struct sim *s);
+
+/* state.c */
+struct json_object *state_json(const struct sim *s);
+struct json_object *state_job(const struct job *j);
+
+/* ssm.c */
+struct parameter *ssm_find(const struct sim *s, const char *region, const char *name);
+/* Makes a parameter, or gives it a new version. */
+struct parameter *ssm_put(struct sim *s, const char *region, const char *name, const char *type, const char *value);
+void ssm_remove(struct sim *s, struct parameter *p);
+void ssm_clear(struct sim *s);
+/* The region of this number; NULL: there are no more. */
+const char *catalog_region(size_t n);
 
 /* verify.c */
 /* True when the request is signed as it should be; else *ret_code, *ret_message and *ret_status say what AWS would.
@@ -212,8 +366,9 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_r
 /* The service of the credential scope, owned; NULL: there is none. */
 char *verify_service(const struct request *r);
 
-/* ec2.c, github.c, control.c: fill *res */
+/* aws.c, ssm.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);
+void ssm_serve(struct sim *s, const struct request *r, struct response *res);
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 void github_serve(struct sim *s, const struct request *r, struct response *res);
 void github_fail(struct response *res, int status, const char *message);
@@ -226,8 +381,6 @@ void imds_serve(struct sim *s, const struct request *r, struct response *res);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);
 void respond_json(struct response *res, int status, struct json_object *object); /* takes the object */
 void respond_text(struct response *res, int status, const char *body);
-/* Image ids with what they are, for sandbox.c: is there a runner in it? */
-bool image_is_baked(const char *id);
 
 /* sandbox.c */
 bool sandbox_prepare(struct sim *s, struct error *err); /* the runner's tarball */

@@ -10,31 +10,39 @@
 enum { SKEW_MAX = 900 };
 static const char algorithm[] = "AWS4-HMAC-SHA256";
 
-/* What AWS answers: EC2 has codes and statuses of its own. */
+/* What AWS answers: EC2, the other Query services and those of JSON have codes and statuses of their own. */
 enum refusal { R_MISSING, R_INCOMPLETE, R_KEY, R_TOKEN, R_SIGNATURE, R_EXPIRED };
 static const struct {
-    struct {
+    struct refusal_code {
         const char *code;
         int status;
-    } ec2, other;
+    } ec2, query, json;
     const char *message;
 } refusals[] = {
     [R_MISSING] = { { "MissingAuthenticationToken", 403 },
                     { "MissingAuthenticationToken", 403 },
+                    { "MissingAuthenticationTokenException", 400 },
                     "Request is missing Authentication Token" },
     [R_INCOMPLETE] = { { "IncompleteSignature", 400 },
                        { "IncompleteSignature", 400 },
+                       { "IncompleteSignatureException", 400 },
                        "The request signature does not conform to AWS standards" },
     [R_KEY] = { { "AuthFailure", 401 },
                 { "InvalidClientTokenId", 403 },
+                { "UnrecognizedClientException", 400 },
                 "AWS was not able to validate the provided access credentials" },
     [R_TOKEN] = { { "AuthFailure", 401 },
                   { "InvalidClientTokenId", 403 },
+                  { "UnrecognizedClientException", 400 },
                   "AWS was not able to validate the provided access credentials" },
     [R_SIGNATURE] = { { "AuthFailure", 401 },
                       { "SignatureDoesNotMatch", 403 },
+                      { "InvalidSignatureException", 400 },
                       "AWS was not able to validate the provided access credentials" },
-    [R_EXPIRED] = { { "RequestExpired", 400 }, { "SignatureDoesNotMatch", 403 }, "Request has expired" },
+    [R_EXPIRED] = { { "RequestExpired", 400 },
+                    { "SignatureDoesNotMatch", 403 },
+                    { "InvalidSignatureException", 400 },
+                    "Signature expired: the request has expired" },
 };
 
 /* The value of NAME=value in the Authorization header, up to a comma or blank; owned, or NULL. */
@@ -214,9 +222,11 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_r
     int refusal = judge(s, r, ret_region);
     if (refusal < 0)
         return true;
-    bool ec2 = !str_eq(r->service, "sts");
-    *ret_code = ec2 ? refusals[refusal].ec2.code : refusals[refusal].other.code;
-    *ret_status = ec2 ? refusals[refusal].ec2.status : refusals[refusal].other.status;
+    const struct refusal_code *said = str_eq(r->service, "ssm")   ? &refusals[refusal].json
+                                      : str_eq(r->service, "sts") ? &refusals[refusal].query
+                                                                  : &refusals[refusal].ec2;
+    *ret_code = said->code;
+    *ret_status = said->status;
     *ret_message = refusals[refusal].message;
     return false;
 }

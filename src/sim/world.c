@@ -18,128 +18,6 @@ enum {
     NEVER_CAME_MS = 24 * 3600 * 1000, /* a just-in-time record that nothing connected to goes */
 };
 
-/* --- pairs and text ----------------------------------------------------------------------------------------------- */
-
-const char *pairs_get(const struct pairs *p, const char *name)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (str_eq(p->v[2 * i], name))
-            return p->v[2 * i + 1];
-    return NULL;
-}
-
-void pairs_add(struct pairs *p, const char *name, const char *value)
-{
-    p->v = xreallocarray(p->v, 2 * (p->n + 1), sizeof(*p->v));
-    p->v[2 * p->n] = xstrdup(name);
-    p->v[2 * p->n + 1] = xstrdup(value);
-    p->n++;
-}
-
-void pairs_set(struct pairs *p, const char *name, const char *value)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        if (str_eq(p->v[2 * i], name)) {
-            str_set(&p->v[2 * i + 1], value);
-            return;
-        }
-    }
-    pairs_add(p, name, value);
-}
-
-void pairs_remove(struct pairs *p, const char *name)
-{
-    for (size_t i = 0; i < p->n; i++) {
-        if (!str_eq(p->v[2 * i], name))
-            continue;
-        free(p->v[2 * i]);
-        free(p->v[2 * i + 1]);
-        p->n--;
-        memmove(&p->v[2 * i], &p->v[2 * i + 2], 2 * (p->n - i) * sizeof(*p->v));
-        return;
-    }
-}
-
-void pairs_clear(struct pairs *p)
-{
-    for (size_t i = 0; i < 2 * p->n; i++)
-        free(p->v[i]);
-    free(p->v);
-    *p = (struct pairs){ 0 };
-}
-
-void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key)
-{
-    struct json_object *object = NULL;
-    if (!json_object_object_get_ex(parent, key, &object) || !json_object_is_type(object, json_type_object))
-        return;
-    struct json_object_iterator at = json_object_iter_begin(object), end = json_object_iter_end(object);
-    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        const char *value = json_object_get_string(json_object_iter_peek_value(&at));
-        pairs_set(p, json_object_iter_peek_name(&at), value ? value : "");
-    }
-}
-
-/* The length of the UTF-8 character at s, or 0: it is none. NUL is none. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
-    static const struct {
-        unsigned char mask, lead;
-        size_t len;
-        uint32_t least;
-    } forms[] = { { 0x80, 0x00, 1, 1 }, { 0xe0, 0xc0, 2, 0x80 }, { 0xf0, 0xe0, 3, 0x800 }, { 0xf8, 0xf0, 4, 0x10000 } };
-    for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
-        if ((s[0] & forms[f].mask) != forms[f].lead || forms[f].len > left)
-            continue;
-        uint32_t c = s[0] & (uint32_t)(unsigned char)~forms[f].mask;
-        for (size_t i = 1; i < forms[f].len; i++) {
-            if ((s[i] & 0xc0) != 0x80)
-                return 0;
-            c = c << 6 | (s[i] & 0x3f);
-        }
-        return c < forms[f].least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : forms[f].len;
-    }
-    return 0;
-}
-
-bool is_utf8(const char *bytes, size_t len)
-{
-    for (size_t i = 0; i < len;) {
-        size_t n = utf8_length((const unsigned char *)bytes + i, len - i);
-        if (n == 0)
-            return false;
-        i += n;
-    }
-    return true;
-}
-
-struct json_object *sim_text(const char *s)
-{
-    if (!s)
-        return NULL;
-    AUTO_STRBUF clean = STRBUF_INIT;
-    for (size_t i = 0, len = strlen(s); i < len;) {
-        size_t n = utf8_length((const unsigned char *)s + i, len - i);
-        strbuf_add(&clean, n ? s + i : "?", n ? n : 1);
-        i += n ? n : 1;
-    }
-    return must(json_object_new_string(strbuf_str(&clean)));
-}
-
-void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len)
-{
-    if (len > sb->max) {
-        bytes += len - sb->max;
-        len = sb->max;
-    }
-    if (sb->len + len > sb->max) {
-        size_t drop = sb->len + len - sb->max;
-        memmove(sb->data, sb->data + drop, sb->len - drop);
-        strbuf_truncate(sb, sb->len - drop);
-    }
-    strbuf_add(sb, bytes, len);
-}
-
 int64_t sim_now(const struct sim *s)
 {
     return env_now(&env_system) + s->offset;
@@ -168,20 +46,52 @@ bool instance_is_live(const struct instance *i)
     return !instance_is(i, "terminated") && !instance_is(i, "shutting-down");
 }
 
+char *instance_address(const struct sim *s, const struct instance *i)
+{
+    const struct subnet *subnet = world_subnet(s, i->subnet);
+    if (instance_is(i, "terminated") || !subnet)
+        return NULL; /* what is gone has no network any more */
+    return xasprintf("10.0.%" PRId64 ".%" PRId64, subnet->net, i->address);
+}
+
+char *instance_public_address(const struct instance *i)
+{
+    return i->public_address && instance_is(i, "running") ? xasprintf("203.0.113.%" PRId64, i->address) : NULL;
+}
+
 struct instance *world_instance(const struct sim *s, const char *id)
 {
-    for (size_t i = 0; i < s->n_instances; i++)
-        if (str_eq(s->instances[i]->id, id))
-            return s->instances[i];
-    return NULL;
+    return ROW_FIND(s->instances, s->n_instances, id);
 }
 
 struct volume *world_volume(const struct sim *s, const char *id)
 {
-    for (size_t i = 0; i < s->n_volumes; i++)
-        if (str_eq(s->volumes[i]->id, id))
-            return s->volumes[i];
-    return NULL;
+    return ROW_FIND(s->volumes, s->n_volumes, id);
+}
+
+struct subnet *world_subnet(const struct sim *s, const char *id)
+{
+    return ROW_FIND(s->subnets, s->n_subnets, id);
+}
+
+struct security_group *world_group(const struct sim *s, const char *id)
+{
+    return ROW_FIND(s->groups, s->n_groups, id);
+}
+
+struct image *world_image(const struct sim *s, const char *id)
+{
+    return ROW_FIND(s->images, s->n_images, id);
+}
+
+struct snapshot *world_snapshot(const struct sim *s, const char *id)
+{
+    return ROW_FIND(s->snapshots, s->n_snapshots, id);
+}
+
+struct spot_request *world_spot_request(const struct sim *s, const char *id)
+{
+    return ROW_FIND(s->spot_requests, s->n_spot_requests, id);
 }
 
 struct runner *world_runner(const struct sim *s, int64_t id)
@@ -212,30 +122,27 @@ struct volume *world_add_volume(struct sim *s, const char *region, const char *z
     v->size = 8;
     v->created = sim_now(s);
     v->delete_on_termination = true;
-    s->volumes = xreallocarray(s->volumes, s->n_volumes + 1, sizeof(struct volume *));
-    s->volumes[s->n_volumes++] = v;
+    ROW_ADD(s->volumes, s->n_volumes, v);
     return v;
+}
+
+static void free_strings(char *const *owned, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(owned[i]);
 }
 
 static void free_volume(struct volume *v)
 {
-    char *owned[] = { v->id, v->region, v->zone, v->instance, v->device, v->type };
-    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
-        free(owned[n]);
+    char *owned[] = { v->id, v->region, v->zone, v->instance, v->device, v->type, v->kms_key, v->snapshot };
+    free_strings(owned, ARRAY_SIZE(owned));
     pairs_clear(&v->tags);
     free(v);
 }
 
 void world_remove_volume(struct sim *s, struct volume *v)
 {
-    for (size_t i = 0; i < s->n_volumes; i++) {
-        if (s->volumes[i] != v)
-            continue;
-        s->n_volumes--;
-        memmove(&s->volumes[i], &s->volumes[i + 1], (s->n_volumes - i) * sizeof(struct volume *));
-        free_volume(v);
-        return;
-    }
+    ROW_REMOVE(s->volumes, s->n_volumes, v, free_volume);
 }
 
 static void detach_volumes(struct sim *s, const struct instance *i)
@@ -253,6 +160,48 @@ static void detach_volumes(struct sim *s, const struct instance *i)
     }
 }
 
+/* --- subnets, groups, images, snapshots --------------------------------------------------------------------------- */
+
+static void free_subnet(struct subnet *n)
+{
+    char *owned[] = { n->id, n->region, n->zone, n->vpc };
+    free_strings(owned, ARRAY_SIZE(owned));
+    free(n);
+}
+
+static void free_group(struct security_group *g)
+{
+    char *owned[] = { g->id, g->region, g->vpc };
+    free_strings(owned, ARRAY_SIZE(owned));
+    free(g);
+}
+
+static void free_image(struct image *i)
+{
+    char *owned[] = { i->id, i->region, i->name, i->description, i->owner, i->snapshot, i->root_device };
+    free_strings(owned, ARRAY_SIZE(owned));
+    pairs_clear(&i->tags);
+    free(i);
+}
+
+static void free_snapshot(struct snapshot *n)
+{
+    char *owned[] = { n->id, n->region, n->owner, n->volume, n->description };
+    free_strings(owned, ARRAY_SIZE(owned));
+    pairs_clear(&n->tags);
+    free(n);
+}
+
+void world_remove_image(struct sim *s, struct image *image)
+{
+    ROW_REMOVE(s->images, s->n_images, image, free_image);
+}
+
+void world_remove_snapshot(struct sim *s, struct snapshot *snapshot)
+{
+    ROW_REMOVE(s->snapshots, s->n_snapshots, snapshot, free_snapshot);
+}
+
 /* --- runners and jobs --------------------------------------------------------------------------------------------- */
 
 static void free_runner(struct runner *r)
@@ -267,14 +216,7 @@ static void free_runner(struct runner *r)
 
 void world_remove_runner(struct sim *s, struct runner *r)
 {
-    for (size_t i = 0; i < s->n_runners; i++) {
-        if (s->runners[i] != r)
-            continue;
-        s->n_runners--;
-        memmove(&s->runners[i], &s->runners[i + 1], (s->n_runners - i) * sizeof(struct runner *));
-        free_runner(r);
-        return;
-    }
+    ROW_REMOVE(s->runners, s->n_runners, r, free_runner);
 }
 
 void world_connect(struct sim *s, struct runner *r)
@@ -341,6 +283,7 @@ bool world_assign_job(struct sim *s, struct runner *r)
         j->status = "in_progress";
         j->started = sim_now(s);
         j->runner_id = r->id;
+        j->group = r->group;
         str_set(&j->runner_name, r->name);
         r->busy = true;
         r->job = j->id;
@@ -525,12 +468,12 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
 static void free_instance(struct instance *i)
 {
     char *owned[] = {
-        i->id,         i->reservation,   i->region,        i->image,       i->type,       i->subnet,
-        i->zone,       i->client_token,  i->spot_request,  i->profile,     i->key_name,   i->http_tokens,
-        i->transition, i->http_endpoint, i->metadata_tags, i->root_device, i->imds_token, i->sandbox_dir
+        i->id,         i->reservation,   i->region,          i->image,       i->type,       i->subnet,
+        i->zone,       i->client_token,  i->spot_request,    i->profile,     i->key_name,   i->http_tokens,
+        i->transition, i->http_endpoint, i->metadata_tags,   i->root_device, i->imds_token, i->sandbox_dir,
+        i->http_ipv6,  i->tenancy,       i->placement_group, i->host,        i->credits
     };
-    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
-        free(owned[n]);
+    free_strings(owned, ARRAY_SIZE(owned));
     strlist_clear(&i->groups);
     pairs_clear(&i->tags);
     strbuf_clear(&i->user_data);
@@ -552,9 +495,7 @@ void world_tick(struct sim *s)
         struct instance *i = s->instances[n];
         tick_instance(s, i, now);
         if (instance_is(i, "terminated") && now > i->change_at + GONE_AFTER_MS) {
-            free_instance(i);
-            s->n_instances--;
-            memmove(&s->instances[n], &s->instances[n + 1], (s->n_instances - n) * sizeof(struct instance *));
+            ROW_REMOVE(s->instances, s->n_instances, i, free_instance);
         } else {
             n++;
         }
@@ -606,9 +547,8 @@ static void free_job(struct job *j)
 
 static void free_spot_request(struct spot_request *r)
 {
-    char *owned[] = { r->id, r->region, r->instance, r->type, r->image };
-    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
-        free(owned[n]);
+    char *owned[] = { r->id, r->region, r->instance, r->type, r->image, r->price };
+    free_strings(owned, ARRAY_SIZE(owned));
     pairs_clear(&r->tags);
     free(r);
 }
@@ -616,8 +556,7 @@ static void free_spot_request(struct spot_request *r)
 static void free_token(struct client_token *t)
 {
     char *owned[] = { t->token, t->region, t->zone, t->parameters, t->reservation };
-    for (size_t n = 0; n < ARRAY_SIZE(owned); n++)
-        free(owned[n]);
+    free_strings(owned, ARRAY_SIZE(owned));
 }
 
 /* Frees an array that each() was called on the rows of, and makes it empty. */
@@ -634,6 +573,10 @@ void world_clear(struct sim *s)
 {
     for (size_t i = 0; i < s->n_instances; i++)
         sandbox_kill(s, s->instances[i]);
+    CLEAR_ARRAY(s->subnets, s->n_subnets, free_subnet);
+    CLEAR_ARRAY(s->groups, s->n_groups, free_group);
+    CLEAR_ARRAY(s->images, s->n_images, free_image);
+    CLEAR_ARRAY(s->snapshots, s->n_snapshots, free_snapshot);
     CLEAR_ARRAY(s->instances, s->n_instances, free_instance);
     CLEAR_ARRAY(s->volumes, s->n_volumes, free_volume);
     CLEAR_ARRAY(s->spot_requests, s->n_spot_requests, free_spot_request);
@@ -644,5 +587,8 @@ void world_clear(struct sim *s)
     free(s->tokens);
     s->tokens = NULL;
     s->n_tokens = 0;
+    ssm_clear(s);
+    rates_clear(s);
+    strlist_clear(&s->runner_groups);
     strlist_clear(&s->labels);
 }

@@ -84,3 +84,15 @@ void base_free_pointer(void *p)
     free(*pointer);
     *pointer = NULL;
 }
+
+bool str_is_one_of(const char *s, const char *words)
+{
+    size_t len = strlen(s);
+    while (words) {
+        size_t n = strcspn(words, " ");
+        if (n == len && len > 0 && memcmp(words, s, n) == 0)
+            return true;
+        words = words[n] ? words + n + 1 : NULL;
+    }
+    return false;
+}

@@ -89,6 +89,18 @@ void encode_base36(struct strbuf *out, uint64_t n)
     strbuf_add(out, s + at, sizeof(s) - at);
 }
 
+bool decode_base36(const char *s, uint64_t *ret)
+{
+    uint64_t n = 0;
+    size_t len = strspn(s, "0123456789abcdefghijklmnopqrstuvwxyz");
+    if (len < 1 || len > 12 || s[len] != '\0') /* 36^12 is below 2^63 */
+        return false;
+    for (; *s; s++)
+        n = n * 36 + (uint64_t)(*s <= '9' ? *s - '0' : *s - 'a' + 10);
+    *ret = n;
+    return true;
+}
+
 bool parse_uint(const char *s, uint64_t max, uint64_t *ret)
 {
     uint64_t n = 0;

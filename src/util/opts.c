@@ -95,11 +95,7 @@ static bool parse_bool(const char *value, bool *ret)
 
 static bool is_choice(const struct opt *o, const char *value)
 {
-    const char *at = o->choices, *word;
-    for (size_t n; (word = next_word(&at, &n)) != NULL;)
-        if (strlen(value) == n && memcmp(word, value, n) == 0)
-            return true;
-    return o->choices == NULL;
+    return o->choices == NULL || str_is_one_of(value, o->choices);
 }
 
 static bool bad_value(const struct opt *o, const char *value, const char *where, const char *want, struct error *err)
@@ -117,8 +113,9 @@ static bool set_value(const struct opt *o, void *base, const char *value, const 
             return bad_value(o, value, where, "true or false", err);
         return true;
     case OPT_STRING:
+    case OPT_TEXT:
         for (const char *p = value; *p; p++)
-            if ((unsigned char)*p < ' ')
+            if ((unsigned char)*p < ' ' && !(o->type == OPT_TEXT && strchr("\t\r\n", *p)))
                 return error_set(err, ERROR_USAGE, 0, "%s: the value holds a control character", where);
         if (!is_choice(o, value)) {
             AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
@@ -388,7 +385,7 @@ void opts_clear(const struct opt *opts, void *base)
 {
     for (const struct opt *o = opts; o->name; o++) {
         void *field = (char *)base + o->offset;
-        if (o->type == OPT_STRING)
+        if (o->type == OPT_STRING || o->type == OPT_TEXT)
             base_free_pointer(field);
         else if (o->type == OPT_LIST)
             strlist_clear(field);

@@ -22,7 +22,7 @@ import traceback
 from cases import HOUR, LABEL, LIMIT, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
 from cloud import BUILD, FLEET, NEVER_ONLINE_MS, OTHER_FLEET, REGION, TERMINATE_MS, Program, Simulator, base36, end_all, mark
 
-GHOSTS = False  # does reap delete the records of runners that have no instance?
+GHOSTS = True  # does reap delete the records of runners that have no instance?
 WORKERS = 24  # of cases that compute, and as many of those that only wait
 CASES_MIN = 500  # fewer: something is not learnt any more
 SIGNAL_LIMIT = 8  # GitHub kills 10 s after the first signal

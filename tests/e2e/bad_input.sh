@@ -27,7 +27,8 @@ bad 'unknown flag' 2 'unknown option `--subnet`' "$mayfly" start --subnet x
 bad 'unknown flag: suggestion' 2 'did you mean --subnets' "$mayfly" start --subnet x
 bad 'flag without its value' 2 '--image needs a value' "$mayfly" start --image
 bad 'stray argument' 2 'unexpected argument `now`' "$mayfly" start now
-bad 'missing image' 2 '--image is missing' "$mayfly" start
+bad 'missing types' 2 '--types is missing' "$mayfly" start
+bad 'missing image' 2 '--image is missing' "$mayfly" start --types m7i.large
 bad 'missing subnet' 2 '--subnets is missing' "$mayfly" start --image ami-0a11ce00000000001 --types m7i.large
 bad 'subnet that is none' 2 '`subnet-x` is not an id' "$mayfly" start "${args[@]}" --subnets subnet-x
 bad 'unknown market' 2 '`spots` is not one of: spot on-demand' "$mayfly" start "${args[@]}" --market spots
@@ -35,7 +36,13 @@ bad 'count of none' 2 '--count: 0 is not between 1 and 100' "$mayfly" start "${a
 bad 'count that is no number' 2 '`many` is not a number' "$mayfly" start "${args[@]}" --count many
 bad 'timeout that is none' 2 '`soon` is not a duration' "$mayfly" start "${args[@]}" --timeout soon
 bad 'label with a blank' 2 'is not a label' "$mayfly" start "${args[@]}" --label 'a b'
-bad 'types of two architectures' 2 'different architectures' "$mayfly" start "${args[@]}" --types m7i.large,m7g.large
+bad 'types of two architectures' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7i.large,m7g.large
+bad 'region without a subnet' 2 '--image names nothing in the region us-west-2' "$mayfly" start "${args[@]}" --regions us-east-1,us-west-2
+bad 'subnet of a region that is not in the plan' 2 'add it to --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
+bad 'volume that stays' 2 'outlive its instance' "$mayfly" start "${args[@]}" --block-devices '[{"DeviceName": "/dev/sdb", "Ebs": {"DeleteOnTermination": false}}]'
+bad 'tag of ours' 2 'not yours to give' "$mayfly" start "${args[@]}" --tags mayfly:fleet=x
+bad 'more than all' 2 '--min-count must not be larger' "$mayfly" start "${args[@]}" --min-count 2
+bad 'group of a repository' 2 'a repository has no group' "$mayfly" start "${args[@]}" --runner-group gpu
 bad 'type that does not fit the image' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7g.large
 bad 'image that does not exist' 1 'InvalidAMIID.NotFound' "$mayfly" start "${args[@]}" --image ami-00000000000000000
 bad 'subnet that does not exist' 1 'InvalidSubnetID.NotFound' "$mayfly" start "${args[@]}" --subnets subnet-00000000000000000
@@ -48,7 +55,7 @@ bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOK
 bad 'token that is wrong' 1 'HTTP 401' env MAYFLY_GITHUB_TOKEN=ghp_wrong "$mayfly" start "${args[@]}"
 bad 'no token' 2 'no GitHub token' env -u MAYFLY_GITHUB_TOKEN "$mayfly" start "${args[@]}"
 bad 'no credentials' 2 'no AWS credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "$mayfly" start "${args[@]}"
-bad 'secret that is wrong' 1 'AuthFailure' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
+bad 'secret that is wrong' 1 'SignatureDoesNotMatch' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
 bad 'no region' 2 'no AWS region' env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" start "${args[@]}"
 bad 'port nobody listens on' 75 'no answer from 127.0.0.1:1' env AWS_ENDPOINT_URL=http://127.0.0.1:1 "$mayfly" reap
 bad 'endpoint in the clear' 2 'neither https nor a loopback address' env AWS_ENDPOINT_URL=http://10.0.0.1 "$mayfly" reap

@@ -2,6 +2,7 @@
 #include "mayfly/aws/ec2.h"
 #include "mayfly/aws/errors.h"
 #include "mayfly/aws/query.h"
+#include "mayfly/aws/ssm.h"
 #include "mayfly/aws/sts.h"
 #include "testing.h"
 
@@ -109,8 +110,15 @@ static void has_body(struct aws_call *call, const char *name, const char *body)
     "Action=RunInstances&Version=2016-11-15&ImageId=ami-0abc&InstanceType=c7i.large&MinCount=1&MaxCount=1"             \
     "&ClientToken=mf-4711-1&SubnetId=subnet-1&SecurityGroupId.1=sg-1&SecurityGroupId.2=sg-2"                           \
     "&UserData=IyEvYmluL2Jhc2gKZWNobyAiaGkgJiDDqSIK%2B%2F%3D%3D&InstanceInitiatedShutdownBehavior=terminate"           \
-    "&MetadataOptions.HttpEndpoint=enabled&MetadataOptions.HttpTokens=required"                                        \
-    "&MetadataOptions.HttpPutResponseHopLimit=1"
+    "&MetadataOptions.HttpTokens=required&Placement.Tenancy=default"
+
+#define RUN_LONG(public_ip)                                                                                            \
+    "Action=RunInstances&Version=2016-11-15&ImageId=ami-0abc&InstanceType=c7i.large&MinCount=1&MaxCount=1"             \
+    "&ClientToken=mf-4711-1&NetworkInterface.1.DeviceIndex=0&NetworkInterface.1.SubnetId=subnet-1"                     \
+    "&NetworkInterface.1.SecurityGroupId.1=sg-1&NetworkInterface.1.SecurityGroupId.2=sg-2"                             \
+    "&NetworkInterface.1.AssociatePublicIpAddress=" public_ip "&NetworkInterface.1.DeleteOnTermination=true"           \
+    "&UserData=IyEvYmluL2Jhc2gKZWNobyAiaGkgJiDDqSIK%2B%2F%3D%3D&InstanceInitiatedShutdownBehavior=terminate"           \
+    "&MetadataOptions.HttpTokens=required&Placement.Tenancy=default"
 
 #define SPOT                                                                                                           \
     "&InstanceMarketOptions.MarketType=spot&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"               \
@@ -121,16 +129,30 @@ START_TEST(run_instances)
 {
     static const struct {
         bool spot, dry_run;
-        const char *profile, *body;
+        const char *profile, *body, *max_price;
+        int public_ip;
     } cases[] = {
-        { false, false, NULL, RUN_HEAD TAGS("1", "instance") TAGS("2", "volume") },
+        { false, false, NULL, RUN_HEAD TAGS("1", "instance") TAGS("2", "volume"), NULL, 0 },
         { true, false, NULL,
-          RUN_HEAD SPOT TAGS("1", "instance") TAGS("2", "volume") TAGS("3", "spot-instances-request") },
+          RUN_HEAD SPOT TAGS("1", "instance") TAGS("2", "volume") TAGS("3", "spot-instances-request"), NULL, 0 },
         { false, true, "runner-profile",
-          RUN_HEAD "&IamInstanceProfile.Name=runner-profile" TAGS("1", "instance") TAGS("2", "volume") "&DryRun=true" },
+          RUN_HEAD "&IamInstanceProfile.Name=runner-profile" TAGS("1", "instance") TAGS("2", "volume") "&DryRun=true",
+          NULL, 0 },
         { true, false, "arn:aws:iam::1:instance-profile/p",
           RUN_HEAD "&IamInstanceProfile.Arn=arn%3Aaws%3Aiam%3A%3A1%3Ainstance-profile%2Fp" SPOT TAGS("1", "instance")
-              TAGS("2", "volume") TAGS("3", "spot-instances-request") },
+              TAGS("2", "volume") TAGS("3", "spot-instances-request"),
+          NULL, 0 },
+        { true, false, NULL,
+          RUN_HEAD "&InstanceMarketOptions.MarketType=spot&InstanceMarketOptions.SpotOptions.MaxPrice=0.05"
+                   "&InstanceMarketOptions.SpotOptions.SpotInstanceType=one-time"
+                   "&InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior=terminate" TAGS("1", "instance")
+                       TAGS("2", "volume") TAGS("3", "spot-instances-request"),
+          "0.05", EC2_PUBLIC_IP_DEFAULT },
+        { false, false, NULL, RUN_LONG("true") TAGS("1", "instance") TAGS("2", "volume"), NULL, EC2_PUBLIC_IP_YES },
+        { false, false, NULL, RUN_LONG("false") TAGS("1", "instance") TAGS("2", "volume"), NULL, EC2_PUBLIC_IP_NO },
+    };
+    const struct strlist params = {
+        .v = (char *[]){ "MetadataOptions.HttpTokens", "required", "Placement.Tenancy", "default" }, .n = 4
     };
     const struct strlist groups = { .v = (char *[]){ "sg-1", "sg-2" }, .n = 2 };
     const struct ec2_tag tags[] = { { "Name", "r 1" }, { "mayfly:fleet", "org/repo" } };
@@ -145,6 +167,9 @@ START_TEST(run_instances)
                                  .tags = tags,
                                  .n_tags = 2,
                                  .instance_profile = cases[_i].profile,
+                                 .max_price = cases[_i].max_price,
+                                 .public_ip = (enum ec2_public_ip)cases[_i].public_ip,
+                                 .params = &params,
                                  .dry_run = cases[_i].dry_run };
     has_body(ec2_run_instances_call(&no_aws, &run), "RunInstances", cases[_i].body);
 }
@@ -170,8 +195,12 @@ START_TEST(other_requests)
     const struct strlist ids = { .v = (char *[]){ "i-1", "i-2" }, .n = 2 };
     has_body(ec2_terminate_instances_call(&no_aws, "us-east-1", &ids), "TerminateInstances",
              "Action=TerminateInstances&Version=2016-11-15&InstanceId.1=i-1&InstanceId.2=i-2");
-    has_body(ec2_describe_images_call(&no_aws, "us-east-1", "ami-1"), "DescribeImages",
-             "Action=DescribeImages&Version=2016-11-15&ImageId.1=ami-1");
+    has_body(ec2_describe_images_call(&no_aws, "us-east-1", &ids, NULL, NULL), "DescribeImages",
+             "Action=DescribeImages&Version=2016-11-15&ImageId.1=i-1&ImageId.2=i-2");
+    has_body(ec2_describe_images_call(&no_aws, "us-east-1", NULL, "self", "al2023-ami-2023*-x86_64"), "DescribeImages",
+             "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Filter.1.Name=name"
+             "&Filter.1.Value.1=al2023-ami-2023%2A-x86_64");
+    has_body(ssm_get_parameter_call(&no_aws, "us-east-1", "/x"), "GetParameter", "{\"Name\":\"\\/x\"}");
     has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1"), "GetConsoleOutput",
              "Action=GetConsoleOutput&Version=2016-11-15&InstanceId=i-1&Latest=true");
     has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k:1", "x y"), "CreateTags",
@@ -559,7 +588,7 @@ static TCase *errors(void)
 static TCase *requests(void)
 {
     TCase *t = tcase_create("requests");
-    tcase_add_loop_test(t, run_instances, 0, 4);
+    tcase_add_loop_test(t, run_instances, 0, 7);
     tcase_add_test(t, describe_instances);
     tcase_add_test(t, other_requests);
     tcase_add_test(t, query_encodes);

@@ -49,7 +49,7 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
                                        .limits = LIMITS_DEFAULT };
     struct ec2_tag *tags;
     *ret = (struct ec2_run){ .region = cell->region,
-                             .image = cell->image,
+                             .image = cell->image->id,
                              .type = cell->type,
                              .subnet = cell->subnet,
                              .spot = cell->spot,
@@ -63,7 +63,7 @@ static void launched(void *ctx)
     struct scene *s = ctx;
     s->launched++;
     for (size_t i = 0; i < s->config.count; i++)
-        if (!s->launch.slots[i].pair.instance_id)
+        if (!s->launch.slots[i].down && !s->launch.slots[i].pair.instance_id)
             model_break(&s->model, 1, "outputs are written before instance %zu is known", i);
 }
 
@@ -71,11 +71,12 @@ static void set_launch(struct scene *s)
 {
     static const char *const subnets[] = { "subnet-a", "subnet-b", "subnet-c" };
     static const char *const types[] = { "m7i.large", "c7i.large" };
+    static const struct image image = { .id = "ami-1" };
     struct model *m = &s->model;
     s->plan = (struct plan){ .cells = s->cells, .n = 1 + (size_t)model_pick(m, 'c', MAX_CELLS) };
     for (size_t i = 0; i < s->plan.n; i++)
-        s->cells[i] = (struct cell){ .region = home,
-                                     .image = "ami-1",
+        s->cells[i] = (struct cell){ .region = model_pick(m, 'A' + i * 256, 4) ? home : away,
+                                     .image = &image,
                                      .subnet = subnets[i % ARRAY_SIZE(subnets)],
                                      .type = types[i / ARRAY_SIZE(subnets) % ARRAY_SIZE(types)],
                                      .spot = i < model_pick(m, 'm', MAX_CELLS) };
@@ -83,7 +84,7 @@ static void set_launch(struct scene *s)
     s->config = (struct launch_config){ .label = s->labels.v[0],
                                         .labels = &s->labels,
                                         .runner_group = 1,
-                                        .name_prefix = "mf-abcdef-us-east-1-sx",
+                                        .name_mark = "mf-abcdef-",
                                         .count = 1 + (size_t)model_pick(m, 'k', MAX_SLOTS),
                                         .plan = &s->plan,
                                         .timeout_ms = 20000 + (int64_t)model_pick(m, 't', 580000),
@@ -91,6 +92,7 @@ static void set_launch(struct scene *s)
                                         .render = render,
                                         .launched = launched,
                                         .ctx = s };
+    s->config.min_count = model_pick(m, 'n', 3) ? s->config.count : 1 + (size_t)model_pick(m, 'N', s->config.count);
     m->label = s->config.label;
     m->spares_busy = true;
     m->end_by = m->now + s->config.timeout_ms + LAUNCH_SLACK_MS;
@@ -107,20 +109,59 @@ static bool names(const char *text, const char *what)
     return text && what && strstr(text, what);
 }
 
+static const struct launch_slot *up_slot_of(const struct scene *s, const struct model_instance *i, int64_t runner_id)
+{
+    for (size_t n = 0; n < s->config.count; n++) {
+        const struct launch_slot *slot = &s->launch.slots[n];
+        if (launch_slot_is_up(slot) &&
+            (i ? str_eq(slot->pair.instance_id, i->view.id) : slot->pair.runner_id == runner_id))
+            return slot;
+    }
+    return NULL;
+}
+
+/* Whatever does not belong to a slot that is up is gone, or told. */
+static void check_left(struct scene *s)
+{
+    struct model *m = &s->model;
+    AUTO_FREE char *text = launch_leftovers(&s->launch);
+    model_trace(m, "left over: %s", text ? text : "nothing");
+    if (names(text, "(null)"))
+        model_break(m, 2, "what is left over is told as: %s", text);
+    if (text && !m->undo_trouble && !s->is_signalled)
+        model_break(m, 2, "all went well on the way down, and this is left: %s", text);
+    for (size_t i = 0; i < m->n_instances; i++) {
+        const struct ec2_instance *v = &m->instances[i]->view;
+        if (model_is_live(m, m->instances[i]) && !up_slot_of(s, m->instances[i], 0) && !names(text, v->id) &&
+            !names(text, v->client_token))
+            model_break(m, 2, "the launch is over and left %s behind; it names %s", v->id, text ? text : "nothing");
+    }
+    for (size_t r = 0; r < m->n_records; r++) {
+        const struct model_record *record = m->records[r];
+        const struct pair *p = &s->launch.slots[record->slot].pair;
+        bool named = names(text, record->name) ||
+                     (str_eq(p->name, record->name) && (names(text, p->instance_id) || names(text, p->client_token)));
+        if (record->exists && !record->stranger && !up_slot_of(s, NULL, record->id) && !named)
+            model_break(m, 2, "the launch is over and left runner %s behind; it names %s", record->name,
+                        text ? text : "nothing");
+    }
+}
+
 static void check_up(struct scene *s)
 {
     struct model *m = &s->model;
+    size_t up = 0;
     if (s->launched != 1)
         model_break(m, 1, "the launch succeeded, and its outputs were written %u times", s->launched);
     for (size_t n = 0; n < s->config.count; n++) {
         const struct pair *p = &s->launch.slots[n].pair;
         const struct model_instance *mine = NULL;
-        for (size_t i = 0; i < m->n_instances; i++) {
+        if (!launch_slot_is_up(&s->launch.slots[n]))
+            continue;
+        up++;
+        for (size_t i = 0; i < m->n_instances; i++)
             if (str_eq(m->instances[i]->view.id, p->instance_id))
                 mine = m->instances[i];
-            else if (m->instances[i]->slot == n && model_is_live(m, m->instances[i]))
-                model_break(m, 1, "the launch succeeded and left %s behind", m->instances[i]->view.id);
-        }
         if (!mine || p->instance != INSTANCE_HAVE || !mine->record || mine->record->id != p->runner_id)
             model_break(m, 1, "the launch succeeded, and slot %zu has no instance of its runner", n);
         else if (!mine->was_online || mine->ended)
@@ -128,41 +169,20 @@ static void check_up(struct scene *s)
                         mine->ended ? "was ended" : "never came online");
         else if (!mine->record->exists && !mine->record->took_job)
             model_break(m, 1, "the launch succeeded, and runner %s is gone", p->name);
+        else if (!strstr(p->name, mine->region))
+            model_break(m, 1, "runner %s runs in %s: the reaper would look for it elsewhere", p->name, mine->region);
     }
-    for (size_t r = 0; r < m->n_records; r++) {
-        bool mine = m->records[r]->stranger || !m->records[r]->exists;
-        for (size_t n = 0; n < s->config.count && !mine; n++)
-            mine = s->launch.slots[n].pair.runner_id == m->records[r]->id;
-        if (!mine)
-            model_break(m, 1, "the launch succeeded and left runner %s behind", m->records[r]->name);
-    }
+    if (up < s->config.min_count)
+        model_break(m, 1, "the launch succeeded with %zu runners of %zu", up, s->config.min_count);
+    if ((up < s->config.count) != (s->launch.error.domain != ERROR_NONE))
+        model_break(m, 1, "%zu of %zu runners are up, and there is %s error", up, s->config.count,
+                    s->launch.error.domain ? "an" : "no");
 }
 
 static void check_down(struct scene *s)
 {
-    struct model *m = &s->model;
-    AUTO_FREE char *text = launch_leftovers(&s->launch);
-    model_trace(m, "left over: %s", text ? text : "nothing");
     if (s->launch.error.domain == ERROR_NONE)
-        model_break(m, 2, "the launch failed without an error");
-    if (names(text, "(null)"))
-        model_break(m, 2, "what is left over is told as: %s", text);
-    if (text && !m->undo_trouble && !s->is_signalled)
-        model_break(m, 2, "all went well on the way down, and this is left: %s", text);
-    for (size_t i = 0; i < m->n_instances; i++) {
-        const struct ec2_instance *v = &m->instances[i]->view;
-        if (model_is_live(m, m->instances[i]) && !names(text, v->id) && !names(text, v->client_token))
-            model_break(m, 2, "the launch failed and left %s behind; it names %s", v->id, text ? text : "nothing");
-    }
-    for (size_t r = 0; r < m->n_records; r++) {
-        const struct model_record *record = m->records[r];
-        const struct pair *p = &s->launch.slots[record->slot].pair;
-        bool named = names(text, record->name) ||
-                     (str_eq(p->name, record->name) && (names(text, p->instance_id) || names(text, p->client_token)));
-        if (record->exists && !record->stranger && !named)
-            model_break(m, 2, "the launch failed and left runner %s behind; it names %s", record->name,
-                        text ? text : "nothing");
-    }
+        model_break(&s->model, 2, "the launch failed without an error");
 }
 
 static void check_once(struct scene *s)
@@ -192,12 +212,15 @@ static void run_launch(struct scene *s)
     if (m->broken)
         return;
     check_once(s);
-    if (s->crashed)
+    if (s->crashed) {
         model_trace(m, "the machine is gone");
-    else if (launch_succeeded(&s->launch))
-        check_up(s);
-    else
-        check_down(s);
+    } else {
+        check_left(s);
+        if (launch_succeeded(&s->launch))
+            check_up(s);
+        else
+            check_down(s);
+    }
     if (!s->crashed && m->n_fired == 0 && m->jobs == 0 && s->config.timeout_ms >= QUIET_LAUNCH_MS &&
         !launch_succeeded(&s->launch))
         model_break(m, 1, "nothing went wrong, and the launch failed: %s", s->launch.error.message);
@@ -294,7 +317,8 @@ static void set_stop(struct scene *s)
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
     for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
-        m->records[r]->fence_answered = m->records[r]->told_busy = m->records[r]->refused_busy = false;
+        m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_busy = m->records[r]->refused_busy =
+            false;
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 2, 200, "the stop"))
         m->signal_at = m->now + moment(m, 'T', 60000);
 }
@@ -319,7 +343,7 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
             model_break(m, 8, "stop saw %s and left it without a word", id);
         return; /* EC2 did not show it: it has its tags, and the reaper */
     }
-    bool spared = m->spares_busy && t->pair.record == RECORD_BUSY;
+    bool spared = m->spares_busy && (t->pair.record == RECORD_BUSY || t->pair.record == RECORD_STUCK);
     if (live && t->pair.instance == INSTANCE_GONE)
         model_break(m, 8, "stop says that %s is gone, and it is not", id);
     else if (live && t->pair.instance == INSTANCE_STUCK && t->pair.error.domain == ERROR_NONE)

@@ -130,6 +130,7 @@ static void world_init(struct world *w)
 {
     *w = (struct world){ .config = { .fleet = FLEET,
                                      .scope = FLEET,
+                                     .name_mark = "mf-abcdef-",
                                      .regions = &w->regions,
                                      .limits = { .boot = 600, .idle = 1800, .life = 21600 },
                                      .confirm = true } };
@@ -278,14 +279,91 @@ START_TEST(scan_error_means_no_action)
 }
 END_TEST
 
-START_TEST(empty_fleet_ends_without_asking_github)
+START_TEST(empty_fleet_may_have_ghosts)
 {
     struct world w;
     world_init(&w);
-    start(&w);
-    answer_boxes(&w, ACT_SCAN, 0, NULL, 0);
+    scan(&w, NULL, 0);
+    answer_records(&w, NULL, 0);
     is_over(&w);
     ck_assert_int_eq(w.reap.error.domain, ERROR_NONE);
+    world_clear(&w);
+}
+END_TEST
+
+/* 1700000000 is s44we8; two hours before, nearly s44qug. */
+#define GHOST "mf-abcdef-us-east-1-s44qug-abcdefghij"
+
+START_TEST(ghosts_are_told_from_runners)
+{
+    static const struct {
+        struct github_runner record;
+        struct box box;
+        bool ghost;
+    } cases[] = {
+        { { .name = GHOST }, { 0 }, true },
+        { { .name = GHOST, .status = "online" }, { 0 }, false },
+        { { .name = GHOST, .busy = true }, { 0 }, false },
+        { { .name = "mf-abcdeg-us-east-1-s44qug-abcdefghij" }, { 0 }, false }, /* another fleet's mark */
+        { { .name = "mf-abcdef-us-west-2-s44qug-abcdefghij" }, { 0 }, false }, /* a region that nobody read */
+        { { .name = "mf-abcdef-us-east-1-s44u4w-abcdefghij" }, { 0 }, false }, /* 49 minutes old */
+        { { .name = "mf-abcdef-us-east-1-s44zzz-abcdefghij" }, { 0 }, false }, /* from the future */
+        { { .name = "mf-abcdef-us-east-1-S44QUG-abcdefghij" }, { 0 }, false }, /* no time at all */
+        { { .name = "mf-abcdef-s44qug-abcdefghij" }, { 0 }, false },           /* no region */
+        { { .name = "mf-abcdef-" }, { 0 }, false },
+        { { .name = "my-own-runner" }, { 0 }, false },
+        { { .name = GHOST }, { .id = "i-1", .age = 300, .runner = GHOST }, false },
+        { { .name = GHOST }, { .id = "i-1", .age = 300, .runner = GHOST, .state = "stopped" }, false },
+        { { .name = GHOST }, { .id = "i-1", .age = 300, .runner = "another" }, true },
+    };
+    struct world w;
+    struct github_runner record = cases[_i].record;
+    record.id = 99;
+    record.status = record.status ? record.status : "offline";
+    world_init(&w);
+    scan(&w, &cases[_i].box, cases[_i].box.id ? 1 : 0);
+    answer_records(&w, &record, 1);
+    if (cases[_i].ghost) {
+        ck_assert_str_eq(only_act(&w, ACT_SCAN)->region, "us-east-1");
+        answer_boxes(&w, ACT_SCAN, 0, &cases[_i].box, cases[_i].box.id ? 1 : 0);
+        ck_assert_int_eq(only_act(&w, ACT_DELETE)->runner_id, 99);
+        answer(&w, ACT_DELETE, w.acts.v[0].who, OUTCOME_OK);
+    }
+    is_over(&w);
+    ck_assert_uint_eq(w.reap.n_ghosts, cases[_i].ghost);
+    ck_assert(!cases[_i].ghost || w.reap.ghosts[0].ended);
+    world_clear(&w);
+}
+END_TEST
+
+/* An instance of it was launched meanwhile; EC2 cannot be read again; it is a rehearsal; somebody else deleted it;
+ * GitHub says that it runs a job. */
+START_TEST(ghost_is_judged_twice)
+{
+    static const struct box box = { .id = "i-1", .age = 3, .runner = GHOST };
+    const struct github_runner record = { .id = 99, .name = GHOST, .status = "offline" };
+    static const enum outcome deletion[] = { [3] = OUTCOME_NOT_FOUND, [4] = OUTCOME_BUSY };
+    struct world w;
+    world_init(&w);
+    strlist_add(&w.regions, "eu-central-1");
+    w.config.dry_run = _i == 2;
+    start(&w);
+    answer_boxes(&w, ACT_SCAN, 0, NULL, 0);
+    answer_boxes(&w, ACT_SCAN, 1, NULL, 0);
+    answer_records(&w, &record, 1);
+    ck_assert_str_eq(only_act(&w, ACT_SCAN)->region, "us-east-1");
+    if (_i == 1)
+        answer(&w, ACT_SCAN, 0, OUTCOME_FAILED);
+    else
+        answer_boxes(&w, ACT_SCAN, 0, &box, _i == 0);
+    if (_i >= 3) {
+        ck_assert(!w.reap.machine.done);
+        answer(&w, ACT_DELETE, only_act(&w, ACT_DELETE)->who, deletion[_i]);
+    }
+    is_over(&w);
+    ck_assert(w.reap.ghosts[0].absent == (_i >= 2));
+    ck_assert(w.reap.ghosts[0].ended == (_i == 3));
+    ck_assert_int_eq(w.reap.ghosts[0].error.domain, _i == 1 || _i == 4 ? ERROR_NET : ERROR_NONE);
     world_clear(&w);
 }
 END_TEST
@@ -740,7 +818,9 @@ static TCase *pass(void)
     TCase *t = tcase_create("pass");
     tcase_add_test(t, scan_asks_for_the_fleet_in_every_region);
     tcase_add_loop_test(t, scan_error_means_no_action, 0, 6);
-    tcase_add_test(t, empty_fleet_ends_without_asking_github);
+    tcase_add_test(t, empty_fleet_may_have_ghosts);
+    tcase_add_loop_test(t, ghosts_are_told_from_runners, 0, 14);
+    tcase_add_loop_test(t, ghost_is_judged_twice, 0, 5);
     tcase_add_test(t, list_error_leaves_only_deadlines);
     tcase_add_loop_test(t, overdue_is_ended_whatever_github_says, 0, 6);
     tcase_add_loop_test(t, mark_then_confirm, 0, 13);

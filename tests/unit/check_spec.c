@@ -1,5 +1,5 @@
+#include "mayfly/runner/params.h"
 #include "mayfly/runner/plan.h"
-#include "mayfly/runner/spec.h"
 #include "mayfly/runner/userdata.h"
 #include "mayfly/util/encode.h"
 #include "testing.h"
@@ -48,12 +48,20 @@ END_TEST
         .v = (char *[]){ __VA_ARGS__ }, .n = ARRAY_SIZE(((char *[]){ __VA_ARGS__ }))                                   \
     }
 
+#define AMI "ami-0123456789abcdef0"
+#define ARM "ami-0123456789abcdef1"
+#define SUBNET "subnet-0123456789abcdef0"
+#define SG "sg-0123456789abcdef0"
+
 static struct spec good_spec(void)
 {
-    static char ami[] = "ami-0123456789abcdef0", type[] = "m7i.xlarge", other[] = "m7a.xlarge",
-                subnet[] = "subnet-0123456789abcdef0", group[] = "sg-0123456789abcdef0";
-    static char *types[] = { type, other }, *subnets[] = { subnet }, *groups[] = { group };
-    return (struct spec){ .image = ami,
+    static char ami[] = AMI, type[] = "m7i.xlarge", other[] = "m7a.xlarge", subnet[] = SUBNET, group[] = SG,
+                on_demand[] = "on-demand";
+    static char *images[] = { ami }, *types[] = { type, other }, *subnets[] = { subnet }, *groups[] = { group },
+                *market[] = { on_demand };
+    return (struct spec){ .images = { images, 1 },
+                          .market = { market, 1 },
+                          .count = 1,
                           .types = { types, 2 },
                           .subnets = { subnets, 1 },
                           .security_groups = { groups, 1 },
@@ -69,23 +77,13 @@ START_TEST(spec_refused)
     static const struct {
         const char *field, *value, *why;
     } cases[] = {
-        { "image", NULL, "--image is missing" },
-        { "image", "", "--image is missing" },
         { "types", NULL, "--types is missing" },
-        { "subnets", NULL, "--subnets is missing" },
-        { "groups", NULL, "--security-groups is missing" },
-        { "image", "ami-123", "--image: `ami-123` is not an id" },
-        { "image", "i-0123456789abcdef0", "--image: `i-0123456789abcdef0` is not an id" },
-        { "subnets", "sg-0123456789abcdef0", "--subnets: `sg-0123456789abcdef0` is not an id" },
-        { "subnets", "subnet-0123456789ABCDEF0", "is not an id" },
-        { "groups", "default", "--security-groups: `default` is not an id" },
         { "types", "m7i", "--types: `m7i` is not an instance type" },
         { "types", "m7i.", "is not an instance type" },
         { "types", ".xlarge", "is not an instance type" },
         { "types", "M7I.xlarge", "is not an instance type" },
         { "types", "m7i.xlarge;reboot", "is not an instance type" },
         { "types", "m7i." X32 X32, "is not an instance type" },
-        { "types", "m7g.xlarge", "have different architectures" }, /* beside m7a.xlarge */
         { "label", "two words", "--label: `two words` is not a label" },
         { "label", "a,b", "--label: `a,b` is not a label" },
         { "label", X32 X32 X32 "xxxxx", "is not a label" },
@@ -97,6 +95,42 @@ START_TEST(spec_refused)
         { "user", X32 "x", "is not a user's name" },
         { "runner_dir", "relative/path", "--runner-dir: `relative/path` is not an absolute path" },
         { "max_lifetime", "600", "--max-lifetime must be longer than --timeout" },
+        { "fallback_label", "a b", "--fallback-label: `a b` is not a label" },
+        { "min_count", "2", "--min-count must not be larger than --count" },
+        { "max_price", "0.05", "--max-price is of spot, which is not in --market" },
+        { "max_price", "1e3", "--max-price: `1e3` is not a price" },
+        { "max_price", "0.0", "is not a price" },
+        { "max_price", ".", "is not a price" },
+        { "device_name", "sda1", "--device-name: `sda1` is not a device" },
+        { "pre_runner_script", "true", "exclude each other" }, /* beside a file */
+        { "packages", "git --force", "--packages: `--force` is not the name of a package" },
+        { "packages", "git nano-", "`nano-` is not the name" },
+        { "packages", "[\"git\", 1]", "`` is not the name" },
+        { "packages", "[\"git\"", "--packages is not JSON" },
+        { "tags", "team", "--tags: `team` is not KEY=VALUE" },
+        { "tags", "mayfly:fleet=mine", "are not yours to give" },
+        { "tags", "aws:x=mine", "are not yours to give" },
+        { "tags", "a=1,a=2", "--tags: `a` is there twice" },
+        { "tags", "=1", "keys have 1 to 127 characters" },
+        { "tags", "[{\"Key\": \"a\", \"value\": \"b\"}]", "has a member `value`" },
+        { "tags", "[{\"Value\": \"b\"}]", "`Key` is missing" },
+        { "volume_type", "gp2", "--volume-iops: volumes of type gp2 take none" }, /* beside 3000 of them */
+        { "block_devices", "{}", "--block-devices: it is not a JSON list" },
+        { "block_devices", "[{\"Ebs\": {\"VolumeSize\": 8}}]", "an entry has no DeviceName" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSise\": 8}}]",
+          "no member `Ebs.VolumeSise`" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSize\": 0}}]", "from 1 to 65536" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSize\": null}}]",
+          "`null` is not a number" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"Encrypted\": \"yes\"}}]", "not true or false" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeType\": \"gp4\"}}]",
+          "is not one of: gp2" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"DeleteOnTermination\": false}}]",
+          "outlive its instance" },
+        { "block_devices", "[7]", "`7` is not an object" },
+        { "metadata_options", "[]", "is not an object" },
+        { "metadata_options", "{\"HttpEndpoint\": \"disabled\"}", "is not one of: enabled" },
+        { "metadata_options", "{\"HttpPutResponseHopLimit\": 65}", "from 1 to 64" },
     };
     AUTO_ERROR err = { 0 };
     struct spec s = good_spec();
@@ -107,10 +141,16 @@ START_TEST(spec_refused)
         char **string;
         struct strlist *list;
     } fields[] = {
-        { "image", &s.image, NULL },
         { "types", NULL, &s.types },
-        { "subnets", NULL, &s.subnets },
-        { "groups", NULL, &s.security_groups },
+        { "fallback_label", &s.fallback_label, NULL },
+        { "max_price", &s.max_price, NULL },
+        { "device_name", &s.device_name, NULL },
+        { "pre_runner_script", &s.pre_runner_script, NULL },
+        { "packages", &s.packages, NULL },
+        { "tags", &s.tags, NULL },
+        { "volume_type", &s.volume_type, NULL },
+        { "block_devices", &s.block_devices, NULL },
+        { "metadata_options", &s.metadata_options, NULL },
         { "label", &s.label, NULL },
         { "labels", NULL, &s.labels },
         { "name", &s.name, NULL },
@@ -128,9 +168,287 @@ START_TEST(spec_refused)
     }
     if (str_eq(cases[_i].field, "max_lifetime"))
         s.max_lifetime = s.timeout;
+    if (str_eq(cases[_i].field, "min_count"))
+        s.min_count = 2;
+    if (s.pre_runner_script)
+        s.pre_runner_file = value;
+    s.volume_iops = s.volume_type ? 3000 : 0;
     ck_assert(!spec_check(&s, &err));
     ck_assert_msg(strstr(err.message, cases[_i].why) != NULL, "%s", err.message);
     ck_assert_int_eq(err.domain, ERROR_USAGE);
+}
+END_TEST
+
+/* --- the parameters of RunInstances ------------------------------------------------------------------------------- */
+
+#define DEFAULT_METADATA                                                                                               \
+    "MetadataOptions.HttpEndpoint=enabled MetadataOptions.HttpTokens=required "                                        \
+    "MetadataOptions.HttpPutResponseHopLimit=1 "
+
+START_TEST(parameters)
+{
+    static const struct {
+        struct spec s;
+        const char *want;
+    } cases[] = {
+        { { .count = 1 }, DEFAULT_METADATA },
+        { { .volume_size = 50 },
+          DEFAULT_METADATA "BlockDeviceMapping.1.DeviceName=/dev/root BlockDeviceMapping.1.Ebs.VolumeSize=50 "
+                           "BlockDeviceMapping.1.Ebs.DeleteOnTermination=true " },
+        { { .volume_type = (char *)"gp3",
+            .volume_iops = 4000,
+            .volume_throughput = 500,
+            .volume_initialization_rate = 300,
+            .volume_kms_key = (char *)"alias/k",
+            .device_name = (char *)"/dev/sda1" },
+          DEFAULT_METADATA
+          "BlockDeviceMapping.1.DeviceName=/dev/sda1 BlockDeviceMapping.1.Ebs.VolumeType=gp3 "
+          "BlockDeviceMapping.1.Ebs.Iops=4000 BlockDeviceMapping.1.Ebs.Throughput=500 "
+          "BlockDeviceMapping.1.Ebs.VolumeInitializationRate=300 BlockDeviceMapping.1.Ebs.Encrypted=true "
+          "BlockDeviceMapping.1.Ebs.KmsKeyId=alias/k BlockDeviceMapping.1.Ebs.DeleteOnTermination=true " },
+        /* A further device, beside the options of the root volume. */
+        { { .volume_size = 50,
+            .block_devices = (char *)"[{\"DeviceName\": \"/dev/sdb\", \"VirtualName\": \"ephemeral0\"}]" },
+          "BlockDeviceMapping.1.DeviceName=/dev/sdb BlockDeviceMapping.1.VirtualName=ephemeral0 " DEFAULT_METADATA
+          "BlockDeviceMapping.2.DeviceName=/dev/root BlockDeviceMapping.2.Ebs.VolumeSize=50 "
+          "BlockDeviceMapping.2.Ebs.DeleteOnTermination=true " },
+        /* An entry for the root device wins over them. */
+        { { .volume_size = 50,
+            .block_devices = (char *)"[{\"DeviceName\": \"/dev/root\", \"Ebs\": {\"VolumeSize\": \"70\"}}]" },
+          "BlockDeviceMapping.1.DeviceName=/dev/root BlockDeviceMapping.1.Ebs.VolumeSize=70 "
+          "BlockDeviceMapping.1.Ebs.DeleteOnTermination=true " DEFAULT_METADATA },
+        { { .metadata_options = (char *)"{\"HttpPutResponseHopLimit\": 2, \"InstanceMetadataTags\": \"enabled\"}" },
+          "MetadataOptions.HttpPutResponseHopLimit=2 MetadataOptions.InstanceMetadataTags=enabled "
+          "MetadataOptions.HttpEndpoint=enabled MetadataOptions.HttpTokens=required " },
+        { { .placement_group = (char *)"pg", .tenancy = (char *)"dedicated", .cpu_credits = (char *)"standard" },
+          DEFAULT_METADATA
+          "Placement.GroupName=pg Placement.Tenancy=dedicated CreditSpecification.CpuCredits=standard " },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRLIST params = { 0 };
+    AUTO_STRBUF got = STRBUF_INIT;
+    ASSERT_OK(params_make(&cases[_i].s, "/dev/root", &params, &err), &err);
+    for (size_t i = 0; i + 1 < params.n; i += 2)
+        strbuf_addf(&got, "%s=%s ", params.v[i], params.v[i + 1]);
+    ck_assert_str_eq(strbuf_str(&got), cases[_i].want);
+}
+END_TEST
+
+START_TEST(own_tags)
+{
+    static const char *const texts[] = { "team=ci, cost=a=b,empty=", "team=ci\ncost=a=b\nempty=",
+                                         "[{\"Key\": \"team\", \"Value\": \"ci\"}, {\"Key\": \"cost\", \"Value\": "
+                                         "\"a=b\"}, {\"Key\": \"empty\"}]" };
+    static const struct ec2_tag want[] = { { "team", "ci" }, { "cost", "a=b" }, { "empty", "" } };
+    AUTO_ERROR err = { 0 };
+    AUTO_ARENA arena = { 0 };
+    struct field_list tags = { 0 };
+    AUTO_FREE char *text = xstrdup(texts[_i]);
+    const struct spec s = { .tags = text };
+    ASSERT_OK(params_tags(&s, &arena, &tags, &err), &err);
+    ck_assert_uint_eq(tags.n, 3);
+    for (size_t i = 0; i < 3; i++) {
+        ck_assert_str_eq(FIELD_ROW(&tags, struct ec2_tag, i)->key, want[i].key);
+        ck_assert_str_eq(FIELD_ROW(&tags, struct ec2_tag, i)->value, want[i].value);
+    }
+}
+END_TEST
+
+START_TEST(package_names)
+{
+    static const char *const texts[] = { "git docker.io=24.0~1", "git,docker.io=24.0~1",
+                                         "[\"git\", \"docker.io=24.0~1\"]" };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRLIST packages = { 0 };
+    AUTO_FREE char *text = xstrdup(texts[_i]);
+    const struct spec s = { .packages = text };
+    ASSERT_OK(params_packages(&s, &packages, &err), &err);
+    AUTO_FREE char *got = strlist_join(&packages, "|");
+    ck_assert_str_eq(got, "git|docker.io=24.0~1");
+}
+END_TEST
+
+/* --- the plan ----------------------------------------------------------------------------------------------------- */
+
+/* What a person would write, split at blanks. */
+struct words {
+    const char *regions, *images, *subnets, *groups, *places, *order, *market, *types;
+};
+
+static struct spec spec_of(const struct words *w)
+{
+    struct spec s = { .places = w->places ? xstrdup(w->places) : NULL };
+    const struct {
+        const char *words;
+        struct strlist *list;
+    } lists[] = { { w->regions, &s.regions },
+                  { w->images, &s.images },
+                  { w->subnets, &s.subnets },
+                  { w->groups, &s.security_groups },
+                  { w->order, &s.order },
+                  { w->market ? w->market : "on-demand", &s.market },
+                  { w->types ? w->types : "m7i.large", &s.types } };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        strlist_split(lists[i].list, lists[i].words ? lists[i].words : "", " ");
+    return s;
+}
+
+static void spec_free(struct spec *s)
+{
+    struct strlist *const lists[] = { &s->regions, &s->images, &s->subnets, &s->security_groups,
+                                      &s->order,   &s->market, &s->types };
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        strlist_clear(lists[i]);
+    free(s->places);
+}
+
+#define HOME "us-east-1"
+#define AWAY "us-west-2"
+
+START_TEST(sites_refused)
+{
+    static const struct {
+        struct words w;
+        const char *why;
+    } cases[] = {
+        { { .subnets = SUBNET, .groups = SG }, "--image is missing" },
+        { { .images = AMI, .groups = SG }, "--subnets is missing" },
+        { { .images = AMI, .subnets = SUBNET }, "--security-groups is missing" },
+        { { .images = "ami-123", .subnets = SUBNET, .groups = SG }, "--image: `ami-123` is not an image" },
+        { { .images = "ssm:name", .subnets = SUBNET, .groups = SG }, "`ssm:name` is not an image" },
+        { { .images = "name:ubuntu-*", .subnets = SUBNET, .groups = SG }, "is not name:PATTERN@OWNER" },
+        { { .images = "name:ubuntu-*@canonical", .subnets = SUBNET, .groups = SG }, "is not name:PATTERN@OWNER" },
+        { { .images = "name:*@self", .subnets = SUBNET, .groups = SG }, "is not name:PATTERN@OWNER" },
+        { { .images = AMI, .subnets = SG, .groups = SG }, "--subnets: `" SG "` is not an id" },
+        { { .images = AMI, .subnets = SUBNET, .groups = "default" }, "--security-groups: `default` is not an id" },
+        { { .images = AMI, .subnets = AWAY "/" SUBNET, .groups = SG },
+          "--subnets names the region us-west-2, which is not in the plan" },
+        { { .regions = "here", .images = AMI, .subnets = SUBNET, .groups = SG }, "`here` is not the name of" },
+        { { .regions = HOME " " AWAY, .images = AMI, .subnets = SUBNET, .groups = SG },
+          "--image names nothing in the region us-west-2" },
+        { { .regions = HOME " " AWAY, .images = "ssm:/x", .subnets = SUBNET, .groups = SG },
+          "--subnets names nothing in the region us-west-2" },
+        { { .regions = HOME " " AWAY, .images = "ssm:/x", .subnets = SUBNET " " AWAY "/" SUBNET, .groups = SG },
+          "--security-groups names nothing in the region us-west-2" },
+        { { .places = "{}" }, "--places is not a list" },
+        { { .places = "[]" }, "--places is not a list" },
+        { { .places = "[" }, "--places is not JSON" },
+        { { .places = "[{\"subnetId\": \"" SUBNET "\"}]" }, "`securityGroupId` is missing" },
+        { { .places = "[{\"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}]" }, "--image is missing" },
+        { { .places = "[{\"subnet\": \"" SUBNET "\"}]" }, "has a member `subnet` that means nothing" },
+        { { .places = "[{\"subnetId\": \"x\", \"securityGroupId\": \"" SG "\"}]" }, "--places: `x` is not an id" },
+        { { .places = "[{\"region\": \"x\", \"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}]" },
+          "--places: `x` is not the name" },
+    };
+    AUTO_ERROR err = { 0 };
+    CLEANUP(plan_clear) struct plan plan = { 0 };
+    CLEANUP(spec_free) struct spec s = spec_of(&cases[_i].w);
+    ck_assert(!plan_sites(&plan, &s, HOME, &err));
+    ck_assert_int_eq(err.domain, ERROR_USAGE);
+    ck_assert_msg(strstr(err.message, cases[_i].why) != NULL, "%s", err.message);
+}
+END_TEST
+
+/* The order of the cells, each as market, region, image, type, subnet: one character or a few of each. */
+START_TEST(plan_order)
+{
+    static const struct {
+        struct words w;
+        const char *want;
+    } cases[] = {
+        { { .images = AMI, .subnets = SUBNET, .groups = SG }, "oe0i0" },
+        /* Spot everywhere first. */
+        { { .images = AMI,
+            .subnets = SUBNET " subnet-00000001",
+            .groups = SG,
+            .market = "spot on-demand",
+            .types = "m7i.large m7a.large" },
+          "se0i0 se0i1 se0a0 se0a1 oe0i0 oe0i1 oe0a0 oe0a1" },
+        { { .images = AMI,
+            .subnets = SUBNET " subnet-00000001",
+            .groups = SG,
+            .market = "spot on-demand",
+            .types = "m7i.large m7a.large",
+            .order = "type subnet" },
+          "se0i0 oe0i0 se0i1 oe0i1 se0a0 oe0a0 se0a1 oe0a1" },
+        /* Two regions, in the order of --regions; a parameter is looked up in each. */
+        { { .regions = AWAY " " HOME,
+            .images = "ssm:/x",
+            .subnets = SUBNET " " AWAY "/subnet-00000001",
+            .groups = SG " " AWAY "/sg-00000001",
+            .market = "spot on-demand" },
+          "sw0i1 se0i0 ow0i1 oe0i0" },
+        { { .regions = AWAY " " HOME,
+            .images = AMI " " AWAY "/" AMI,
+            .subnets = SUBNET " " AWAY "/subnet-00000001",
+            .groups = SG " " AWAY "/sg-00000001",
+            .market = "spot on-demand",
+            .order = "region,market" },
+          "sw0i1 ow0i1 se0i0 oe0i0" },
+        /* Each type with the image of its architecture. */
+        { { .images = AMI " " ARM, .subnets = SUBNET, .groups = SG, .types = "m7g.large m7i.large c7g.large" },
+          "oe0i0 oe1g0 oe1g0" },
+        { { .images = AMI " " ARM,
+            .subnets = SUBNET,
+            .groups = SG,
+            .types = "m7g.large m7i.large c7g.large",
+            .order = "type" },
+          "oe1g0 oe0i0 oe1g0" },
+        /* machulav's list of places: its order is the plan's. */
+        { { .places = "[{\"region\": \"us-west-2\", \"imageId\": \"" AMI "\", \"subnetId\": \"subnet-00000001\", "
+                      "\"securityGroupId\": \"" SG "\"}, {\"imageId\": \"ami-00000000\", \"subnetId\": \"" SUBNET
+                      "\", \"securityGroupId\": \"" SG ",sg-00000001\"}]",
+            .groups = "sg-99999999" },
+          "ow0i1 oe0i0" },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF got = STRBUF_INIT;
+    CLEANUP(plan_clear) struct plan plan = { 0 };
+    CLEANUP(spec_free) struct spec s = spec_of(&cases[_i].w);
+    strlist_clear(&s.order);
+    strlist_split(&s.order, cases[_i].w.order ? cases[_i].w.order : "", ", ");
+    ASSERT_OK(plan_sites(&plan, &s, HOME, &err), &err);
+    for (size_t i = 0; i < plan.n_images; i++) {
+        bool arm = str_eq(plan.images[i].ref, ARM);
+        plan.images[i].id = arm ? "ami-1" : "ami-0";
+        plan.images[i].architecture = arm ? "arm64" : "x86_64";
+    }
+    ASSERT_OK(plan_cells(&plan, &s, &err), &err);
+    for (size_t i = 0; i < plan.n; i++) {
+        const struct cell *c = &plan.cells[i];
+        strbuf_addf(&got, "%s%c%c%s%c%c", i ? " " : "", cell_market(c)[0], c->region[3], c->image->id + 4, c->type[2],
+                    c->subnet[strlen(c->subnet) - 1]);
+        ck_assert_str_eq(c->image->region, c->region);
+        ck_assert_uint_ge(c->security_groups->n, 1);
+    }
+    ck_assert_str_eq(strbuf_str(&got), cases[_i].want);
+}
+END_TEST
+
+START_TEST(plan_refused)
+{
+    static const struct {
+        struct words w;
+        const char *why;
+    } cases[] = {
+        { { .images = AMI, .types = "m7i.large m7g.large" },
+          "--types: m7g.large is arm64, and the image ami-0 is x86_64" },
+        { { .images = AMI " " ARM, .types = "m7i.large" }, "--image: ami-1 is arm64, and no type is" },
+        { { .images = AMI, .order = "type market type" }, "--order names type twice" },
+    };
+    AUTO_ERROR err = { 0 };
+    CLEANUP(plan_clear) struct plan plan = { 0 };
+    struct words w = cases[_i].w;
+    w.subnets = SUBNET;
+    w.groups = SG;
+    CLEANUP(spec_free) struct spec s = spec_of(&w);
+    ASSERT_OK(plan_sites(&plan, &s, HOME, &err), &err);
+    for (size_t i = 0; i < plan.n_images; i++) {
+        plan.images[i].id = i ? "ami-1" : "ami-0";
+        plan.images[i].architecture = i ? "arm64" : "x86_64";
+    }
+    ASSERT_FAILS(plan_cells(&plan, &s, &err), &err, cases[_i].why);
+    ck_assert_uint_eq(plan.n, 0);
 }
 END_TEST
 
@@ -141,49 +459,50 @@ START_TEST(image_fits)
         size_t n;
         const char *why; /* NULL: it fits */
     } cases[] = {
-        { { .id = "ami-0123456789abcdef0", .state = "available", .architecture = "x86_64" }, 1, NULL },
-        { { 0 }, 0, "there is no image ami-0123456789abcdef0 in this region" },
+        { { .id = AMI, .state = "available", .architecture = "x86_64" }, 1, NULL },
+        { { 0 }, 0, "there is no image " AMI " in us-east-1" },
         { { .id = "ami-1", .state = "available", .architecture = "x86_64" }, 1, "there is no image" },
-        { { .id = "ami-0123456789abcdef0", .state = "pending", .architecture = "x86_64" },
-          1,
-          "is pending, not available" },
-        { { .id = "ami-0123456789abcdef0", .architecture = "x86_64" }, 1, "is in no state" },
-        { { .id = "ami-0123456789abcdef0", .state = "available", .architecture = "i386" },
-          1,
-          "there is no runner for the architecture i386" },
-        { { .id = "ami-0123456789abcdef0", .state = "available" }, 1, "the architecture (none)" },
-        { { .id = "ami-0123456789abcdef0", .state = "available", .architecture = "arm64" },
-          1,
-          "--types: m7i.xlarge is x86_64, and the image ami-0123456789abcdef0 is arm64" },
+        { { .id = AMI, .state = "pending", .architecture = "x86_64" }, 1, "is pending, not available" },
+        { { .id = AMI, .architecture = "x86_64" }, 1, "is in no state" },
+        { { .id = AMI, .state = "available", .architecture = "i386" }, 1, "no runner for the architecture i386" },
+        { { .id = AMI, .state = "available" }, 1, "the architecture (none)" },
     };
     AUTO_ERROR err = { 0 };
-    struct ec2_image image = cases[_i].image;
-    const struct field_list images = { .rows = &image, .n = cases[_i].n };
-    struct spec s = good_spec();
-    if (cases[_i].why)
-        ASSERT_FAILS(spec_check_image(&s, &images, &err), &err, cases[_i].why);
-    else
-        ASSERT_OK(spec_check_image(&s, &images, &err), &err);
+    AUTO_ARENA arena = { 0 };
+    struct ec2_image row = cases[_i].image;
+    const struct field_list rows = { .rows = &row, .n = cases[_i].n };
+    struct image image = { .region = HOME, .ref = AMI };
+    if (cases[_i].why) {
+        ASSERT_FAILS(image_take(&image, AMI, &rows, &arena, &err), &err, cases[_i].why);
+        ck_assert_ptr_null(image.id);
+    } else {
+        ASSERT_OK(image_take(&image, AMI, &rows, &arena, &err), &err);
+        ck_assert_str_eq(image.root_device, "/dev/sda1");
+    }
 }
 END_TEST
 
-/* --- the plan ----------------------------------------------------------------------------------------------------- */
-
-START_TEST(plan_order)
+START_TEST(newest_image_wins)
 {
-    const struct strlist markets = LIST("spot", "on-demand"), types = LIST("a", "b"), subnets = LIST("1", "2", "3");
-    AUTO_STRBUF got = STRBUF_INIT;
-    struct plan plan;
-    plan_make(&plan, "us-east-1", "ami-1", &markets, &types, &subnets);
-    ck_assert_uint_eq(plan.n, 12);
-    for (size_t i = 0; i < plan.n; i++) {
-        ck_assert_str_eq(plan.cells[i].region, "us-east-1");
-        ck_assert_str_eq(plan.cells[i].image, "ami-1");
-        strbuf_addf(&got, "%c%s%s ", cell_market(&plan.cells[i])[0], plan.cells[i].type, plan.cells[i].subnet);
-    }
-    ck_assert_str_eq(strbuf_str(&got), "sa1 sa2 sa3 sb1 sb2 sb3 oa1 oa2 oa3 ob1 ob2 ob3 ");
-    plan_clear(&plan);
-    ck_assert_uint_eq(plan.n, 0);
+    struct ec2_image rows[] = {
+        { .id = "ami-1", .state = "available", .architecture = "arm64", .created = "2026-10-01T00:00:00.000Z" },
+        { .id = "ami-2",
+          .state = "available",
+          .architecture = "arm64",
+          .root_device = "/dev/xvda",
+          .created = "2026-11-01T00:00:00.000Z" },
+        { .id = "ami-3", .state = "pending", .architecture = "arm64", .created = "2026-11-20T00:00:00.000Z" },
+        { .id = "ami-4", .state = "available", .architecture = "arm64" },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_ARENA arena = { 0 };
+    const struct field_list all = { .rows = rows, .n = 4 }, pending = { .rows = &rows[2], .n = 1 };
+    struct image image = { .region = HOME, .ref = "name:x*@self", .kind = IMAGE_NAME };
+    ASSERT_OK(image_take(&image, NULL, &all, &arena, &err), &err);
+    ck_assert_str_eq(image.id, "ami-2");
+    ck_assert_str_eq(image.root_device, "/dev/xvda");
+    ck_assert(!image.has_runner);
+    ASSERT_FAILS(image_take(&image, NULL, &pending, &arena, &err), &err, "there is no image name:x*@self in us-east-1");
 }
 END_TEST
 
@@ -432,9 +751,21 @@ static TCase *specs(void)
     TCase *t = tcase_create("spec");
     tcase_add_loop_test(t, architectures, 0, 32);
     tcase_add_test(t, runner_architectures);
-    tcase_add_loop_test(t, spec_refused, 0, 28);
-    tcase_add_loop_test(t, image_fits, 0, 8);
-    tcase_add_test(t, plan_order);
+    tcase_add_loop_test(t, spec_refused, 0, 50);
+    tcase_add_loop_test(t, parameters, 0, 7);
+    tcase_add_loop_test(t, own_tags, 0, 3);
+    tcase_add_loop_test(t, package_names, 0, 3);
+    return t;
+}
+
+static TCase *plans(void)
+{
+    TCase *t = tcase_create("plan");
+    tcase_add_loop_test(t, sites_refused, 0, 23);
+    tcase_add_loop_test(t, plan_order, 0, 8);
+    tcase_add_loop_test(t, plan_refused, 0, 3);
+    tcase_add_loop_test(t, image_fits, 0, 7);
+    tcase_add_test(t, newest_image_wins);
     return t;
 }
 
@@ -460,6 +791,6 @@ static TCase *userdata(void)
 
 int main(void)
 {
-    TCase *(*const all[])(void) = { specs, names, userdata };
+    TCase *(*const all[])(void) = { specs, plans, names, userdata };
     return run_suite("spec", all, ARRAY_SIZE(all));
 }

@@ -218,6 +218,10 @@ START_TEST(other_encodings)
         strbuf_addc(&b36, ' ');
     }
     ck_assert_str_eq(strbuf_str(&b36), "0 z 10 s44we8 3w5e11264sgsf ");
+    uint64_t n = 7;
+    ck_assert(decode_base36("s44we8", &n) && n == 1700000000);
+    ck_assert(decode_base36("zzzzzzzzzzzz", &n) && n == 4738381338321616895);
+    ck_assert(!decode_base36("", &n) && !decode_base36("A", &n) && !decode_base36("zzzzzzzzzzzzz", &n));
     encode_random32(&b32, (const uint8_t[]){ 0, 25, 26, 31, 32, 255 }, 6);
     ck_assert_str_eq(strbuf_str(&b32), "az27a7");
 }

@@ -611,6 +611,8 @@ static void check_terminate(struct model *m, const struct act *a)
     /* stop does not know a record of another scope. */
     if (r && !r->fence_answered && (!m->may_touch || str_eq(ec2_instance_tag(&i->view, TAG_SCOPE), "o/r")))
         model_break(m, 5, "terminates %s before the deletion of its runner was answered", a->instance_id);
+    if (r && m->may_touch && m->spares_busy && !r->fenced && !r->stranger)
+        model_break(m, 4, "terminates %s, whose runner may run a job", a->instance_id);
     if (r && m->spares_busy && r->refused_busy)
         model_break(m, 4, "terminates %s, whose runner could not be deleted since it runs a job", a->instance_id);
     if (r && m->spares_busy && r->told_busy && r->busy && model_is_live(m, i))
@@ -709,6 +711,7 @@ static void note(struct model *m, const struct flight *f)
     size_t who = f->act.who;
     if (f->act.kind == ACT_DELETE && f->record) {
         f->record->fence_answered = true;
+        f->record->fenced = f->outcome == OUTCOME_OK || f->outcome == OUTCOME_NOT_FOUND;
         f->record->refused_busy = f->record->refused_busy || f->outcome == OUTCOME_BUSY;
     } else if (f->act.kind == ACT_RUN) {
         m->unsure_token[who] = f->outcome == OUTCOME_AMBIGUOUS ? f->act.client_token : NULL;

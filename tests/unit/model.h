@@ -55,7 +55,7 @@ struct model_record {
     bool lies_fully;            /* while the flag lies, deletion succeeds too */
     int64_t listed_at, lies_to; /* in lists from then on; the flag tells the truth from then on */
     /* What the machine under test was told. */
-    bool fence_answered, told_busy, refused_busy;
+    bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
 };
 
 enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_COUNT };

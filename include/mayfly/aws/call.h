@@ -15,7 +15,8 @@ struct aws { /* borrowed parts; must outlive its calls */
 struct aws_call {
     struct call call;
     struct aws *aws;
-    const char *service;  /* "ec2", "sts": static */
+    const char *service;  /* "ec2", "ssm", "sts": static */
+    const char *target;   /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
     char *region;         /* owned */
     struct strbuf body;   /* byte-identical on every attempt */
     int64_t signed_skew;  /* of the attempt in flight */
@@ -25,6 +26,10 @@ struct aws_call {
 /* A call of the Query protocol. The body is taken over. `action` is also its name in logs. give_up: see struct call. */
 struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *region, const char *action,
                               struct strbuf *body);
+/* A call of the JSON 1.1 protocol; target: "AmazonSSM.GetParameter", static, whose part behind the dot is its name in
+ * logs. */
+struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const char *region, const char *target,
+                                   struct strbuf *body);
 /* "the answer to NAME": what decoders call it. Owned by the caller. */
 char *aws_call_what(const struct call *call);
 /* The current time at AWS: its newest Date header, or our clock before the first answer. Seconds since 1970. */

@@ -45,19 +45,28 @@ struct ec2_filter {
     const struct strlist *values; /* at least one */
 };
 
+enum ec2_public_ip { /* the subnet's setting decides, or we do */
+                     EC2_PUBLIC_IP_DEFAULT,
+                     EC2_PUBLIC_IP_YES,
+                     EC2_PUBLIC_IP_NO,
+};
+
 struct ec2_run { /* what RunInstances is asked for; all borrowed; NULL leaves a parameter out */
     const char *region, *image, *type, *subnet, *client_token;
     const struct strlist *security_groups;
     bool spot;
+    const char *max_price; /* of spot, in dollars an hour, or NULL: the on-demand price, which interrupts least */
     const char *user_data; /* base64 */
+    enum ec2_public_ip public_ip;
+    const struct strlist *params; /* further parameters: name, value, name, value, …; or NULL */
     const struct ec2_tag *tags;
     size_t n_tags;
     const char *instance_profile; /* a name, or an ARN */
     bool dry_run;
 };
 
-/* Launches exactly one instance: terminates on shutdown, IMDSv2 with hop limit 1, tags on instance, volumes and spot
- * request in the same call. */
+/* Launches exactly one instance: terminates on shutdown, tags on instance, volumes and spot request in the same call.
+ */
 struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *run);
 MUST_CHECK bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_instance *ret,
                                          struct error *err);
@@ -86,7 +95,10 @@ struct ec2_image {
     const char *id, *name, *state, *architecture, *root_device, *created;
     struct field_list tags; /* struct ec2_tag */
 };
-struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, const char *id);
+/* By ids (at least one), or by owner ("self", "amazon", an account's number) and name (with * and ?), whichever is not
+ * NULL. */
+struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, const struct strlist *ids,
+                                          const char *owner, const char *name);
 MUST_CHECK bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena,
                                            struct field_list *ret_images, struct error *err);
 

@@ -25,4 +25,8 @@ MUST_CHECK bool json_decode(struct json_object *object, const struct field *fiel
 MUST_CHECK bool json_decode_text(const char *bytes, size_t len, const struct field *fields, void *out,
                                  struct arena *arena, const char *what, struct error *err);
 
+/* Refuses an object that has members which no path of the table begins with: for what a person wrote. */
+MUST_CHECK bool json_check_members(struct json_object *object, const struct field *fields, const char *what,
+                                   struct error *err);
+
 #endif

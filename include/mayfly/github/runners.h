@@ -47,4 +47,15 @@ struct github_call *github_downloads_call(struct github *g);
 MUST_CHECK bool github_downloads_result(const struct github_call *call, struct arena *arena,
                                         struct field_list *ret_rows, struct error *err);
 
+/* A runner group of an organisation. */
+struct github_group {
+    int64_t id;
+    const char *name;
+};
+/* Page 1, 2, … of 100. */
+struct github_call *github_list_groups_call(struct github *g, unsigned page);
+/* Rows of struct github_group. */
+MUST_CHECK bool github_list_groups_result(const struct github_call *call, struct arena *arena,
+                                          struct field_list *ret_rows, struct error *err);
+
 #endif

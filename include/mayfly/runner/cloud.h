@@ -77,6 +77,7 @@ struct event { /* borrowed, valid during the step */
     const struct github_runner *runners;
     size_t n_runners;
     unsigned pages;    /* of ACT_LIST */
+    bool scarce;       /* few of GitHub's requests are left in this hour: ask seldom */
     const char *jit;   /* of ACT_MINT */
     const char *text;  /* of ACT_CONSOLE */
     int64_t cloud_now; /* EC2's own clock, seconds since 1970; of answers by EC2 */

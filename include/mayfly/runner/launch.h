@@ -1,7 +1,8 @@
 /* The launch: N runners under one label, from nothing to online, or back to nothing. A pure state machine.
  *
  * Every runner is a slot with a goal, up or down. After every event each slot is looked at afresh: what it has, and
- * what is next towards its goal. All slots come up, or all go down; a slot that goes down takes the way of pair.h. */
+ * what is next towards its goal. A slot that fails goes down by the way of pair.h; when fewer than min_count are left,
+ * all go down. */
 #ifndef MAYFLY_RUNNER_LAUNCH_H
 #define MAYFLY_RUNNER_LAUNCH_H
 
@@ -13,15 +14,16 @@ struct launch_config { /* borrowed, valid as long as the launch */
     const char *label;
     const struct strlist *labels; /* what the runners carry: the label, and more if the user said so */
     int64_t runner_group;
-    const char *name_prefix; /* runner names are this, "-" and random characters */
-    size_t count;
+    const char *name_mark;   /* runner names are this, the cell's region, epoch and random characters */
+    int64_t epoch;           /* of the launch, seconds since 1970 */
+    size_t count, min_count; /* min_count: so many are enough; at least 1 */
     const struct plan *plan; /* at least one cell */
     int64_t timeout_ms;      /* of the whole launch */
     uint64_t seed;           /* of names and jitter */
     /* The parameters of RunInstances for one slot; strings go into the arena. */
     void (*render)(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
                    struct arena *arena, struct ec2_run *ret);
-    /* All instances are known: the time to write outputs. */
+    /* All instances that will be are known: the time to write outputs. Once. */
     void (*launched)(void *ctx);
     void *ctx;
 };
@@ -38,23 +40,38 @@ struct launch_slot {
     bool mint_lost;  /* an answer for this very name was lost */
     bool replace;    /* the record is being deleted to be minted again */
     int64_t mint_at; /* not before */
+    char *region;    /* that the runner's name tells */
     bool running, online, busy;
+    bool asking;                                           /* ACT_GET is in flight */
     int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */
     char *zone;
+};
+
+/* What has been asked of one region. */
+struct launch_region {
+    const char *name;
+    int64_t run_rate; /* of RunInstances: see rate_take */
+    int64_t look_at;  /* next look at EC2; 0: nothing to look at yet */
+    bool looking;
+    struct strlist ids; /* of the look in flight */
 };
 
 struct launch {
     struct machine machine; /* first */
     const struct launch_config *config;
     struct launch_slot *slots;
+    struct launch_region *regions;
+    size_t n_regions;
+    bool *ruled_out;   /* for each cell: no capacity there */
+    int64_t mint_rate; /* of generate-jitconfig: see rate_take */
     uint64_t random;
     int64_t started_at, deadline;
-    int64_t look_at, ask_at; /* next look at EC2, next question to GitHub */
-    bool looking, announced;
-    size_t asking; /* questions to GitHub in flight */
-    struct strlist look_ids;
+    int64_t ask_at;      /* next question to GitHub; 0: nothing to ask yet */
+    bool listing;        /* ACT_LIST is in flight */
+    bool throttled;      /* GitHub asked for fewer questions */
     unsigned list_pages; /* of the newest ACT_LIST; 0: never listed */
-    bool undoing;
+    bool announced, timed_out;
+    bool undoing;        /* all go down */
     int64_t hurry_until; /* after a signal: calls in flight are waited for until then; 0: no signal */
     bool console_wanted, console_asked;
     size_t console_of;  /* slot */
@@ -64,8 +81,10 @@ struct launch {
 
 void launch_init(struct launch *l, const struct launch_config *config);
 void launch_clear(struct launch *l);
-/* After machine.done: all slots are online. */
+/* After machine.done: at least min_count slots are online. With fewer than count, l->error says why. */
 bool launch_succeeded(const struct launch *l);
+/* The slot is online and stays. */
+bool launch_slot_is_up(const struct launch_slot *s);
 /* What a failed launch could not undo, in words for a person ("i-0abc (its termination failed: …)"), owned; NULL when
  * nothing is left. */
 char *launch_leftovers(const struct launch *l);

@@ -1,5 +1,6 @@
 /* The reaper: one pass over the fleet. What is past its deadline goes; what has no runner any more goes once two passes
- * agree. Pure: the rules are a table, the pass is a state machine. */
+ * agree; runner records that no instance belongs to (ghosts) go. Pure: the rules are a table, the pass is a state
+ * machine. */
 #ifndef MAYFLY_RUNNER_REAP_H
 #define MAYFLY_RUNNER_REAP_H
 
@@ -31,7 +32,7 @@ enum reap_verdict {
     REAP_TERMINATE,
 };
 
-enum { REAP_LAUNCH_GRACE = 120, REAP_CONFIRM = 180 }; /* seconds */
+enum { REAP_LAUNCH_GRACE = 120, REAP_CONFIRM = 180, REAP_GHOST_AGE = 3600 }; /* seconds */
 
 /* The first rule that matches. *ret_rule: its name, static, without blanks; *ret_reason: in words, static. Never
  * terminates what is not ours, kept, busy before its deadline, or of unknown record before its deadline; always what is
@@ -40,6 +41,7 @@ enum reap_verdict reap_decide(const struct reap_facts *f, bool confirm, const ch
 
 struct reap_config { /* borrowed, valid as long as the pass */
     const char *fleet, *scope;
+    const char *name_mark; /* of this fleet's runner names: runner_name_mark() */
     const struct strlist *regions;
     struct limits limits; /* of instances without the tag */
     uint64_t max;         /* kills before their deadline in one pass; 0: half the fleet or 20, the larger */
@@ -64,6 +66,18 @@ struct reap_target {
     struct error error; /* why it could not be ended */
 };
 
+/* A runner record of ours without an instance: a launch died between its two effects, or an instance vanished. It is
+ * deleted when its name bears our mark, its region is read in this pass, it is older than REAP_GHOST_AGE and offline,
+ * and EC2, read again after GitHub, still has no instance of that runner. */
+struct reap_ghost {
+    char *name, *region;
+    int64_t runner_id;
+    int64_t age; /* seconds, by its name */
+    bool absent; /* in the second reading too */
+    bool deleting, ended;
+    struct error error;
+};
+
 struct reap {
     struct machine machine; /* first */
     const struct reap_config *config;
@@ -75,6 +89,9 @@ struct reap {
     bool over_max;   /* so nothing but the deadline was enforced */
     struct reap_target *targets;
     size_t n;
+    struct reap_ghost *ghosts;
+    size_t n_ghosts;
+    size_t rereading; /* regions */
     int64_t cloud_now;
     int64_t hurry_until;
     struct error error;      /* no pass at all */

@@ -6,19 +6,20 @@
 #include "mayfly/runner/tags.h"
 
 struct spec { /* the options of start; owned by opts_parse */
-    char *image;
-    struct strlist types, subnets, security_groups, market, labels;
-    char *label, *name, *instance_profile, *runner_dir, *user, *pre_runner_file;
-    uint64_t count, runner_group;
+    struct strlist images, types, regions, subnets, security_groups, market, order, labels;
+    char *places; /* JSON: instead of images, subnets and security groups */
+    char *label, *name, *fallback_label, *runner_group, *runner_dir, *user, *packages;
+    char *pre_runner_file, *pre_runner_script;
+    char *instance_profile, *tags, *public_ip, *placement_group, *tenancy, *cpu_credits, *max_price;
+    char *volume_type, *volume_kms_key, *device_name, *block_devices, *metadata_options;
+    uint64_t count, min_count, volume_size, volume_iops, volume_throughput, volume_initialization_rate;
     int64_t timeout, max_lifetime, idle_limit;
-    bool dry_run;
+    bool volume_encrypted, dry_run;
 };
 
-/* All that can be said without asking anybody. */
+/* All that can be said without asking anybody, but for the plan (plan_sites). */
 MUST_CHECK bool spec_check(const struct spec *s, struct error *err);
-/* Does the image exist, can it be launched, and does every type fit its architecture? images: the answer of
- * DescribeImages. */
-MUST_CHECK bool spec_check_image(const struct spec *s, const struct field_list *images, struct error *err);
+
 /* "arm64" or "x86_64", from the name of an instance type: Graviton families have a g behind their generation (m7g,
  * c6gn, im4gn), and a1 is the first of them. Source: EC2 User Guide, "Instance type naming conventions". */
 const char *spec_type_architecture(const char *type);

@@ -4,6 +4,7 @@
 
 #include "mayfly/aws/ec2.h"
 
+#define TAG_PREFIX "mayfly:"
 #define TAG_FLEET "mayfly:fleet"         /* whose: everything one GitHub scope owns in an account */
 #define TAG_SCOPE "mayfly:scope"         /* the GitHub scope of the runner: owner/repo or org */
 #define TAG_REPO "mayfly:repo"           /* the repository of the workflow run */
@@ -18,6 +19,8 @@
 #define TAG_KEEP "mayfly:keep" /* protects from the reaper */
 #define TAG_MARK "mayfly:reap-mark"
 #define TAG_RUNNER_VERSION "mayfly:runner-version" /* of a baked image */
+
+enum { TAGS_FOR_USERS = 37 }; /* a resource takes 50; 12 are ours at launch, the reaper adds its mark */
 
 /* Seconds from launch. */
 struct limits {
@@ -39,6 +42,7 @@ struct tag_values {
     const char *fleet, *scope, *repo, *label, *runner, *run, *name, *version;
     int64_t runner_id;
     struct limits limits;
+    const struct field_list *more; /* struct ec2_tag: the user's own, or NULL; a `Name` among them wins */
 };
 /* The tags of a runner's instance, in the arena. */
 void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
@@ -47,6 +51,9 @@ void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_
 char *runner_name_mark(const char *account, const char *fleet);
 /* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */
 char *runner_name_prefix(const char *mark, const char *region, int64_t epoch);
+
+/* Takes a runner's name apart: false when it does not begin with the mark or has another form. *ret_region: owned. */
+MUST_CHECK bool runner_name_parse(const char *name, const char *mark, char **ret_region, int64_t *ret_epoch);
 
 /* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
  * bytes. Owned. */

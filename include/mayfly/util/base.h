@@ -62,6 +62,8 @@ bool str_eq(const char *a, const char *b);
 bool str_empty(const char *s);
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
+/* Is s one of the words, which are separated by single spaces? */
+bool str_is_one_of(const char *s, const char *words);
 
 /* For CLEANUP: frees *(void **)p. */
 void base_free_pointer(void *p);

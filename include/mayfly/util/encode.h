@@ -21,6 +21,8 @@ void encode_random32(struct strbuf *out, const uint8_t *random, size_t len);
 
 /* Lower-case base 36 of n. */
 void encode_base36(struct strbuf *out, uint64_t n);
+/* 1 to 12 digits of base 36, lower case. False for anything else. */
+MUST_CHECK bool decode_base36(const char *s, uint64_t *ret);
 
 /* A decimal number without sign or blanks, of at most `max`. False for anything else. */
 MUST_CHECK bool parse_uint(const char *s, uint64_t max, uint64_t *ret);

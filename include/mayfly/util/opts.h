@@ -12,7 +12,8 @@
 
 enum opt_type {
     OPT_FLAG,    /* bool */
-    OPT_STRING,  /* char *, owned */
+    OPT_STRING,  /* char *, owned; one line */
+    OPT_TEXT,    /* char *, owned; line breaks and tabs may be in it */
     OPT_LIST,    /* struct strlist: parts between commas or line breaks; with `choices`, each must be one of them */
     OPT_NUMBER,  /* uint64_t, min to max */
     OPT_SECONDS, /* int64_t, written 90s, 10m, 6h; min to max seconds */

@@ -1,0 +1,59 @@
+/* start: its parts. start.c is the flow, start_opts.c the table, start_report.c what a person and a workflow get. */
+#ifndef MAYFLY_CMD_START_H
+#define MAYFLY_CMD_START_H
+
+#include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/launch.h"
+#include "mayfly/runner/userdata.h"
+
+extern const struct opt start_opts[]; /* of struct spec */
+
+/* The runner to download for one architecture, where the image has none. */
+struct download {
+    const char *architecture; /* EC2's word */
+    const char *url, *sha256;
+};
+
+/* One start, from its options to its result. */
+struct start {
+    struct cmd *cmd;
+    const struct spec *spec;
+    struct session *session;
+    struct launch_config config;
+    struct launch launch;
+    struct plan plan;
+    struct strlist *params; /* of RunInstances, for each image of the plan */
+    struct strlist labels, packages;
+    struct field_list own_tags;
+    struct tag_values tags;
+    struct userdata userdata;
+    struct download downloads[2];
+    size_t n_downloads;
+    char *label, *run, *name_mark, *account;
+    int64_t runner_group;
+    struct strbuf pre_runner;
+    struct arena arena;
+    struct error output_error;
+    int64_t began; /* monotonic ms */
+};
+
+const struct cell *start_cell(const struct start *s, size_t slot);
+/* The user-data of an image of the plan, but for what belongs to one runner. */
+struct userdata start_userdata(const struct start *s, const struct image *image);
+/* The first slot that is up, or the first at all. */
+size_t start_first(const struct start *s);
+
+/* The plan and the user-data, for --dry-run. */
+void start_print_plan(const struct start *s);
+/* Outputs about the instances; false, s->output_error set, when one could not be written. */
+bool start_write_outputs(struct start *s);
+/* The step summary with its timeline. why: NULL, or what went wrong. */
+void start_write_summary(struct start *s, bool ok, const struct error *why);
+/* The result as one JSON object. */
+void start_print_result(const struct start *s);
+/* Adds to *err what the console says, for a person who asks why the runner never came. */
+void start_explain(const struct start *s, struct error *err);
+/* Seconds from the command's begin, one decimal, owned; "-" for what did not happen. */
+char *start_seconds(const struct start *s, int64_t mono);
+
+#endif

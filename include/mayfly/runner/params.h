@@ -1,0 +1,18 @@
+/* The launch options that become parameters of RunInstances, or tags, or packages. Pure. */
+#ifndef MAYFLY_RUNNER_PARAMS_H
+#define MAYFLY_RUNNER_PARAMS_H
+
+#include "mayfly/runner/spec.h"
+
+/* The parameters of RunInstances that the options ask for beside the cell, as name, value, name, value, …: volumes,
+ * metadata options, placement, price. root_device: of the image; it is what the options of the volume are about, unless
+ * --device-name names another. Volumes always go with their instance. */
+MUST_CHECK bool params_make(const struct spec *s, const char *root_device, struct strlist *ret, struct error *err);
+
+/* --tags, as KEY=VALUE,… or as AWS's JSON list of Key and Value, in the arena. */
+MUST_CHECK bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct error *err);
+
+/* --packages, as a list or as a JSON list. */
+MUST_CHECK bool params_packages(const struct spec *s, struct strlist *ret, struct error *err);
+
+#endif

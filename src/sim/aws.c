@@ -1,0 +1,315 @@
+/* AWS's Query protocol: what the services share. */
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "aws.h"
+
+#include "mayfly/util/clock.h"
+#include "mayfly/util/encode.h"
+
+const char aws_account[] = "123456789012";
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+/* XML 1.0 has no control characters. */
+static void add_escaped(struct strbuf *out, const char *text)
+{
+    static const char *const entities[128] = {
+        ['<'] = "&lt;", ['>'] = "&gt;", ['&'] = "&amp;", ['"'] = "&quot;", ['\r'] = "&#13;"
+    };
+    for (; *text; text++) {
+        unsigned char c = (unsigned char)*text;
+        if (c < 128 && entities[c])
+            strbuf_adds(out, entities[c]);
+        else if (c < 32 && c != '\t' && c != '\n')
+            strbuf_addc(out, '?');
+        else
+            strbuf_addc(out, *text);
+    }
+}
+
+void element(struct strbuf *out, const char *name, const char *text)
+{
+    if (!text)
+        return;
+    strbuf_addf(out, "<%s>", name);
+    add_escaped(out, text);
+    strbuf_addf(out, "</%s>", name);
+}
+
+void element_int(struct strbuf *out, const char *name, int64_t n)
+{
+    strbuf_addf(out, "<%s>%" PRId64 "</%s>", name, n, name);
+}
+
+void element_bool(struct strbuf *out, const char *name, bool value)
+{
+    element(out, name, value ? "true" : "false");
+}
+
+void element_open(struct strbuf *out, const char *name)
+{
+    strbuf_addf(out, "<%s>", name);
+}
+
+void element_close(struct strbuf *out, const char *name)
+{
+    strbuf_addf(out, "</%s>", name);
+}
+
+char *element_date(int64_t ms)
+{
+    return xasprintf("%.19s.000Z", clock_rfc3339(ms / 1000).s);
+}
+
+void element_time(struct strbuf *out, const char *name, int64_t ms)
+{
+    AUTO_FREE char *at = element_date(ms);
+    element(out, name, at);
+}
+
+void aws_request_id(struct response *res, const char *name)
+{
+    AUTO_FREE char *hex = sim_random_id("", 32);
+    AUTO_FREE char *id = xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16, hex + 20);
+    if (name)
+        element(&res->body, name, id);
+    pairs_set(&res->headers, "x-amzn-RequestId", id);
+}
+
+static void fail_ec2(struct response *res, const char *code, const char *message)
+{
+    strbuf_adds(&res->body, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Response><Errors><Error>");
+    element(&res->body, "Code", code);
+    element(&res->body, "Message", message);
+    strbuf_adds(&res->body, "</Error></Errors>");
+    aws_request_id(res, "RequestID");
+    strbuf_adds(&res->body, "</Response>");
+    res->content_type = "text/xml;charset=UTF-8";
+}
+
+static void fail_sts(struct response *res, int status, const char *code, const char *message)
+{
+    strbuf_adds(&res->body, "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error>");
+    element(&res->body, "Type", status < 500 ? "Sender" : "Receiver");
+    element(&res->body, "Code", code);
+    element(&res->body, "Message", message);
+    strbuf_adds(&res->body, "</Error>");
+    aws_request_id(res, "RequestId");
+    strbuf_adds(&res->body, "</ErrorResponse>");
+    res->content_type = "text/xml";
+}
+
+/* The framework's own errors have its name in front, and those of permission have a capital Message. */
+static void fail_ssm(struct response *res, int status, const char *code, const char *message)
+{
+    bool own = str_eq(code, "SerializationException") || str_eq(code, "UnknownOperationException");
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *type = xasprintf("%s%s", own ? "com.amazon.coral.service#" : "", code);
+    json_object_object_add(o, "__type", sim_text(type));
+    if (!str_eq(code, "ParameterNotFound")) /* it says nothing else */
+        json_object_object_add(o, str_eq(code, "AccessDeniedException") ? "Message" : "message", sim_text(message));
+    aws_request_id(res, NULL);
+    respond_json(res, status, o);
+    res->content_type = "application/x-amz-json-1.1";
+}
+
+void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message)
+{
+    strbuf_truncate(&res->body, 0);
+    str_set(&res->code, code);
+    if (str_eq(service, "ssm"))
+        fail_ssm(res, status, code, message);
+    else if (str_eq(service, "sts"))
+        fail_sts(res, status, code, message);
+    else
+        fail_ec2(res, code, message);
+    res->status = status;
+}
+
+bool call_refuse(struct call *c, int status, const char *code, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *message = xvasprintf(fmt, ap);
+    va_end(ap);
+    aws_fail(c->res, c->request->service, status, code, message);
+    return false;
+}
+
+void call_begin(struct call *c)
+{
+    strbuf_addf(&c->res->body,
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<%sResponse "
+                "xmlns=\"http://ec2.amazonaws.com/doc/2016-11-15/\">",
+                c->action);
+    aws_request_id(c->res, "requestId");
+}
+
+void call_end(struct call *c)
+{
+    strbuf_addf(&c->res->body, "</%sResponse>", c->action);
+}
+
+void call_return_true(struct call *c)
+{
+    call_begin(c);
+    element_bool(&c->res->body, "return", true);
+    call_end(c);
+}
+
+/* --- parameters --------------------------------------------------------------------------------------------------- */
+
+const char *call_param(const struct call *c, const char *name)
+{
+    return pairs_get(&c->request->form, name);
+}
+
+const char *call_param_n(const struct call *c, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *name = xvasprintf(fmt, ap);
+    va_end(ap);
+    return call_param(c, name);
+}
+
+bool call_has(const struct call *c, const char *prefix)
+{
+    for (size_t i = 0; i < c->request->form.n; i++)
+        if (str_starts(c->request->form.v[2 * i], prefix))
+            return true;
+    return false;
+}
+
+void call_list(const struct call *c, const char *name, struct strlist *ret)
+{
+    size_t len = strlen(name);
+    const struct pairs *form = &c->request->form;
+    for (size_t i = 0; i < form->n; i++) {
+        const char *rest = str_starts(form->v[2 * i], name) ? form->v[2 * i] + len : "";
+        if (*rest == '.' && strspn(rest + 1, "0123456789") == strlen(rest + 1))
+            strlist_add(ret, form->v[2 * i + 1]);
+    }
+}
+
+bool is_true(const char *value)
+{
+    return str_eq(value, "true");
+}
+
+bool call_one_of(struct call *c, const char *name, const char *choices)
+{
+    const char *value = call_param(c, name);
+    AUTO_STRLIST words = { 0 };
+    strlist_split(&words, choices, " ");
+    return !value || strlist_has(&words, value) ||
+           call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, name);
+}
+
+bool call_is_wet(struct call *c)
+{
+    return !is_true(call_param(c, "DryRun")) ||
+           call_refuse(c, 412, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+}
+
+bool aws_is_id(const char *id, const char *prefix)
+{
+    size_t n = str_starts(id, prefix) ? strlen(id) - strlen(prefix) : 0;
+    return (n == 8 || n == ID_DIGITS) && strspn(id + strlen(prefix), "0123456789abcdef") == n;
+}
+
+/* --- a request ---------------------------------------------------------------------------------------------------- */
+
+/* "Filter.1.Value.2" as "Filter.N.Value.N"; owned. */
+static char *shape_of(const char *name)
+{
+    AUTO_STRBUF shape = STRBUF_INIT;
+    for (; *name; name++) {
+        if (isdigit((unsigned char)*name) && shape.len > 0 && shape.data[shape.len - 1] == '.') {
+            strbuf_addc(&shape, 'N');
+            name += strspn(name, "0123456789") - 1;
+        } else {
+            strbuf_addc(&shape, *name);
+        }
+    }
+    return strbuf_steal(&shape);
+}
+
+static bool check_value(struct call *c, const char *name, const char *value, char type)
+{
+    uint64_t n;
+    if ((type == '?' && !is_true(value) && !str_eq(value, "false")) ||
+        (type == '#' && !parse_uint(value, INT64_MAX, &n)))
+        return call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, name);
+    return true;
+}
+
+static bool check_parameters(struct call *c, const char *parameters)
+{
+    const struct pairs *form = &c->request->form;
+    AUTO_STRLIST known = { 0 };
+    strlist_split(&known, parameters, " ");
+    strlist_split(&known, str_eq(c->request->service, "ec2") ? "Action Version DryRun?" : "Action Version", " ");
+    for (size_t i = 0; i < form->n; i++) {
+        const char *name = form->v[2 * i], *value = form->v[2 * i + 1];
+        AUTO_FREE char *shape = shape_of(name);
+        size_t len = strlen(shape), k = 0;
+        for (; k < known.n; k++) {
+            const char *rest = known.v[k] + len;
+            if (strncmp(known.v[k], shape, len) == 0 && (*rest == '\0' || ((*rest == '?' || *rest == '#') && !rest[1])))
+                break;
+        }
+        if (k == known.n)
+            return call_refuse(c, 400, "UnknownParameter", "The parameter %s is not recognized", name);
+        if (!check_value(c, name, value, known.v[k][len]))
+            return false;
+        for (size_t d = 0; d < i; d++)
+            if (str_eq(form->v[2 * d], name))
+                return call_refuse(c, 400, "MalformedQueryString", "The parameter %s is given twice", name);
+    }
+    return true;
+}
+
+static void dispatch(struct call *c)
+{
+    bool sts = str_eq(c->request->service, "sts");
+    const char *version = sts ? "2011-06-15" : "2016-11-15";
+    if (!str_eq(call_param(c, "Version"), version)) {
+        call_refuse(c, 400, "InvalidAction", "Could not find operation %s for version %s", c->action,
+                    call_param(c, "Version") ? call_param(c, "Version") : "(none)");
+        return;
+    }
+    for (const struct action *a = sts ? sts_actions : ec2_actions; a->name; a++) {
+        if (!str_eq(a->name, c->action))
+            continue;
+        if (check_parameters(c, a->parameters))
+            a->serve(c);
+        return;
+    }
+    call_refuse(c, 400, "InvalidAction", "The action %s is not valid for this web service.", c->action);
+}
+
+void aws_serve(struct sim *s, const struct request *r, struct response *res)
+{
+    AUTO_FREE char *region = NULL;
+    const char *code = NULL, *message = NULL;
+    int status = 0;
+    struct call c = { .sim = s, .request = r, .res = res };
+    res->content_type = str_eq(r->service, "sts") ? "text/xml" : "text/xml;charset=UTF-8";
+    res->status = 200;
+    pairs_set(&res->headers, "Server", "AmazonEC2");
+    if (!verify_signature(s, r, &region, &code, &message, &status))
+        call_refuse(&c, status, code, "%s", message);
+    else if (!r->form_ok)
+        call_refuse(&c, 400, "MalformedQueryString", "The request body is no form");
+    else if (!catalog_is_region(region))
+        call_refuse(&c, 401, "AuthFailure", "Credential should be scoped to a valid region.");
+    else if ((c.action = call_param(&c, "Action")) == NULL)
+        call_refuse(&c, 400, "MissingAction", "The request must contain the parameter Action");
+    else {
+        c.region = region;
+        dispatch(&c);
+    }
+}

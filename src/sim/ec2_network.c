@@ -1,0 +1,116 @@
+/* Subnets and security groups. */
+#include <inttypes.h>
+
+#include "aws.h"
+
+uint64_t subnet_free(const struct sim *s, const struct subnet *subnet)
+{
+    int64_t room = subnet->room;
+    for (size_t n = 0; n < s->n_instances; n++)
+        room -= str_eq(s->instances[n]->subnet, subnet->id) && !instance_is(s->instances[n], "terminated");
+    return room > 0 ? (uint64_t)room : 0;
+}
+
+bool subnet_check(struct call *c, const char *id)
+{
+    return IS_HERE(c, world_subnet(c->sim, id)) ||
+           call_refuse(c, 400, "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist", id);
+}
+
+bool group_check(struct call *c, const char *id)
+{
+    if (!str_starts(id, "sg-"))
+        return call_refuse(c, 400, "InvalidGroupId.Malformed", "Invalid id: \"%s\" (expecting \"sg-...\")", id);
+    return IS_HERE(c, world_group(c->sim, id)) ||
+           call_refuse(c, 400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id);
+}
+
+static void subnet_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
+{
+    const struct subnet *n = row;
+    const struct fact known[] = {
+        { "subnet-id", n->id }, { "availability-zone", n->zone }, { "vpc-id", n->vpc }, { "state", "available" }
+    };
+    facts_add(known, ARRAY_SIZE(known), name, ret);
+}
+
+static const struct resource subnet_resource = {
+    .ids = "SubnetId",
+    .set = "subnetSet",
+    .filters = "subnet-id availability-zone vpc-id state",
+    .values = subnet_values,
+    .check_id = subnet_check,
+};
+
+static void write_subnet(const struct sim *s, struct strbuf *out, const struct subnet *n)
+{
+    element_open(out, "item");
+    element(out, "subnetId", n->id);
+    element(out, "state", "available");
+    element(out, "ownerId", aws_account);
+    element(out, "vpcId", n->vpc);
+    strbuf_addf(out, "<cidrBlock>10.0.%" PRId64 ".0/24</cidrBlock>", n->net);
+    element_int(out, "availableIpAddressCount", (int64_t)subnet_free(s, n));
+    element(out, "availabilityZone", n->zone);
+    element_bool(out, "defaultForAz", n->map_public);
+    element_bool(out, "mapPublicIpOnLaunch", n->map_public);
+    strbuf_adds(out, "<tagSet/></item>");
+}
+
+void ec2_describe_subnets(struct call *c)
+{
+    CLEANUP(listing_clear) struct listing l = { 0 };
+    if (!listing_begin(c, &subnet_resource, &l))
+        return;
+    listing_open(c, &l);
+    for (size_t i = 0; i < c->sim->n_subnets; i++) {
+        const struct subnet *n = c->sim->subnets[i];
+        if (str_eq(n->region, c->region) && listing_takes(c, &l, n->id, n))
+            write_subnet(c->sim, &c->res->body, n);
+    }
+    listing_close(c, &l);
+}
+
+static void group_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
+{
+    const struct security_group *g = row;
+    const struct fact known[] = { { "group-id", g->id }, { "group-name", g->name }, { "vpc-id", g->vpc } };
+    facts_add(known, ARRAY_SIZE(known), name, ret);
+}
+
+static const struct resource group_resource = {
+    .ids = "GroupId",
+    .set = "securityGroupInfo",
+    .filters = "group-id group-name vpc-id",
+    .values = group_values,
+    .check_id = group_check,
+};
+
+static void write_group(struct strbuf *out, const struct security_group *g)
+{
+    element_open(out, "item");
+    element(out, "ownerId", aws_account);
+    element(out, "groupId", g->id);
+    element(out, "groupName", g->name);
+    element(out, "groupDescription", "of the simulator");
+    element(out, "vpcId", g->vpc);
+    strbuf_adds(out, "<ipPermissions/><ipPermissionsEgress>");
+    if (g->egress)
+        strbuf_adds(out, "<item><ipProtocol>-1</ipProtocol><groups/><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item>"
+                         "</ipRanges><ipv6Ranges/><prefixListIds/></item>");
+    strbuf_adds(out, "</ipPermissionsEgress><tagSet/></item>");
+}
+
+void ec2_describe_groups(struct call *c)
+{
+    CLEANUP(listing_clear) struct listing l = { 0 };
+    if (!listing_begin(c, &group_resource, &l))
+        return;
+    listing_open(c, &l);
+    for (size_t i = 0; i < c->sim->n_groups; i++) {
+        const struct security_group *g = c->sim->groups[i];
+        if (str_eq(g->region, c->region) && listing_takes(c, &l, g->id, g))
+            write_group(&c->res->body, g);
+    }
+    listing_close(c, &l);
+}

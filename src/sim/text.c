@@ -1,0 +1,159 @@
+/* Pairs of strings, and text that came from outside. */
+#include <ctype.h>
+
+#include "sim.h"
+
+const char *pairs_get(const struct pairs *p, const char *name)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (str_eq(p->v[2 * i], name))
+            return p->v[2 * i + 1];
+    return NULL;
+}
+
+void pairs_add(struct pairs *p, const char *name, const char *value)
+{
+    p->v = xreallocarray(p->v, 2 * (p->n + 1), sizeof(*p->v));
+    p->v[2 * p->n] = xstrdup(name);
+    p->v[2 * p->n + 1] = xstrdup(value);
+    p->n++;
+}
+
+void pairs_set(struct pairs *p, const char *name, const char *value)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (str_eq(p->v[2 * i], name)) {
+            str_set(&p->v[2 * i + 1], value);
+            return;
+        }
+    }
+    pairs_add(p, name, value);
+}
+
+void pairs_remove(struct pairs *p, const char *name)
+{
+    for (size_t i = 0; i < p->n; i++) {
+        if (!str_eq(p->v[2 * i], name))
+            continue;
+        free(p->v[2 * i]);
+        free(p->v[2 * i + 1]);
+        p->n--;
+        memmove(&p->v[2 * i], &p->v[2 * i + 2], 2 * (p->n - i) * sizeof(*p->v));
+        return;
+    }
+}
+
+void pairs_clear(struct pairs *p)
+{
+    for (size_t i = 0; i < 2 * p->n; i++)
+        free(p->v[i]);
+    free(p->v);
+    *p = (struct pairs){ 0 };
+}
+
+void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key)
+{
+    struct json_object *object = NULL;
+    if (!json_object_object_get_ex(parent, key, &object) || !json_object_is_type(object, json_type_object))
+        return;
+    struct json_object_iterator at = json_object_iter_begin(object), end = json_object_iter_end(object);
+    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
+        const char *value = json_object_get_string(json_object_iter_peek_value(&at));
+        pairs_set(p, json_object_iter_peek_name(&at), value ? value : "");
+    }
+}
+
+void pairs_copy(struct pairs *to, const struct pairs *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        pairs_add(to, from->v[2 * i], from->v[2 * i + 1]);
+}
+
+/* The length of the UTF-8 character at s, or 0: it is none. NUL is none. */
+static size_t utf8_length(const unsigned char *s, size_t left)
+{
+    static const struct {
+        unsigned char mask, lead;
+        size_t len;
+        uint32_t least;
+    } forms[] = { { 0x80, 0x00, 1, 1 }, { 0xe0, 0xc0, 2, 0x80 }, { 0xf0, 0xe0, 3, 0x800 }, { 0xf8, 0xf0, 4, 0x10000 } };
+    for (size_t f = 0; f < ARRAY_SIZE(forms); f++) {
+        if ((s[0] & forms[f].mask) != forms[f].lead || forms[f].len > left)
+            continue;
+        uint32_t c = s[0] & (uint32_t)(unsigned char)~forms[f].mask;
+        for (size_t i = 1; i < forms[f].len; i++) {
+            if ((s[i] & 0xc0) != 0x80)
+                return 0;
+            c = c << 6 | (s[i] & 0x3f);
+        }
+        return c < forms[f].least || c > 0x10ffff || (c >= 0xd800 && c < 0xe000) ? 0 : forms[f].len;
+    }
+    return 0;
+}
+
+bool is_utf8(const char *bytes, size_t len)
+{
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length((const unsigned char *)bytes + i, len - i);
+        if (n == 0)
+            return false;
+        i += n;
+    }
+    return true;
+}
+
+struct json_object *sim_text(const char *s)
+{
+    if (!s)
+        return NULL;
+    AUTO_STRBUF clean = STRBUF_INIT;
+    for (size_t i = 0, len = strlen(s); i < len;) {
+        size_t n = utf8_length((const unsigned char *)s + i, len - i);
+        strbuf_add(&clean, n ? s + i : "?", n ? n : 1);
+        i += n ? n : 1;
+    }
+    return must(json_object_new_string(strbuf_str(&clean)));
+}
+
+void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len)
+{
+    if (len > sb->max) {
+        bytes += len - sb->max;
+        len = sb->max;
+    }
+    if (sb->len + len > sb->max) {
+        size_t drop = sb->len + len - sb->max;
+        memmove(sb->data, sb->data + drop, sb->len - drop);
+        strbuf_truncate(sb, sb->len - drop);
+    }
+    strbuf_add(sb, bytes, len);
+}
+
+bool form_parse(const char *text, size_t len, struct pairs *ret)
+{
+    const char *end = text + len;
+    while (text < end) {
+        AUTO_STRBUF name = STRBUF_INIT, value = STRBUF_INIT;
+        struct strbuf *side = &name;
+        for (; text < end && *text != '&'; text++) {
+            char hex[3] = { 0 };
+            if (*text == '=' && side == &name) {
+                side = &value;
+            } else if (*text == '%') {
+                if (end - text < 3 || !isxdigit((unsigned char)text[1]) || !isxdigit((unsigned char)text[2]))
+                    return false;
+                memcpy(hex, text + 1, 2);
+                strbuf_addc(side, (char)strtol(hex, NULL, 16));
+                text += 2;
+            } else {
+                strbuf_addc(side, *text == '+' ? ' ' : *text);
+            }
+        }
+        if (ret->n == SIM_FORM_MAX || !is_utf8(strbuf_str(&name), name.len) || !is_utf8(strbuf_str(&value), value.len))
+            return false;
+        if (name.len > 0)
+            pairs_add(ret, strbuf_str(&name), strbuf_str(&value));
+        text += text < end;
+    }
+    return true;
+}

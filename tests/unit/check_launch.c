@@ -1,0 +1,232 @@
+/* The launch's clockwork: how soon it sees a runner, and how many requests it makes, with a cloud that always answers.
+ * What goes wrong is the model's (check_model.c). */
+#include "mayfly/runner/launch.h"
+
+#include <stdio.h>
+
+#include "testing.h"
+
+enum { LATENCY_MS = 40, COUNT_MAX = 100, ACTS_MAX = 4000 };
+
+struct world {
+    struct launch launch;
+    struct launch_config config;
+    struct plan plan;
+    struct cell cells[2];
+    struct strlist labels;
+    int64_t now, online_after; /* ms; of an instance, from its launch */
+    int64_t run_at[COUNT_MAX]; /* 0: not yet */
+    char ids[COUNT_MAX][24];
+    struct {
+        struct act act;
+        int64_t due;
+    } queue[ACTS_MAX];
+    size_t queued, answered;
+    int64_t mints[COUNT_MAX], runs[ACTS_MAX]; /* when they were asked for */
+    size_t n_mints, n_runs, n_gets, n_lists;
+    bool full; /* the first cell has no capacity */
+};
+
+static const struct image image = { .id = "ami-1" };
+
+static struct world *world_new(size_t count, int64_t online_after)
+{
+    struct world *w = xcalloc(1, sizeof(*w));
+    strlist_add(&w->labels, "label");
+    w->now = 1000;
+    w->online_after = online_after;
+    w->cells[0] = (struct cell){ .region = "us-east-1", .subnet = "subnet-a", .type = "m7i.large", .image = &image };
+    w->cells[1] = w->cells[0];
+    w->cells[1].subnet = "subnet-b";
+    w->plan = (struct plan){ .cells = w->cells, .n = 2 };
+    w->config = (struct launch_config){ .label = "label",
+                                        .labels = &w->labels,
+                                        .name_mark = "mf-abcdef-",
+                                        .count = count,
+                                        .min_count = count,
+                                        .plan = &w->plan,
+                                        .timeout_ms = 3600000,
+                                        .seed = (uint64_t)online_after };
+    launch_init(&w->launch, &w->config);
+    return w;
+}
+
+static void world_free(struct world *w)
+{
+    launch_clear(&w->launch);
+    strlist_clear(&w->labels);
+    free(w);
+}
+
+static void step(struct world *w, struct event *e)
+{
+    struct acts acts = { 0 };
+    e->now = w->now;
+    w->launch.machine.step(&w->launch.machine, e, &acts);
+    for (size_t i = 0; i < acts.n; i++) {
+        ck_assert_uint_lt(w->queued, ACTS_MAX);
+        w->queue[w->queued].act = acts.v[i];
+        w->queue[w->queued++].due = w->now + LATENCY_MS;
+        switch (acts.v[i].kind) {
+        case ACT_MINT:
+            w->mints[w->n_mints++] = w->now;
+            break;
+        case ACT_RUN:
+            w->runs[w->n_runs++] = w->now;
+            break;
+        case ACT_GET:
+            w->n_gets++;
+            break;
+        case ACT_LIST:
+            w->n_lists++;
+            break;
+        default:
+            break;
+        }
+    }
+    acts_clear(&acts);
+}
+
+static struct github_runner runner(const struct world *w, size_t who)
+{
+    bool online = w->run_at[who] && w->now - w->run_at[who] >= w->online_after;
+    return (struct github_runner){ .id = 1000 + (int64_t)who, .name = "", .status = online ? "online" : "offline" };
+}
+
+static struct ec2_instance instance(struct world *w, size_t who)
+{
+    snprintf(w->ids[who], sizeof(w->ids[who]), "i-%zu", who);
+    return (struct ec2_instance){ .id = w->ids[who], .zone = "us-east-1a", .state_name = "running" };
+}
+
+static void answer(struct world *w, const struct act *act)
+{
+    struct github_runner runners[COUNT_MAX];
+    struct ec2_instance instances[COUNT_MAX];
+    AUTO_ERROR err = { 0 };
+    struct event e = { .kind = EVENT_ANSWER,
+                       .act = act->kind,
+                       .who = act->who,
+                       .runners = runners,
+                       .instances = instances,
+                       .n_runners = 1,
+                       .jit = "jit",
+                       .pages = 1 };
+    switch (act->kind) {
+    case ACT_MINT:
+    case ACT_GET:
+        runners[0] = runner(w, act->who);
+        break;
+    case ACT_LIST:
+        e.n_runners = w->config.count;
+        for (size_t i = 0; i < e.n_runners; i++)
+            runners[i] = runner(w, i);
+        break;
+    case ACT_RUN:
+        if (w->full && w->launch.slots[act->who].cell == 0) {
+            error_set(&err, ERROR_AWS, 500, "no room");
+            e.outcome = OUTCOME_CAPACITY;
+            e.error = &err;
+            break;
+        }
+        w->run_at[act->who] = w->now;
+        instances[0] = instance(w, act->who);
+        e.n_instances = 1;
+        break;
+    case ACT_LOOK:
+        for (size_t i = 0; i < w->config.count; i++)
+            if (w->run_at[i])
+                instances[e.n_instances++] = instance(w, i);
+        break;
+    default:
+        ck_abort_msg("a launch without trouble asks for: %s", act_name(act->kind));
+    }
+    step(w, &e);
+}
+
+/* Until the machine is done; time jumps from one event to the next. */
+static void run(struct world *w)
+{
+    struct event start = { .kind = EVENT_START }, time = { .kind = EVENT_TIME };
+    step(w, &start);
+    while (!w->launch.machine.done) {
+        int64_t due = w->answered < w->queued ? w->queue[w->answered].due : INT64_MAX;
+        if (due <= w->launch.machine.wake) {
+            w->now = due;
+            answer(w, &w->queue[w->answered++].act);
+        } else {
+            ck_assert_int_lt(w->launch.machine.wake, INT64_MAX);
+            ck_assert_int_gt(w->launch.machine.wake, w->now);
+            w->now = w->launch.machine.wake;
+            step(w, &time);
+        }
+    }
+    ck_assert(launch_succeeded(&w->launch));
+}
+
+/* With the runner online T seconds after the launch, the launch ends within T + 1 s up to a minute, then T + 5 s. */
+static void see_the_runner_soon(int64_t online)
+{
+    struct world *w = world_new(1, online);
+    run(w);
+    int64_t late = w->now - w->run_at[0] - online;
+    ck_assert_int_ge(late, 0);
+    ck_assert_int_le(late, online < 59000 ? 1000 : 5000);
+    /* A question a second in the first minute, one in five later; all but the last cost no rate limit. */
+    ck_assert_uint_le(w->n_gets, (size_t)(online < 60000 ? online / 850 + 2 : 72 + (online - 60000) / 4500 + 2));
+    world_free(w);
+}
+
+START_TEST(sees_the_runner_soon)
+{
+    for (int64_t t = 2000; t <= 300000; t += 1009)
+        see_the_runner_soon(t);
+}
+END_TEST
+
+/* Does a bucket of `burst` tokens with one more every `every` ms ever run dry? */
+static void stays_within(const int64_t *times, size_t n, double burst, double every)
+{
+    double tokens = burst;
+    for (size_t i = 0; i < n; i++) {
+        if (i > 0)
+            tokens += (double)(times[i] - times[i - 1]) / every;
+        tokens = tokens > burst ? burst : tokens;
+        ck_assert_msg(tokens >= 1, "request %zu at %lld ms finds the bucket dry", i, (long long)times[i]);
+        tokens -= 1;
+    }
+}
+
+/* EC2: 5 at once and 2 a second. GitHub: 80 in any minute. A hundred runners take as long as one and what that forces.
+ */
+START_TEST(a_hundred_stay_below_the_limits)
+{
+    struct world *w = world_new(COUNT_MAX, 20000);
+    w->full = _i == 1;
+    run(w);
+    ck_assert_uint_eq(w->n_mints, COUNT_MAX);
+    stays_within(w->runs, w->n_runs, 5, 500);
+    for (size_t i = 80; i < w->n_mints; i++)
+        ck_assert_int_gt(w->mints[i] - w->mints[i - 80], 60000);
+    /* 20 configurations at once, then one a second. */
+    ck_assert_int_le(w->now - 1000, (COUNT_MAX - 20) * 1000 + 20000 + 3000);
+    /* What one slot learns of a cell, the others need not ask again: but for those in flight at the time. */
+    ck_assert_uint_le(w->n_runs, COUNT_MAX + (w->full ? 4 : 0));
+    ck_assert_uint_le(w->n_gets, 100);
+    world_free(w);
+}
+END_TEST
+
+static TCase *clockwork(void)
+{
+    TCase *t = tcase_create("clockwork");
+    tcase_add_test(t, sees_the_runner_soon);
+    tcase_add_loop_test(t, a_hundred_stay_below_the_limits, 0, 2);
+    return t;
+}
+
+int main(void)
+{
+    TCase *(*const all[])(void) = { clockwork };
+    return run_suite("launch", all, ARRAY_SIZE(all));
+}
