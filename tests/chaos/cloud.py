@@ -18,8 +18,8 @@ FLEET, OTHER_FLEET, ACCOUNT, REGION = "octo/demo", "octo/other", "123456789012",
 IMAGE, SUBNET, SUBNET2, GROUP = "ami-0a11ce00000000001", "subnet-0a11ce01", "subnet-0a11ce02", "sg-0a11ce01"
 TERMINATE_MS = 20  # from shutting-down to terminated
 NEVER_ONLINE_MS = 3600 * 1000
-ZEROS = "0" * 64
 running = set()  # every process that this harness started and that has not ended
+closing = False
 
 
 def mark(fleet):
@@ -34,12 +34,17 @@ def base36(n):
 
 
 def spawn(*args, **kwargs):
+    if closing:
+        raise RuntimeError("the harness ends")
     process = subprocess.Popen(*args, stdin=subprocess.DEVNULL, **kwargs)
     running.add(process)
     return process
 
 
 def end_all():
+    """Ends what is left of cases that nobody waits for any more."""
+    global closing
+    closing = True
     for process in list(running):
         with contextlib.suppress(OSError):
             process.kill()
@@ -58,6 +63,7 @@ class State:
         self.ours = [i for i in self.instances if i["id"] not in sim.planted_instances]
         self.records = [r for r in self.runners if r["id"] not in sim.planted_records]
         self.live = [i for i in self.ours if i["state"] != "terminated"]
+        self.alive = [i for i in self.live if i["state"] != "shutting-down"]
         self.by_id = {i["id"]: i for i in self.instances}
 
 
@@ -156,7 +162,8 @@ class Simulator:
     def all_online(self):
         """Every runner that a start waits for comes online."""
         for record in self.state().records:
-            self.control("POST", f"runners/{record['id']}", {"status": "online"})
+            with contextlib.suppress(RuntimeError):  # it may be deleted at this moment
+                self.control("POST", f"runners/{record['id']}", {"status": "online"})
 
     def queue(self, label, run_id):
         """A job that outlives every case."""
