@@ -206,7 +206,10 @@ void start_explain(const struct start *s, struct error *err)
     for (size_t i = from; i < lines.n; i++)
         log_info("  | %s", lines.v[i]);
     AUTO_FREE char *phase = launch_console_phase(s->launch.console);
-    if (phase)
+    AUTO_FREE char *failure = launch_console_failure(s->launch.console);
+    if (failure)
+        error_hint(err, "its console says what failed: %s", failure);
+    else if (phase)
         error_hint(err, "the last phase its console shows is `%s`", phase);
     else
         error_hint(err, "its console shows no phase of Mayfly's: the image may not run user-data (no cloud-init?)");

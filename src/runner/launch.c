@@ -835,11 +835,21 @@ char *launch_leftovers(const struct launch *l)
     return text.len ? strbuf_steal(&text) : NULL;
 }
 
-char *launch_console_phase(const char *console)
+/* What follows the last `mark` of a console, up to any of `ends`; owned, or NULL. */
+static char *last_after(const char *console, const char *mark, const char *ends)
 {
-    static const char mark[] = "mayfly: phase ";
     const char *last = NULL;
     for (const char *at = console; at && (at = strstr(at, mark)) != NULL; at++)
         last = at + strlen(mark);
-    return last ? xstrndup(last, strcspn(last, " \r\n")) : NULL;
+    return last ? xstrndup(last, strcspn(last, ends)) : NULL;
+}
+
+char *launch_console_phase(const char *console)
+{
+    return last_after(console, "mayfly: phase ", " \r\n");
+}
+
+char *launch_console_failure(const char *console)
+{
+    return last_after(console, "mayfly: failed: ", "\r\n");
 }

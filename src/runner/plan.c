@@ -53,7 +53,7 @@ static bool add_image(struct plan *plan, const char *region, const char *ref, st
         image.kind = IMAGE_NAME;
         image.value = arena_strndup(&plan->arena, ref + strlen("name:"), n);
         image.owner = at ? arena_strdup(&plan->arena, at + 1) : "";
-        if (n < 3 || (!str_eq(image.owner, "self") && !str_eq(image.owner, "amazon") &&
+        if (n < 3 || (!str_is_one_of(image.owner, "self amazon aws-marketplace") &&
                       (strlen(image.owner) != 12 || strspn(image.owner, "0123456789") != 12))) {
             error_set(err, ERROR_USAGE, 0, "--image: `%.120s` is not name:PATTERN@OWNER", ref);
             error_hint(err, "the owner is self, amazon or an account's 12 digits: a name alone is anybody's to give");

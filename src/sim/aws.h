@@ -132,8 +132,10 @@ void instance_write(const struct sim *s, struct strbuf *out, const struct instan
 bool instances_check(struct call *c, const struct strlist *ids);
 /* Is there this image in the region? */
 bool image_check(struct call *c, const char *id);
-/* Static: "available", … */
-const char *image_state(const struct sim *s, const struct image *image);
+/* The owners that the request names; false: one is none. */
+bool owners_check(struct call *c, struct strlist *ret);
+/* An image that has the snapshot, or NULL. */
+const struct image *snapshot_user(const struct sim *s, const char *id);
 /* Addresses that nothing has. */
 uint64_t subnet_free(const struct sim *s, const struct subnet *subnet);
 bool subnet_check(struct call *c, const char *id);
@@ -156,6 +158,12 @@ void ec2_describe_images(struct call *c);
 void ec2_describe_subnets(struct call *c);
 void ec2_describe_groups(struct call *c);
 void ec2_describe_types(struct call *c);
-void sts_get_caller_identity(struct call *c);
+void ec2_describe_offerings(struct call *c);
+void ec2_describe_route_tables(struct call *c);
+void ec2_describe_snapshots(struct call *c);
+void ec2_delete_snapshot(struct call *c);
+void ec2_deregister_image(struct call *c);
+void ec2_create_image(struct call *c);
+void ec2_cancel_spot_requests(struct call *c);
 
 #endif

@@ -124,6 +124,8 @@ static void add_subnet(struct sim *s, size_t region, size_t n)
     row->map_public = subnets[n].map_public;
     row->route = subnets[n].route;
     row->main = subnets[n].main;
+    AUTO_FREE char *name = xasprintf("runners-%s", subnets[n].zone);
+    pairs_add(&row->tags, "Name", name);
     ROW_ADD(s->subnets, s->n_subnets, row);
 }
 
@@ -135,6 +137,7 @@ static void add_group(struct sim *s, size_t region, size_t n)
     str_set(&row->region, regions[region]);
     row->name = groups[n].name;
     row->egress = groups[n].egress;
+    pairs_add(&row->tags, "Name", row->name);
     ROW_ADD(s->groups, s->n_groups, row);
 }
 

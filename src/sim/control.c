@@ -270,6 +270,81 @@ static void serve_runner_groups(struct sim *s, const char *rest UNUSED, const st
     respond_json(res, add ? 201 : 200, all);
 }
 
+/* --- the network -------------------------------------------------------------------------------------------------- */
+
+struct new_network {
+    const char *route;
+    int64_t room;
+    bool map_public, egress;
+};
+static const struct field network_fields[] = {
+    { .path = "route", .type = FIELD_STR, .offset = offsetof(struct new_network, route) },
+    { .path = "room", .type = FIELD_INT, .offset = offsetof(struct new_network, room) },
+    { .path = "map_public", .type = FIELD_BOOL, .offset = offsetof(struct new_network, map_public) },
+    { .path = "egress", .type = FIELD_BOOL, .offset = offsetof(struct new_network, egress) },
+    { 0 },
+};
+
+/* What the body does not name stays; false: it is refused. */
+static bool take_network(const struct request *r, struct new_network *n, struct arena *arena, struct response *res)
+{
+    AUTO_ERROR err = { 0 };
+    if (json_decode_text(strbuf_str(&r->body), r->body.len, network_fields, n, arena, "the network", &err))
+        return true;
+    respond_text(res, 400, err.message);
+    return false;
+}
+
+/* The subnets of a region that follow its main route table have one route. */
+static void set_route(struct sim *s, struct subnet *subnet, const char *route)
+{
+    for (size_t i = 0; i < s->n_subnets; i++) {
+        struct subnet *n = s->subnets[i];
+        if (n == subnet || (n->main && subnet->main && str_eq(n->region, subnet->region)))
+            n->route = route;
+    }
+}
+
+static void serve_subnet(struct sim *s, const char *rest, const struct request *r, struct response *res)
+{
+    static const char *const routes[] = { "igw", "nat", "none" };
+    struct subnet *n = world_subnet(s, rest);
+    AUTO_ARENA arena = { 0 };
+    if (!n) {
+        respond_text(res, 404, "no such subnet\n");
+        return;
+    }
+    struct new_network want = { .route = n->route, .room = n->room, .map_public = n->map_public };
+    if (!take_network(r, &want, &arena, res))
+        return;
+    size_t i = 0;
+    while (i < ARRAY_SIZE(routes) && !str_eq(routes[i], want.route))
+        i++;
+    if (i == ARRAY_SIZE(routes)) {
+        respond_text(res, 400, "a route is igw, nat or none\n");
+        return;
+    }
+    set_route(s, n, routes[i]);
+    n->room = want.room;
+    n->map_public = want.map_public;
+    respond_text(res, 200, "");
+}
+
+static void serve_group(struct sim *s, const char *rest, const struct request *r, struct response *res)
+{
+    struct security_group *g = world_group(s, rest);
+    AUTO_ARENA arena = { 0 };
+    struct new_network want = { .egress = g && g->egress };
+    if (!g) {
+        respond_text(res, 404, "no such security group\n");
+        return;
+    }
+    if (!take_network(r, &want, &arena, res))
+        return;
+    g->egress = want.egress;
+    respond_text(res, 200, "");
+}
+
 /* --- the table of requests ---------------------------------------------------------------------------------------- */
 
 static void serve_state(struct sim *s, const char *rest UNUSED, const struct request *r UNUSED, struct response *res)
@@ -333,27 +408,39 @@ static void serve_clock(struct sim *s, const char *rest UNUSED, const struct req
     respond_text(res, 200, "");
 }
 
+static const struct {
+    const char *path; /* what ends in a slash has more behind it */
+    bool changes;     /* only by POST and PUT */
+    void (*serve)(struct sim *, const char *rest, const struct request *, struct response *);
+    const char *help;
+} routes[] = {
+    { "state", false, serve_state, "GET: all that is there" },
+    { "log", false, serve_log, "GET: the requests, DELETE: forgets them" },
+    { "jobs", true, add_job, "POST {repository, name, labels, commands, run_id, duration_ms, env}: queues a job" },
+    { "jobs/", false, one_job, "GET ID, GET ID/log, POST ID/cancel" },
+    { "instances/", false, one_instance,
+      "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt" },
+    { "runners/", true, serve_runner, "PUT ID {status, busy}" },
+    { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },
+    { "ssm", false, serve_ssm, "GET; PUT {name, value, type, region}; DELETE {name, region}; no region: all" },
+    { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
+    { "security-groups/", true, serve_group, "PUT ID {egress}" },
+    { "clock", true, serve_clock, "POST {advance_seconds}" },
+    { "faults", false, serve_faults, "GET; POST adds, PUT replaces, DELETE: {service, action, fault, nth, times, …}" },
+    { "held", false, serve_held, "GET: requests that wait" },
+    { "release", true, serve_release, "POST {n, drop}: lets them go on" },
+    { "reset", true, serve_reset, "POST: as at the beginning" },
+};
+
+void control_help(FILE *out)
+{
+    fprintf(out, "\nwhat a test may ask of /_sim/…:\n");
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++)
+        fprintf(out, "  %-17s %s\n", routes[i].path, routes[i].help);
+}
+
 void control_serve(struct sim *s, const struct request *r, struct response *res)
 {
-    static const struct {
-        const char *path; /* what ends in a slash has more behind it */
-        bool changes;     /* only by POST and PUT */
-        void (*serve)(struct sim *, const char *rest, const struct request *, struct response *);
-    } routes[] = {
-        { "state", false, serve_state },
-        { "log", false, serve_log },
-        { "jobs", true, add_job },
-        { "jobs/", false, one_job },
-        { "faults", false, serve_faults },
-        { "held", false, serve_held },
-        { "instances/", false, one_instance },
-        { "runners/", true, serve_runner },
-        { "release", true, serve_release },
-        { "clock", true, serve_clock },
-        { "ssm", false, serve_ssm },
-        { "runner-groups", false, serve_runner_groups },
-        { "reset", true, serve_reset },
-    };
     const char *what = r->path + strlen("/_sim/");
     bool change = str_eq(r->method, "POST") || str_eq(r->method, "PUT");
     AUTO_STRLIST known = { 0 };

@@ -100,7 +100,7 @@ bool listing_begin(struct call *c, const struct resource *resource, struct listi
     for (size_t i = 0; resource->check_id && i < ret->ids.n; i++)
         if (!resource->check_id(c, ret->ids.v[i]))
             return false;
-    return true;
+    return call_is_wet(c);
 }
 
 void listing_open(struct call *c, const struct listing *l)

@@ -36,9 +36,18 @@ const struct action ec2_actions[] = {
     { "DescribeVolumes", ec2_describe_volumes, "VolumeId.N " FILTERS PAGES },
     { "DeleteVolume", ec2_delete_volume, "VolumeId" },
     { "DescribeSpotInstanceRequests", ec2_describe_spot_requests, "SpotInstanceRequestId.N " FILTERS PAGES },
+    { "CancelSpotInstanceRequests", ec2_cancel_spot_requests, "SpotInstanceRequestId.N" },
+    { "CreateImage", ec2_create_image,
+      "InstanceId Name Description NoReboot? TagSpecification.N.ResourceType TagSpecification.N.Tag.N.Key "
+      "TagSpecification.N.Tag.N.Value" },
+    { "DeregisterImage", ec2_deregister_image, "ImageId DeleteAssociatedSnapshots?" },
+    { "DescribeSnapshots", ec2_describe_snapshots, "SnapshotId.N Owner.N " FILTERS PAGES },
+    { "DeleteSnapshot", ec2_delete_snapshot, "SnapshotId" },
     { "DescribeImages", ec2_describe_images, "ImageId.N Owner.N IncludeDeprecated? IncludeDisabled? " FILTERS PAGES },
     { "DescribeSubnets", ec2_describe_subnets, "SubnetId.N " FILTERS PAGES },
     { "DescribeSecurityGroups", ec2_describe_groups, "GroupId.N " FILTERS PAGES },
+    { "DescribeRouteTables", ec2_describe_route_tables, "RouteTableId.N " FILTERS PAGES },
+    { "DescribeInstanceTypeOfferings", ec2_describe_offerings, "LocationType " FILTERS PAGES },
     { "DescribeInstanceTypes", ec2_describe_types, "InstanceType.N " FILTERS PAGES },
     { 0 },
 };

@@ -1,14 +1,16 @@
-/* Images. */
+/* Images: described, made from an instance, deregistered. */
 #include "aws.h"
+
+enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
 const char *image_state(const struct sim *s, const struct image *image)
 {
     return image->failed ? "failed" : sim_now(s) < image->available_at ? "pending" : "available";
 }
 
-static bool is_public(const struct image *image)
+bool image_is_own(const struct image *image)
 {
-    return !str_eq(image->owner, aws_account);
+    return str_eq(image->owner, aws_account);
 }
 
 static const struct pairs *image_tags(const void *row)
@@ -34,11 +36,11 @@ static void image_values(const struct call *c, const void *row, const char *name
                                   { "virtualization-type", "hvm" },
                                   { "hypervisor", "xen" },
                                   { "image-type", "machine" },
-                                  { "is-public", is_public(image) ? "true" : "false" } };
+                                  { "is-public", image_is_own(image) ? "false" : "true" } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
 }
 
-static bool check_owners(struct call *c, struct strlist *ret)
+bool owners_check(struct call *c, struct strlist *ret)
 {
     static const char *const aliases[] = { "self", "amazon", "aws-marketplace", "aws-backup-vault" };
     call_list(c, "Owner", ret);
@@ -55,7 +57,7 @@ static bool check_owners(struct call *c, struct strlist *ret)
 static bool has_owner(const struct image *image, const struct strlist *owners)
 {
     return owners->n == 0 || strlist_has(owners, image->owner) || (image->alias && strlist_has(owners, image->alias)) ||
-           (strlist_has(owners, "self") && str_eq(image->owner, aws_account));
+           (strlist_has(owners, "self") && image_is_own(image));
 }
 
 static void write_image(const struct sim *s, struct strbuf *out, const struct image *image)
@@ -67,7 +69,7 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element(out, "imageOwnerId", image->owner);
     element(out, "imageOwnerAlias", image->alias);
     element_time(out, "creationDate", image->created);
-    element_bool(out, "isPublic", is_public(image));
+    element_bool(out, "isPublic", !image_is_own(image));
     element(out, "architecture", image->architecture);
     element(out, "imageType", "machine");
     element(out, "name", image->name);
@@ -124,7 +126,7 @@ void ec2_describe_images(struct call *c)
 {
     CLEANUP(listing_clear) struct listing l = { 0 };
     AUTO_STRLIST owners = { 0 };
-    if (!check_owners(c, &owners) || !listing_begin(c, &image_resource, &l))
+    if (!owners_check(c, &owners) || !listing_begin(c, &image_resource, &l))
         return;
     listing_open(c, &l);
     for (size_t i = 0; i < c->sim->n_images; i++) {
@@ -133,4 +135,141 @@ void ec2_describe_images(struct call *c)
             write_image(c->sim, &c->res->body, image);
     }
     listing_close(c, &l);
+}
+
+/* --- DeregisterImage ---------------------------------------------------------------------------------------------- */
+
+/* One that another image has too is left. */
+static void drop_snapshot(struct call *c, const char *id)
+{
+    struct strbuf *out = &c->res->body;
+    struct snapshot *snapshot = world_snapshot(c->sim, id);
+    bool used = snapshot_user(c->sim, id) != NULL;
+    element_open(out, "item");
+    element(out, "snapshotId", id);
+    element(out, "returnCode", used || !snapshot ? "skipped" : "success");
+    element_close(out, "item");
+    if (!used && snapshot)
+        world_remove_snapshot(c->sim, snapshot);
+}
+
+void ec2_deregister_image(struct call *c)
+{
+    const char *id = call_param(c, "ImageId");
+    if (!image_check(c, id))
+        return;
+    struct image *image = world_image(c->sim, id);
+    if (!image_is_own(image)) {
+        call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
+        return;
+    }
+    if (!call_is_wet(c))
+        return;
+    AUTO_FREE char *snapshot = xstrdup(image->snapshot);
+    world_remove_image(c->sim, image);
+    call_begin(c);
+    element_bool(&c->res->body, "return", true);
+    element_open(&c->res->body, "deleteSnapshotResultSet");
+    if (is_true(call_param(c, "DeleteAssociatedSnapshots")))
+        drop_snapshot(c, snapshot);
+    element_close(&c->res->body, "deleteSnapshotResultSet");
+    call_end(c);
+}
+
+/* --- CreateImage -------------------------------------------------------------------------------------------------- */
+
+static bool check_new_name(struct call *c, const char *name)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789()[] ./-'@_";
+    if (!name)
+        return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter name");
+    if (strlen(name) < IMAGE_NAME_MIN || strlen(name) > IMAGE_NAME_MAX || strspn(name, letters) != strlen(name))
+        return call_refuse(c, 400, "InvalidAMIName.Malformed",
+                           "AMI names must be between %d and %d characters long, and may contain letters, numbers, "
+                           "'(', ')', '.', '-', '/' and '_'",
+                           IMAGE_NAME_MIN, IMAGE_NAME_MAX);
+    for (size_t i = 0; i < c->sim->n_images; i++) {
+        const struct image *old = c->sim->images[i];
+        if (str_eq(old->region, c->region) && image_is_own(old) && str_eq(old->name, name))
+            return call_refuse(c, 400, "InvalidAMIName.Duplicate", "AMI name %s is already in use by AMI %s", name,
+                               old->id);
+    }
+    return true;
+}
+
+static bool check_source(struct call *c)
+{
+    AUTO_STRLIST ids = { 0 };
+    const char *id = call_param(c, "InstanceId"), *description = call_param(c, "Description");
+    if (!id)
+        return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter instanceId");
+    strlist_add(&ids, id);
+    if (!instances_check(c, &ids))
+        return false;
+    const struct instance *i = world_instance(c->sim, id);
+    if (!instance_is(i, "running") && !instance_is(i, "stopped"))
+        return call_refuse(c, 400, "IncorrectState", "Instance is not in state 'running' or 'stopped'");
+    return !description || strlen(description) <= IMAGE_DESCRIPTION_MAX ||
+           call_refuse(c, 400, "InvalidParameterValue", "The description is longer than %d characters",
+                       IMAGE_DESCRIPTION_MAX);
+}
+
+static const struct volume *root_of(const struct sim *s, const struct instance *i)
+{
+    for (size_t n = 0; n < s->n_volumes; n++)
+        if (str_eq(s->volumes[n]->instance, i->id) && str_eq(s->volumes[n]->device, i->root_device))
+            return s->volumes[n];
+    return NULL;
+}
+
+static struct snapshot *add_snapshot(struct call *c, const struct image *image, const struct volume *root)
+{
+    struct snapshot *n = xcalloc(1, sizeof(*n));
+    n->id = sim_random_id("snap-", ID_DIGITS);
+    str_set(&n->region, c->region);
+    str_set(&n->owner, aws_account);
+    str_set(&n->volume, root ? root->id : "vol-ffffffff");
+    n->description = xasprintf("Created by CreateImage for %s", image->id);
+    n->gib = image->gib;
+    n->created = image->created;
+    n->completed_at = image->available_at;
+    ROW_ADD(c->sim->snapshots, c->sim->n_snapshots, n);
+    return n;
+}
+
+static struct image *add_image(struct call *c, const struct instance *i)
+{
+    struct image *image = xcalloc(1, sizeof(*image));
+    const struct volume *root = root_of(c->sim, i);
+    image->id = sim_random_id("ami-", ID_DIGITS);
+    str_set(&image->region, c->region);
+    str_set(&image->name, call_param(c, "Name"));
+    str_set(&image->description, call_param(c, "Description"));
+    str_set(&image->owner, aws_account);
+    str_set(&image->root_device, i->root_device);
+    image->architecture = i->architecture;
+    image->baked = true; /* what else is an image made for? */
+    image->gib = root ? root->size : 0;
+    image->created = sim_now(c->sim);
+    image->available_at = image->created + c->sim->options.image_delay;
+    struct snapshot *snapshot = add_snapshot(c, image, root);
+    str_set(&image->snapshot, snapshot->id);
+    ROW_ADD(c->sim->images, c->sim->n_images, image);
+    return image;
+}
+
+void ec2_create_image(struct call *c)
+{
+    CLEANUP(pairs_clear) struct pairs image_tags = { 0 };
+    CLEANUP(pairs_clear) struct pairs snapshot_tags = { 0 };
+    if (!check_source(c) || !check_new_name(c, call_param(c, "Name")) ||
+        !tags_take(c, "image snapshot", "image", &image_tags) ||
+        !tags_take(c, "image snapshot", "snapshot", &snapshot_tags) || !call_is_wet(c))
+        return;
+    struct image *image = add_image(c, world_instance(c->sim, call_param(c, "InstanceId")));
+    pairs_copy(&image->tags, &image_tags);
+    pairs_copy(&world_snapshot(c->sim, image->snapshot)->tags, &snapshot_tags);
+    call_begin(c);
+    element(&c->res->body, "imageId", image->id);
+    call_end(c);
 }

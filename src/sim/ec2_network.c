@@ -1,4 +1,4 @@
-/* Subnets and security groups. */
+/* Subnets, security groups and route tables. */
 #include <inttypes.h>
 
 #include "aws.h"
@@ -25,20 +25,28 @@ bool group_check(struct call *c, const char *id)
            call_refuse(c, 400, "InvalidGroup.NotFound", "The security group '%s' does not exist", id);
 }
 
+static const struct pairs *subnet_tags(const void *row)
+{
+    return &((const struct subnet *)row)->tags;
+}
+
 static void subnet_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {
     const struct subnet *n = row;
-    const struct fact known[] = {
-        { "subnet-id", n->id }, { "availability-zone", n->zone }, { "vpc-id", n->vpc }, { "state", "available" }
-    };
+    const struct fact known[] = { { "subnet-id", n->id },
+                                  { "availability-zone", n->zone },
+                                  { "vpc-id", n->vpc },
+                                  { "state", "available" },
+                                  { "map-public-ip-on-launch", n->map_public ? "true" : "false" } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
 }
 
 static const struct resource subnet_resource = {
     .ids = "SubnetId",
     .set = "subnetSet",
-    .filters = "subnet-id availability-zone vpc-id state",
+    .filters = "subnet-id availability-zone vpc-id state map-public-ip-on-launch",
     .values = subnet_values,
+    .tags = subnet_tags,
     .check_id = subnet_check,
 };
 
@@ -54,7 +62,8 @@ static void write_subnet(const struct sim *s, struct strbuf *out, const struct s
     element(out, "availabilityZone", n->zone);
     element_bool(out, "defaultForAz", n->map_public);
     element_bool(out, "mapPublicIpOnLaunch", n->map_public);
-    strbuf_adds(out, "<tagSet/></item>");
+    tags_write(out, &n->tags);
+    element_close(out, "item");
 }
 
 void ec2_describe_subnets(struct call *c)
@@ -71,6 +80,11 @@ void ec2_describe_subnets(struct call *c)
     listing_close(c, &l);
 }
 
+static const struct pairs *group_tags(const void *row)
+{
+    return &((const struct security_group *)row)->tags;
+}
+
 static void group_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {
     const struct security_group *g = row;
@@ -83,6 +97,7 @@ static const struct resource group_resource = {
     .set = "securityGroupInfo",
     .filters = "group-id group-name vpc-id",
     .values = group_values,
+    .tags = group_tags,
     .check_id = group_check,
 };
 
@@ -98,7 +113,9 @@ static void write_group(struct strbuf *out, const struct security_group *g)
     if (g->egress)
         strbuf_adds(out, "<item><ipProtocol>-1</ipProtocol><groups/><ipRanges><item><cidrIp>0.0.0.0/0</cidrIp></item>"
                          "</ipRanges><ipv6Ranges/><prefixListIds/></item>");
-    strbuf_adds(out, "</ipPermissionsEgress><tagSet/></item>");
+    strbuf_adds(out, "</ipPermissionsEgress>");
+    tags_write(out, &g->tags);
+    element_close(out, "item");
 }
 
 void ec2_describe_groups(struct call *c)
@@ -111,6 +128,96 @@ void ec2_describe_groups(struct call *c)
         const struct security_group *g = c->sim->groups[i];
         if (str_eq(g->region, c->region) && listing_takes(c, &l, g->id, g))
             write_group(&c->res->body, g);
+    }
+    listing_close(c, &l);
+}
+
+/* --- route tables ------------------------------------------------------------------------------------------------- */
+
+/* A subnet that has none of its own follows the main table of its VPC. */
+struct table {
+    char *id;
+    const char *vpc, *subnet, *route; /* subnet NULL: the main one */
+};
+
+static void table_clear(struct table *t)
+{
+    free(t->id);
+}
+
+static void table_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
+{
+    const struct table *t = row;
+    const struct fact known[] = { { "route-table-id", t->id },
+                                  { "vpc-id", t->vpc },
+                                  { "association.subnet-id", t->subnet },
+                                  { "association.main", t->subnet ? "false" : "true" },
+                                  { "route.destination-cidr-block", str_eq(t->route, "none") ? NULL : "0.0.0.0/0" } };
+    facts_add(known, ARRAY_SIZE(known), name, ret);
+}
+
+static const struct resource table_resource = {
+    .ids = "RouteTableId",
+    .set = "routeTableSet",
+    .filters = "route-table-id vpc-id association.subnet-id association.main route.destination-cidr-block",
+    .values = table_values,
+};
+
+static void write_route(struct strbuf *out, const char *to, const char *kind, const char *gateway)
+{
+    element_open(out, "item");
+    element(out, "destinationCidrBlock", to);
+    element(out, kind, gateway);
+    element(out, "state", "active");
+    element(out, "origin", str_eq(gateway, "local") ? "CreateRouteTable" : "CreateRoute");
+    element_close(out, "item");
+}
+
+static void write_table(struct strbuf *out, const struct table *t)
+{
+    const char *rest = t->vpc + strlen("vpc-");
+    AUTO_FREE char *gateway = xasprintf("%s-%s", t->route, rest), *association = xasprintf("rtbassoc-%s", t->id + 4);
+    element_open(out, "item");
+    element(out, "routeTableId", t->id);
+    element(out, "vpcId", t->vpc);
+    element(out, "ownerId", aws_account);
+    element_open(out, "routeSet");
+    write_route(out, "10.0.0.0/16", "gatewayId", "local");
+    if (!str_eq(t->route, "none"))
+        write_route(out, "0.0.0.0/0", str_eq(t->route, "nat") ? "natGatewayId" : "gatewayId", gateway);
+    element_close(out, "routeSet");
+    element_open(out, "associationSet");
+    element_open(out, "item");
+    element(out, "routeTableAssociationId", association);
+    element(out, "routeTableId", t->id);
+    element(out, "subnetId", t->subnet);
+    element_bool(out, "main", !t->subnet);
+    strbuf_adds(out, "<associationState><state>associated</state></associationState>");
+    element_close(out, "item");
+    element_close(out, "associationSet");
+    strbuf_adds(out, "<propagatingVgwSet/><tagSet/>");
+    element_close(out, "item");
+}
+
+void ec2_describe_route_tables(struct call *c)
+{
+    CLEANUP(listing_clear) struct listing l = { 0 };
+    bool main = false;
+    if (!listing_begin(c, &table_resource, &l))
+        return;
+    listing_open(c, &l);
+    for (size_t i = 0; i < c->sim->n_subnets; i++) {
+        const struct subnet *n = c->sim->subnets[i];
+        if (!str_eq(n->region, c->region) || (n->main && main))
+            continue;
+        main = main || n->main;
+        CLEANUP(table_clear)
+        struct table t = { .id = xasprintf("rtb-%s", n->id + strlen("subnet-")),
+                           .vpc = n->vpc,
+                           .subnet = n->main ? NULL : n->id,
+                           .route = n->route };
+        if (listing_takes(c, &l, t.id, &t))
+            write_table(&c->res->body, &t);
     }
     listing_close(c, &l);
 }

@@ -69,6 +69,7 @@ static char *add_spot_request(struct call *c, const struct run *r, const struct 
     str_set(&q->type, i->type);
     str_set(&q->image, i->image);
     q->created = sim_now(s);
+    q->persistent = !r->one_time;
     q->price = spot_ceiling(call_param(c, "InstanceMarketOptions.SpotOptions.MaxPrice"), &r->type);
     pairs_copy(&q->tags, &r->spot_tags);
     ROW_ADD(s->spot_requests, s->n_spot_requests, q);

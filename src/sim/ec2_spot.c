@@ -49,10 +49,20 @@ char *spot_ceiling(const char *max_price, const struct type *type)
     return max_price && !parse_price(max_price, &micro) ? NULL : format_price(micro);
 }
 
-static const char *spot_state(const struct call *c, const struct spot_request *q)
+static const struct {
+    const char *state, *code, *message;
+} spot_statuses[] = {
+    { "active", "fulfilled", "Your Spot request is fulfilled." },
+    { "open", "pending-evaluation", "Your Spot request has been submitted for review, and is pending evaluation." },
+    { "closed", "instance-terminated-by-user", "Your Spot Instance was terminated, or stopped by the user." },
+    { "cancelled", "request-canceled-and-instance-running", "Your Spot request is canceled, the instance is running." },
+};
+
+/* A persistent request asks again when its instance is gone, although here nothing comes of it. */
+static const char *spot_state(const struct sim *s, const struct spot_request *q)
 {
-    const struct instance *i = world_instance(c->sim, q->instance);
-    return i && instance_is_live(i) ? "active" : "closed";
+    const struct instance *i = world_instance(s, q->instance);
+    return q->cancelled ? "cancelled" : i && instance_is_live(i) ? "active" : q->persistent ? "open" : "closed";
 }
 
 static const struct pairs *spot_tags(const void *row)
@@ -65,22 +75,24 @@ static void spot_values(const struct call *c, const void *row, const char *name,
     const struct spot_request *q = row;
     const struct fact known[] = { { "spot-instance-request-id", q->id },
                                   { "instance-id", q->instance },
-                                  { "state", spot_state(c, q) } };
+                                  { "state", spot_state(c->sim, q) },
+                                  { "type", q->persistent ? "persistent" : "one-time" } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
 }
 
-static void write_spot_request(struct call *c, const struct spot_request *q)
+static void write_spot_request(const struct sim *s, struct strbuf *out, const struct spot_request *q)
 {
-    struct strbuf *out = &c->res->body;
-    bool active = str_eq(spot_state(c, q), "active");
+    size_t at = 0;
+    while (!str_eq(spot_statuses[at].state, spot_state(s, q)))
+        at++;
     element_open(out, "item");
     element(out, "spotInstanceRequestId", q->id);
     element(out, "spotPrice", q->price);
-    element(out, "type", "one-time");
-    element(out, "state", active ? "active" : "closed");
+    element(out, "type", q->persistent ? "persistent" : "one-time");
+    element(out, "state", spot_statuses[at].state);
     element_open(out, "status");
-    element(out, "code", active ? "fulfilled" : "instance-terminated-by-user");
-    element(out, "message", active ? "Your Spot request is fulfilled." : "Spot Instance terminated.");
+    element(out, "code", spot_statuses[at].code);
+    element(out, "message", spot_statuses[at].message);
     element_close(out, "status");
     element_open(out, "launchSpecification");
     element(out, "imageId", q->image);
@@ -104,7 +116,7 @@ static bool check_id(struct call *c, const char *id)
 static const struct resource spot_resource = {
     .ids = "SpotInstanceRequestId",
     .set = "spotInstanceRequestSet",
-    .filters = "spot-instance-request-id instance-id state",
+    .filters = "spot-instance-request-id instance-id state type",
     .values = spot_values,
     .tags = spot_tags,
     .check_id = check_id,
@@ -119,7 +131,36 @@ void ec2_describe_spot_requests(struct call *c)
     for (size_t n = 0; n < c->sim->n_spot_requests; n++) {
         const struct spot_request *q = c->sim->spot_requests[n];
         if (str_eq(q->region, c->region) && listing_takes(c, &l, q->id, q))
-            write_spot_request(c, q);
+            write_spot_request(c->sim, &c->res->body, q);
     }
     listing_close(c, &l);
+}
+
+/* What is active goes on without its request. */
+void ec2_cancel_spot_requests(struct call *c)
+{
+    AUTO_STRLIST ids = { 0 };
+    struct strbuf *out = &c->res->body;
+    call_list(c, "SpotInstanceRequestId", &ids);
+    if (ids.n == 0) {
+        call_refuse(c, 400, "MissingParameter", "The request must contain the parameter SpotInstanceRequestId");
+        return;
+    }
+    for (size_t n = 0; n < ids.n; n++)
+        if (!check_id(c, ids.v[n]))
+            return;
+    if (!call_is_wet(c))
+        return;
+    call_begin(c);
+    element_open(out, "spotInstanceRequestSet");
+    for (size_t n = 0; n < ids.n; n++) {
+        struct spot_request *q = world_spot_request(c->sim, ids.v[n]);
+        q->cancelled = q->cancelled || !str_eq(spot_state(c->sim, q), "closed");
+        element_open(out, "item");
+        element(out, "spotInstanceRequestId", q->id);
+        element(out, "state", spot_state(c->sim, q));
+        element_close(out, "item");
+    }
+    element_close(out, "spotInstanceRequestSet");
+    call_end(c);
 }

@@ -74,12 +74,24 @@ static struct pairs *find_tags(const struct call *c, const char *id)
     struct spot_request *q = world_spot_request(s, id);
     struct image *image = world_image(s, id);
     struct snapshot *snapshot = world_snapshot(s, id);
-    return IS_HERE(c, i)          ? &i->tags
-           : IS_HERE(c, v)        ? &v->tags
-           : IS_HERE(c, q)        ? &q->tags
-           : IS_HERE(c, image)    ? &image->tags
-           : IS_HERE(c, snapshot) ? &snapshot->tags
-                                  : NULL;
+    struct subnet *subnet = world_subnet(s, id);
+    struct security_group *group = world_group(s, id);
+    const struct {
+        const char *region;
+        struct pairs *tags;
+    } found[] = {
+        { i ? i->region : NULL, i ? &i->tags : NULL },
+        { v ? v->region : NULL, v ? &v->tags : NULL },
+        { q ? q->region : NULL, q ? &q->tags : NULL },
+        { image ? image->region : NULL, image ? &image->tags : NULL },
+        { snapshot ? snapshot->region : NULL, snapshot ? &snapshot->tags : NULL },
+        { subnet ? subnet->region : NULL, subnet ? &subnet->tags : NULL },
+        { group ? group->region : NULL, group ? &group->tags : NULL },
+    };
+    for (size_t n = 0; !c->request->hide && n < ARRAY_SIZE(found); n++)
+        if (found[n].tags && str_eq(found[n].region, c->region))
+            return found[n].tags;
+    return NULL;
 }
 
 /* The same, and the answer is written when there is none. */
@@ -93,6 +105,8 @@ static struct pairs *tags_of(struct call *c, const char *id)
         { "sir-", "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist" },
         { "ami-", "InvalidAMIID.NotFound", "The image ID '%s' does not exist" },
         { "snap-", "InvalidSnapshot.NotFound", "The snapshot '%s' does not exist." },
+        { "subnet-", "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist" },
+        { "sg-", "InvalidGroup.NotFound", "The security group '%s' does not exist" },
         { "", "InvalidID", "The ID '%s' is not valid" },
     };
     struct pairs *tags = find_tags(c, id);
@@ -206,8 +220,10 @@ void ec2_describe_tags(struct call *c)
     listing_open(c, &l);
     TAG_ROWS(s->images, s->n_images, "image");
     TAG_ROWS(s->instances, s->n_instances, "instance");
+    TAG_ROWS(s->groups, s->n_groups, "security-group");
     TAG_ROWS(s->snapshots, s->n_snapshots, "snapshot");
     TAG_ROWS(s->spot_requests, s->n_spot_requests, "spot-instances-request");
+    TAG_ROWS(s->subnets, s->n_subnets, "subnet");
     TAG_ROWS(s->volumes, s->n_volumes, "volume");
     listing_close(c, &l);
 }

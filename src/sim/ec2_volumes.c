@@ -1,4 +1,6 @@
 /* Volumes. */
+#include <inttypes.h>
+
 #include "aws.h"
 
 static const struct pairs *volume_tags(const void *row)
@@ -9,11 +11,16 @@ static const struct pairs *volume_tags(const void *row)
 static void volume_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {
     const struct volume *v = row;
+    AUTO_FREE char *size = xasprintf("%" PRId64, v->size), *created = element_date(v->created);
     const struct fact known[] = { { "volume-id", v->id },
                                   { "status", v->instance ? "in-use" : "available" },
                                   { "attachment.instance-id", v->instance },
                                   { "availability-zone", v->zone },
-                                  { "volume-type", v->type } };
+                                  { "volume-type", v->type },
+                                  { "size", size },
+                                  { "create-time", created },
+                                  { "snapshot-id", v->snapshot },
+                                  { "encrypted", v->encrypted ? "true" : "false" } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
 }
 
@@ -69,7 +76,8 @@ static void write_volume(struct strbuf *out, const struct volume *v)
 static const struct resource volume_resource = {
     .ids = "VolumeId",
     .set = "volumeSet",
-    .filters = "volume-id status attachment.instance-id availability-zone volume-type",
+    .filters = "volume-id status attachment.instance-id availability-zone volume-type size create-time snapshot-id "
+               "encrypted",
     .values = volume_values,
     .tags = volume_tags,
     .check_id = check_volume_id,

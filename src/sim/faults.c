@@ -28,6 +28,13 @@ static const struct fault_kind fault_kinds[] = {
       .sts = { 500, "InternalFailure", "An internal error has occurred" },
       .ssm = { 500, "InternalServerError", "An error occurred on the server side." },
       .github = { 503, NULL, "Service unavailable" } },
+    { .name = "unauthorized", /* AWS says to whom, what and why: aws_denial */
+      .effect = EFFECT_ERROR,
+      .when = FAULT_BEFORE,
+      .ec2 = { 403, "UnauthorizedOperation", NULL },
+      .sts = { 403, "AccessDenied", NULL },
+      .ssm = { 400, "AccessDeniedException", NULL },
+      .github = { 403, NULL, "Resource not accessible by personal access token" } },
     { .name = "status", .effect = EFFECT_STATUS, .when = FAULT_BEFORE },
     { .name = "not-found", .effect = EFFECT_HIDE, .when = FAULT_BEFORE, .github = { 404, NULL, "Not Found" } },
     { .name = "empty-page", .effect = EFFECT_EMPTY_PAGE, .when = FAULT_BEFORE },
@@ -39,6 +46,14 @@ static const struct fault_kind fault_kinds[] = {
     { .name = "cut", .effect = EFFECT_CUT, .when = FAULT_AFTER },
     { .name = "garbage", .effect = EFFECT_GARBAGE, .when = FAULT_AFTER },
 };
+
+void faults_help(FILE *out)
+{
+    fprintf(out, "\nfaults:");
+    for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
+        fprintf(out, "%s %s", i ? "," : "", fault_kinds[i].name);
+    fprintf(out, "\n");
+}
 
 static void fault_clear(struct fault *f)
 {
@@ -201,7 +216,8 @@ void fault_answer(const struct fault *f, const struct request *r, struct respons
     const struct fault_answer *own = answer_of(f->kind, r->service);
     int status = f->status ? (int)f->status : own && own->status ? own->status : 502;
     const char *code = f->code ? f->code : own && own->code ? own->code : "InternalError";
-    const char *message = f->message ? f->message : own && own->message ? own->message : "scripted";
+    AUTO_FREE char *denial = own && !own->message && own->code ? aws_denial(r) : NULL;
+    const char *message = f->message ? f->message : denial ? denial : own && own->message ? own->message : "scripted";
     strbuf_truncate(&res->body, 0);
     pairs_clear(&res->headers);
     if (f->kind->effect == EFFECT_STATUS) {

@@ -24,7 +24,7 @@ enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 struct options {
     char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, rate_limit, mint_rate;
+    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate;
     bool no_auth, verbose, help, version;
 };
 
@@ -84,6 +84,13 @@ static const struct opt options[] = {
       .arg = "MS",
       .help = "milliseconds from shutting-down to terminated",
       .fallback = "500",
+      .max = 86400000 },
+    { .name = "image-delay",
+      .type = OPT_NUMBER,
+      ROW(image_delay),
+      .arg = "MS",
+      .help = "milliseconds from CreateImage to an available image",
+      .fallback = "1000",
       .max = 86400000 },
     { .name = "rate-limit",
       .type = OPT_NUMBER,
@@ -175,7 +182,7 @@ static void identify(struct request *r)
         if (str_starts(r->path, prefixes[i].prefix))
             r->service = prefixes[i].service;
     if (str_eq(r->path, "/") && str_eq(r->method, "POST")) {
-        AUTO_FREE char *service = verify_service(r);
+        AUTO_FREE char *service = verify_scope(r, SCOPE_SERVICE);
         const char *target = pairs_get(&r->headers, "x-amz-target");
         if (target || str_eq(service, "ssm")) {
             r->service = "ssm";
@@ -661,6 +668,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .online = (int64_t)o->online,
                                        .idle_removal = (int64_t)o->idle_removal,
                                        .rate_limit = (int64_t)o->rate_limit,
+                                       .image_delay = (int64_t)o->image_delay,
                                        .mint_rate = (int64_t)o->mint_rate,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)
@@ -700,6 +708,8 @@ int main(int argc, char **argv)
     if (ok && o.help) {
         printf("usage: mayfly-sim [OPTIONS]\n\nPlays EC2, STS, SSM, IMDS and GitHub on a loopback port.\n\noptions:\n");
         opts_help(stdout, options);
+        control_help(stdout);
+        faults_help(stdout);
         catalog_help(stdout);
     } else if (ok && o.version) {
         printf("mayfly-sim %s\n", MAYFLY_VERSION);

@@ -64,12 +64,14 @@ struct subnet {
     bool map_public;   /* instances get a public address unless they say otherwise */
     const char *route; /* static: where 0.0.0.0/0 goes: "igw", "nat" or "none" */
     bool main;         /* by the main route table, not by one of its own */
+    struct pairs tags;
 };
 
 struct security_group {
     char *id, *region, *vpc;
     const char *name; /* static */
     bool egress;      /* all of it, or none */
+    struct pairs tags;
 };
 
 struct image {
@@ -105,6 +107,7 @@ struct spot_request {
     char *id, *region, *instance, *type, *image;
     char *price; /* the most that is paid, dollars an hour */
     int64_t created;
+    bool persistent, cancelled;
     struct pairs tags;
 };
 
@@ -198,7 +201,7 @@ struct fault {
 
 struct sim_options {
     bool sandbox, verbose, no_auth;
-    int64_t boot, online, idle_removal, terminate_delay, rate_limit;
+    int64_t boot, online, idle_removal, terminate_delay, image_delay, rate_limit;
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
 };
@@ -288,6 +291,8 @@ void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len);
 bool faults_add(struct sim *s, struct json_object *json, struct error *err);
 struct json_object *faults_json(const struct sim *s);
 void faults_clear(struct sim *s);
+/* Names the kinds. */
+void faults_help(FILE *out);
 /* The first fault that is due for this request, at this moment; it is used up by that. */
 const struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when);
 /* The answer that a fault puts in the place of the real one. */
@@ -337,6 +342,11 @@ void catalog_seed(struct sim *s);
 /* Tells what that is. */
 void catalog_help(FILE *out);
 
+/* ec2_images.c, ec2_snapshots.c */
+const char *image_state(const struct sim *s, const struct image *image); /* static: "available", … */
+bool image_is_own(const struct image *image);
+bool snapshot_is_own(const struct snapshot *snapshot);
+
 /* rates.c: may it be done now? If not, that is counted. */
 bool rates_take_run(struct sim *s, const char *region);
 /* *ret_wait: seconds until it may. */
@@ -363,12 +373,15 @@ const char *catalog_region(size_t n);
  * *ret_region is owned, and NULL when the credential names none. */
 bool verify_signature(const struct sim *s, const struct request *r, char **ret_region, const char **ret_code,
                       const char **ret_message, int *ret_status);
-/* The service of the credential scope, owned; NULL: there is none. */
-char *verify_service(const struct request *r);
+/* A part of the credential scope, owned; NULL: there is none. */
+enum scope_part { SCOPE_REGION = 2, SCOPE_SERVICE = 3 };
+char *verify_scope(const struct request *r, enum scope_part part);
 
 /* aws.c, ssm.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);
 void ssm_serve(struct sim *s, const struct request *r, struct response *res);
+/* What AWS says to who may not do this, with what DecodeAuthorizationMessage decodes; owned. */
+char *aws_denial(const struct request *r);
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 void github_serve(struct sim *s, const struct request *r, struct response *res);
 void github_fail(struct response *res, int status, const char *message);
@@ -376,6 +389,8 @@ void github_fail(struct response *res, int status, const char *message);
 void github_finish(struct sim *s, const struct request *r, struct response *res);
 /* The name by which faults and the log know a request to GitHub; owned. */
 char *github_action(const struct request *r);
+/* Tells what /_sim knows. */
+void control_help(FILE *out);
 void control_serve(struct sim *s, const struct request *r, struct response *res);
 void imds_serve(struct sim *s, const struct request *r, struct response *res);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);

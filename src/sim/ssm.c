@@ -301,7 +301,7 @@ static void dispatch(struct call *c)
 
 void ssm_serve(struct sim *s, const struct request *r, struct response *res)
 {
-    AUTO_FREE char *region = NULL, *service = verify_service(r);
+    AUTO_FREE char *region = NULL, *service = verify_scope(r, SCOPE_SERVICE);
     const char *code = NULL, *message = NULL;
     int status = 0;
     struct call c = { .sim = s, .request = r, .res = res, .action = r->action };

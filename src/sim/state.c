@@ -146,8 +146,37 @@ static struct json_object *region_of(struct json_object *regions, const char *na
         array_of(region, "volumes");
         array_of(region, "spot_requests");
         array_of(region, "client_tokens");
+        array_of(region, "images");
+        array_of(region, "snapshots");
     }
     return region;
+}
+
+/* Our own images and snapshots. */
+static void add_images(const struct sim *s, struct json_object *regions)
+{
+    for (size_t n = 0; n < s->n_images; n++) {
+        const struct image *i = s->images[n];
+        if (!image_is_own(i))
+            continue;
+        struct json_object *o = must(json_object_new_object());
+        json_object_object_add(o, "id", sim_text(i->id));
+        json_object_object_add(o, "name", sim_text(i->name));
+        json_object_object_add(o, "state", sim_text(image_state(s, i)));
+        json_object_object_add(o, "snapshot", sim_text(i->snapshot));
+        json_object_object_add(o, "tags", pairs_json(&i->tags));
+        json_object_array_add(array_of(region_of(regions, i->region), "images"), o);
+    }
+    for (size_t n = 0; n < s->n_snapshots; n++) {
+        const struct snapshot *snapshot = s->snapshots[n];
+        if (!snapshot_is_own(snapshot))
+            continue;
+        struct json_object *o = must(json_object_new_object());
+        json_object_object_add(o, "id", sim_text(snapshot->id));
+        json_object_object_add(o, "size", number(snapshot->gib));
+        json_object_object_add(o, "tags", pairs_json(&snapshot->tags));
+        json_object_array_add(array_of(region_of(regions, snapshot->region), "snapshots"), o);
+    }
 }
 
 static void add_regions(const struct sim *s, struct json_object *regions)
@@ -183,6 +212,7 @@ struct json_object *state_json(const struct sim *s)
     json_object_object_add(o, "time", sim_text(clock_rfc3339(sim_now(s) / 1000).s));
     json_object_object_add(o, "time_ms", number(sim_now(s)));
     json_object_object_add(o, "regions", regions);
+    add_images(s, regions);
     add_regions(s, regions);
     struct json_object *refused = must(json_object_new_object());
     json_object_object_add(refused, "RunInstances", number(s->refused_runs));

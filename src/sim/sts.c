@@ -1,19 +1,99 @@
 /* STS. */
 #include "aws.h"
 
-void sts_get_caller_identity(struct call *c)
+#include "mayfly/util/encode.h"
+
+/* What an encoded message begins with, so that another one is not taken for ours. */
+static const char mark[] = "simulated+";
+
+#define CALLER "arn:aws:sts::%s:assumed-role/mayfly/simulator"
+
+static void begin(struct call *c)
 {
-    strbuf_addf(&c->res->body,
-                "<GetCallerIdentityResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\">"
-                "<GetCallerIdentityResult><Arn>arn:aws:sts::%s:assumed-role/mayfly/simulator</Arn>"
-                "<UserId>AROASIMULATED00000001:simulator</UserId><Account>%s</Account></GetCallerIdentityResult>"
-                "<ResponseMetadata>",
-                aws_account, aws_account);
+    strbuf_addf(&c->res->body, "<%sResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><%sResult>", c->action,
+                c->action);
+}
+
+static void end(struct call *c)
+{
+    strbuf_addf(&c->res->body, "</%sResult><ResponseMetadata>", c->action);
     aws_request_id(c->res, "RequestId");
-    strbuf_adds(&c->res->body, "</ResponseMetadata></GetCallerIdentityResponse>");
+    strbuf_addf(&c->res->body, "</ResponseMetadata></%sResponse>", c->action);
+}
+
+static void get_caller_identity(struct call *c)
+{
+    begin(c);
+    strbuf_addf(&c->res->body,
+                "<Arn>" CALLER "</Arn><UserId>AROASIMULATED00000001:simulator</UserId><Account>%s</Account>",
+                aws_account, aws_account);
+    end(c);
+}
+
+static void decode_authorization_message(struct call *c)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    const char *message = call_param(c, "EncodedMessage");
+    size_t skip = strlen(mark);
+    if (!message) {
+        call_refuse(c, 400, "ValidationError",
+                    "1 validation error detected: Value null at 'encodedMessage' failed to satisfy constraint: Member "
+                    "must not be null");
+        return;
+    }
+    if (!str_starts(message, mark) || !decode_base64(&text, message + skip, strlen(message + skip))) {
+        call_refuse(c, 400, "InvalidAuthorizationMessageException", "Message is not valid");
+        return;
+    }
+    begin(c);
+    element(&c->res->body, "DecodedMessage", strbuf_str(&text));
+    end(c);
 }
 
 const struct action sts_actions[] = {
-    { "GetCallerIdentity", sts_get_caller_identity, "" },
+    { "GetCallerIdentity", get_caller_identity, "" },
+    { "DecodeAuthorizationMessage", decode_authorization_message, "EncodedMessage" },
     { 0 },
 };
+
+/* --- denials ------------------------------------------------------------------------------------------------------ */
+
+static char *encode_denial(const char *action, const char *resource)
+{
+    struct json_object *o = must(json_object_new_object()), *context = must(json_object_new_object());
+    struct json_object *principal = must(json_object_new_object());
+    AUTO_STRBUF out = STRBUF_INIT;
+    AUTO_FREE char *caller = xasprintf(CALLER, aws_account);
+    json_object_object_add(principal, "id", sim_text("AROASIMULATED00000001:simulator"));
+    json_object_object_add(principal, "arn", sim_text(caller));
+    json_object_object_add(context, "principal", principal);
+    json_object_object_add(context, "action", sim_text(action));
+    json_object_object_add(context, "resource", sim_text(resource));
+    json_object_object_add(o, "allowed", must(json_object_new_boolean(false)));
+    json_object_object_add(o, "explicitDeny", must(json_object_new_boolean(false)));
+    json_object_object_add(o, "context", context);
+    const char *json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    strbuf_adds(&out, mark);
+    encode_base64(&out, json, strlen(json));
+    json_object_put(o);
+    return strbuf_steal(&out);
+}
+
+/* Only EC2 encodes, and not what merely reads. */
+char *aws_denial(const struct request *r)
+{
+    AUTO_FREE char *region = verify_scope(r, SCOPE_REGION);
+    AUTO_FREE char *action = xasprintf("%s:%s", r->service, r->action);
+    AUTO_FREE char *resource = xasprintf("arn:aws:%s:%s:%s:%s", r->service, region ? region : "", aws_account,
+                                         str_eq(r->action, "RunInstances") ? "instance/*" : "*");
+    AUTO_FREE char *why = xasprintf("User: " CALLER " is not authorized to perform: %s on resource: %s because no "
+                                    "identity-based policy allows the %s action",
+                                    aws_account, action, resource, action);
+    if (!str_eq(r->service, "ec2"))
+        return STEAL(why);
+    if (str_starts(r->action, "Describe"))
+        return xasprintf("You are not authorized to perform this operation. %s", why);
+    AUTO_FREE char *encoded = encode_denial(action, resource);
+    return xasprintf("You are not authorized to perform this operation. %s. Encoded authorization failure message: %s",
+                     why, encoded);
+}

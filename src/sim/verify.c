@@ -174,13 +174,13 @@ static bool is_signature(const struct sim *s, const struct request *r, const str
     return strlen(signature) == hex.len && crypto_equal(signature, hex.data, hex.len);
 }
 
-char *verify_service(const struct request *r)
+char *verify_scope(const struct request *r, enum scope_part which)
 {
     AUTO_FREE char *credential = part(pairs_get(&r->headers, "authorization"), "Credential=");
     AUTO_STRLIST scope = { 0 };
     if (credential)
         strlist_split(&scope, credential, "/");
-    return scope.n == 5 ? xstrdup(scope.v[3]) : NULL;
+    return scope.n == 5 ? xstrdup(scope.v[which]) : NULL;
 }
 
 /* -1: nothing to refuse. */

@@ -166,6 +166,7 @@ static void free_subnet(struct subnet *n)
 {
     char *owned[] = { n->id, n->region, n->zone, n->vpc };
     free_strings(owned, ARRAY_SIZE(owned));
+    pairs_clear(&n->tags);
     free(n);
 }
 
@@ -173,6 +174,7 @@ static void free_group(struct security_group *g)
 {
     char *owned[] = { g->id, g->region, g->vpc };
     free_strings(owned, ARRAY_SIZE(owned));
+    pairs_clear(&g->tags);
     free(g);
 }
 

@@ -194,6 +194,102 @@ sleep 0.1
 equal 'the volume that is kept outlives it' "$(state '[.regions[].volumes[] | .device + " " + .state] | join(";")')" '/dev/sdb available'
 control POST reset >/dev/null
 
+# --- what a doctor asks ---
+here DescribeSubnets SubnetId.1=subnet-0a11ce03
+expect 'a subnet' 200 out '<availableIpAddressCount>250<' out '<mapPublicIpOnLaunch>false<' out '<availabilityZone>us-east-1c<' out '<vpcId>vpc-0a11ce01<'
+control PUT subnets/subnet-0a11ce03 '{"room":1,"map_public":true,"route":"none"}'
+here DescribeSubnets Filter.1.Name=tag:Name Filter.1.Value.1=runners-c
+expect 'as a test has set it' 200 out '<availableIpAddressCount>1<' out '<mapPublicIpOnLaunch>true<'
+here RunInstances MinCount=2 MaxCount=2 InstanceType=m7i.large ImageId=ami-0a11ce00000000001 SubnetId=subnet-0a11ce03
+refused 'a subnet that is full' 400 InsufficientFreeAddressesInSubnet
+here DescribeRouteTables Filter.1.Name=association.subnet-id Filter.1.Value.1=subnet-0a11ce03
+equal 'and its routes' "$(all destinationCidrBlock)" 10.0.0.0/16
+here DescribeRouteTables Filter.1.Name=association.subnet-id Filter.1.Value.1=subnet-0a11ce01
+equal 'a table of its own' "$(all gatewayId)" 'local igw-0a11ce01'
+here DescribeRouteTables Filter.1.Name=association.main Filter.1.Value.1=true
+expect "or the VPC's" 200 out '<main>true</main>' out '<gatewayId>igw-0a11ce01</gatewayId>'
+ec2 us-west-2 DescribeRouteTables Filter.1.Name=association.subnet-id Filter.1.Value.1=subnet-0a11ce23
+equal 'a NAT' "$(all natGatewayId)" nat-0a11ce21
+here DescribeSecurityGroups GroupId.1=sg-0a11ce01
+expect 'a group with egress' 200 out '<ipPermissionsEgress><item><ipProtocol>-1<'
+here DescribeSecurityGroups GroupId.1=sg-0a11ce02
+expect 'one without' 200 out '<ipPermissionsEgress></ipPermissionsEgress>'
+here DescribeInstanceTypes InstanceType.1=m7g.large InstanceType.2=t3.micro
+expect 'types' 200 out '<item>arm64</item>' out '<defaultVCpus>2<' out '<sizeInMiB>1024<'
+here DescribeInstanceTypeOfferings LocationType=availability-zone Filter.1.Name=instance-type Filter.1.Value.1=g5.xlarge
+equal 'where a type is to be had' "$(all location)" 'us-east-1a us-east-1b'
+here DescribeSubnets DryRun=true
+refused 'a dry run of a description' 412 DryRunOperation
+
+# --- what a reaper removes ---
+tag=(TagSpecification.1.Tag.1.Key=mayfly:role TagSpecification.1.Tag.1.Value=bake)
+here "${run[@]}" TagSpecification.1.ResourceType=instance "${tag[@]}" InstanceMarketOptions.MarketType=spot \
+	InstanceMarketOptions.SpotOptions.SpotInstanceType=persistent
+builder=$(all instanceId | cut -d' ' -f1)
+spot=$(all spotInstanceRequestId)
+sleep 0.15
+here CreateImage InstanceId="$builder" Name=mayfly-amd64-new TagSpecification.1.ResourceType=image "${tag[@]}" \
+	TagSpecification.2.ResourceType=snapshot TagSpecification.2.Tag.1.Key=mayfly:role TagSpecification.2.Tag.1.Value=bake
+expect 'an image is made' 200 out '<imageId>ami-'
+image=$(all imageId)
+here CreateImage InstanceId="$builder" Name=mayfly-amd64-new
+refused 'a name that is taken' 400 InvalidAMIName.Duplicate
+here DescribeImages ImageId.1="$image"
+expect 'it is pending' 200 out '<imageState>pending<'
+control POST clock '{"advance_seconds":2}' >/dev/null
+here DescribeImages Filter.1.Name=tag:mayfly:role Filter.1.Value.1=bake Owner.1=self
+expect 'and then available' 200 out '<imageState>available<'
+here DescribeSnapshots Owner.1=self Filter.1.Name=tag:mayfly:role Filter.1.Value.1=bake
+expect 'with its snapshot' 200 out '<status>completed<'
+snapshot=$(all snapshotId)
+here DescribeSnapshots MaxResults=5
+equal 'others are not ours to see' "$(all ownerId | wc -w) $(all nextToken)" '5 '
+here DeleteSnapshot SnapshotId="$snapshot"
+refused 'which cannot go before it' 400 InvalidSnapshot.InUse
+here DescribeSpotInstanceRequests Filter.1.Name=state Filter.1.Value.1=active
+equal 'a spot request' "$(all spotInstanceRequestId)" "$spot"
+for dry in "DeregisterImage ImageId=$image" "CancelSpotInstanceRequests SpotInstanceRequestId.1=$spot" "TerminateInstances InstanceId.1=$builder" \
+	"CreateTags ResourceId.1=$builder Tag.1.Key=a" "CreateImage InstanceId=$builder Name=other"; do
+	read -ra words <<<"$dry"
+	here "${words[@]}" DryRun=true
+	refused "a dry run of ${words[0]}" 412 DryRunOperation
+done
+here DeregisterImage ImageId=ami-0a11ce00000000001
+refused "someone else's image" 401 AuthFailure
+here DeregisterImage ImageId="$image" DeleteAssociatedSnapshots=true
+expect 'an image goes with its snapshot' 200 out "<snapshotId>$snapshot</snapshotId><returnCode>success<"
+here DescribeSnapshots SnapshotId.1="$snapshot"
+refused 'which is gone' 400 InvalidSnapshot.NotFound
+here DeregisterImage ImageId=ami-0a11ce00000000005
+here DeleteSnapshot SnapshotId=snap-0a11ce00000000005
+expect 'or one after the other' 200 out '<return>true<'
+equal 'the state has what is left' "$(state '.regions["us-east-1"] | "\(.images | length) \(.snapshots | length)"')" '3 3'
+here CancelSpotInstanceRequests SpotInstanceRequestId.1="$spot"
+expect 'a request is cancelled' 200 out '<state>cancelled<'
+here DescribeInstances InstanceId.1="$builder"
+expect 'and its instance goes on' 200 out '<name>running<'
+here DescribeVolumes Filter.1.Name=attachment.instance-id Filter.1.Value.1="$builder"
+volume=$(all volumeId | cut -d' ' -f1)
+here DeleteVolume VolumeId="$volume"
+refused 'a volume in use' 400 VolumeInUse
+
+# --- who may not ---
+control POST faults '[{"service":"ec2","action":"TerminateInstances","fault":"unauthorized","match":{"DryRun":"true"}},
+	{"service":"ssm","fault":"unauthorized"}, {"service":"sts","action":"GetCallerIdentity","fault":"unauthorized"}]' >/dev/null
+here TerminateInstances InstanceId.1="$builder" DryRun=true
+expect 'a dry run of what is not allowed' 403 out '<Code>UnauthorizedOperation<' out 'to perform: ec2:TerminateInstances'
+form sts 2011-06-15 us-east-1 DecodeAuthorizationMessage "EncodedMessage=$(sed -n -E 's/.*failure message: ([^<]*)<.*/\1/p' <<<"$out")"
+expect 'says more when decoded' 200 out 'ec2:TerminateInstances' out 'arn:aws:sts::123456789012:assumed-role/mayfly/simulator'
+form sts 2011-06-15 us-east-1 DecodeAuthorizationMessage EncodedMessage=nonsense
+refused 'a message that is none' 400 InvalidAuthorizationMessageException
+ssm us-east-1 GetParameter '{"Name":"/mayfly/ami/amd64"}'
+expect 'SSM says it in its own way' 400 out '"__type":"AccessDeniedException","Message":"User: arn'
+form sts 2011-06-15 us-east-1 GetCallerIdentity
+refused 'and so does STS' 403 AccessDenied
+control POST reset >/dev/null
+here DescribeSubnets SubnetId.1=subnet-0a11ce03
+expect 'a reset puts all back' 200 out '<availableIpAddressCount>250<'
+
 # --- GitHub's runner groups ---
 # github METHOD PATH [BODY]: keeps $status and $out, and the headers in $tmp/headers.
 github() {
@@ -220,6 +316,15 @@ github GET /repos/octo/demo/actions/runner-groups
 expect 'and cannot list it' 404
 github GET /orgs/acme/actions/runners
 expect 'an organisation that is not there' 404
+
+# ends NAME: the simulator goes when it is told to, and a build with sanitizers finds nothing.
+ends() {
+	kill "$sim_pid"
+	wait "$sim_pid"
+	equal "$1" "$? $(grep -c 'ERROR: \|runtime error' "$tmp/sim.log")" '0 0'
+	sim_pid=
+}
+ends 'the simulator ends'
 
 # --- rate limits ---
 start_sim --instances model --run-rate 2,5 --mint-rate 3 --repos acme,acme/tools
@@ -251,4 +356,5 @@ equal 'what was refused is counted' "$(state '.refused | "\(.RunInstances) \(."g
 run "$sim" --run-rate fast
 expect 'a rate that is none' 2 err 'is not PER_SECOND,BURST'
 
+ends 'the simulator ends again'
 exit $((failures > 0))

@@ -200,6 +200,7 @@ static void check_once(struct scene *s)
 static void run_launch(struct scene *s)
 {
     struct model *m = &s->model;
+    bool waited_for = m->jobs > 0; /* a job that ends between two questions takes its runner's record along */
     set_launch(s);
     launch_init(&s->launch, &s->config);
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 1, 300, "the launch"))
@@ -221,7 +222,7 @@ static void run_launch(struct scene *s)
         else
             check_down(s);
     }
-    if (!s->crashed && m->n_fired == 0 && m->jobs == 0 && s->config.timeout_ms >= QUIET_LAUNCH_MS &&
+    if (!s->crashed && m->n_fired == 0 && !waited_for && s->config.timeout_ms >= QUIET_LAUNCH_MS &&
         !launch_succeeded(&s->launch))
         model_break(m, 1, "nothing went wrong, and the launch failed: %s", s->launch.error.message);
 }

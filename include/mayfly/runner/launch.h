@@ -90,5 +90,7 @@ bool launch_slot_is_up(const struct launch_slot *s);
 char *launch_leftovers(const struct launch *l);
 /* The last phase that a console shows ("docker-ready"), owned, or NULL. */
 char *launch_console_phase(const char *console);
+/* Why boot.sh gave up, in its own words ("pre-runner script (exit 7)"), owned, or NULL. */
+char *launch_console_failure(const char *console);
 
 #endif

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# A runner that never comes: start says how far its instance got. The instances run boot.sh in the sandbox.
+. "$(dirname "$0")/lib.sh"
+start_sim --instances sandbox --boot 200 --terminate-delay 100
+
+args=(--image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
+gone='([.regions[].instances[] | select(.state == "pending" or .state == "running")] | length) + (.runners | length)'
+
+run "$mayfly" start "${args[@]}" --timeout 60s --pre-runner-script 'echo no disk >&2; exit 7'
+expect 'a boot that fails ends the start with its reason' 1 err 'is terminated before its runner came online' \
+	err 'mayfly: phase pre-runner' err 'hint: its console says what failed: pre-runner script (exit 7)'
+equal 'and leaves nothing' "$(state "$gone")" 0
+run "$mayfly" start "${args[@]}" --timeout 10s --pre-runner-script 'sleep 100'
+expect 'a boot that hangs ends it with its phase' 1 err 'its runner did not come online after 10 s' \
+	err 'hint: the last phase its console shows is `pre-runner`'
+equal 'and leaves nothing either' "$(state "$gone")" 0
+exit $((failures > 0))
