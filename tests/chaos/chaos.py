@@ -70,7 +70,7 @@ class Play:
         case, request = self.case, self.case.request
         at = {"service": request.service, "action": request.action, "nth": request.nth} if request else {}
         hold = [{"fault": "hold", "when": case.when}] if request and case.deed != "fault" else []
-        for fault in [*self.profile.script, *case.script, *hold]:
+        for fault in [*case.script, *hold, *self.profile.script]:  # the first that fits is taken
             headers = {k: str(int(time.time()) + 3600) if v == HOUR else v for k, v in fault.get("headers", {}).items()}
             self.sim.control("POST", "faults", {**at, **fault, "headers": headers})
         self.sim.forget()
@@ -149,20 +149,17 @@ class Play:
 
     def judge_start(self, state, failed, err):
         """All of it is there, or nothing, or what is there is named."""
-        what = self.case.what
-        if not failed:
-            live = [i for i in state.ours if i["state"] in ("pending", "running")]
-            # GitHub's word that a runner has a job proves it online.
-            online = [r for r in state.records if r["status"] == "online" or what == "422, busy"]
-            self.expect(len(live) == self.profile.count == len(online) == len(state.records),
-                        f"it succeeded with {len(live)} instances, {len(state.records)} records, {len(online)} online")
-            return
-        named = [i for i in state.alive if i["id"] in err or i["client_token"] in err]
-        left = [i["id"] for i in state.alive if i not in named]
-        if what != "404":  # one replica's word is believed: what is left is the reaper's
-            covered = {i["tags"]["mayfly:runner"] for i in named}
-            left += [r["name"] for r in state.records if r["name"] not in err and r["name"] not in covered]
+        covered = {i["tags"]["mayfly:runner"] for i in state.alive if not failed or i["id"] in err or i["client_token"] in err}
+        left = [i["id"] for i in state.alive if i["tags"]["mayfly:runner"] not in covered]
+        if self.case.what != "404":  # one replica's word is believed: what is left is the reaper's
+            left += [r["name"] for r in state.records if r["name"] not in covered and r["name"] not in err]
         self.expect(not left, f"it leaves {' '.join(left)} and does not say so: {err[-300:]}")
+        if not failed:
+            profile, n = self.profile, len(state.alive)
+            least = profile.count if profile.least is None else profile.least
+            # GitHub's word that a runner has a job proves it online.
+            online = [r for r in state.records if r["name"] in covered and (r["status"] == "online" or self.case.what == "422, busy")]
+            self.expect(least <= n <= profile.count and n == len(online), f"it succeeded with {n} instances, {len(online)} online")
 
     def judge_stop(self, state, failed, err):
         """Nothing is there, or it failed. What is busy is left alone by a stop of the run."""
@@ -210,7 +207,8 @@ class Play:
     # --- afterwards ---
 
     def reap(self, name):
-        with Program(self.sim, name, ["reap"]) as program:
+        regions = ["--regions", ",".join(self.profile.regions)] if self.profile.regions else []
+        with Program(self.sim, name, ["reap", *regions]) as program:
             if not program.wait(LIMIT):
                 raise Wrong("reap does not end")
             self.expect(program.status == 0, f"reap: exit status {program.status}: {program.text('err')}")

@@ -15,7 +15,7 @@ import time
 import urllib.parse
 
 BUILD = os.environ.get("MAYFLY_BUILD") or os.path.join(os.path.dirname(__file__), "..", "..", "build", "test")
-FLEET, OTHER_FLEET, ACCOUNT, REGION = "octo/demo", "octo/other", "123456789012", "us-east-1"
+FLEET, OTHER_FLEET, ACCOUNT, REGION, REGION2 = "octo/demo", "octo/other", "123456789012", "us-east-1", "us-west-2"
 IMAGE, SUBNET, SUBNET2, GROUP = "ami-0a11ce00000000001", "subnet-0a11ce01", "subnet-0a11ce02", "sg-0a11ce01"
 TERMINATE_MS = 20  # from shutting-down to terminated
 NEVER_ONLINE_MS = 3600 * 1000
