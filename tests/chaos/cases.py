@@ -3,7 +3,7 @@
 import dataclasses
 import signal
 
-from cloud import FLEET, GROUP, IMAGE, SUBNET, SUBNET2
+from cloud import GROUP, IMAGE, REGION, REGION2, SUBNET, SUBNET2
 
 RUN_ID = "4711"
 LABEL = "chosen"
@@ -27,6 +27,8 @@ class Profile:
     fails: bool = False  # even undisturbed
     never_online: bool = False  # its runners
     faults: bool = True  # also faults, not only kills and signals
+    least: int = None  # start: so many instances are a success; else all
+    regions: tuple = ()  # of its plan; else the default one
 
     @property
     def command(self):
@@ -41,12 +43,21 @@ class Profile:
 
 REFUSED = {"service": "ec2", "action": "RunInstances", "nth": 3, "fault": "error", "status": 403,
            "code": "UnauthorizedOperation", "message": "You are not authorized to perform this operation."}
+NO_ROOM = {"service": "ec2", "action": "RunInstances", "nth": 1, "times": 0, "fault": "capacity"}
 ENDING = "delete-runner TerminateInstances"
 PROFILES = [
     Profile("start x1"),
     Profile("start x3", count=3, only="generate-jitconfig RunInstances list-runners DescribeInstances"),
     Profile("start spot", args=("--market", "spot,on-demand", "--subnets", f"{SUBNET},{SUBNET2}"), only="RunInstances"),
     Profile("start --label", args=("--label", LABEL), only="DescribeInstances"),
+    Profile("start elsewhere", regions=(REGION, REGION2), only="GetParameter generate-jitconfig RunInstances delete-runner",
+            args=("--regions", f"{REGION},{REGION2}", "--image", "ssm:/mayfly/ami/amd64", "--subnets",
+                  f"{SUBNET},{REGION2}/subnet-0a11ce21", "--security-groups", f"{GROUP},{REGION2}/sg-0a11ce21"),
+            script=({**NO_ROOM, "match": {"SubnetId": SUBNET}},)),
+    Profile("start x3, two are enough", count=3, least=2, args=("--min-count", "2"), only="RunInstances delete-runner",
+            script=({**NO_ROOM, "nth": 3, "times": 1},)),
+    Profile("start, or a hosted runner", least=0, args=("--fallback-label", "ubuntu-latest"), only="RunInstances delete-runner",
+            script=(NO_ROOM,)),
     Profile("undo x3", count=3, only=ENDING, script=(REFUSED,), fails=True),
     Profile("time out", args=("--timeout", "10s"), only="GetConsoleOutput " + ENDING, fails=True, never_online=True),
     Profile("stop --instance", stop_by="instance"),
@@ -59,8 +70,8 @@ PROFILES = [
 ]
 
 # Requests that are sent at once come in any order: this is the cases'.
-ORDER = ("GetCallerIdentity DescribeImages downloads generate-jitconfig RunInstances get-runner list-runners DescribeInstances "
-         "GetConsoleOutput delete-runner TerminateInstances").split()
+ORDER = ("GetCallerIdentity GetParameter DescribeImages downloads generate-jitconfig RunInstances get-runner list-runners "
+         "DescribeInstances GetConsoleOutput delete-runner TerminateInstances").split()
 # A start repeats these until its runners are online; so many of them are disturbed.
 POLLS = {"get-runner": 3, "list-runners": 3, "DescribeInstances": 1}
 
@@ -215,7 +226,7 @@ def cases_of(profile, requests):
     for request in requests:
         for what, script, survives in faults_of(request):
             yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
-        if request.service in ("ec2", "sts"):
+        if request.service != "github":
             yield Case("clock", profile, request, "it jumps", deed="clock", survives=not profile.fails)
     if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):
         for request in (r for r in requests if r.nth == 1):
