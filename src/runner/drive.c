@@ -59,6 +59,7 @@ enum outcome drive_aws_outcome(const struct aws_call *call)
     case AWS_TOKEN_USED:
         return OUTCOME_TOKEN_USED;
     case AWS_THROTTLE:
+    case AWS_SERVER:
         return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
     default:
         return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
@@ -136,6 +137,7 @@ static void make_call(struct driver *d, struct flight *f)
     switch (a->kind) {
     case ACT_MINT:
         f->github = github_jit_call(github, a->name, d->machine->runner_group, d->machine->labels);
+        f->github->call.give_up = d->machine->give_up;
         break;
     case ACT_FIND:
         f->github = github_list_runners_call(github, 1, a->name);
@@ -158,6 +160,7 @@ static void make_call(struct driver *d, struct flight *f)
         struct ec2_run run = { 0 };
         d->machine->render(d->machine, a->who, &f->arena, &run);
         f->aws = ec2_run_instances_call(aws, &run);
+        f->aws->call.give_up = d->machine->give_up;
         break;
     }
     case ACT_SETTLE:

@@ -18,7 +18,10 @@ enum {
     HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
     HURRY_ENDING_MS = 1000,
     RANDOM_CHARS = 10,
+    FAMILY_MAX = 12,
     VANISHED_MS = 120000,
+    SETTLED_MS = 10000, /* a record younger than this may be missing from one of GitHub's replicas */
+    GIVE_UP_MS = 500,
     /* EC2 grants RunInstances a burst of 5 and 2 a second in a region; GitHub grants 900 points a minute, of which a
      * POST costs 5, and more than 166 configurations a minute have been refused. */
     RUN_EVERY_MS = 550,
@@ -130,11 +133,18 @@ static void all_down(struct launch *l)
         l->slots[i].down = true;
 }
 
-/* The first failure is the one that is told. */
+/* The failure that ends the launch is the one that is told; until then, the first of a slot. */
+static void tell(struct launch *l, const struct error *why, bool ends)
+{
+    if (l->undoing || (l->error.domain != ERROR_NONE && !ends))
+        return;
+    error_clear(&l->error);
+    error_copy(&l->error, why);
+}
+
 static void fail(struct launch *l, const struct error *why)
 {
-    if (l->error.domain == ERROR_NONE)
-        error_copy(&l->error, why);
+    tell(l, why, true);
     all_down(l);
 }
 
@@ -145,8 +155,7 @@ static void fail_slot(struct launch *l, struct launch_slot *s, const struct erro
     s->down = true;
     for (size_t i = 0; i < l->config->count; i++)
         left += !l->slots[i].down;
-    if (l->error.domain == ERROR_NONE)
-        error_copy(&l->error, why);
+    tell(l, why, left < l->config->min_count);
     if (left < l->config->min_count)
         all_down(l);
 }
@@ -206,6 +215,25 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     s->mint_at = e->now + (e->outcome == OUTCOME_AMBIGUOUS ? MINT_BACKOFF_MS << (s->mint_failures - 1) : 0);
 }
 
+/* On-demand and spot vCPUs are granted by families of types: one quota for the standard ones, one for each other.
+ * Source: Service Quotas, "Running On-Demand … instances". */
+static const char *quota_family(const char *type, char family[static FAMILY_MAX])
+{
+    size_t n = strcspn(type, "0123456789.");
+    if (n >= FAMILY_MAX)
+        n = FAMILY_MAX - 1;
+    memcpy(family, type, n);
+    family[n] = '\0';
+    return str_is_one_of(family, "a c d h i im is m r t z") ? "standard" : str_eq(family, "vt") ? "g" : family;
+}
+
+static bool is_same_quota(const struct cell *a, const struct cell *b)
+{
+    char x[FAMILY_MAX], y[FAMILY_MAX];
+    return a->spot == b->spot && str_eq(a->region, b->region) &&
+           str_eq(quota_family(a->type, x), quota_family(b->type, y));
+}
+
 /* What one cell's failure says of the others: quota is of a market in a region, addresses are of a subnet. */
 static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
 {
@@ -213,7 +241,7 @@ static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
     l->ruled_out[failed] = true;
     for (size_t i = 0; i < l->config->plan->n; i++) {
         const struct cell *c = &l->config->plan->cells[i];
-        if (outcome == OUTCOME_QUOTA && c->spot == f->spot && str_eq(c->region, f->region))
+        if (outcome == OUTCOME_QUOTA && is_same_quota(c, f))
             l->ruled_out[i] = true;
         if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, f->subnet))
             l->ruled_out[i] = true;
@@ -258,7 +286,7 @@ static void no_room(struct launch *l, struct launch_slot *s, const struct error 
         error_set(&err, ERROR_CAPACITY, 0, "no cell of the plan has room (%zu in it)", l->config->plan->n);
     }
     err.domain = ERROR_CAPACITY;
-    err.try_later = true;
+    err.try_later = err.no_room = true;
     fail_slot(l, s, &err);
 }
 
@@ -326,8 +354,8 @@ static void answer_delete(struct launch *l, struct launch_slot *s, const struct 
 {
     pair_answer(&s->pair, e);
     if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing) {
-        slot_online(s, e->now, true); /* it runs a job: it came online after all */
-    } else if (s->replace && !s->down) {
+        slot_online(s, e->now, true);                                     /* it runs a job: it came online after all */
+    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE) { /* HAVE: it is asked for again */
         s->replace = false;
         if (s->pair.record == RECORD_GONE) {
             s->pair.record = RECORD_NONE;
@@ -414,7 +442,8 @@ static void answer_ask(struct launch *l, const struct event *e)
                     saw_runner(&l->slots[i], &e->runners[r], e->now);
     } else if (e->outcome == OUTCOME_OK) {
         saw_runner(&l->slots[e->who], &e->runners[0], e->now);
-    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who])) {
+    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who]) &&
+               e->now - l->slots[e->who].minted_at >= SETTLED_MS) {
         lost_runner(l, &l->slots[e->who]);
     } else if (e->outcome == OUTCOME_FAILED && !l->undoing) {
         fail(l, e->error);
@@ -428,6 +457,7 @@ static void ended_early(struct launch *l, struct launch_slot *s, const struct ec
               i->reason_code ? ": " : "", i->reason_code ? i->reason_code : "", i->reason_message ? ": " : "",
               i->reason_message ? i->reason_message : "");
     err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
+    err.no_room = i->reason_code && str_ends(i->reason_code, ".InsufficientInstanceCapacity");
     want_console(l, (size_t)(s - l->slots));
     fail_slot(l, s, &err);
 }
@@ -645,14 +675,22 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
 
 static void announce(struct launch *l)
 {
+    AUTO_ERROR err = { 0 };
+    size_t have = 0;
     if (l->announced || l->undoing)
         return;
-    for (size_t i = 0; i < l->config->count; i++)
-        if (!l->slots[i].down && l->slots[i].pair.instance != INSTANCE_HAVE)
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (l->slots[i].down)
+            continue;
+        if (l->slots[i].pair.instance != INSTANCE_HAVE)
             return;
+        have++;
+    }
+    if (have < l->config->min_count)
+        return;
     l->announced = true;
-    if (l->config->launched)
-        l->config->launched(l->config->ctx);
+    if (l->config->launched && !l->config->launched(l->config->ctx, &err))
+        fail(l, &err);
 }
 
 static void time_out(struct launch *l, int64_t now)
@@ -676,8 +714,8 @@ static void time_out(struct launch *l, int64_t now)
               (long long)(l->config->timeout_ms + 999) / 1000);
     if (s->pair.instance == INSTANCE_HAVE)
         want_console(l, waiting);
-    if (l->error.domain == ERROR_NONE)
-        error_move(&l->error, &err);
+    error_clear(&l->error);
+    error_move(&l->error, &err);
     for (size_t i = 0; i < l->config->count; i++)
         l->slots[i].down = !l->slots[i].online || l->slots[i].down;
 }
@@ -704,7 +742,6 @@ static void take_signal(struct launch *l, int64_t now)
     if (l->hurry_until)
         return;
     l->hurry_until = now + HURRY_MS;
-    error_clear(&l->error);
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     fail(l, &err);
 }
@@ -750,6 +787,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     if (e->kind == EVENT_START) {
         l->started_at = e->now;
         l->deadline = e->now + l->config->timeout_ms;
+        m->give_up = l->deadline - GIVE_UP_MS; /* so that the cause is told, and not the time */
     } else if (e->kind == EVENT_SIGNAL) {
         take_signal(l, e->now);
     } else if (e->kind == EVENT_ANSWER) {
@@ -769,10 +807,10 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     for (size_t i = 0; i < l->config->count; i++)
         if (!l->slots[i].down)
             up(l, i, e->now, acts); /* may find that no cell is left, and take slots down */
+    announce(l);
     for (size_t i = 0; i < l->config->count; i++)
         if (l->slots[i].down)
             down(l, i, e->now, acts);
-    announce(l);
     for (size_t i = 0; i < l->n_regions && !l->undoing && !l->timed_out; i++)
         look(l, i, e->now, acts);
     if (!l->undoing && !l->timed_out)

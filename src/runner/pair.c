@@ -26,6 +26,8 @@ static void down_record(struct pair *p, size_t who, int64_t now, struct acts *ac
         p->find_at = now;
         acts_add(acts, (struct act){ .kind = ACT_FIND, .who = who, .name = p->name });
         p->record = RECORD_FINDING;
+    } else if (p->record == RECORD_HAVE && now < p->delete_at) {
+        wake_at(wake, p->delete_at);
     } else if (p->record == RECORD_HAVE) {
         acts_add(acts, (struct act){ .kind = ACT_DELETE, .who = who, .runner_id = p->runner_id });
         p->record = RECORD_DELETING;
@@ -78,12 +80,23 @@ static void answer_find(struct pair *p, const struct event *e)
     }
 }
 
+/* Is it worth asking again? What is left behind costs money. */
+static bool may_try_again(struct pair *p, const struct event *e)
+{
+    if (p->give_up_at == 0)
+        p->give_up_at = e->now + PAIR_PATIENCE_MS;
+    return (e->outcome == OUTCOME_THROTTLED || e->outcome == OUTCOME_AMBIGUOUS) && e->now < p->give_up_at;
+}
+
 static void answer_delete(struct pair *p, const struct event *e)
 {
     if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
         p->record = RECORD_GONE;
     } else if (e->outcome == OUTCOME_BUSY) {
         p->record = RECORD_BUSY;
+    } else if (may_try_again(p, e)) {
+        p->record = RECORD_HAVE;
+        p->delete_at = e->now + PAIR_LOOK_MS;
     } else {
         p->record = RECORD_STUCK;
         keep_error(p, e->error);
@@ -113,6 +126,9 @@ static void answer_terminate(struct pair *p, const struct event *e)
         p->wait_until = e->now + PAIR_LOOK_MS;
     } else if (e->outcome == OUTCOME_NOT_FOUND) {
         p->instance = INSTANCE_GONE;
+    } else if (may_try_again(p, e)) {
+        p->instance = INSTANCE_HAVE;
+        p->wait_until = e->now + PAIR_LOOK_MS;
     } else {
         p->instance = INSTANCE_STUCK;
         keep_error(p, e->error);

@@ -23,8 +23,8 @@ struct launch_config { /* borrowed, valid as long as the launch */
     /* The parameters of RunInstances for one slot; strings go into the arena. */
     void (*render)(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
                    struct arena *arena, struct ec2_run *ret);
-    /* All instances that will be are known: the time to write outputs. Once. */
-    void (*launched)(void *ctx);
+    /* All instances that will be are known: the time to write outputs. Once. Its failure is the launch's. */
+    bool (*launched)(void *ctx, struct error *err);
     void *ctx;
 };
 

@@ -38,13 +38,21 @@ struct pair { /* owned strings */
     int64_t unsure_until; /* looks by client token end then */
     int64_t find_until;   /* an empty search by name from before proves nothing: lists lag */
     int64_t find_at;      /* when the search was asked for, or will be */
-    int64_t wait_until;   /* nothing is asked before */
+    int64_t wait_until;   /* nothing is asked of EC2 before */
+    int64_t delete_at;    /* the deletion is not asked for before */
+    int64_t give_up_at;   /* ends that fail for now are asked for again until then; 0: none has failed yet */
     bool spare_busy;      /* a record that is busy keeps its instance */
     bool must_fence;      /* a record that cannot be deleted keeps its instance */
     struct error error;   /* the first thing that went wrong on the way down */
 };
 
-enum { PAIR_YOUNG_MS = 120000, PAIR_UNSURE_MS = 30000, PAIR_FIND_MS = 15000, PAIR_LOOK_MS = 2000 };
+enum {
+    PAIR_YOUNG_MS = 120000,
+    PAIR_UNSURE_MS = 30000,
+    PAIR_FIND_MS = 15000,
+    PAIR_LOOK_MS = 2000,
+    PAIR_PATIENCE_MS = 8000, /* on top of the retries of each call */
+};
 
 /* Asks for the next things on the way down, if any; lowers *wake to when it wants to be called again. */
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
