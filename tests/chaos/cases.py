@@ -175,6 +175,9 @@ def always(service, action, fault_):
     return {**fault_, "service": service, "action": action, "nth": 1, "times": 0}
 
 
+NOTHING_ENDS = (always("github", "delete-runner", refusal(403)),
+                always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))
+NOTHING_ANSWERS = (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))
 LOST_LAUNCH = always("ec2", "RunInstances", refusal(500, "InternalError", when="after"))
 LOST_MINT = {**fault("lost"), "service": "github", "action": "generate-jitconfig"}
 TWO_FAULTS = {
@@ -189,18 +192,8 @@ TWO_FAULTS = {
         ("no capacity, and no deletion",
          (always("ec2", "RunInstances", fault("capacity")), always("github", "delete-runner", fault("reset")))),
     ],
-    "undo x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
-    "stop --label x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
+    "undo x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
+    "stop --label x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
 }
 
 
@@ -219,11 +212,13 @@ def cases_of(profile, requests):
                     yield Case("kill, two passes", profile, request, deed="kill", when=when, then="grace")
     for request in requests:
         for when in ("before", "after"):
-            yield Case("signal", profile, request, "SIGINT", deed="signal", when=when, signal=signal.SIGINT)
-            yield Case("signal", profile, request, "SIGTERM, no answer", deed="signal", when=when, signal=signal.SIGTERM, stuck=True)
+            common = {"deed": "signal", "when": when}
+            yield Case("signal", profile, request, "SIGINT", signal=signal.SIGINT, **common)
+            yield Case("signal", profile, request, "SIGTERM, no answer", signal=signal.SIGTERM, stuck=True, **common)
     if not profile.faults:
         return
-    for request in requests:
+    last = {request.action: request.nth for request in requests}
+    for request in (r for r in requests if r.nth in (1, last[r.action])):
         for what, script, survives in faults_of(request):
             yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
         if request.service != "github":
