@@ -3,7 +3,7 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
-enum { HURRY_MS = 7000 };
+enum { HURRY_MS = 6500 };
 
 void stop_clear(struct stop *s)
 {
