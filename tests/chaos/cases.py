@@ -32,11 +32,11 @@ class Profile:
 
     @property
     def command(self):
-        return "stop" if self.stop_by else "start"
+        return "stop" if self.stop_by else "reap" if self.name == "reap" else "start"
 
     def start_args(self):
-        """Of the start, or of the one before the stop."""
-        label = ["--label", LABEL] if self.stop_by else []
+        """Of the start, or of the one that comes before."""
+        label = [] if self.command == "start" else ["--label", LABEL]
         return ["start", "--image", IMAGE, "--types", "m7i.large", "--subnets", SUBNET, "--security-groups", GROUP,
                 "--count", str(self.count), "--timeout", "60s", *label, *self.args]
 
@@ -67,6 +67,7 @@ PROFILES = [
     Profile("stop of the run", stop_by="run"),
     Profile("stop of the run x3", count=3, stop_by="run", only=ENDING, faults=False),
     Profile("stop of the run, busy", stop_by="run", busy=True),
+    Profile("reap"),
 ]
 
 # Requests that are sent at once come in any order: this is the cases'.
@@ -175,6 +176,9 @@ def always(service, action, fault_):
     return {**fault_, "service": service, "action": action, "nth": 1, "times": 0}
 
 
+NOTHING_ENDS = (always("github", "delete-runner", refusal(403)),
+                always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))
+NOTHING_ANSWERS = (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))
 LOST_LAUNCH = always("ec2", "RunInstances", refusal(500, "InternalError", when="after"))
 LOST_MINT = {**fault("lost"), "service": "github", "action": "generate-jitconfig"}
 TWO_FAULTS = {
@@ -189,18 +193,8 @@ TWO_FAULTS = {
         ("no capacity, and no deletion",
          (always("ec2", "RunInstances", fault("capacity")), always("github", "delete-runner", fault("reset")))),
     ],
-    "undo x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
-    "stop --label x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
+    "undo x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
+    "stop --label x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
 }
 
 
@@ -219,14 +213,16 @@ def cases_of(profile, requests):
                     yield Case("kill, two passes", profile, request, deed="kill", when=when, then="grace")
     for request in requests:
         for when in ("before", "after"):
-            yield Case("signal", profile, request, "SIGINT", deed="signal", when=when, signal=signal.SIGINT)
-            yield Case("signal", profile, request, "SIGTERM, no answer", deed="signal", when=when, signal=signal.SIGTERM, stuck=True)
+            common = {"deed": "signal", "when": when}
+            yield Case("signal", profile, request, "SIGINT", signal=signal.SIGINT, **common)
+            yield Case("signal", profile, request, "SIGTERM, no answer", signal=signal.SIGTERM, stuck=True, **common)
     if not profile.faults:
         return
-    for request in requests:
+    last = {request.action: request.nth for request in requests}
+    for request in (r for r in requests if r.nth in (1, last[r.action])):
         for what, script, survives in faults_of(request):
             yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
-        if request.service != "github":
+        if request.service != "github" and profile.command != "reap":  # whose clock is off already
             yield Case("clock", profile, request, "it jumps", deed="clock", survives=not profile.fails)
     if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):
         for request in (r for r in requests if r.nth == 1):
