@@ -87,7 +87,7 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
     return call_run_all(&s->session->loop, q->v, q->n, err);
 }
 
-static struct aws_call *find_label_call(const struct start *s, const char *region)
+static struct aws_call *find_label_call(const struct start *s, const char *region, const char *token)
 {
     char *fleet[] = { s->session->fleet }, *label[] = { s->label };
     char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
@@ -95,15 +95,25 @@ static struct aws_call *find_label_call(const struct start *s, const char *regio
     const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
                                           { "tag:" TAG_LABEL, &labels },
                                           { "instance-state-name", &states } };
-    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), NULL);
+    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), token);
 }
 
-static bool check_label_is_free(const struct aws_call *call, const char *label, struct error *err)
+/* Follows the pages: one may be empty and still have a next. */
+static bool check_label_is_free(struct start *s, const struct aws_call *call, const char *region, struct error *err)
 {
     AUTO_ARENA arena = { 0 };
+    AUTO_CALL *next = NULL;
     struct ec2_page page;
+    const char *label = s->label;
     if (!ec2_describe_instances_result(call, &arena, &page, err))
         return false;
+    while (page.instances.n == 0 && page.next_token) {
+        call_free(next);
+        next = &find_label_call(s, region, page.next_token)->call;
+        if (!call_run(&s->session->loop, next, err) ||
+            !ec2_describe_instances_result((struct aws_call *)next, &arena, &page, err))
+            return false;
+    }
     if (page.instances.n == 0)
         return true;
     error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
@@ -253,13 +263,13 @@ static bool ask_first(struct start *s, struct error *err)
         ask_aws(&q, find_image_call(s, &s->plan.images[i]));
     size_t labels = q.n;
     for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
-        ask_aws(&q, find_label_call(s, s->plan.regions.v[i]));
+        ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL));
     if (!run_questions(s, &q, err) || !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
         !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
         !take_runner_group(s, err))
         return false;
     for (size_t i = labels; i < q.n; i++)
-        if (!check_label_is_free(aws_answer(&q, i), s->label, err))
+        if (!check_label_is_free(s, aws_answer(&q, i), s->plan.regions.v[i - labels], err))
             return false;
     s->account = xstrdup(who.account);
     return true;
@@ -349,6 +359,8 @@ static bool tell_of_partial(struct start *s, struct error *err)
 static bool launch(struct start *s, struct error *err)
 {
     s->config.labels = &s->labels;
+    s->config.timeout_s = s->spec->timeout;
+    s->config.jobs_may_wait = !str_empty(s->spec->label) || s->spec->labels.n > 0;
     s->config.timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began);
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
@@ -370,11 +382,14 @@ static bool read_pre_runner(struct start *s, struct error *err)
     const struct spec *spec = s->spec;
     if (!str_empty(spec->pre_runner_script))
         strbuf_adds(&s->pre_runner, spec->pre_runner_script);
-    if (str_empty(spec->pre_runner_file) ||
-        strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err))
-        return true;
-    err->domain = ERROR_CONFIG;
-    return false;
+    if (!str_empty(spec->pre_runner_file) &&
+        !strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
+        err->domain = ERROR_CONFIG;
+        return false;
+    }
+    if (strlen(strbuf_str(&s->pre_runner)) != s->pre_runner.len)
+        return error_set(err, ERROR_CONFIG, 0, "the pre-runner script holds a NUL byte");
+    return true;
 }
 
 static void fill_templates(struct start *s)
@@ -449,7 +464,11 @@ static bool fall_back(struct start *s, struct error *why, struct error *err)
     const char *label = s->spec->fallback_label;
     if (str_empty(label) || !why->no_room || s->spec->dry_run)
         return error_move(err, why);
-    AUTO_FREE char *message = error_format(why);
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_FREE char *formatted = error_format(why);
+    strbuf_adds(&text, formatted);
+    secret_redact(&text);
+    const char *message = strbuf_str(&text);
     log_warn("no runner of our own, so the label is `%s`: %s", label, message);
     if (s->cmd->common.json) {
         AUTO_JSON *object = must(json_object_new_object());

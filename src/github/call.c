@@ -76,7 +76,7 @@ static int64_t header_number(const struct http_response *r, const char *name)
 {
     const char *value = http_header(r, name);
     uint64_t n;
-    return value && parse_uint(value, INT64_MAX / 1000, &n) ? (int64_t)n : -1;
+    return value && parse_uint(value, INT64_MAX / 1000000, &n) ? (int64_t)n : -1;
 }
 
 /* GitHub's order: Retry-After; else, with nothing left, the reset; else a minute. */

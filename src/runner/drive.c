@@ -4,7 +4,10 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
-enum { SCARCE = 500 }; /* of GitHub's requests in an hour: others need some too */
+enum {
+    SCARCE = 500,   /* of GitHub's requests in an hour: others need some too */
+    END_MS = 60000, /* no attempt to end something begins later: the machine decides anew */
+};
 
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last. */
 struct flight {
@@ -155,6 +158,7 @@ static void make_call(struct driver *d, struct flight *f)
     }
     case ACT_DELETE:
         f->github = github_delete_runner_call(github, a->runner_id);
+        f->github->call.give_up = env_mono(d->cloud->loop->env) + END_MS;
         break;
     case ACT_RUN: {
         struct ec2_run run = { 0 };
@@ -180,6 +184,7 @@ static void make_call(struct driver *d, struct flight *f)
         AUTO_STRLIST ids = { 0 };
         strlist_add(&ids, a->instance_id);
         f->aws = ec2_terminate_instances_call(aws, a->region, &ids);
+        f->aws->call.give_up = env_mono(d->cloud->loop->env) + END_MS;
         break;
     }
     case ACT_CONSOLE:

@@ -22,6 +22,8 @@ enum {
     VANISHED_MS = 120000,
     SETTLED_MS = 10000, /* a record younger than this may be missing from one of GitHub's replicas */
     GIVE_UP_MS = 500,
+    SPARE_MS = 60000,
+    HURRY_KILL_MS = 3000, /* before the end, what is known is terminated, fenced or not */
     /* EC2 grants RunInstances a burst of 5 and 2 a second in a region; GitHub grants 900 points a minute, of which a
      * POST costs 5, and more than 166 configurations a minute have been refused. */
     RUN_EVERY_MS = 550,
@@ -152,7 +154,7 @@ static void fail(struct launch *l, const struct error *why)
 static void fail_slot(struct launch *l, struct launch_slot *s, const struct error *why)
 {
     size_t left = 0;
-    s->down = true;
+    s->down = s->failed = true;
     for (size_t i = 0; i < l->config->count; i++)
         left += !l->slots[i].down;
     tell(l, why, left < l->config->min_count);
@@ -175,8 +177,7 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     struct pair *p = &s->pair;
     switch (e->outcome) {
     case OUTCOME_OK:
-        p->record = RECORD_HAVE;
-        p->runner_id = e->runners[0].id;
+        pair_take_record(p, e->runners[0].id);
         secret_set(&s->jit, e->jit, strlen(e->jit));
         s->minted_at = e->now;
         s->cell_tried = s->stale = s->mint_lost = false;
@@ -353,7 +354,8 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
-    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing) {
+    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing &&
+        !s->failed) {
         slot_online(s, e->now, true);                                     /* it runs a job: it came online after all */
     } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE) { /* HAVE: it is asked for again */
         s->replace = false;
@@ -432,14 +434,17 @@ static void answer_ask(struct launch *l, const struct event *e)
         l->listing = false;
     else
         l->slots[e->who].asking = false;
-    l->throttled = l->throttled || e->scarce || e->outcome == OUTCOME_THROTTLED;
+    if (e->scarce || e->outcome == OUTCOME_THROTTLED)
+        l->spare_until = e->now + SPARE_MS;
     if (e->act == ACT_LIST) {
         l->list_pages = e->outcome == OUTCOME_OK ? e->pages : l->list_pages;
         /* A record that a list does not show may be newer than the list: only a question by id proves absence. */
+        for (size_t i = 0; i < l->config->count && e->outcome == OUTCOME_OK; i++)
+            l->slots[i].missing = e->now - l->slots[i].minted_at >= SETTLED_MS;
         for (size_t r = 0; r < e->n_runners; r++)
             for (size_t i = 0; i < l->config->count; i++)
                 if (has_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
-                    saw_runner(&l->slots[i], &e->runners[r], e->now);
+                    saw_runner(&l->slots[i], &e->runners[r], e->now), l->slots[i].missing = false;
     } else if (e->outcome == OUTCOME_OK) {
         saw_runner(&l->slots[e->who], &e->runners[0], e->now);
     } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who]) &&
@@ -610,6 +615,8 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_UNSURE;
         s->mint_lost = false;
     }
+    if (l->hurry_until)
+        pair_hurry(&s->pair, l->hurry_until - HURRY_KILL_MS);
     pair_down(&s->pair, who, now, acts, &l->machine.wake);
 }
 
@@ -658,15 +665,14 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     }
     if (waiting == 0)
         return;
-    bool eager = now - newest < EASE_AFTER_MS && !l->throttled;
+    bool eager = now - newest < EASE_AFTER_MS && now >= l->spare_until;
     l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
         l->listing = true;
         acts_add(acts, (struct act){ .kind = ACT_LIST });
-        return;
     }
     for (size_t i = 0; i < l->config->count; i++) {
-        if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking) {
+        if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking && (!l->listing || l->slots[i].missing)) {
             l->slots[i].asking = true;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
@@ -711,7 +717,7 @@ static void time_out(struct launch *l, int64_t now)
               s->pair.instance == INSTANCE_HAVE && s->running ? "the instance runs, but its runner did not come online"
               : s->pair.instance == INSTANCE_HAVE             ? "the instance did not start to run"
                                                               : "no instance could be launched",
-              (long long)(l->config->timeout_ms + 999) / 1000);
+              (long long)l->config->timeout_s);
     if (s->pair.instance == INSTANCE_HAVE)
         want_console(l, waiting);
     error_clear(&l->error);
@@ -847,8 +853,10 @@ void launch_init(struct launch *l, const struct launch_config *config)
         if (r == l->n_regions)
             l->regions[l->n_regions++].name = config->plan->cells[i].region;
     }
-    for (size_t i = 0; i < config->count; i++)
+    for (size_t i = 0; i < config->count; i++) {
         l->slots[i].pair.spare_busy = true;
+        l->slots[i].pair.must_fence = config->jobs_may_wait;
+    }
 }
 
 char *launch_leftovers(const struct launch *l)

@@ -406,7 +406,11 @@ bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
     size_t order[PLAN_DIMENSIONS];
     if (!read_order(&s->order, order, err) || !check_fit(plan, s, err))
         return false;
-    size_t most = s->market.n * plan->n_sites * plan->n_images * s->types.n;
+    size_t pairs = 0;
+    for (size_t n = 0; n < plan->n_sites; n++)
+        for (size_t i = 0; i < plan->n_images; i++)
+            pairs += image_is_for(&plan->images[i], &plan->sites[n]);
+    size_t most = s->market.n * s->types.n * pairs;
     if (most > CELLS_MAX)
         return error_set(err, ERROR_USAGE, 0, "the plan would have up to %zu places to try, more than %d", most,
                          CELLS_MAX);

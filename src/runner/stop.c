@@ -3,7 +3,7 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
-enum { HURRY_MS = 6500 };
+enum { HURRY_MS = 6500, HURRY_KILL_MS = 3000 };
 
 void stop_clear(struct stop *s)
 {
@@ -62,6 +62,12 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
         str_eq(ec2_instance_tag(i, TAG_SCOPE), s->config->scope)) {
         t->pair.runner_id = (int64_t)id;
         t->pair.record = RECORD_HAVE;
+    } else if (t->pair.must_fence) {
+        const char *scope = ec2_instance_tag(i, TAG_SCOPE);
+        t->pair.record = RECORD_STUCK;
+        error_set(&t->pair.error, ERROR_CONFIG, 0, "its runner belongs to `%s`, not to `%s`",
+                  scope ? scope : "(no scope)", s->config->scope);
+        error_hint(&t->pair.error, "give --repo %s", scope ? scope : "its own");
     }
 }
 
@@ -137,6 +143,8 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         return;
     }
     for (size_t i = 0; i < s->n && !s->several_labels; i++) {
+        if (s->hurry_until)
+            pair_hurry(&s->targets[i].pair, s->hurry_until - HURRY_KILL_MS);
         pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
         settled = settled && pair_is_settled(&s->targets[i].pair);
     }

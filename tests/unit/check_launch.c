@@ -48,6 +48,7 @@ static struct world *world_new(size_t count, int64_t online_after)
                                         .min_count = count,
                                         .plan = &w->plan,
                                         .timeout_ms = 3600000,
+                                        .timeout_s = 3600,
                                         .seed = (uint64_t)online_after };
     launch_init(&w->launch, &w->config);
     return w;

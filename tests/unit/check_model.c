@@ -320,6 +320,8 @@ static void set_stop(struct scene *s)
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
+    for (size_t r = 0; r < m->n_records; r++)
+        m->records[r]->fence_asked = 0;
     for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
         m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_busy = m->records[r]->refused_busy =
             false;
