@@ -17,12 +17,12 @@ struct aws { /* config and env are borrowed; must outlive its calls */
 struct aws_call {
     struct call call;
     struct aws *aws;
-    const char *service;  /* "ec2", "ssm", "sts": static */
-    const char *target;   /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
-    char *region;         /* owned */
-    struct strbuf body;   /* byte-identical on every attempt */
-    int64_t signed_skew;  /* of the attempt in flight */
-    bool corrected_clock; /* once is enough */
+    const char *service;      /* "ec2", "ssm", "sts": static */
+    const char *target;       /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
+    char *region;             /* owned */
+    struct strbuf body;       /* byte-identical on every attempt */
+    int64_t signed_skew;      /* of the attempt in flight */
+    bool corrected_clock;     /* once is enough */
     struct aws_denial denial; /* of a call that was refused for want of a permission */
 };
 
