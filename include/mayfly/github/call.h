@@ -42,5 +42,7 @@ bool github_call_has_next(const struct github_call *call);
 
 /* Pure: the class of an answer. */
 enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota);
+/* Pure: what to do about an answer, static; NULL: nothing is known. */
+const char *github_hint(int http_status, const char *message);
 
 #endif
