@@ -71,9 +71,11 @@ static void judge_region(struct doctor *d, struct place *p)
     bool denied = aws_is_denial(wrong->code);
     struct finding *f = finding_add(&d->findings, CHECK_REGION, FINDING_OK, "asked EC2 of %s", p->region);
     p->dead = !doctor_answered(&p->instances->call) && !denied;
-    if (p->dead) {
+    if (p->dead) { /* elsewhere the credentials are taken */
+        AUTO_FREE char *message = error_format(wrong);
         f->status = FINDING_PROBLEM;
-        doctor_tell_failure(d, f, p->instances, "start");
+        finding_result(f, "%s", message);
+        finding_fix(f, "is the region spelled right, and enabled for this account?");
         return;
     }
     finding_result(f, "it answers");

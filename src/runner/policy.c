@@ -443,7 +443,7 @@ static const char *kind_of(const char *arn, size_t *ret_len)
         }
         arn++;
     }
-    *ret_len = strcspn(arn, "/{ ");
+    *ret_len = *arn == '*' ? 0 : strcspn(arn, "/{ ");
     return arn;
 }
 

@@ -226,6 +226,7 @@ START_TEST(which_statement)
         { "start", "ssm:GetParameter", "arn:aws:ssm:us-east-1:1:parameter/mayfly/ami", "ReadParameter" },
         { "start", "iam:PassRole", "arn:aws:iam::1:role/runner", "PassRunnerRole" },
         { "stop", "ec2:RunInstances", NULL, NULL },
+        { "stop", "ec2:TerminateInstances", ARN("*"), "EndOwn" },
         { "start", "ec2:NoSuchThing", NULL, NULL },
     };
     ck_assert_pstr_eq(policy_statement(cases[_i].command, cases[_i].action, cases[_i].resource), cases[_i].sid);
@@ -252,7 +253,7 @@ static TCase *policy_cases(void)
     tcase_add_test(t, filled_in);
     tcase_add_test(t, parameters);
     tcase_add_loop_test(t, trusted, 0, 3);
-    tcase_add_loop_test(t, which_statement, 0, 16);
+    tcase_add_loop_test(t, which_statement, 0, 17);
     tcase_add_test(t, commands_with_a_policy);
     return t;
 }
