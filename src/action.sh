@@ -5,7 +5,7 @@
 # built from this checkout, kept for the other steps of the job. Inputs are in the environment as INPUT_*.
 set -euo pipefail
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-cache=${RUNNER_TEMP:-${TMPDIR:-/tmp}}/mayfly
+cache=${RUNNER_TEMP:+$RUNNER_TEMP/mayfly}
 child=
 
 # Nothing is launched yet: whatever runs may end at once.
@@ -128,14 +128,15 @@ build() {
 
 # --- the step ------------------------------------------------------------------------------------------------------
 
-mode=${INPUT_MODE-}
+read -r mode <<<"${INPUT_MODE-}" # without blanks around it
 case $mode in
 start | stop | reap) ;;
-*) die "mode: \`${mode//[$'\r\n']/ }\` is none of: start, stop, reap" 'give the action the input `mode: start` or `mode: stop`' ;;
+*) die "mode: \`$mode\` is none of: start, stop, reap" 'give the action the input `mode: start` or `mode: stop`' ;;
 esac
 [ "$(uname -s)" = Linux ] || die "there is no Mayfly for $(uname -s)" 'run this step on ubuntu-latest: the job can run anywhere'
 program=$(command -v mayfly || :)
 if [ -z "$program" ]; then
+	cache=${cache:-$(mktemp -d)}
 	mkdir -p "$cache"
 	find_release
 	[ -n "$program" ] || build

@@ -101,19 +101,27 @@ def no_drift(tmp):
         told = subprocess.run([*command, changed], capture_output=True, text=True)
         check(f"{name} would be seen", told.returncode == 1 and want in told.stdout, told.stdout + told.stderr)
         subprocess.run([*command, changed, "--write"], check=True)
-    peers = """mode github-token availability-zones-config ec2-image-id subnet-id security-group-id ec2-instance-type label
+    peers = (
+        """mode github-token availability-zones-config ec2-image-id subnet-id security-group-id ec2-instance-type label
         ec2-instance-id iam-role-name aws-resource-tags runner-home-dir pre-runner-script market-type block-device-mappings
         ec2-volume-size ec2-volume-type ec2-device-name startup-quiet-period-seconds startup-retry-interval-seconds
         startup-timeout-minutes run-runner-as-service run-runner-as-user metadata-options packages use-jit runner-group-id
         runner-debug""".split()
+    )
     action = Composite(TOP).action
     equal("no input of machulav/ec2-github-runner is missing", [p for p in peers if p not in action["inputs"]], [])
     equal("no output is missing", {"label", "ec2-instance-id", "region"} - action["outputs"].keys(), set())
-    said = re.search(r"Outputs: ([a-z0-9, -]+)\.", subprocess.run(
-        [BUILD / "mayfly", "start", "--help"], capture_output=True, text=True).stdout)
+    said = re.search(
+        r"Outputs: ([a-z0-9, -]+)\.",
+        subprocess.run([BUILD / "mayfly", "start", "--help"], capture_output=True, text=True).stdout,
+    )
     equal("the outputs are those of start --help", sorted(action["outputs"]), sorted(said.group(1).split(", ")))
     script = (TOP / "src/action.sh").read_text()
-    equal("the modes are those of the script", re.search(r"^([a-z| ]+)\) ;;$", script, re.M).group(1), " | ".join(inputs.MODES))
+    equal(
+        "the modes are those of the script",
+        re.search(r"^([a-z| ]+)\) ;;$", script, re.M).group(1),
+        " | ".join(inputs.MODES),
+    )
 
 
 # What the README of machulav/ec2-github-runner shows, with ids that the simulator has: inputs, then what must be true
@@ -167,8 +175,11 @@ EXAMPLES = {
         lambda i, _: {"user-data": ("MAYFLY_PACKAGES='git\ndocker.io\nnodejs'" in i["user-data"], True)},
     ),
     "metadata options": (
-        BASIC | {"metadata-options": '{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}'},
-        lambda i, _: {"options": ([i["metadata_options"][k] for k in ("tokens", "endpoint", "hops")], ["required", "enabled", 2])},
+        BASIC
+        | {"metadata-options": '{"HttpTokens": "required", "HttpEndpoint": "enabled", "HttpPutResponseHopLimit": 2}'},
+        lambda i, _: {
+            "options": ([i["metadata_options"][k] for k in ("tokens", "endpoint", "hops")], ["required", "enabled", 2])
+        },
     ),
     "block devices": (
         BASIC | {"block-device-mappings": '[{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 9}}]'},
@@ -176,7 +187,9 @@ EXAMPLES = {
     ),
     "the root volume": (
         BASIC | {"ec2-volume-size": "64", "ec2-volume-type": "gp3", "ec2-device-name": "/dev/sda1"},
-        lambda i, _: {"volume": ([(v["device"], v["size"], v["type"]) for v in i["volumes"]], [("/dev/sda1", 64, "gp3")])},
+        lambda i, _: {
+            "volume": ([(v["device"], v["size"], v["type"]) for v in i["volumes"]], [("/dev/sda1", 64, "gp3")])
+        },
     ),
     "a script before the runner": (
         BASIC | {"pre-runner-script": PRE_RUNNER + "\n"},
@@ -185,7 +198,10 @@ EXAMPLES = {
     "a runner in the image, of another user": (
         BASIC | {"runner-home-dir": "/home/ci/actions-runner", "run-runner-as-user": "ci"},
         lambda i, _: {
-            "user-data": ([v in i["user-data"] for v in ("MAYFLY_USER='ci'", "MAYFLY_RUNNER_DIR='/home/ci/actions-runner'")], [True] * 2)
+            "user-data": (
+                [v in i["user-data"] for v in ("MAYFLY_USER='ci'", "MAYFLY_RUNNER_DIR='/home/ci/actions-runner'")],
+                [True] * 2,
+            )
         },
     ),
     "what means nothing here": (
@@ -277,11 +293,15 @@ def example(world, name):
         equal(f"{name}: the region", began.outputs["region"], "us-east-1")
     ids = json.loads(began.outputs["ec2-instance-ids"])
     # The inputs of start do no harm to stop; the region is Mayfly's own addition, for instances that are elsewhere.
-    ended = world.step("stop", given | {
-        "label": began.outputs["label"],
-        "ec2-instance-id": id if len(ids) == 1 else began.outputs["ec2-instance-ids"],
-        "region": began.outputs["region"],
-    })
+    ended = world.step(
+        "stop",
+        given
+        | {
+            "label": began.outputs["label"],
+            "ec2-instance-id": id if len(ids) == 1 else began.outputs["ec2-instance-ids"],
+            "region": began.outputs["region"],
+        },
+    )
     check(f"{name}: stop", ended.status == 0 and ended.log.count("ended i-") == len(ids), ended.log)
     check(f"{name}: it is gone", all(gone(world, i) for i in ids))
 
@@ -312,7 +332,9 @@ def instance_decides(world):
 def fallback(world):
     """When there is no room the label is the hosted runner's, and stop has nothing to do."""
     local = world.local()
-    began = world.step("start", BASIC | {"fallback-label": "ubuntu-latest", "ec2-instance-type": "m7a.metal-48xl"}, local)
+    began = world.step(
+        "start", BASIC | {"fallback-label": "ubuntu-latest", "ec2-instance-type": "m7a.metal-48xl"}, local
+    )
     equal("no room: the label", began.outputs["label"], "ubuntu-latest")
     equal("no room: fallback", began.outputs["fallback"], "true")
     equal("no room: no instance", began.outputs["ec2-instance-id"], "")
@@ -324,10 +346,21 @@ def fallback(world):
 def refused(world):
     for name, mode, given, want in (
         ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap"),
+        ("a mode with blanks", " start\n", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
         ("an unknown mode", "begin", BASIC, "mode: `begin` is none of"),
-        ("an unknown market", "start", BASIC | {"market-type": "cheap"}, "::error::mayfly start: --market (market-type from the environment): `cheap` is not one of: spot on-demand"),
+        (
+            "an unknown market",
+            "start",
+            BASIC | {"market-type": "cheap"},
+            "::error::mayfly start: --market (market-type from the environment): `cheap` is not one of: spot on-demand",
+        ),
         ("no image", "start", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
-        ("a timeout of no minutes", "start", BASIC | {"startup-timeout-minutes": "5m"}, "startup-timeout-minutes from the environment): `5m` is not a whole number"),
+        (
+            "a timeout of no minutes",
+            "start",
+            BASIC | {"startup-timeout-minutes": "5m"},
+            "startup-timeout-minutes from the environment): `5m` is not a whole number",
+        ),
         ("a bad instance", "stop", {"ec2-instance-id": "i-"}, "--instance: `i-` is not an id"),
         ("no token", "start", BASIC | {"github-token": ""}, "no GitHub token"),
     ):
@@ -363,7 +396,11 @@ def cancelled(world, number, phase):
     thread.start()
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        new = [v for i, v in world.sim.instances().items() if v["tags"].get("mayfly:run") == f"{local.env['GITHUB_RUN_ID']}/1"]
+        new = [
+            v
+            for i, v in world.sim.instances().items()
+            if v["tags"].get("mayfly:run") == f"{local.env['GITHUB_RUN_ID']}/1"
+        ]
         if new and new[0]["state"] == ("running" if phase == "while the runner comes" else new[0]["state"]):
             break
         time.sleep(0.05)
@@ -372,12 +409,23 @@ def cancelled(world, number, phase):
     thread.join(30)
     took = time.monotonic() - signalled
     result = results[0]
-    check(f"{name}: the step fails within 8 s", result.status not in (0, -number) and took < 8, f"{result.status} after {took:.1f} s: {result.log}")
+    check(
+        f"{name}: the step fails within 8 s",
+        result.status not in (0, -number) and took < 8,
+        f"{result.status} after {took:.1f} s: {result.log}",
+    )
     has(f"{name}: it says so", result.log, "interrupted by a signal")
-    ours = [i for i, v in world.sim.instances().items() if i not in before and v["tags"].get("mayfly:run") == f"{local.env['GITHUB_RUN_ID']}/1"]
+    ours = [
+        i
+        for i, v in world.sim.instances().items()
+        if i not in before and v["tags"].get("mayfly:run") == f"{local.env['GITHUB_RUN_ID']}/1"
+    ]
     check(f"{name}: there was an instance, and it is gone", ours and all(gone(world, i) for i in ours), f"{ours}")
     names = [r["name"] for r in world.sim.state()["runners"]]
-    check(f"{name}: no record is left", not any(v["tags"].get("mayfly:runner") in names for i, v in world.sim.instances().items() if i in ours))
+    check(
+        f"{name}: no record is left",
+        not any(v["tags"].get("mayfly:runner") in names for i, v in world.sim.instances().items() if i in ours),
+    )
 
 
 # --- the ways to a program -------------------------------------------------------------------------------------------
@@ -405,7 +453,9 @@ class Server(http.server.ThreadingHTTPServer):
 def checkout(tmp):
     """What GitHub unpacks of the action: the files of the repository, without its history or what was built."""
     copy = Path(tempfile.mkdtemp(dir=tmp)) / "_actions/OWNER/mayfly/v1"
-    files = subprocess.run(["git", "-C", TOP, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
+    files = subprocess.run(
+        ["git", "-C", TOP, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True
+    )
     for name in files.stdout.splitlines():
         if (TOP / name).is_file():
             (copy / name).parent.mkdir(parents=True, exist_ok=True)
@@ -427,9 +477,17 @@ def release(world):
     local = here.local(path=without_mayfly())
     sums.write_text(head + other + f"{sum}  {server.url}/{binary}\n")
     began = here.step("start", BASIC, local)
-    check("without a mayfly on the PATH: the release binary", began.status == 0 and "ec2-instance-id" in began.outputs, began.log)
+    check(
+        "without a mayfly on the PATH: the release binary",
+        began.status == 0 and "ec2-instance-id" in began.outputs,
+        began.log,
+    )
     ended = here.step("stop", {"ec2-instance-id": began.outputs["ec2-instance-id"]}, local)
-    check("the next step of the job has it already", ended.status == 0 and server.hits == [f"/{binary}"], f"{server.hits} {ended.log}")
+    check(
+        "the next step of the job has it already",
+        ended.status == 0 and server.hits == [f"/{binary}"],
+        f"{server.hits} {ended.log}",
+    )
     kept = local.temp / "mayfly" / sum
     kept.chmod(0o755)
     with open(kept, "ab") as f:
@@ -440,11 +498,19 @@ def release(world):
     sums.write_text(head + f"{wrong}  {server.url}/{binary}\n")
     told = here.step("start", BASIC, here.local(path=without_mayfly()))
     check("a wrong checksum is refused", told.status == 1, told.log)
-    has("and says which file and what to do", told.log, f"::error::mayfly: the SHA-256 of {server.url}/{binary} is not {wrong}")
+    has(
+        "and says which file and what to do",
+        told.log,
+        f"::error::mayfly: the SHA-256 of {server.url}/{binary} is not {wrong}",
+    )
     has("with a hint", told.log, "hint: try again")
     sums.write_text(head + f"{sum}  http://example.com/{binary}\n")
     told = here.step("start", BASIC, here.local(path=without_mayfly()))
-    check("neither https nor loopback is refused", told.status == 1 and "is neither https nor loopback" in told.log, told.log)
+    check(
+        "neither https nor loopback is refused",
+        told.status == 1 and "is neither https nor loopback" in told.log,
+        told.log,
+    )
 
 
 def build(world):
@@ -456,13 +522,17 @@ def build(world):
     here = World(world.tmp, world.sim, copy)
     local = here.local(path=without_mayfly(), CFLAGS="-O0")
     began = here.step("start", BASIC, local, timeout=300)
-    check("without a release: built from the checkout", began.status == 0 and "mayfly: built in" in began.log, began.log)
+    check(
+        "without a release: built from the checkout", began.status == 0 and "mayfly: built in" in began.log, began.log
+    )
     has("a release that cannot be had is a warning", began.log, "::warning::mayfly: http")
     made = sorted(p.relative_to(copy) for p in copy.rglob("*") if p.is_file())
     ended = here.step("stop", {"ec2-instance-id": began.outputs["ec2-instance-id"]}, local)
     check("the next step of the job does not build", ended.status == 0 and "building" not in ended.log, ended.log)
     check("and stops the instance", gone(world, began.outputs["ec2-instance-id"]))
-    names = subprocess.run(["git", "-C", TOP, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True)
+    names = subprocess.run(
+        ["git", "-C", TOP, "ls-files", "-co", "--exclude-standard"], check=True, capture_output=True, text=True
+    )
     extra = {str(p) for p in made} - set(names.stdout.splitlines())
     equal("the checkout stays as it was", sorted(extra), [])
 
@@ -478,6 +548,16 @@ def broken_build(world):
     has("and what to do", told.log, "put a `mayfly` on the PATH")
     names = [line.split("=")[0] for line in seen.read_text().splitlines()]
     equal("a build sees no secrets", [n for n in names if re.match("INPUT_|AWS_|GITHUB_|MAYFLY_", n)], [])
+    binary = Path(tempfile.mkdtemp(dir=world.tmp)) / f"mayfly-0.1.0-linux-{os.uname().machine}"
+    binary.write_text("of another system")
+    url = f"{Server(binary.parent).url}/{binary.name}"
+    (copy / "src/action.sha256").write_text(f"{hashlib.sha256(binary.read_bytes()).hexdigest()}  {url}\n")
+    told = here.step("start", BASIC, here.local(path=without_mayfly()))
+    check(
+        "a release that does not run here is not used",
+        "::warning::mayfly: the release binary does not run" in told.log and "no autoconf here" in told.log,
+        told.log,
+    )
     (copy / "autogen.sh").write_text(f"#!/bin/sh\necho $$ >{seen}.pid\nsleep 61\n")
     local, results = here.local(path=without_mayfly()), []
     thread = threading.Thread(target=lambda: results.append(here.step("start", BASIC, local)))
@@ -490,7 +570,11 @@ def broken_build(world):
     os.kill(local.process.pid, signal.SIGINT)
     thread.join(20)
     took = time.monotonic() - began
-    check("a signal ends a build at once", results[0].status == 130 and took < 2, f"{results[0].status} after {took:.1f} s: {results[0].log}")
+    check(
+        "a signal ends a build at once",
+        results[0].status == 130 and took < 2,
+        f"{results[0].status} after {took:.1f} s: {results[0].log}",
+    )
     stat, deadline = Path(f"/proc/{pid.read_text().strip()}/stat"), time.monotonic() + 2
     while (alive := stat.exists() and ") Z" not in stat.read_text()) and time.monotonic() < deadline:
         time.sleep(0.02)
@@ -498,16 +582,33 @@ def broken_build(world):
 
 
 def main():
-    with tempfile.TemporaryDirectory() as tmp, Simulator(f"{tmp}/sim", "--boot", "200", "--online", "300", "--terminate-delay", "100") as sim:
+    with tempfile.TemporaryDirectory() as tmp, Simulator(
+        f"{tmp}/sim", "--boot", "200", "--online", "300", "--terminate-delay", "100"
+    ) as sim:
         with Simulator(f"{tmp}/slow", "--boot", "300", "--online", "600000", "--terminate-delay", "100") as slow:
             world, waiting = World(tmp, sim), World(tmp, slow)
-            fault = {"service": "ec2", "action": "RunInstances", "fault": "capacity", "match": {"InstanceType": "m7a.metal-48xl"}, "times": 99}
+            fault = {
+                "service": "ec2",
+                "action": "RunInstances",
+                "fault": "capacity",
+                "match": {"InstanceType": "m7a.metal-48xl"},
+                "times": 99,
+            }
             sim.ask("faults", "POST", [fault])
             work = [functools.partial(build, world), functools.partial(no_drift, tmp)]
             work += [functools.partial(example, world, name) for name in EXAMPLES]
-            work += [functools.partial(f, world) for f in (release, broken_build, stop_by_run, instance_decides, fallback, refused, reap, no_injection)]
-            work += [functools.partial(cancelled, waiting, n, p) for n, p in (
-                (signal.SIGINT, "while the runner comes"), (signal.SIGTERM, "while the runner comes"), (signal.SIGINT, "right after the launch"))]
+            work += [
+                functools.partial(f, world)
+                for f in (release, broken_build, stop_by_run, instance_decides, fallback, refused, reap, no_injection)
+            ]
+            work += [
+                functools.partial(cancelled, waiting, n, p)
+                for n, p in (
+                    (signal.SIGINT, "while the runner comes"),
+                    (signal.SIGTERM, "while the runner comes"),
+                    (signal.SIGINT, "right after the launch"),
+                )
+            ]
 
             def run(one):
                 try:

@@ -70,7 +70,10 @@ class Platform:
 
     def __init__(self, tmp, sim, files, variables=None, actions=None):
         self.tmp, self.sim, self.files = Path(tempfile.mkdtemp(dir=tmp)), sim, files
-        self.vars = {"MAYFLY_ROLE": "arn:aws:iam::123456789012:role/mayfly", "MAYFLY_SUBNETS": "subnet-0a11ce01,subnet-0a11ce02"}
+        self.vars = {
+            "MAYFLY_ROLE": "arn:aws:iam::123456789012:role/mayfly",
+            "MAYFLY_SUBNETS": "subnet-0a11ce01,subnet-0a11ce02",
+        }
         self.vars |= {"MAYFLY_SECURITY_GROUPS": "sg-0a11ce01"} | (variables or {})
         self.secrets = {"MAYFLY_GITHUB_TOKEN": sim.env["MAYFLY_GITHUB_TOKEN"], "GITHUB_TOKEN": "ghs_of_the_job"}
         self.actions = STAND_INS | (actions or {})
@@ -132,14 +135,20 @@ class Instance:
         machine = [i for i in platform.sim.instances().values() if i["tags"].get("mayfly:label") == label]
         arm = bool(machine) and re.match(r"[a-z]+\d+[a-z]*g[a-z]*\.", machine[0]["type"]) is not None
         driver = f"url={platform.url}/job/{key} files='{' '.join(FILES)}' bash='{' '.join(BASH)}'\n{DRIVER}"
-        self.job = json.loads(platform.sim.ask("jobs", "POST", {
-            "repository": env["GITHUB_REPOSITORY"],
-            "name": name,
-            "run_id": int(env["GITHUB_RUN_ID"]),
-            "labels": [label],
-            "commands": [driver],
-            "env": env | {"RUNNER_ARCH": "ARM64" if arm else "X64"},
-        }))["id"]
+        self.job = json.loads(
+            platform.sim.ask(
+                "jobs",
+                "POST",
+                {
+                    "repository": env["GITHUB_REPOSITORY"],
+                    "name": name,
+                    "run_id": int(env["GITHUB_RUN_ID"]),
+                    "labels": [label],
+                    "commands": [driver],
+                    "env": env | {"RUNNER_ARCH": "ARM64" if arm else "X64"},
+                },
+            )
+        )["id"]
         self.temp = "/tmp"
 
     def run(self, script, env, cwd=None, timeout=60):
@@ -163,7 +172,9 @@ class Instance:
 def needs_permission(leg, scope, level="read"):
     have = leg.permissions.get(scope)
     if not (have == "write" or have == level):
-        raise WorkflowError(f"job {leg.name}: the step needs the permission `{scope}: {level}`, the job has {leg.permissions}")
+        raise WorkflowError(
+            f"job {leg.name}: the step needs the permission `{scope}: {level}`, the job has {leg.permissions}"
+        )
 
 
 def checkout(leg, given):
@@ -175,15 +186,17 @@ def credentials(leg, given):
     needs_permission(leg, "id-token", "write")
     if not given.get("role-to-assume") or not given.get("aws-region"):
         raise WorkflowError(f"job {leg.name}: configure-aws-credentials without a role or a region: {given}")
-    values = {k: v for k, v in leg.platform.sim.env.items() if k.startswith("AWS_")} | {"AWS_REGION": given["aws-region"]}
+    values = {k: v for k, v in leg.platform.sim.env.items() if k.startswith("AWS_")} | {
+        "AWS_REGION": given["aws-region"]
+    }
     return "".join(f"echo {shlex.quote(f'{k}={v}')} >>\"$GITHUB_ENV\"\n" for k, v in values.items())
 
 
 def setup_python(leg, given):
     where = f'"$RUNNER_TEMP"/python/{given["python-version"]}'
     return (
-        f"mkdir -p {where}/bin && ln -s /usr/bin/python3 {where}/bin/python && echo {where}/bin >>\"$GITHUB_PATH\" &&"
-        f"echo pythonLocation={where} >>\"$GITHUB_ENV\""
+        f'mkdir -p {where}/bin && ln -s /usr/bin/python3 {where}/bin/python && echo {where}/bin >>"$GITHUB_PATH" &&'
+        f'echo pythonLocation={where} >>"$GITHUB_ENV"'
     )
 
 
@@ -287,7 +300,10 @@ class Leg:
             self.env |= result.env
             self.paths += result.paths
             if "id" in step:
-                self.steps[step["id"]] = {"outputs": result.outputs, "outcome": "success" if result.status == 0 else "failure"}
+                self.steps[step["id"]] = {
+                    "outputs": result.outputs,
+                    "outcome": "success" if result.status == 0 else "failure",
+                }
         machine.finish(self.good)
         outputs = {k: text_of(v) for k, v in interpolate(self.spec.get("outputs", {}), self.contexts).items()}
         return Job("success" if self.good else "failure", outputs, {self.name: self})
@@ -307,11 +323,24 @@ class Run:
         self.on = self.workflow[True]  # `on` is a boolean to YAML 1.1
         self.event = event
         github = {
-            "repository": "octo/demo", "event_name": "push", "event": {}, "ref": "refs/heads/main", "ref_name": "main",
-            "ref_type": "branch", "sha": "0123456789abcdef0123456789abcdef01234567", "run_id": str(self.run_id),
-            "run_attempt": "1", "actor": "octocat", "workflow": self.workflow["name"],
+            "repository": "octo/demo",
+            "event_name": "push",
+            "event": {},
+            "ref": "refs/heads/main",
+            "ref_name": "main",
+            "ref_type": "branch",
+            "sha": "0123456789abcdef0123456789abcdef01234567",
+            "run_id": str(self.run_id),
+            "run_attempt": "1",
+            "actor": "octocat",
+            "workflow": self.workflow["name"],
         }
-        self.contexts = {"github": github | (event or {}), "vars": platform.vars, "secrets": self.secrets, "inputs": inputs or {}}
+        self.contexts = {
+            "github": github | (event or {}),
+            "vars": platform.vars,
+            "secrets": self.secrets,
+            "inputs": inputs or {},
+        }
 
     def environment(self):
         g = self.contexts["github"]
@@ -346,8 +375,10 @@ class Run:
                 if spec.get("permissions", {}).get(scope) not in (level, "write"):
                     raise WorkflowError(f"{name} does not allow {inner_name} of {inner.name} `{scope}: {level}`")
         jobs = run.start()
-        outputs = {k: text_of(interpolate(v["value"], {"jobs": {n: j.context() for n, j in jobs.items()}}))
-                   for k, v in declared.get("outputs", {}).items()}
+        outputs = {
+            k: text_of(interpolate(v["value"], {"jobs": {n: j.context() for n, j in jobs.items()}}))
+            for k, v in declared.get("outputs", {}).items()
+        }
         legs = {f"{name} / {k}": leg for job in jobs.values() for k, leg in job.legs.items()}
         return Job(worst([j.result for j in jobs.values()]), outputs, legs)
 
@@ -395,7 +426,10 @@ def git_repository(tmp, *commits):
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             (folder / name).write_text(text)
+            (folder / name).chmod(0o755 if text.startswith("#!") else 0o644)
         subprocess.run([*git, "add", "-A"], check=True)
         subprocess.run([*git, "commit", "-qm", "x"], check=True)
-        ids.append(subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip())
+        ids.append(
+            subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+        )
     return folder, ids

@@ -23,7 +23,7 @@ from workflow import Platform, Run, git_repository, needs_permission
 
 EXAMPLES = TOP / "examples/workflows"
 FAST = ("--instances", "sandbox", "--boot", "100", "--terminate-delay", "100")
-MAKEFILE = {"Makefile": "test:\n\t@echo tested on $$RUNNER_NAME, $$RUNNER_ARCH\n"}
+TESTS = {"run-tests": '#!/bin/sh\necho "tested on $RUNNER_NAME, $RUNNER_ARCH"\n'}
 
 
 def lint(tmp):
@@ -49,9 +49,9 @@ def lint(tmp):
     told = subprocess.run([judge, "-no-color"], cwd=project, capture_output=True, text=True)
     check("and each input that they give the action", told.returncode == 0, told.stdout + told.stderr)
     one = folder / "one-job.yml"
-    one.write_text(one.read_text().replace("          types:", "          tpyes:"))
+    one.write_text(one.read_text().replace("          types:", "          kinds:"))
     told = subprocess.run([judge, "-no-color"], cwd=project, capture_output=True, text=True)
-    has("a wrong input would be seen", told.stdout, '"tpyes" is not defined')
+    has("a wrong input would be seen", told.stdout, '"kinds" is not defined')
 
 
 def plans(tmp):
@@ -69,13 +69,27 @@ def plans(tmp):
                     given = step.get("with", {})
                     if step.get("uses") != "OWNER/mayfly@v1" or given["mode"] != "start" or "config" in given:
                         continue
-                    values = {"inputs": {"image": "ssm:/mayfly/ami/amd64", "types": "m7i.large", "volume-size": 50, "arch": "amd64"}}
+                    values = {
+                        "inputs": {
+                            "image": "ssm:/mayfly/ami/amd64",
+                            "types": "m7i.large",
+                            "volume-size": 50,
+                            "arch": "amd64",
+                        }
+                    }
                     values |= {"vars": platform.vars, "secrets": platform.secrets}
                     given = {k: text_of(v) for k, v in interpolate(given, values).items()}
-                    local = Local(tempfile.mkdtemp(dir=tmp), sim.env | {"PATH": f"{simulator.BUILD}:{os.environ['PATH']}", "GITHUB_ACTIONS": "true"})
+                    local = Local(
+                        tempfile.mkdtemp(dir=tmp),
+                        sim.env | {"PATH": f"{simulator.BUILD}:{os.environ['PATH']}", "GITHUB_ACTIONS": "true"},
+                    )
                     told = composite.run(local, given | {"dry-run": "true"})
                     starts += 1
-                    check(f"{path.name}: {name} has a plan", told.status == 0 and "plan:" in told.log and "::notice::" not in told.log, told.log)
+                    check(
+                        f"{path.name}: {name} has a plan",
+                        told.status == 0 and "plan:" in told.log and "::notice::" not in told.log,
+                        told.log,
+                    )
         check("there are starts", starts >= 6, starts)
 
 
@@ -88,7 +102,7 @@ class Scenario:
     def __init__(self, tmp, name, files=None, **more):
         self.name = name
         self.sim = Simulator(tempfile.mkdtemp(dir=tmp), *FAST)
-        self.platform = Platform(tmp, self.sim, MAKEFILE if files is None else files, **more)
+        self.platform = Platform(tmp, self.sim, TESTS if files is None else files, **more)
 
     def __enter__(self):
         return self
@@ -97,8 +111,20 @@ class Scenario:
         self.sim.__exit__()
 
     def no_room(self, *types):
-        self.sim.ask("faults", "POST", [
-            {"service": "ec2", "action": "RunInstances", "fault": "capacity", "match": {"InstanceType": t}, "times": 99} for t in types])
+        self.sim.ask(
+            "faults",
+            "POST",
+            [
+                {
+                    "service": "ec2",
+                    "action": "RunInstances",
+                    "fault": "capacity",
+                    "match": {"InstanceType": t},
+                    "times": 99,
+                }
+                for t in types
+            ],
+        )
 
     def run(self, file, event=None, inputs=None, folder=EXAMPLES):
         self.jobs = Run(self.platform, folder / file, event, inputs).start()
@@ -112,14 +138,21 @@ class Scenario:
         return check(f"{self.name}: the jobs' results", got == want, f"got {got}, wanted {want}: {logs}")
 
     def log(self, leg, part, what):
-        has(f"{self.name}: {what}", self.legs[leg].log if leg in self.legs else f"no leg {leg} in {list(self.legs)}", part)
+        has(
+            f"{self.name}: {what}",
+            self.legs[leg].log if leg in self.legs else f"no leg {leg} in {list(self.legs)}",
+            part,
+        )
 
     def machines(self, n):
         equal(f"{self.name}: as many machines as jobs", len(self.sim.instances()), n)
 
     def clean(self):
         deadline = time.monotonic() + 5
-        while (left := (list(self.sim.live()), self.sim.state()["runners"])) != ([], []) and time.monotonic() < deadline:
+        while (left := (list(self.sim.live()), self.sim.state()["runners"])) != (
+            [],
+            [],
+        ) and time.monotonic() < deadline:
             time.sleep(0.1)
         equal(f"{self.name}: nothing is left", left, ([], []))
 
@@ -134,7 +167,7 @@ def one_job(tmp):
 
 
 def one_job_fails(tmp):
-    with Scenario(tmp, "one-job.yml, failing", {"Makefile": "test:\n\t@echo broken; exit 7\n"}) as s:
+    with Scenario(tmp, "one-job.yml, failing", {"run-tests": "#!/bin/sh\necho broken; exit 7\n"}) as s:
         s.run("one-job.yml")
         s.results(start="success", build="failure", stop="success")
         s.log("build", "broken", "the failure is the job's own")
@@ -155,12 +188,17 @@ def matrix(tmp):
     with Scenario(tmp, "matrix.yml", {"run-tests": script}) as s:
         s.run("matrix.yml", {"event_name": "workflow_dispatch"})
         s.results(start="success", test="success", stop="success")
-        told = [re.search(r"shard (\d)/4 on (mf-\S+)", leg.log) for name, leg in s.legs.items() if name.startswith("test")]
+        told = [
+            re.search(r"shard (\d)/4 on (mf-\S+)", leg.log) for name, leg in s.legs.items() if name.startswith("test")
+        ]
         equal("matrix.yml: each shard ran", sorted(m.group(1) for m in told if m), ["1", "2", "3", "4"])
         equal("matrix.yml: each on a runner of its own", len({m.group(2) for m in told if m}), 4)
         s.machines(4)
         s.clean()
-        fork = {"event_name": "pull_request", "event": {"pull_request": {"head": {"repo": {"full_name": "mallory/demo"}}}}}
+        fork = {
+            "event_name": "pull_request",
+            "event": {"pull_request": {"head": {"repo": {"full_name": "mallory/demo"}}}},
+        }
         s.run("matrix.yml", fork)
         s.results(start="skipped", test="skipped", stop="skipped")
 
@@ -195,19 +233,28 @@ if not arm and python == "3.12":
 
 
 def python_files(tests):
-    return {"pytest.py": PYTEST, "pip.py": "print('installed')\n", "tests/test_it.py": tests,
-            ".github/parity.py": (EXAMPLES / "parity.py").read_text()}
+    return {
+        "pytest.py": PYTEST,
+        "pip.py": "print('installed')\n",
+        "tests/test_it.py": tests,
+        ".github/parity.py": (EXAMPLES / "parity.py").read_text(),
+    }
 
 
 def parity(tmp):
     with Scenario(tmp, "parity.yml", python_files(PARITY_TESTS)) as s:
         s.run("parity.yml")
         s.results(start_amd64="success", start_arm64="success", test="failure", report="failure", stop="success")
-        equal("parity.yml: artifacts by architecture", sorted(s.platform.artifacts),
-              sorted(f"tests-{a}-python{p}" for a in ("amd64", "arm64") for p in ("3.11", "3.12", "3.13")))
+        equal(
+            "parity.yml: artifacts by architecture",
+            sorted(s.platform.artifacts),
+            sorted(f"tests-{a}-python{p}" for a in ("amd64", "arm64") for p in ("3.11", "3.12", "3.13")),
+        )
         rows = [line for line in s.legs["report"].summary.splitlines() if line.startswith("| `")]
         want = [f"| `tests.test_it::test_not_on_arm` | python{p} | passed | failed |" for p in ("3.11", "3.12", "3.13")]
-        want += [f"| `tests.test_it::test_skipped_on_arm` | python{p} | passed | skipped |" for p in ("3.11", "3.12", "3.13")]
+        want += [
+            f"| `tests.test_it::test_skipped_on_arm` | python{p} | passed | skipped |" for p in ("3.11", "3.12", "3.13")
+        ]
         want += ["| `tests.test_it::test_amd64_only` | python3.12 | passed | did not run |"]
         equal("parity.yml: the report lists every difference and nothing else", sorted(rows), sorted(want))
         s.log("report", "7 of 13 tests differ", "and counts them")
@@ -221,7 +268,11 @@ def parity_without_arm64(tmp):
         s.no_room("m7g.large", "c7g.large")
         s.run("parity.yml")
         s.results(start_amd64="success", start_arm64="failure", test="failure", report="failure", stop="success")
-        equal("parity.yml, no ARM64: AMD64 was tested", sorted(s.platform.artifacts), [f"tests-amd64-python{p}" for p in ("3.11", "3.12", "3.13")])
+        equal(
+            "parity.yml, no ARM64: AMD64 was tested",
+            sorted(s.platform.artifacts),
+            [f"tests-amd64-python{p}" for p in ("3.11", "3.12", "3.13")],
+        )
         s.log("report", "- no results of arm64, python3.11", "the report says what is missing")
         s.log("test (arm64, 3.12)", "::error::no machine of this architecture", "the ARM64 jobs say why")
         s.clean()
@@ -229,6 +280,7 @@ def parity_without_arm64(tmp):
 
 def parity_report(tmp):
     """parity.py alone."""
+
     def told(artifacts):
         folder = Path(tempfile.mkdtemp(dir=tmp))
         for name, files in artifacts.items():
@@ -247,15 +299,25 @@ def parity_report(tmp):
     status, text = told({"tests-amd64-x": suite(a="<failure/>"), "tests-arm64-x": suite(a="<failure/>")})
     equal("parity.py: failing everywhere is no difference", (status, "differ" in text), (0, False))
     status, text = told({"tests-amd64-x": suite(a="<failure/>"), "tests-arm64-x": suite(a="<error/>", b="")})
-    check("parity.py: failing otherwise, and running alone, are", status == 1 and "| `c::a` | x | failed | error |" in text and "| `c::b` | x | did not run | passed |" in text, text)
+    check(
+        "parity.py: failing otherwise, and running alone, are",
+        status == 1 and "| `c::a` | x | failed | error |" in text and "| `c::b` | x | did not run | passed |" in text,
+        text,
+    )
     status, text = told({"tests-amd64-x": suite(a=""), "tests-arm64-y": suite(a=""), "other-amd64-x": suite(z="")})
-    check("parity.py: results without a counterpart", status == 1 and "no results of arm64, x" in text and "no results of amd64, y" in text and "c::z" not in text, text)
+    check(
+        "parity.py: results without a counterpart",
+        status == 1 and "no results of arm64, x" in text and "no results of amd64, y" in text and "c::z" not in text,
+        text,
+    )
     equal("parity.py: nothing at all", told({})[0], 2)
 
 
 def arm64_or_qemu(tmp, room):
     name = "arm64-or-qemu.yml" + ("" if room else ", no ARM64")
-    with Scenario(tmp, name, actions={"docker/setup-qemu-action": lambda leg, given: f"echo qemu for {given['platforms']}"}) as s:
+    with Scenario(
+        tmp, name, actions={"docker/setup-qemu-action": lambda leg, given: f"echo qemu for {given['platforms']}"}
+    ) as s:
         s.platform.tool("docker", 'echo "docker $*"')
         if not room:
             s.no_room("m7g.xlarge", "m6g.xlarge", "c7g.xlarge")
@@ -273,7 +335,14 @@ def arm64_or_qemu(tmp, room):
 
 
 def tox(tmp):
-    with Scenario(tmp, "tests-*.yml", {"pip.py": "print('installed')\n", "tox.py": "import sys, os; print('tox', sys.argv[1:], os.environ['RUNNER_ARCH'])\n"}) as s:
+    with Scenario(
+        tmp,
+        "tests-*.yml",
+        {
+            "pip.py": "print('installed')\n",
+            "tox.py": "import sys, os; print('tox', sys.argv[1:], os.environ['RUNNER_ARCH'])\n",
+        },
+    ) as s:
         s.run("tests-unit.yml")
         s.results(tox="success")
         s.log("tox / test", "tox ['-e', 'unit'] X64", "tests-unit.yml runs its environment")
@@ -284,8 +353,14 @@ def tox(tmp):
         s.clean()
     for name in ("unit", "local-os", "dind-os", "s2search", "arm64-local-os", "cuda-local-os"):
         workflow = yaml.safe_load((EXAMPLES / f"tests-{name}.yml").read_text())
-        equal(f"tests-{name}.yml: after merges to main and by hand", workflow[True], {"push": {"branches": ["main"]}, "workflow_dispatch": None})
-        equal(f"tests-{name}.yml: its environment", workflow["jobs"]["tox"]["with"]["environment"], name.replace("-", "_"))
+        equal(
+            f"tests-{name}.yml: after merges to main and by hand",
+            workflow[True],
+            {"push": {"branches": ["main"]}, "workflow_dispatch": None},
+        )
+        equal(
+            f"tests-{name}.yml: its environment", workflow["jobs"]["tox"]["with"]["environment"], name.replace("-", "_")
+        )
 
 
 def images(tmp, what):
@@ -300,28 +375,54 @@ def images(tmp, what):
         return f"echo digest=sha256:{given['platforms'][-5:]} >>\"$GITHUB_OUTPUT\""
 
     quiet = {"docker/login-action": lambda leg, given: ":", "docker/setup-buildx-action": lambda leg, given: ":"}
-    variables = {"CACHE_BUCKET": "cache", "CACHE_ROLE": "arn:aws:iam::123456789012:role/cache"} if what == "both" else {}
-    with Scenario(tmp, f"images.yml, {what}", {"Dockerfile": "FROM scratch\n"}, variables=variables, actions=quiet | {"docker/build-push-action": build}) as s:
+    variables = (
+        {"CACHE_BUCKET": "cache", "CACHE_ROLE": "arn:aws:iam::123456789012:role/cache"} if what == "both" else {}
+    )
+    with Scenario(
+        tmp,
+        f"images.yml, {what}",
+        {"Dockerfile": "FROM scratch\n"},
+        variables=variables,
+        actions=quiet | {"docker/build-push-action": build},
+    ) as s:
         made = s.platform.tmp / "made"
         s.platform.tool("docker", f'echo "$*" >>{made}')
         event = None
         if what == "pull-request":
-            event = {"event_name": "pull_request", "ref": "refs/pull/1/merge", "ref_name": "1/merge",
-                     "event": {"pull_request": {"head": {"repo": {"full_name": "octo/demo"}}}}}
+            event = {
+                "event_name": "pull_request",
+                "ref": "refs/pull/1/merge",
+                "ref_name": "1/merge",
+                "event": {"pull_request": {"head": {"repo": {"full_name": "octo/demo"}}}},
+            }
         s.run("images.yml", event)
-        s.results(amd64="success", arm64={"both": "success", "no-arm64": "failure", "pull-request": "skipped"}[what], manifest="success")
+        s.results(
+            amd64="success",
+            arm64={"both": "success", "no-arm64": "failure", "pull-request": "skipped"}[what],
+            manifest="success",
+        )
         parts = " ghcr.io/owner/image@sha256:amd64" + (" ghcr.io/owner/image@sha256:arm64" if what == "both" else "")
         latest = "" if what == "pull-request" else " -t ghcr.io/owner/image:latest"
-        equal(f"{s.name}: the manifest", made.read_text().strip(), f"buildx imagetools create -t ghcr.io/owner/image:sha-0123456789ab{latest}{parts}")
+        equal(
+            f"{s.name}: the manifest",
+            made.read_text().strip(),
+            f"buildx imagetools create -t ghcr.io/owner/image:sha-0123456789ab{latest}{parts}",
+        )
         summary = s.legs["manifest"].summary
-        has(f"{s.name}: it says what is in it", summary, {
-            "both": "- linux/arm64: sha256:arm64",
-            "no-arm64": "- **linux/arm64 is missing: its build ended with `failure`**",
-            "pull-request": "- linux/arm64: not built for 1/merge",
-        }[what])
+        has(
+            f"{s.name}: it says what is in it",
+            summary,
+            {
+                "both": "- linux/arm64: sha256:arm64",
+                "no-arm64": "- **linux/arm64 is missing: its build ended with `failure`**",
+                "pull-request": "- linux/arm64: not built for 1/merge",
+            }[what],
+        )
         if what == "no-arm64":
             s.log("manifest", "::warning::the manifest has no linux/arm64", "and warns")
-        cache = {"both": "type=s3,region=us-east-1,bucket=cache,name=ghcr.io-owner-image-amd64"}.get(what, "type=registry,ref=ghcr.io/owner/image:cache-amd64")
+        cache = {"both": "type=s3,region=us-east-1,bucket=cache,name=ghcr.io-owner-image-amd64"}.get(
+            what, "type=registry,ref=ghcr.io/owner/image:cache-amd64"
+        )
         amd64 = [p for p in pushed if p["platforms"] == "linux/amd64"][0]
         keep = "" if what == "pull-request" else f"{cache},mode=max"
         equal(f"{s.name}: the cache", (amd64["cache-from"], amd64["cache-to"]), (cache, keep))
@@ -331,9 +432,11 @@ def images(tmp, what):
 
 def monorepo(tmp):
     ini = (EXAMPLES / "mayfly.ini").read_text()
-    ini = ini.replace("subnet-0123456789abcdef0, subnet-0123456789abcdef1", "subnet-0a11ce01").replace("sg-0123456789abcdef0", "sg-0a11ce01")
-    part = "test:\n\t@echo $(notdir $(CURDIR)) on $$RUNNER_ARCH\n"
-    first = {".github/mayfly.ini": ini, "api/Makefile": part, "firmware/Makefile": part, "model/Makefile": part}
+    ini = ini.replace("subnet-0123456789abcdef0, subnet-0123456789abcdef1", "subnet-0a11ce01").replace(
+        "sg-0123456789abcdef0", "sg-0a11ce01"
+    )
+    part = '#!/bin/sh\necho "${0%/*} on $RUNNER_ARCH"\n'
+    first = {".github/mayfly.ini": ini} | {f"{name}/run-tests": part for name in ("api", "firmware", "model")}
     folder, commits = git_repository(tmp, first, {"api/new": "x", "firmware/new": "x"}, {"README": "x"})
 
     def pushed(before):
@@ -341,13 +444,21 @@ def monorepo(tmp):
 
     with Scenario(tmp, "monorepo.yml", folder) as s:
         s.run("monorepo.yml", pushed(commits[0]))
-        s.results(changes="success", start="success", api="success", firmware="success", model="skipped", stop="success")
+        s.results(
+            changes="success", start="success", api="success", firmware="success", model="skipped", stop="success"
+        )
         s.log("api", "api on X64", "one part on AMD64")
         s.log("firmware", "firmware on ARM64", "one on ARM64")
-        equal("monorepo.yml: the kinds as the file has them", sorted(i["type"] for i in s.sim.instances().values()), ["m7g.xlarge", "m7i.large"])
+        equal(
+            "monorepo.yml: the kinds as the file has them",
+            sorted(i["type"] for i in s.sim.instances().values()),
+            ["m7g.xlarge", "m7i.large"],
+        )
         s.clean()
         s.run("monorepo.yml", pushed(commits[1]))
-        s.results(changes="success", start="skipped", api="skipped", firmware="skipped", model="skipped", stop="skipped")
+        s.results(
+            changes="success", start="skipped", api="skipped", firmware="skipped", model="skipped", stop="skipped"
+        )
         s.machines(2)
         new = Run(s.platform, EXAMPLES / "monorepo.yml", pushed("0" * 40))
         changes = new.job("changes", new.workflow["jobs"]["changes"], {})
@@ -365,12 +476,30 @@ def readme(tmp):
     """Its first workflow is one-job.yml without the comments."""
     text = (TOP / "README.md").read_text()
     shown = re.search(r"```yaml\n(.*?)```", text, re.S).group(1)
-    equal("the README's workflow is one-job.yml", yaml.safe_load(shown), yaml.safe_load((EXAMPLES / "one-job.yml").read_text()))
+    equal(
+        "the README's workflow is one-job.yml",
+        yaml.safe_load(shown),
+        yaml.safe_load((EXAMPLES / "one-job.yml").read_text()),
+    )
 
 
 def main():
     with tempfile.TemporaryDirectory() as tmp:
-        work = [lint, plans, parity, parity_without_arm64, matrix, monorepo, tox, one_job, one_job_fails, one_job_without_machine, parity_report, reap, readme]
+        work = [
+            lint,
+            plans,
+            parity,
+            parity_without_arm64,
+            matrix,
+            monorepo,
+            tox,
+            one_job,
+            one_job_fails,
+            one_job_without_machine,
+            parity_report,
+            reap,
+            readme,
+        ]
         work += [functools.partial(arm64_or_qemu, room=room) for room in (True, False)]
         work += [functools.partial(images, what=what) for what in ("both", "no-arm64", "pull-request")]
         work = [w for w in work if not sys.argv[1:] or any(a in str(w) for a in sys.argv[1:])]
