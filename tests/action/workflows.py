@@ -214,7 +214,8 @@ for path in sorted(glob.glob("tests/test_*.py")):
                 inner = {"skip": "<skipped/>"}.get(function(), "")
             except AssertionError as e:
                 inner, failed = f"<failure message={quoteattr(str(e))}/>", True
-            cases.append(f"<testcase classname={quoteattr(path[:-3].replace('/', '.'))} name={quoteattr(name)}>{inner}</testcase>")
+            where = quoteattr(path[:-3].replace("/", "."))
+            cases.append(f"<testcase classname={where} name={quoteattr(name)}>{inner}</testcase>")
 out = [a.split("=")[1] for a in sys.argv if a.startswith("--junitxml=")][0]
 open(out, "w").write("<testsuites><testsuite>" + "".join(cases) + "</testsuite></testsuites>")
 print(len(cases), "tests")
