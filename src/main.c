@@ -16,7 +16,7 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start, &command_stop, &command_reap, NULL };
+const struct command *const commands[] = { &command_start, &command_stop, &command_reap, &command_policy, NULL };
 
 static const char *get_env(const char *name)
 {
@@ -33,7 +33,8 @@ static void usage(FILE *out)
 
 static void command_usage(const struct command *c)
 {
-    printf("usage: mayfly %s [OPTIONS]\n\n%s\n\noptions:\n", c->name, c->about);
+    printf("usage: mayfly %s %s%s[OPTIONS]\n\n%s\n\noptions:\n", c->name, c->arguments ? c->arguments : "",
+           c->arguments ? " " : "", c->about);
     opts_help(stdout, c->opts);
     printf("\nfor every command:\n");
     opts_help(stdout, common_opts);
@@ -143,6 +144,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     };
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
+    source.rest = cmd->command->arguments ? &cmd->rest : NULL;
     if (file) {
         if (!strbuf_read_file(&text, file, "the configuration file", err)) {
             err->domain = ERROR_CONFIG;
@@ -202,6 +204,7 @@ static int run_command(const struct command *command, char *const *args)
     status = ok ? cmd.exit_status : print_error(command->name, &err);
     opts_clear(command->opts, options);
     opts_clear(common_opts, &cmd.common);
+    strlist_clear(&cmd.rest);
     log_close();
     secret_forget_all();
     return status;

@@ -3,7 +3,7 @@
 #define HINT_CAPACITY "name more types or subnets with --types and --subnets, or add on-demand to --market"
 #define HINT_QUOTA "ask for a higher vCPU quota in the Service Quotas console, or use the other market"
 #define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
-#define HINT_PERMISSION "compare the policy of these credentials with examples/iam"
+#define HINT_PERMISSION "`mayfly policy COMMAND` prints what the policy of these credentials has to allow"
 
 static const struct {
     const char *code;

@@ -76,7 +76,7 @@ static int64_t header_number(const struct http_response *r, const char *name)
 {
     const char *value = http_header(r, name);
     uint64_t n;
-    return value && parse_uint(value, INT64_MAX / 1000, &n) ? (int64_t)n : -1;
+    return value && parse_uint(value, INT64_MAX / 1000000, &n) ? (int64_t)n : -1;
 }
 
 /* GitHub's order: Retry-After; else, with nothing left, the reset; else a minute. */
@@ -139,7 +139,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
     c->class = github_classify(r->status, message, http_header(r, "Retry-After"), remaining == 0);
     if (c->class == GITHUB_THROTTLED) {
-        err->try_later = true;
+        err->try_later = err->no_room = true;
         *ret_server_ms = wait_ms(c, r);
         error_hint(err, "GitHub's rate limit is used up: try again in %lld s",
                    (long long)(*ret_server_ms + 999) / 1000);

@@ -320,14 +320,15 @@ def stop_by_run(world):
     check("stop again finds nothing and is content", again.status == 0 and "nothing to stop" in again.log, again.log)
 
 
-def instance_decides(world):
-    one, two = world.step("start", BASIC), world.step("start", BASIC)
-    id, other = one.outputs["ec2-instance-id"], two.outputs["ec2-instance-id"]
-    ended = world.step("stop", {"label": two.outputs["label"], "ec2-instance-id": id})
-    check("with label and instance, the instance decides", ended.status == 0 and gone(world, id), ended.log)
-    check("and the label's own is left alone", not gone(world, other))
-    ended = world.step("stop", {"label": two.outputs["label"]})
-    check("the label alone", ended.status == 0 and gone(world, other), ended.log)
+def both_are_ended(world):
+    """A drop-in workflow gives both, and the instance is only the first of several."""
+    began = world.step("start", BASIC | {"count": "2"})
+    ended = world.step("stop", {"label": began.outputs["label"], "ec2-instance-id": began.outputs["ec2-instance-id"]})
+    ids = json.loads(began.outputs["ec2-instance-ids"])
+    check("with label and instance, all of both end", ended.status == 0 and all(gone(world, i) for i in ids), ended.log)
+    again = world.step("start", BASIC)
+    ended = world.step("stop", {"label": again.outputs["label"]})
+    check("the label alone", ended.status == 0 and gone(world, again.outputs["ec2-instance-id"]), ended.log)
 
 
 def fallback(world):
@@ -600,7 +601,7 @@ def main():
             work += [functools.partial(example, world, name) for name in EXAMPLES]
             work += [
                 functools.partial(f, world)
-                for f in (release, broken_build, stop_by_run, instance_decides, fallback, refused, reap, no_injection)
+                for f in (release, broken_build, stop_by_run, both_are_ended, fallback, refused, reap, no_injection)
             ]
             work += [
                 functools.partial(cancelled, waiting, n, p)
