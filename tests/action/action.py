@@ -293,14 +293,13 @@ def example(world, name):
     if "region" in began.outputs and name != "several zones and regions":
         equal(f"{name}: the region", began.outputs["region"], "us-east-1")
     ids = json.loads(began.outputs["ec2-instance-ids"])
-    # The inputs of start do no harm to stop; the region is Mayfly's own addition, for instances that are elsewhere.
+    # The inputs of start do no harm to stop.
     ended = world.step(
         "stop",
         given
         | {
             "label": began.outputs["label"],
             "ec2-instance-id": id if len(ids) == 1 else began.outputs["ec2-instance-ids"],
-            "region": began.outputs["region"],
         },
     )
     check(f"{name}: stop", ended.status == 0 and ended.log.count("ended i-") == len(ids), ended.log)
