@@ -64,7 +64,8 @@ find_release() {
 	esac
 	file=$cache/$sum
 	if [ ! -e "$file" ]; then
-		if ! aside clean curl -fsSL --proto-redir '=https' --retry 3 --connect-timeout 10 -m 120 -o "$file.part" -- "$url"; then
+		if ! aside clean curl -fsSL --proto-redir '=https' --retry 3 --connect-timeout 10 -m 120 \
+			-o "$file.part" -- "$url"; then
 			warn "$url could not be downloaded, so Mayfly is built here, which takes a minute"
 			return 0
 		fi
@@ -101,7 +102,8 @@ make_program() { # DIRECTORY
 	mkdir "$1/build"
 	tar -C "$top" -cf - "${sources[@]}" | tar -C "$1" -xf -
 	if command -v dpkg-query >/dev/null; then
-		clean "$top/examples/install-packages.sh" build || echo 'the packages could not be installed; trying with what is there'
+		clean "$top/examples/install-packages.sh" build ||
+			echo 'the packages could not be installed; trying with what is there'
 	fi
 	cd "$1" && clean ./autogen.sh && cd build && clean ../configure && clean make src/runner/boot_sh.h &&
 		clean make -j"$(nproc)" mayfly
@@ -133,7 +135,8 @@ case $mode in
 start | stop | reap) ;;
 *) die "mode: \`$mode\` is none of: start, stop, reap" 'give the action the input `mode: start` or `mode: stop`' ;;
 esac
-[ "$(uname -s)" = Linux ] || die "there is no Mayfly for $(uname -s)" 'run this step on ubuntu-latest: the job can run anywhere'
+[ "$(uname -s)" = Linux ] ||
+	die "there is no Mayfly for $(uname -s)" 'run this step on ubuntu-latest: the job can run anywhere'
 program=$(command -v mayfly || :)
 if [ -z "$program" ]; then
 	cache=${cache:-$(mktemp -d)}

@@ -65,7 +65,8 @@ def report(found, architectures):
         lines += [*missing, ""]
     if rows:
         lines += [f"{len(rows)} of {compared} tests differ:", ""]
-        lines += ["| " + " | ".join(["test", "of", *architectures]) + " |", "|" + "---|" * (2 + len(architectures)), *rows]
+        head = "| " + " | ".join(["test", "of", *architectures]) + " |"
+        lines += [head, "|" + "---|" * (2 + len(architectures)), *rows]
     elif compared and not missing:
         lines.append(f"All {compared} tests ran everywhere, with the same results.")
     return lines, len(rows) + len(missing), compared

@@ -101,13 +101,13 @@ def no_drift(tmp):
         told = subprocess.run([*command, changed], capture_output=True, text=True)
         check(f"{name} would be seen", told.returncode == 1 and want in told.stdout, told.stdout + told.stderr)
         subprocess.run([*command, changed, "--write"], check=True)
-    peers = (
-        """mode github-token availability-zones-config ec2-image-id subnet-id security-group-id ec2-instance-type label
-        ec2-instance-id iam-role-name aws-resource-tags runner-home-dir pre-runner-script market-type block-device-mappings
-        ec2-volume-size ec2-volume-type ec2-device-name startup-quiet-period-seconds startup-retry-interval-seconds
-        startup-timeout-minutes run-runner-as-service run-runner-as-user metadata-options packages use-jit runner-group-id
-        runner-debug""".split()
-    )
+    peers = """
+        mode github-token availability-zones-config ec2-image-id subnet-id security-group-id ec2-instance-type
+        label ec2-instance-id iam-role-name aws-resource-tags runner-home-dir pre-runner-script market-type
+        block-device-mappings ec2-volume-size ec2-volume-type ec2-device-name startup-quiet-period-seconds
+        startup-retry-interval-seconds startup-timeout-minutes run-runner-as-service run-runner-as-user
+        metadata-options packages use-jit runner-group-id runner-debug
+    """.split()
     action = Composite(TOP).action
     equal("no input of machulav/ec2-github-runner is missing", [p for p in peers if p not in action["inputs"]], [])
     equal("no output is missing", {"label", "ec2-instance-id", "region"} - action["outputs"].keys(), set())
@@ -133,7 +133,8 @@ EXAMPLES = {
             "iam-role-name": "my-role-name",
             "aws-resource-tags": '[\n  {"Key": "Name", "Value": "ec2-github-runner"},\n'
             '  {"Key": "GitHubRepository", "Value": "octo/demo"}\n]\n',
-            "block-device-mappings": '[\n  {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 100, "VolumeType": "gp3"}}\n]\n',
+            "block-device-mappings": '[\n  {"DeviceName": "/dev/sda1", '
+            '"Ebs": {"VolumeSize": 100, "VolumeType": "gp3"}}\n]\n',
         },
         lambda i, _: {
             "type": (i["type"], "t3.nano"),
@@ -292,14 +293,13 @@ def example(world, name):
     if "region" in began.outputs and name != "several zones and regions":
         equal(f"{name}: the region", began.outputs["region"], "us-east-1")
     ids = json.loads(began.outputs["ec2-instance-ids"])
-    # The inputs of start do no harm to stop; the region is Mayfly's own addition, for instances that are elsewhere.
+    # The inputs of start do no harm to stop.
     ended = world.step(
         "stop",
         given
         | {
             "label": began.outputs["label"],
             "ec2-instance-id": id if len(ids) == 1 else began.outputs["ec2-instance-ids"],
-            "region": began.outputs["region"],
         },
     )
     check(f"{name}: stop", ended.status == 0 and ended.log.count("ended i-") == len(ids), ended.log)

@@ -1,7 +1,7 @@
 """Runs a workflow: jobs in the order of their needs, matrices, conditions, outputs, reusable workflows.
 
-A job on ubuntu-… runs here, as on a hosted runner. Any other label is queued at the simulator, whose instance takes the
-job and runs its steps for real, asking this process for one after the other. The action is the composite of this
+A job on ubuntu-… runs here, as on a hosted runner. Any other label is queued at the simulator, whose instance takes
+the job and runs its steps for real, asking this process for one after the other. The action is the composite of this
 repository; of other actions there are stand-ins, and one without is an error.
 """
 

@@ -93,6 +93,44 @@ def plans(tmp):
         check("there are starts", starts >= 6, starts)
 
 
+def rules(_tmp):
+    """What every example must have, also those that do not run below."""
+    needed = {
+        "aws-actions/configure-aws-credentials": ("id-token", ("write",)),
+        "actions/checkout": ("contents", ("read", "write")),
+        "docker/build-push-action": ("packages", ("write",)),
+    }
+    for path in sorted(EXAMPLES.glob("*.yml")):
+        workflow, wrong, modes = yaml.safe_load(path.read_text()), [], {}
+        for name, job in workflow["jobs"].items():
+            if "permissions" not in job:
+                wrong.append(f"{name} has no permissions of its own, so it has all that the repository gives")
+            if "uses" not in job and "timeout-minutes" not in job:
+                wrong.append(f"{name} has no timeout-minutes")
+            for step in job.get("steps", []):
+                action, _, version = step.get("uses", "@v0").partition("@")
+                scope, levels = needed.get(action, (None, ()))
+                if scope and job.get("permissions", {}).get(scope) not in levels:
+                    wrong.append(f"{name} uses {action} without {scope}: {levels[0]}")
+                if not re.fullmatch(r"v\d+", version):
+                    wrong.append(f"{name}: {action} is not pinned")
+                if "${{" in step.get("run", ""):
+                    wrong.append(f"{name}: an expression inside run:")
+                if action == "actions/checkout" and step["with"].get("persist-credentials") is not False:
+                    wrong.append(f"{name}: checkout leaves the token in the workspace")
+                if action == "OWNER/mayfly":
+                    modes.setdefault(step["with"]["mode"], []).append((name, job))
+        ends = [job.get("if", "") for _, job in modes.get("stop", [])]
+        if ("start" in modes) != ("stop" in modes) or not all("always()" in condition for condition in ends):
+            wrong.append("a start without a stop that always runs")
+        started, stopped = {name for name, _ in modes.get("start", [])}, set()
+        for _, job in modes.get("stop", []):
+            stopped |= set(job["needs"]) & started
+        if started != stopped:
+            wrong.append(f"no stop waits for {started - stopped}")
+        check(f"{path.name} keeps the rules", not wrong, "; ".join(wrong))
+
+
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
@@ -214,7 +252,8 @@ for path in sorted(glob.glob("tests/test_*.py")):
                 inner = {"skip": "<skipped/>"}.get(function(), "")
             except AssertionError as e:
                 inner, failed = f"<failure message={quoteattr(str(e))}/>", True
-            cases.append(f"<testcase classname={quoteattr(path[:-3].replace('/', '.'))} name={quoteattr(name)}>{inner}</testcase>")
+            where = quoteattr(path[:-3].replace("/", "."))
+            cases.append(f"<testcase classname={where} name={quoteattr(name)}>{inner}</testcase>")
 out = [a.split("=")[1] for a in sys.argv if a.startswith("--junitxml=")][0]
 open(out, "w").write("<testsuites><testsuite>" + "".join(cases) + "</testsuite></testsuites>")
 print(len(cases), "tests")
@@ -487,6 +526,7 @@ def main():
     with tempfile.TemporaryDirectory() as tmp:
         work = [
             lint,
+            rules,
             plans,
             parity,
             parity_without_arm64,
