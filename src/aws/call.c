@@ -1,6 +1,5 @@
 #include "mayfly/aws/call.h"
 
-#include "mayfly/aws/errors.h"
 #include "mayfly/aws/sigv4.h"
 #include "mayfly/codec/json.h"
 #include "mayfly/codec/xml.h"
@@ -102,7 +101,22 @@ static bool decode_envelope(const struct aws_call *c, struct arena *arena, struc
     return ok && e->code;
 }
 
-static void decode_error(const struct aws_call *c, struct error *err)
+/* Who may not do what, without the encoded part; what mends it is said by the action, if the message names it. */
+static void take_denial(struct aws_call *c, const struct envelope *e, struct error *err)
+{
+    struct aws_denial *d = &c->denial;
+    aws_denial_clear(d);
+    AUTO_FREE char *plain = aws_denial_parse(e->message, d);
+    error_set(err, ERROR_AWS, c->call.exchange.response.status, "%s", plain);
+    aws_denial_copy(&c->aws->denied, d);
+    if (aws_denial_is_explicit(d))
+        error_hint(err,
+                   "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
+    else if (d->action)
+        error_hint(err, "`mayfly policy COMMAND` prints the statement that allows %s", d->action);
+}
+
+static void decode_error(struct aws_call *c, struct error *err)
 {
     const struct http_response *r = &c->call.exchange.response;
     AUTO_ARENA arena = { 0 };
@@ -113,7 +127,10 @@ static void decode_error(const struct aws_call *c, struct error *err)
             error_hint(err, "something other than AWS answered: check the endpoint and any proxy between");
         return;
     }
-    error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
+    if (aws_is_denial(e.code) && !str_empty(e.message))
+        take_denial(c, &e, err);
+    else
+        error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
     err->code = xstrdup(e.code);
     str_set(&err->request_id, e.request_id);
     const char *hint = aws_hint(e.code);
@@ -180,6 +197,7 @@ static void free_call(struct call *call)
     call_clear(call);
     free(c->region);
     strbuf_clear(&c->body);
+    aws_denial_clear(&c->denial);
     free(c);
 }
 
@@ -215,4 +233,9 @@ char *aws_call_what(const struct call *call)
 int64_t aws_now(const struct aws *aws)
 {
     return aws->date ? aws->date : env_now(aws->env) / 1000;
+}
+
+void aws_clear(struct aws *aws)
+{
+    aws_denial_clear(&aws->denied);
 }

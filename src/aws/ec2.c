@@ -2,13 +2,10 @@
 
 #include <assert.h>
 
+#include "ec2_call.h"
 #include "mayfly/aws/query.h"
 #include "mayfly/codec/xml.h"
 #include "mayfly/util/encode.h"
-
-static const char version[] = "2016-11-15";
-
-enum { PAGE_MAX = 1000 };
 
 static const struct {
     const char *name;
@@ -99,9 +96,7 @@ const char *ec2_instance_tag(const struct ec2_instance *i, const char *key)
     return NULL;
 }
 
-/* Decodes the answer of a call by a table, its root element being ACTION + "Response". */
-static bool decode(const struct aws_call *c, const struct field *fields, void *out, struct arena *arena,
-                   struct error *err)
+bool ec2_decode(const struct aws_call *c, const struct field *fields, void *out, struct arena *arena, struct error *err)
 {
     const struct strbuf *body = &c->call.exchange.response.body;
     AUTO_FREE char *what = aws_call_what(&c->call);
@@ -109,9 +104,24 @@ static bool decode(const struct aws_call *c, const struct field *fields, void *o
     return xml_decode(strbuf_str(body), body->len, root, fields, out, arena, what, err);
 }
 
-static struct aws_call *new_call(struct aws *aws, const char *region, const char *action, struct strbuf *body)
+struct aws_call *ec2_call_new(struct aws *aws, const char *region, const char *action, struct strbuf *body)
 {
     return aws_call_new(aws, "ec2", region, action, body);
+}
+
+void ec2_make_dry(struct aws_call *call)
+{
+    query_add_bool(&call->body, true, "DryRun");
+}
+
+void ec2_add_filters(struct strbuf *body, const struct ec2_filter *filters, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        assert(filters[i].values->n > 0);
+        query_add(body, filters[i].name, "Filter.%zu.Name", i + 1);
+        AUTO_FREE char *prefix = xasprintf("Filter.%zu.Value", i + 1);
+        query_add_list(body, filters[i].values, prefix);
+    }
 }
 
 static void add_tags(struct strbuf *body, const struct ec2_run *run, unsigned spec, const char *resource)
@@ -142,7 +152,7 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
 {
     struct strbuf body = STRBUF_INIT;
     body.secret = true;
-    query_begin(&body, "RunInstances", version);
+    query_begin(&body, "RunInstances", EC2_VERSION);
     query_add(&body, run->image, "ImageId");
     query_add(&body, run->type, "InstanceType");
     query_add_uint(&body, 1, "MinCount");
@@ -166,9 +176,7 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
     add_tags(&body, run, 2, "volume");
     if (run->spot)
         add_tags(&body, run, 3, "spot-instances-request");
-    if (run->dry_run)
-        query_add_bool(&body, true, "DryRun");
-    return new_call(aws, run->region, "RunInstances", &body);
+    return ec2_call_new(aws, run->region, "RunInstances", &body);
 }
 
 struct reservation {
@@ -188,7 +196,7 @@ bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, 
                               struct error *err)
 {
     struct reservation r = { 0 };
-    if (!decode(call, reservation_fields, &r, arena, err))
+    if (!ec2_decode(call, reservation_fields, &r, arena, err))
         return false;
     if (r.instances.n != 1 || !FIELD_ROW(&r.instances, struct ec2_instance, 0)->id)
         return error_set(err, ERROR_PARSE, 0, "the answer to RunInstances names %zu instances instead of one",
@@ -202,16 +210,11 @@ struct aws_call *ec2_describe_instances_call(struct aws *aws, const char *region
 {
     struct strbuf body = STRBUF_INIT;
     assert(n > 0);
-    query_begin(&body, "DescribeInstances", version);
-    for (size_t i = 0; i < n; i++) {
-        assert(filters[i].values->n > 0);
-        query_add(&body, filters[i].name, "Filter.%zu.Name", i + 1);
-        AUTO_FREE char *prefix = xasprintf("Filter.%zu.Value", i + 1);
-        query_add_list(&body, filters[i].values, prefix);
-    }
-    query_add_uint(&body, PAGE_MAX, "MaxResults");
+    query_begin(&body, "DescribeInstances", EC2_VERSION);
+    ec2_add_filters(&body, filters, n);
+    query_add_uint(&body, EC2_PAGE_MAX, "MaxResults");
     query_add(&body, token, "NextToken");
-    return new_call(aws, region, "DescribeInstances", &body);
+    return ec2_call_new(aws, region, "DescribeInstances", &body);
 }
 
 /* reservationSet/item holds instancesSet/item; the rows of all reservations are what is wanted. */
@@ -229,7 +232,7 @@ bool ec2_describe_instances_result(const struct aws_call *call, struct arena *ar
                                    struct error *err)
 {
     struct ec2_page page = { 0 };
-    if (!decode(call, page_reservation_fields, &page, arena, err))
+    if (!ec2_decode(call, page_reservation_fields, &page, arena, err))
         return false;
     for (size_t i = 0; i < page.instances.n; i++)
         if (!FIELD_ROW(&page.instances, struct ec2_instance, i)->id)
@@ -244,9 +247,9 @@ struct aws_call *ec2_terminate_instances_call(struct aws *aws, const char *regio
 {
     struct strbuf body = STRBUF_INIT;
     assert(ids->n > 0);
-    query_begin(&body, "TerminateInstances", version);
+    query_begin(&body, "TerminateInstances", EC2_VERSION);
     query_add_list(&body, ids, "InstanceId");
-    return new_call(aws, region, "TerminateInstances", &body);
+    return ec2_call_new(aws, region, "TerminateInstances", &body);
 }
 
 struct changes {
@@ -272,7 +275,7 @@ bool ec2_terminate_instances_result(const struct aws_call *call, struct arena *a
                                     struct error *err)
 {
     struct changes changes = { 0 };
-    if (!decode(call, changes_fields, &changes, arena, err))
+    if (!ec2_decode(call, changes_fields, &changes, arena, err))
         return false;
     *ret_changes = changes.rows;
     return true;
@@ -283,7 +286,7 @@ struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, c
 {
     struct strbuf body = STRBUF_INIT;
     assert(ids ? ids->n > 0 : owner && name);
-    query_begin(&body, "DescribeImages", version);
+    query_begin(&body, "DescribeImages", EC2_VERSION);
     if (ids)
         query_add_list(&body, ids, "ImageId");
     query_add(&body, owner, "Owner.1");
@@ -291,7 +294,7 @@ struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, c
         query_add(&body, "name", "Filter.1.Name");
         query_add(&body, name, "Filter.1.Value.1");
     }
-    return new_call(aws, region, "DescribeImages", &body);
+    return ec2_call_new(aws, region, "DescribeImages", &body);
 }
 
 struct images {
@@ -326,7 +329,7 @@ bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena
                                 struct error *err)
 {
     struct images images = { 0 };
-    if (!decode(call, images_fields, &images, arena, err))
+    if (!ec2_decode(call, images_fields, &images, arena, err))
         return false;
     *ret_images = images.rows;
     return true;
@@ -335,10 +338,10 @@ bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena
 struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id)
 {
     struct strbuf body = STRBUF_INIT;
-    query_begin(&body, "GetConsoleOutput", version);
+    query_begin(&body, "GetConsoleOutput", EC2_VERSION);
     query_add(&body, id, "InstanceId");
     query_add_bool(&body, true, "Latest");
-    return new_call(aws, region, "GetConsoleOutput", &body);
+    return ec2_call_new(aws, region, "GetConsoleOutput", &body);
 }
 
 struct console {
@@ -354,7 +357,7 @@ bool ec2_get_console_output_result(const struct aws_call *call, struct strbuf *r
 {
     AUTO_ARENA arena = { 0 };
     struct console console = { 0 };
-    if (!decode(call, console_fields, &console, &arena, err))
+    if (!ec2_decode(call, console_fields, &console, &arena, err))
         return false;
     if (console.output && !decode_base64(ret, console.output, strlen(console.output)))
         return error_set(err, ERROR_PARSE, 0, "the answer to GetConsoleOutput is not base64");
@@ -365,11 +368,11 @@ struct aws_call *ec2_tag_call(struct aws *aws, const char *region, const char *i
 {
     const char *action = value ? "CreateTags" : "DeleteTags";
     struct strbuf body = STRBUF_INIT;
-    query_begin(&body, action, version);
+    query_begin(&body, action, EC2_VERSION);
     query_add(&body, id, "ResourceId.1");
     query_add(&body, key, "Tag.1.Key");
     query_add(&body, value, "Tag.1.Value");
-    return new_call(aws, region, action, &body);
+    return ec2_call_new(aws, region, action, &body);
 }
 
 bool ec2_id_is_valid(const char *id, const char *kind)

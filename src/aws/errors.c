@@ -143,3 +143,65 @@ enum aws_class aws_error_class(const struct error *err)
         return AWS_SERVER;
     return aws_classify(err->code ? err->code : "", err->message, err->status);
 }
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+bool aws_is_denial(const char *code)
+{
+    return code && str_is_one_of(code, "UnauthorizedOperation AccessDenied AccessDeniedException");
+}
+
+/* The word behind `mark`, owned, or NULL; *at moves behind it. */
+static char *word_after(const char **at, const char *mark)
+{
+    const char *found = strstr(*at, mark);
+    if (!found)
+        return NULL;
+    found += strlen(mark);
+    size_t n = strcspn(found, " ");
+    *at = found + n;
+    return xstrndup(found, n);
+}
+
+char *aws_denial_parse(const char *message, struct aws_denial *ret)
+{
+    static const char mark[] = "Encoded authorization failure message: ", because[] = " because ";
+    const char *encoded = strstr(message, mark);
+    size_t n = encoded ? (size_t)(encoded - message) : strlen(message);
+    while (n > 0 && strchr(" .", message[n - 1]))
+        n--;
+    char *plain = xstrndup(message, n);
+    const char *at = plain;
+    if (encoded) {
+        encoded += strlen(mark);
+        ret->encoded = xstrndup(encoded, strcspn(encoded, " "));
+    }
+    ret->action = word_after(&at, "not authorized to perform: ");
+    if (ret->action)
+        ret->resource = word_after(&at, " on resource: ");
+    if (ret->resource && *at)
+        ret->reason = xstrdup(str_starts(at, because) ? at + strlen(because) : at + 1);
+    return plain;
+}
+
+bool aws_denial_is_explicit(const struct aws_denial *d)
+{
+    return d->reason && strstr(d->reason, "explicit deny");
+}
+
+void aws_denial_copy(struct aws_denial *to, const struct aws_denial *from)
+{
+    str_set(&to->action, from->action);
+    str_set(&to->resource, from->resource);
+    str_set(&to->reason, from->reason);
+    str_set(&to->encoded, from->encoded);
+}
+
+void aws_denial_clear(struct aws_denial *d)
+{
+    free(d->action);
+    free(d->resource);
+    free(d->reason);
+    free(d->encoded);
+    *d = (struct aws_denial){ 0 };
+}

@@ -74,6 +74,7 @@ bool session_open(struct session *s, struct cmd *cmd, struct error *err)
 void session_close(struct session *s)
 {
     http_free(s->http);
+    aws_clear(&s->aws);
     aws_config_clear(&s->aws_config);
     github_config_clear(&s->github_config);
     free(s->fleet);

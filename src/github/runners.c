@@ -229,10 +229,15 @@ static const struct field groups_fields[] = {
     { 0 },
 };
 
-struct github_call *github_list_groups_call(struct github *g, unsigned page)
+struct github_call *github_list_groups_call(struct github *g, unsigned page, const char *visible_to)
 {
-    AUTO_FREE char *path = xasprintf("%s/actions/runner-groups?per_page=%d&page=%u", g->config->path, PER_PAGE, page);
-    return github_call_new(g, "GET", path, NULL);
+    AUTO_STRBUF path = STRBUF_INIT;
+    strbuf_addf(&path, "%s/actions/runner-groups?per_page=%d&page=%u", g->config->path, PER_PAGE, page);
+    if (visible_to) {
+        strbuf_adds(&path, "&visible_to_repository=");
+        encode_percent(&path, visible_to);
+    }
+    return github_call_new(g, "GET", strbuf_str(&path), NULL);
 }
 
 bool github_list_groups_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
@@ -243,4 +248,37 @@ bool github_list_groups_result(const struct github_call *call, struct arena *are
         return false;
     *ret_rows = rows.list;
     return true;
+}
+
+static const struct field rate_fields[] = {
+    { .path = "resources/core/limit",
+      .type = FIELD_INT,
+      .offset = offsetof(struct github_rate, limit),
+      .required = true },
+    { .path = "resources/core/remaining",
+      .type = FIELD_INT,
+      .offset = offsetof(struct github_rate, remaining),
+      .required = true },
+    { .path = "resources/core/reset", .type = FIELD_INT, .offset = offsetof(struct github_rate, reset) },
+    { 0 },
+};
+
+struct github_call *github_rate_call(struct github *g)
+{
+    return github_call_new(g, "GET", "/rate_limit", NULL);
+}
+
+bool github_rate_result(const struct github_call *call, struct arena *arena, struct github_rate *ret, struct error *err)
+{
+    struct github_rate rate = { 0 };
+    if (!decode(call, rate_fields, &rate, arena, err))
+        return false;
+    *ret = rate;
+    return true;
+}
+
+struct github_call *github_try_jit_call(struct github *g)
+{
+    AUTO_FREE char *path = xasprintf("%s/actions/runners/generate-jitconfig", g->config->path);
+    return github_call_new(g, "POST", path, "{}");
 }

@@ -322,7 +322,10 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
     image->id = arena_strdup(arena, row->id);
     image->architecture = arena_strdup(arena, row->architecture);
     image->root_device = str_empty(row->root_device) ? "/dev/sda1" : arena_strdup(arena, row->root_device);
-    image->has_runner = ec2_instance_tag(&tagged, TAG_RUNNER_VERSION) != NULL;
+    const char *version = ec2_instance_tag(&tagged, TAG_RUNNER_VERSION);
+    image->has_runner = version != NULL;
+    image->runner_version = version ? arena_strdup(arena, version) : NULL;
+    image->created = row->created ? arena_strdup(arena, row->created) : NULL;
     return true;
 }
 

@@ -266,9 +266,11 @@ START_TEST(run_instances)
                                  .instance_profile = cases[_i].profile,
                                  .max_price = cases[_i].max_price,
                                  .public_ip = (enum ec2_public_ip)cases[_i].public_ip,
-                                 .params = &params,
-                                 .dry_run = cases[_i].dry_run };
-    has_body(ec2_run_instances_call(&no_aws, &run), "RunInstances", cases[_i].body);
+                                 .params = &params };
+    struct aws_call *call = ec2_run_instances_call(&no_aws, &run);
+    if (cases[_i].dry_run)
+        ec2_make_dry(call);
+    has_body(call, "RunInstances", cases[_i].body);
 }
 END_TEST
 

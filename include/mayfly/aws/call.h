@@ -3,24 +3,27 @@
 #define MAYFLY_AWS_CALL_H
 
 #include "mayfly/aws/config.h"
+#include "mayfly/aws/errors.h"
 #include "mayfly/net/call.h"
 
-struct aws { /* borrowed parts; must outlive its calls */
+struct aws { /* config and env are borrowed; must outlive its calls */
     const struct aws_config *config;
     const struct env *env;
     int64_t skew; /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
     int64_t date; /* the newest Date header seen, seconds since 1970; 0: none yet */
+    struct aws_denial denied; /* of the newest call that was refused for want of a permission */
 };
 
 struct aws_call {
     struct call call;
     struct aws *aws;
-    const char *service;  /* "ec2", "ssm", "sts": static */
-    const char *target;   /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
-    char *region;         /* owned */
-    struct strbuf body;   /* byte-identical on every attempt */
-    int64_t signed_skew;  /* of the attempt in flight */
-    bool corrected_clock; /* once is enough */
+    const char *service;      /* "ec2", "ssm", "sts": static */
+    const char *target;       /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
+    char *region;             /* owned */
+    struct strbuf body;       /* byte-identical on every attempt */
+    int64_t signed_skew;      /* of the attempt in flight */
+    bool corrected_clock;     /* once is enough */
+    struct aws_denial denial; /* of a call that was refused for want of a permission */
 };
 
 /* A call of the Query protocol. The body is taken over. `action` is also its name in logs. give_up: see struct call. */
@@ -34,5 +37,7 @@ struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const c
 char *aws_call_what(const struct call *call);
 /* The current time at AWS: its newest Date header, or our clock before the first answer. Seconds since 1970. */
 int64_t aws_now(const struct aws *aws);
+/* Frees what the calls left in it. */
+void aws_clear(struct aws *aws);
 
 #endif

@@ -62,8 +62,11 @@ struct ec2_run { /* what RunInstances is asked for; all borrowed; NULL leaves a 
     const struct ec2_tag *tags;
     size_t n_tags;
     const char *instance_profile; /* a name, or an ARN */
-    bool dry_run;
 };
+
+/* Makes a call that has not been started ask only whether it would be allowed: it then fails, with DryRunOperation when
+ * it would. EC2 checks the parameters too. */
+void ec2_make_dry(struct aws_call *call);
 
 /* Launches exactly one instance: terminates on shutdown, tags on instance, volumes and spot request in the same call.
  */

@@ -25,6 +25,25 @@ enum aws_class {
 enum aws_class aws_classify(const char *code, const char *message, int http_status);
 /* What to do about a code, static, or NULL. */
 const char *aws_hint(const char *code);
+/* What a refusal for want of a permission says; owned, NULL: it does not say.
+ * Source: IAM User Guide, "Troubleshoot access denied error messages". */
+struct aws_denial {
+    char *action;   /* "ec2:RunInstances" */
+    char *resource; /* an ARN, which may end in a * */
+    char *reason;   /* "no identity-based policy allows the … action", "with an explicit deny in a … policy" */
+    char *encoded;  /* what sts:DecodeAuthorizationMessage explains; up to 10 KB */
+};
+/* Does the code refuse for want of a permission? */
+bool aws_is_denial(const char *code);
+/* Takes the message of such a refusal apart; *ret is empty before. Returns what a person should read of it, the message
+ * without its encoded part; owned. */
+char *aws_denial_parse(const char *message, struct aws_denial *ret);
+/* Does some policy forbid it, so that no other can allow it? */
+bool aws_denial_is_explicit(const struct aws_denial *d);
+/* *to is overwritten, its strings freed. */
+void aws_denial_copy(struct aws_denial *to, const struct aws_denial *from);
+void aws_denial_clear(struct aws_denial *d);
+
 /* aws_classify for an error of domain ERROR_AWS or ERROR_NET. */
 enum aws_class aws_error_class(const struct error *err);
 

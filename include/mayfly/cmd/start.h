@@ -1,4 +1,5 @@
-/* start: its parts. start.c is the flow, start_opts.c the table, start_report.c what a person and a workflow get. */
+/* start: its parts. start.c is the flow, start_opts.c the table, start_prepare.c what is read, asked and rendered (also
+ * for doctor), start_report.c what a person and a workflow get. */
 #ifndef MAYFLY_CMD_START_H
 #define MAYFLY_CMD_START_H
 
@@ -35,6 +36,34 @@ struct start {
     struct arena arena;
     int64_t began; /* monotonic ms */
 };
+
+void start_init(struct start *s, struct cmd *cmd, const struct spec *spec, struct session *session);
+void start_clear(struct start *s);
+
+/* What the options say by themselves, asking nobody: the plan's sites and images to look up, the scripts, the label,
+ * the templates of tags and user-data. The session needs its region and its fleet. */
+MUST_CHECK bool start_read(struct start *s, struct error *err);
+/* What AWS and GitHub have to say before the first effect: the account, the images, the runner to download, the group.
+ */
+MUST_CHECK bool start_ask(struct start *s, struct error *err);
+/* What the images' answers make sure of: the plan's cells, their volumes, the exact size of their user-data. */
+MUST_CHECK bool start_fit(struct start *s, struct error *err);
+
+/* The parts of start_ask that doctor asks one by one. The first question about an image; of an IMAGE_SSM that is its
+ * parameter, whose value is then to be described. */
+struct aws_call *start_find_image_call(const struct start *s, const struct image *image);
+struct aws_call *start_describe_image_call(const struct start *s, const char *region, const char *id);
+MUST_CHECK bool start_take_parameter(struct start *s, const struct image *image, const struct aws_call *answer,
+                                     const char **ret_id, struct error *err);
+MUST_CHECK bool start_take_image(struct start *s, struct image *image, const char *id, const struct aws_call *answer,
+                                 struct error *err);
+/* The runner for an image that has none. rows: struct github_download. */
+MUST_CHECK bool start_take_download(struct start *s, const struct image *image, const struct field_list *rows,
+                                    struct error *err);
+
+/* The parameters of RunInstances for one runner in one cell; ctx: the start. For launch_config.render. */
+void start_render(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
+                  struct arena *arena, struct ec2_run *ret);
 
 const struct cell *start_cell(const struct start *s, size_t slot);
 /* The user-data of an image of the plan, but for what belongs to one runner. */

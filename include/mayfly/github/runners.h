@@ -52,10 +52,23 @@ struct github_group {
     int64_t id;
     const char *name;
 };
-/* Page 1, 2, … of 100. */
-struct github_call *github_list_groups_call(struct github *g, unsigned page);
+/* Page 1, 2, … of 100; visible_to: only groups that this repository of the organisation ("demo") may use, or NULL. */
+struct github_call *github_list_groups_call(struct github *g, unsigned page, const char *visible_to);
 /* Rows of struct github_group. */
 MUST_CHECK bool github_list_groups_result(const struct github_call *call, struct arena *arena,
                                           struct field_list *ret_rows, struct error *err);
+
+/* What is left of the requests that the token has in an hour. Asking costs none. */
+struct github_rate {
+    int64_t limit, remaining;
+    int64_t reset; /* seconds since 1970 */
+};
+struct github_call *github_rate_call(struct github *g);
+MUST_CHECK bool github_rate_result(const struct github_call *call, struct arena *arena, struct github_rate *ret,
+                                   struct error *err);
+
+/* Asks for a just-in-time configuration without saying for which runner: GitHub cannot make one, and refuses with 422
+ * whom it would let, with 403 or 404 whom it would not. */
+struct github_call *github_try_jit_call(struct github *g);
 
 #endif

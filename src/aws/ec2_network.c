@@ -1,0 +1,168 @@
+#include "mayfly/aws/ec2_network.h"
+
+#include "ec2_call.h"
+#include "mayfly/aws/query.h"
+
+struct rows {
+    struct field_list list;
+};
+
+#define STR(path_, struct_, member)                                                                                    \
+    {                                                                                                                  \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct_, member)                                        \
+    }
+#define ROWS(path_, struct_, member, fields, row)                                                                      \
+    {                                                                                                                  \
+        .path = (path_), .type = FIELD_LIST, .offset = offsetof(struct_, member), .items = (fields),                   \
+        .item_size = sizeof(row)                                                                                       \
+    }
+
+/* A description by one filter, and the rows of its answer. */
+static struct aws_call *describe(struct aws *aws, const char *region, const char *action, const char *filter,
+                                 const struct strlist *values)
+{
+    const struct ec2_filter by = { filter, values };
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, action, EC2_VERSION);
+    ec2_add_filters(&body, &by, 1);
+    return ec2_call_new(aws, region, action, &body);
+}
+
+static bool take_rows(const struct aws_call *call, const struct field *fields, struct arena *arena,
+                      struct field_list *ret, struct error *err)
+{
+    struct rows rows = { 0 };
+    if (!ec2_decode(call, fields, &rows, arena, err))
+        return false;
+    *ret = rows.list;
+    return true;
+}
+
+/* --- subnets ------------------------------------------------------------------------------------------------------ */
+
+static const struct field subnet_fields[] = {
+    STR("subnetId", struct ec2_subnet, id),
+    STR("vpcId", struct ec2_subnet, vpc),
+    STR("availabilityZone", struct ec2_subnet, zone),
+    STR("state", struct ec2_subnet, state),
+    { .path = "availableIpAddressCount", .type = FIELD_INT, .offset = offsetof(struct ec2_subnet, free) },
+    { .path = "mapPublicIpOnLaunch", .type = FIELD_BOOL, .offset = offsetof(struct ec2_subnet, maps_public) },
+    { 0 },
+};
+static const struct field subnets_fields[] = {
+    ROWS("subnetSet/item", struct rows, list, subnet_fields, struct ec2_subnet),
+    { 0 },
+};
+
+struct aws_call *ec2_describe_subnets_call(struct aws *aws, const char *region, const struct strlist *ids)
+{
+    return describe(aws, region, "DescribeSubnets", "subnet-id", ids);
+}
+
+bool ec2_describe_subnets_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                 struct error *err)
+{
+    return take_rows(call, subnets_fields, arena, ret, err);
+}
+
+/* --- route tables ------------------------------------------------------------------------------------------------- */
+
+/* A route has one target, in an element of its kind; a NAT instance is named by its interface too. */
+static const struct field route_fields[] = {
+    STR("destinationCidrBlock", struct ec2_route, to),
+    STR("gatewayId", struct ec2_route, target),
+    STR("natGatewayId", struct ec2_route, target),
+    STR("transitGatewayId", struct ec2_route, target),
+    STR("vpcPeeringConnectionId", struct ec2_route, target),
+    STR("networkInterfaceId", struct ec2_route, target),
+    STR("localGatewayId", struct ec2_route, target),
+    STR("carrierGatewayId", struct ec2_route, target),
+    STR("state", struct ec2_route, state),
+    { 0 },
+};
+static const struct field association_fields[] = {
+    STR("subnetId", struct ec2_association, subnet),
+    { .path = "main", .type = FIELD_BOOL, .offset = offsetof(struct ec2_association, main) },
+    { 0 },
+};
+static const struct field table_fields[] = {
+    STR("routeTableId", struct ec2_route_table, id),
+    STR("vpcId", struct ec2_route_table, vpc),
+    ROWS("routeSet/item", struct ec2_route_table, routes, route_fields, struct ec2_route),
+    ROWS("associationSet/item", struct ec2_route_table, associations, association_fields, struct ec2_association),
+    { 0 },
+};
+static const struct field tables_fields[] = {
+    ROWS("routeTableSet/item", struct rows, list, table_fields, struct ec2_route_table),
+    { 0 },
+};
+
+struct aws_call *ec2_describe_route_tables_call(struct aws *aws, const char *region, const struct strlist *vpcs)
+{
+    return describe(aws, region, "DescribeRouteTables", "vpc-id", vpcs);
+}
+
+bool ec2_describe_route_tables_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                      struct error *err)
+{
+    return take_rows(call, tables_fields, arena, ret, err);
+}
+
+/* --- security groups ---------------------------------------------------------------------------------------------- */
+
+/* Ports are text: ICMP's are -1. */
+static const struct field permission_fields[] = {
+    STR("ipProtocol", struct ec2_permission, protocol),
+    STR("fromPort", struct ec2_permission, from),
+    STR("toPort", struct ec2_permission, to),
+    ROWS("ipRanges/item/cidrIp", struct ec2_permission, cidrs, NULL, const char *),
+    ROWS("prefixListIds/item/prefixListId", struct ec2_permission, others, NULL, const char *),
+    ROWS("groups/item/groupId", struct ec2_permission, others, NULL, const char *),
+    { 0 },
+};
+static const struct field group_fields[] = {
+    STR("groupId", struct ec2_group, id),
+    STR("vpcId", struct ec2_group, vpc),
+    ROWS("ipPermissionsEgress/item", struct ec2_group, egress, permission_fields, struct ec2_permission),
+    { 0 },
+};
+static const struct field groups_fields[] = {
+    ROWS("securityGroupInfo/item", struct rows, list, group_fields, struct ec2_group),
+    { 0 },
+};
+
+struct aws_call *ec2_describe_groups_call(struct aws *aws, const char *region, const struct strlist *ids)
+{
+    return describe(aws, region, "DescribeSecurityGroups", "group-id", ids);
+}
+
+bool ec2_describe_groups_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                struct error *err)
+{
+    return take_rows(call, groups_fields, arena, ret, err);
+}
+
+/* --- offerings ---------------------------------------------------------------------------------------------------- */
+
+static const struct field offering_fields[] = {
+    STR("instanceType", struct ec2_offering, type),
+    STR("location", struct ec2_offering, zone),
+    { 0 },
+};
+static const struct field offerings_fields[] = {
+    ROWS("instanceTypeOfferingSet/item", struct rows, list, offering_fields, struct ec2_offering),
+    { 0 },
+};
+
+struct aws_call *ec2_describe_offerings_call(struct aws *aws, const char *region, const struct strlist *types)
+{
+    struct aws_call *call = describe(aws, region, "DescribeInstanceTypeOfferings", "instance-type", types);
+    query_add(&call->body, "availability-zone", "LocationType");
+    return call;
+}
+
+bool ec2_describe_offerings_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                   struct error *err)
+{
+    return take_rows(call, offerings_fields, arena, ret, err);
+}

@@ -1,0 +1,402 @@
+/* start: what is made of its options and asked before its first effect. doctor shares it. */
+#include "mayfly/aws/ssm.h"
+#include "mayfly/aws/sts.h"
+#include "mayfly/cmd/start.h"
+#include "mayfly/runner/params.h"
+#include "mayfly/util/encode.h"
+#include "mayfly/version.h"
+
+enum { PRE_RUNNER_MAX = 16384 };
+
+void start_init(struct start *s, struct cmd *cmd, const struct spec *spec, struct session *session)
+{
+    *s = (struct start){ .cmd = cmd,
+                         .spec = spec,
+                         .session = session,
+                         .pre_runner = STRBUF_MAX(PRE_RUNNER_MAX),
+                         .began = env_mono(cmd->env) };
+}
+
+void start_clear(struct start *s)
+{
+    launch_clear(&s->launch);
+    for (size_t i = 0; s->params && i < s->plan.n_images; i++)
+        strlist_clear(&s->params[i]);
+    free(s->params);
+    plan_clear(&s->plan);
+    strlist_clear(&s->labels);
+    strlist_clear(&s->packages);
+    free(s->label);
+    free(s->run);
+    free(s->name_mark);
+    free(s->account);
+    strbuf_clear(&s->pre_runner);
+    arena_clear(&s->arena);
+}
+
+/* --- the options by themselves ------------------------------------------------------------------------------------ */
+
+static void make_label(struct start *s)
+{
+    uint8_t random[6];
+    const char *run_id = s->cmd->getenv("GITHUB_RUN_ID"), *attempt = s->cmd->getenv("GITHUB_RUN_ATTEMPT");
+    if (!str_empty(run_id))
+        s->run = xasprintf("%s/%s", run_id, str_empty(attempt) ? "1" : attempt);
+    s->cmd->env->random(s->cmd->env->ctx, random, sizeof(random));
+    s->label = str_empty(s->spec->label) ? label_make(run_id, attempt, env_now(s->cmd->env) / 1000, random)
+                                         : xstrdup(s->spec->label);
+    strlist_add(&s->labels, s->label);
+    for (size_t i = 0; i < s->spec->labels.n; i++)
+        strlist_add(&s->labels, s->spec->labels.v[i]);
+}
+
+static bool read_pre_runner(struct start *s, struct error *err)
+{
+    const struct spec *spec = s->spec;
+    if (!str_empty(spec->pre_runner_script))
+        strbuf_adds(&s->pre_runner, spec->pre_runner_script);
+    if (!str_empty(spec->pre_runner_file) &&
+        !strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
+        err->domain = ERROR_CONFIG;
+        return false;
+    }
+    if (strlen(strbuf_str(&s->pre_runner)) != s->pre_runner.len)
+        return error_set(err, ERROR_CONFIG, 0, "the pre-runner script holds a NUL byte");
+    return true;
+}
+
+static void fill_templates(struct start *s)
+{
+    const struct spec *spec = s->spec;
+    const char *repo = s->cmd->getenv("GITHUB_REPOSITORY");
+    const struct limits limits = { .boot = spec->timeout > LIMITS_DEFAULT.boot ? spec->timeout : LIMITS_DEFAULT.boot,
+                                   .idle = spec->idle_limit,
+                                   .life = spec->max_lifetime };
+    s->userdata = (struct userdata){ .runner_dir = spec->runner_dir,
+                                     .user = spec->user,
+                                     .pre_runner = s->pre_runner.len ? strbuf_str(&s->pre_runner) : NULL,
+                                     .packages = &s->packages,
+                                     .limits = limits,
+                                     .debug = s->cmd->common.verbose };
+    s->tags = (struct tag_values){ .fleet = s->session->fleet,
+                                   .scope = s->session->github_config.scope,
+                                   .repo = str_empty(repo) ? NULL : repo,
+                                   .label = s->label,
+                                   .run = s->run,
+                                   .name = spec->name,
+                                   .version = MAYFLY_VERSION,
+                                   .limits = limits,
+                                   .more = &s->own_tags };
+}
+
+bool start_read(struct start *s, struct error *err)
+{
+    const struct spec *spec = s->spec;
+    if (!plan_sites(&s->plan, spec, s->session->aws_config.region, err) || !read_pre_runner(s, err) ||
+        !params_tags(spec, &s->arena, &s->own_tags, err) || !params_packages(spec, &s->packages, err))
+        return false;
+    make_label(s);
+    fill_templates(s);
+    return userdata_check(&s->userdata, err);
+}
+
+/* --- everything that must be known before the first effect -------------------------------------------------------- */
+
+struct questions { /* calls to run at once, owned */
+    struct call **v;
+    size_t n;
+};
+
+static size_t ask(struct questions *q, struct call *call)
+{
+    q->v = xreallocarray(q->v, q->n + 1, sizeof(*q->v));
+    q->v[q->n] = call;
+    return q->n++;
+}
+
+static size_t ask_aws(struct questions *q, struct aws_call *call)
+{
+    return ask(q, &call->call);
+}
+
+static const struct aws_call *aws_answer(const struct questions *q, size_t n)
+{
+    return (const struct aws_call *)q->v[n];
+}
+
+static void questions_clear(struct questions *q)
+{
+    for (size_t i = 0; i < q->n; i++)
+        call_free(q->v[i]);
+    free(q->v);
+}
+#define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
+
+/* --timeout is of the whole start. */
+static bool run_questions(struct start *s, const struct questions *q, struct error *err)
+{
+    for (size_t i = 0; i < q->n; i++)
+        q->v[i]->give_up = s->began + s->spec->timeout * 1000;
+    return call_run_all(&s->session->loop, q->v, q->n, err);
+}
+
+static struct aws_call *find_label_call(const struct start *s, const char *region, const char *token)
+{
+    char *fleet[] = { s->session->fleet }, *label[] = { s->label };
+    char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
+    const struct strlist fleets = { fleet, 1 }, labels = { label, 1 }, states = { live, ARRAY_SIZE(live) };
+    const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
+                                          { "tag:" TAG_LABEL, &labels },
+                                          { "instance-state-name", &states } };
+    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), token);
+}
+
+/* Follows the pages: one may be empty and still have a next. */
+static bool check_label_is_free(struct start *s, const struct aws_call *call, const char *region, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_CALL *next = NULL;
+    struct ec2_page page;
+    const char *label = s->label;
+    if (!ec2_describe_instances_result(call, &arena, &page, err))
+        return false;
+    while (page.instances.n == 0 && page.next_token) {
+        call_free(next);
+        next = &find_label_call(s, region, page.next_token)->call;
+        if (!call_run(&s->session->loop, next, err) ||
+            !ec2_describe_instances_result((struct aws_call *)next, &arena, &page, err))
+            return false;
+    }
+    if (page.instances.n == 0)
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
+              FIELD_ROW(&page.instances, const struct ec2_instance, 0)->id, label);
+    error_hint(err, "a job could land on either: leave --label away for a fresh one, or stop --label %s first", label);
+    return false;
+}
+
+struct aws_call *start_describe_image_call(const struct start *s, const char *region, const char *id)
+{
+    AUTO_STRLIST ids = { 0 };
+    strlist_add(&ids, id);
+    return ec2_describe_images_call(&s->session->aws, region, &ids, NULL, NULL);
+}
+
+struct aws_call *start_find_image_call(const struct start *s, const struct image *image)
+{
+    struct aws *aws = &s->session->aws;
+    switch (image->kind) {
+    case IMAGE_SSM:
+        return ssm_get_parameter_call(aws, image->region, image->value);
+    case IMAGE_NAME:
+        return ec2_describe_images_call(aws, image->region, NULL, image->owner, image->value);
+    case IMAGE_ID:
+        break;
+    }
+    return start_describe_image_call(s, image->region, image->ref);
+}
+
+bool start_take_image(struct start *s, struct image *image, const char *id, const struct aws_call *answer,
+                      struct error *err)
+{
+    struct field_list images = { 0 };
+    return ec2_describe_images_result(answer, &s->arena, &images, err) &&
+           image_take(image, id, &images, &s->arena, err);
+}
+
+bool start_take_parameter(struct start *s, const struct image *image, const struct aws_call *answer, const char **ret,
+                          struct error *err)
+{
+    const char *id;
+    if (!ssm_get_parameter_result(answer, &s->arena, &id, err))
+        return false;
+    if (!ec2_id_is_valid(id, "ami"))
+        return error_set(err, ERROR_CONFIG, 0, "--image: the parameter %s in %s holds `%.60s`, not an image's id",
+                         image->value, image->region, id);
+    *ret = id;
+    return true;
+}
+
+/* answers[first + i] is about image i. A parameter names an image, which has yet to be described. */
+static bool take_images(struct start *s, const struct questions *answers, size_t first, struct error *err)
+{
+    AUTO_QUESTIONS more = { 0 };
+    size_t n = 0;
+    const char **ids = arena_alloc(&s->arena, (s->plan.n_images + 1) * sizeof(*ids));
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        struct image *image = &s->plan.images[i];
+        const struct aws_call *answer = aws_answer(answers, first + i);
+        if (image->kind != IMAGE_SSM) {
+            if (!start_take_image(s, image, image->ref, answer, err))
+                return false;
+            continue;
+        }
+        if (!start_take_parameter(s, image, answer, &ids[i], err))
+            return false;
+        ask_aws(&more, start_describe_image_call(s, image->region, ids[i]));
+    }
+    if (more.n == 0)
+        return true;
+    if (!run_questions(s, &more, err))
+        return false;
+    for (size_t i = 0; i < s->plan.n_images; i++)
+        if (s->plan.images[i].kind == IMAGE_SSM &&
+            !start_take_image(s, &s->plan.images[i], ids[i], aws_answer(&more, n++), err))
+            return false;
+    return true;
+}
+
+bool start_take_download(struct start *s, const struct image *image, const struct field_list *rows, struct error *err)
+{
+    const char *arch = spec_runner_architecture(image->architecture);
+    for (size_t d = 0; d < s->n_downloads; d++)
+        if (str_eq(s->downloads[d].architecture, image->architecture))
+            return true;
+    for (size_t r = 0; r < rows->n && !image->has_runner; r++) {
+        const struct github_download *row = FIELD_ROW(rows, const struct github_download, r);
+        if (!str_eq(row->os, "linux") || !str_eq(row->architecture, arch) || str_empty(row->sha256))
+            continue;
+        s->downloads[s->n_downloads++] = (struct download){ image->architecture, row->url, row->sha256 };
+        return true;
+    }
+    if (image->has_runner)
+        return true;
+    error_set(err, ERROR_GITHUB, 0, "GitHub offers no runner for linux-%s with a checksum", arch);
+    error_hint(err, "use an image that has the runner and the tag " TAG_RUNNER_VERSION);
+    return false;
+}
+
+/* The runner for each architecture of which an image has none. */
+static bool take_downloads(struct start *s, const struct github_call *answer, struct error *err)
+{
+    struct field_list rows = { 0 };
+    if (!github_downloads_result(answer, &s->arena, &rows, err))
+        return false;
+    for (size_t i = 0; i < s->plan.n_images; i++)
+        if (!start_take_download(s, &s->plan.images[i], &rows, err))
+            return false;
+    return true;
+}
+
+/* The runner group by its number, or by its name, which an organisation's have. */
+static bool take_runner_group(struct start *s, struct error *err)
+{
+    const char *name = s->spec->runner_group;
+    uint64_t id;
+    bool more = true;
+    AUTO_ARENA arena = { 0 };
+    if (parse_uint(name, INT32_MAX, &id)) {
+        s->runner_group = (int64_t)id;
+        return true;
+    }
+    if (strchr(s->session->github_config.scope, '/')) {
+        error_set(err, ERROR_CONFIG, 0, "--runner-group: a repository has no group `%.60s`", name);
+        error_hint(err, "runner groups belong to organisations: give --repo ORG, or leave --runner-group away");
+        return false;
+    }
+    for (unsigned page = 1; more; page++) {
+        struct field_list rows = { 0 };
+        AUTO_CALL *call = &github_list_groups_call(&s->session->github, page, NULL)->call;
+        if (!call_run(&s->session->loop, call, err) ||
+            !github_list_groups_result((struct github_call *)call, &arena, &rows, err))
+            return false;
+        for (size_t i = 0; i < rows.n; i++) {
+            const struct github_group *group = FIELD_ROW(&rows, const struct github_group, i);
+            if (str_eq(group->name, name)) {
+                s->runner_group = group->id;
+                return true;
+            }
+        }
+        more = github_call_has_next((struct github_call *)call);
+    }
+    error_set(err, ERROR_CONFIG, 0, "--runner-group: %s has no group `%.60s`", s->session->github_config.scope, name);
+    error_hint(err, "the group must exist and be visible to the token");
+    return false;
+}
+
+bool start_ask(struct start *s, struct error *err)
+{
+    struct session *session = s->session;
+    struct sts_identity who = { 0 };
+    AUTO_QUESTIONS q = { 0 };
+    size_t identity = ask_aws(&q, sts_get_caller_identity_call(&session->aws, session->aws_config.region));
+    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call);
+    size_t images = q.n;
+    for (size_t i = 0; i < s->plan.n_images; i++)
+        ask_aws(&q, start_find_image_call(s, &s->plan.images[i]));
+    size_t labels = q.n;
+    for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
+        ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL));
+    if (!run_questions(s, &q, err) || !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
+        !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
+        !take_runner_group(s, err))
+        return false;
+    for (size_t i = labels; i < q.n; i++)
+        if (!check_label_is_free(s, aws_answer(&q, i), s->plan.regions.v[i - labels], err))
+            return false;
+    s->account = xstrdup(who.account);
+    return true;
+}
+
+/* --- what is sent ------------------------------------------------------------------------------------------------- */
+
+struct userdata start_userdata(const struct start *s, const struct image *image)
+{
+    struct userdata userdata = s->userdata;
+    for (size_t i = 0; i < s->n_downloads && !image->has_runner; i++) {
+        if (!str_eq(s->downloads[i].architecture, image->architecture))
+            continue;
+        userdata.runner_url = s->downloads[i].url;
+        userdata.runner_sha256 = s->downloads[i].sha256;
+    }
+    return userdata;
+}
+
+void start_render(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
+                  struct arena *arena, struct ec2_run *ret)
+{
+    const struct start *s = ctx;
+    AUTO_STRBUF script = STRBUF_INIT, encoded = STRBUF_INIT;
+    struct userdata userdata = start_userdata(s, cell->image);
+    struct tag_values values = s->tags;
+    const char *public_ip = s->spec->public_ip;
+    struct ec2_tag *tags;
+    size_t n_tags;
+    script.secret = encoded.secret = true;
+    userdata.jit = jit;
+    userdata.runner_name = values.runner = runner_name;
+    values.runner_id = runner_id;
+    userdata_render(&script, &userdata);
+    encode_base64(&encoded, strbuf_str(&script), script.len);
+    tags_of_runner(&values, arena, &tags, &n_tags);
+    *ret = (struct ec2_run){
+        .region = cell->region,
+        .image = cell->image->id,
+        .type = cell->type,
+        .subnet = cell->subnet,
+        .spot = cell->spot,
+        .max_price = str_empty(s->spec->max_price) ? NULL : s->spec->max_price,
+        .security_groups = cell->security_groups,
+        .instance_profile = str_empty(s->spec->instance_profile) ? NULL : s->spec->instance_profile,
+        .user_data = arena_strdup(arena, strbuf_str(&encoded)),
+        .public_ip = str_empty(public_ip)       ? EC2_PUBLIC_IP_DEFAULT
+                     : str_eq(public_ip, "yes") ? EC2_PUBLIC_IP_YES
+                                                : EC2_PUBLIC_IP_NO,
+        .params = &s->params[cell->image - s->plan.images],
+        .tags = tags,
+        .n_tags = n_tags,
+    };
+}
+/* What the images' answers make sure of: their cells, their volumes, the exact size of their user-data. */
+bool start_fit(struct start *s, struct error *err)
+{
+    if (!plan_cells(&s->plan, s->spec, err))
+        return false;
+    s->params = xcalloc(s->plan.n_images, sizeof(*s->params));
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        struct userdata userdata = start_userdata(s, &s->plan.images[i]);
+        if (!params_make(s->spec, s->plan.images[i].root_device, &s->params[i], err) || !userdata_check(&userdata, err))
+            return false;
+    }
+    return true;
+}
