@@ -92,6 +92,7 @@ static const struct field spot_request_fields[] = {
 static const struct field image_fields[] = { STR("imageId", id),
                                              STR("imageState", state),
                                              STR("creationDate", created),
+                                             STR("name", name),
                                              STR("architecture", architecture),
                                              TAGS,
                                              { 0 } };

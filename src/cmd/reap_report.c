@@ -35,10 +35,10 @@ static void add_number(struct json_object *row, const char *key, int64_t value)
     json_object_object_add(row, key, must(json_object_new_int64(value)));
 }
 
-static struct json_object *new_row(const struct reap *r, const char *kind)
+static struct json_object *new_row(int64_t now, const char *kind)
 {
     struct json_object *row = must(json_object_new_object());
-    add_text(row, "time", clock_rfc3339(r->cloud_now).s);
+    add_text(row, "time", clock_rfc3339(now).s);
     add_text(row, "kind", kind);
     return row;
 }
@@ -88,7 +88,7 @@ static void report_instance(struct cmd *cmd, const struct reap *r, const struct 
         printf("%s %s: %s (%s, %s, age %" PRId64 " s)\n", what, row->id, why, ruling.rule, state, age);
         return;
     }
-    struct json_object *o = new_row(r, "instance");
+    struct json_object *o = new_row(r->cloud_now, "instance");
     add_text(o, "instance", row->id);
     add_text(o, "region", r->config->regions->v[row->region]);
     add_text(o, "runner", t ? t->runner : NULL);
@@ -134,7 +134,7 @@ static void report_ghost(struct cmd *cmd, const struct reap *r, const struct rea
         printf("%s runner %s: %s (ghost, age %" PRId64 " s)\n", what, g->name, why, g->age);
         return;
     }
-    struct json_object *o = new_row(r, "runner");
+    struct json_object *o = new_row(r->cloud_now, "runner");
     add_text(o, "runner", g->name);
     add_number(o, "runner-id", g->runner_id);
     add_text(o, "region", r->config->regions->v[g->region]);
@@ -159,4 +159,47 @@ void report_pass(struct cmd *cmd, const struct fleet *f, struct report *ret)
     if (r->more_ghosts)
         log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     ret->left = ret->left || r->more_ghosts;
+}
+
+/* --- leftovers ---------------------------------------------------------------------------------------------------- */
+
+static void report_leftover(struct cmd *cmd, const struct leftovers *l, const struct leftover *o, struct report *ret)
+{
+    const char *kind = ec2_kind_name(o->facts.kind);
+    const char *what = o->error.domain      ? "failed"
+                       : o->removed         ? "removed"
+                       : !o->ruling.remove  ? "kept"
+                       : l->config->dry_run ? "would remove"
+                                            : "not removed";
+    AUTO_FREE char *why = o->error.domain ? error_format(&o->error) : xstrdup(o->ruling.reason);
+    counts_add(&ret->leftovers[o->facts.kind], what);
+    ret->left = ret->left || str_eq(what, "failed") || str_eq(what, "not removed");
+    if (!cmd->common.json) {
+        printf("%s %s %s: %s (%s, age %" PRId64 " s)\n", what, kind, o->id, why, o->ruling.rule, o->facts.age);
+        return;
+    }
+    struct json_object *row = new_row(l->cloud_now, kind);
+    add_text(row, "id", o->id);
+    add_text(row, "region", l->config->regions->v[o->region]);
+    add_number(row, "age", o->facts.age);
+    add_text(row, "done", what);
+    add_text(row, "rule", o->ruling.rule);
+    add_text(row, "reason", why);
+    print_row(row);
+}
+
+void report_leftovers(struct cmd *cmd, const struct leftovers *l, struct report *ret)
+{
+    for (size_t i = 0; i < l->n; i++)
+        report_leftover(cmd, l, &l->v[i], ret);
+    for (size_t k = 0; k < EC2_KIND_COUNT; k++) {
+        ret->left = ret->left || l->errors[k].domain || l->more[k];
+        if (l->more[k])
+            log_warn("more than %d of the kind %s are left: the next passes remove the others", REAP_LEFTOVERS_MAX,
+                     ec2_kind_name((enum ec2_kind)k));
+        if (l->errors[k].domain == ERROR_NONE)
+            continue;
+        AUTO_FREE char *why = error_format(&l->errors[k]);
+        log_warn("what is left of the kind %s could not be read everywhere: %s", ec2_kind_name((enum ec2_kind)k), why);
+    }
 }

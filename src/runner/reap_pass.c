@@ -596,6 +596,7 @@ static void answer_fencing(struct reap *r, struct reap_target *t, const struct e
 {
     static const struct reap_ruling refused = { REAP_KEEP, false, "refused",
                                                 "GitHub does not let go of its runner, which runs a job" };
+    t->fenced = e->outcome == OUTCOME_OK;
     if (t->ruling.late || e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
         set_fenced(r, t, e->now); /* past the deadline nothing that GitHub says holds the end back */
     } else if (e->outcome == OUTCOME_BUSY) {
@@ -606,9 +607,14 @@ static void answer_fencing(struct reap *r, struct reap_target *t, const struct e
     }
 }
 
-/* Is it still what was judged? */
+/* Is it still what was judged? Without its record a runner exits, and its machine may power off before we come. */
 static void look_again(struct reap *r, struct reap_target *t, const struct ec2_instance *i)
 {
+    if (t->fenced && (!i || !ec2_state_is_live(ec2_instance_state(i)))) {
+        t->ended = true;
+        set_stage(r, t, REAP_DONE);
+        return;
+    }
     if (!i || !str_eq(i->launch_time, t->launch_time) || fingerprint_tags(i) != t->tags) {
         spare(r, t, changed);
         return;

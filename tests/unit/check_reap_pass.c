@@ -851,6 +851,30 @@ START_TEST(the_instance_is_looked_at_again)
 }
 END_TEST
 
+static void powers_off(struct world *w, const struct act *a)
+{
+    if (a->kind == ACT_LOOK && w->seen[ACT_LOOK] == 1)
+        w->boxes[0].state = "shutting-down";
+}
+
+/* Without its record a runner exits, and its machine powers off: that was our doing too. */
+START_TEST(a_fence_may_be_enough)
+{
+    struct world w;
+    struct box b = orphan;
+    b.mark = "offline" OLD;
+    world_init(&w);
+    put(&w, b);
+    put_record(&w, 7, "i-1", "offline", false);
+    w.before = powers_off;
+    pass(&w);
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1");
+    ck_assert(target(&w, "i-1")->ended);
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, "offline");
+    world_clear(&w);
+}
+END_TEST
+
 START_TEST(an_end_stops_when_ec2_does_not_answer)
 {
     struct world w;
@@ -1315,6 +1339,7 @@ static TCase *ending(void)
     tcase_add_loop_test(t, an_end_stops_when_github_does_not_answer, 0, 6);
     tcase_add_loop_test(t, an_end_stops_when_the_runner_is_busy, 0, 2);
     tcase_add_loop_test(t, the_instance_is_looked_at_again, 0, 10);
+    tcase_add_test(t, a_fence_may_be_enough);
     tcase_add_loop_test(t, an_end_stops_when_ec2_does_not_answer, 0, 2);
     tcase_add_loop_test(t, an_end_goes_through, 0, 5);
     tcase_add_loop_test(t, the_answer_is_read, 0, 2);

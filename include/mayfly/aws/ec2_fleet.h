@@ -21,8 +21,8 @@ enum ec2_kind { EC2_VOLUME, EC2_SPOT_REQUEST, EC2_IMAGE, EC2_SNAPSHOT, EC2_KIND_
 const char *ec2_kind_name(enum ec2_kind kind);
 
 struct ec2_leftover { /* strings live in the arena of the decoder; NULL when absent */
-    const char *id, *state, *created, *architecture;
-    struct field_list tags; /* struct ec2_tag */
+    const char *id, *state, *created, *name, *architecture; /* name and architecture: of an image */
+    struct field_list tags;                                 /* struct ec2_tag */
 };
 
 /* Seconds since 1970, or 0 when absent or malformed. */

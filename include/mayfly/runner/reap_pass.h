@@ -52,6 +52,7 @@ struct reap_target {
     bool has_mark; /* whatever it says */
     bool held;     /* would be ended, but for --max */
     bool alone;    /* not in a batch: the one that it was in failed as a whole */
+    bool fenced;   /* its record was deleted by us */
     bool ended;
     struct error error; /* why it could not be looked at, ended or marked */
 };
