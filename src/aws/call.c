@@ -152,8 +152,13 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
     decode_error(c, err);
     error_prefix(err, "%s", call->name);
     switch (aws_error_class(err)) {
+    case AWS_CAPACITY:
+    case AWS_SUBNET_FULL:
+    case AWS_QUOTA:
+        err->no_room = true;
+        return RETRY_NEVER;
     case AWS_THROTTLE:
-        err->try_later = true;
+        err->try_later = err->no_room = true;
         error_hint(err, "AWS limits the rate of requests: try again in a minute");
         return RETRY_THROTTLE;
     case AWS_SERVER:

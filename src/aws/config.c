@@ -127,23 +127,34 @@ void aws_config_clear(struct aws_config *c)
 
 /* Partitions by the prefix of their regions' names; the last row takes the rest.
  * Source: botocore's partitions.json. */
-static const struct {
-    const char *prefix, *suffix;
+static const struct partition {
+    const char *prefix, *name, *suffix;
 } partitions[] = {
-    { "cn-", "amazonaws.com.cn" },   { "eusc-", "amazonaws.eu" }, { "us-iso-", "c2s.ic.gov" },
-    { "us-isob-", "sc2s.sgov.gov" }, { "", "amazonaws.com" },
+    { "cn-", "aws-cn", "amazonaws.com.cn" },      { "us-gov-", "aws-us-gov", "amazonaws.com" },
+    { "eusc-", "aws-eusc", "amazonaws.eu" },      { "us-iso-", "aws-iso", "c2s.ic.gov" },
+    { "us-isob-", "aws-iso-b", "sc2s.sgov.gov" }, { "", "aws", "amazonaws.com" },
 };
+
+static const struct partition *find_partition(const char *region)
+{
+    size_t i = 0;
+    while (!str_starts(region, partitions[i].prefix))
+        i++;
+    return &partitions[i];
+}
+
+const char *aws_partition(const char *region)
+{
+    return find_partition(region)->name;
+}
 
 char *aws_endpoint(const struct aws_config *c, const char *service, const char *region)
 {
     const char *override = c->endpoint;
-    size_t i = 0;
     for (size_t n = 0; n < AWS_SERVICES; n++)
         if (str_eq(services[n].service, service) && c->endpoints[n])
             override = c->endpoints[n];
     if (override)
         return xstrdup(override);
-    while (!str_starts(region, partitions[i].prefix))
-        i++;
-    return xasprintf("https://%s.%s.%s/", service, region, partitions[i].suffix);
+    return xasprintf("https://%s.%s.%s/", service, region, find_partition(region)->suffix);
 }

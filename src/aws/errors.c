@@ -3,7 +3,7 @@
 #define HINT_CAPACITY "name more types or subnets with --types and --subnets, or add on-demand to --market"
 #define HINT_QUOTA "ask for a higher vCPU quota in the Service Quotas console, or use the other market"
 #define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
-#define HINT_PERMISSION "compare the policy of these credentials with examples/iam"
+#define HINT_PERMISSION "`mayfly policy COMMAND` prints what the policy of these credentials has to allow"
 
 static const struct {
     const char *code;
@@ -27,6 +27,7 @@ static const struct {
     { "MaxSpotInstanceCountExceeded", AWS_QUOTA, HINT_QUOTA },
     { "VolumeLimitExceeded", AWS_QUOTA, "ask for a higher EBS volume quota" },
     { "MaxIOPSLimitExceeded", AWS_QUOTA, "ask for a higher EBS IOPS quota" },
+    { "MaxFleetCountExceeded", AWS_QUOTA, "ask for a higher quota in the Service Quotas console" },
     { "NetworkInterfaceLimitExceeded", AWS_QUOTA, "ask for a higher network interface quota" },
     { "RequestLimitExceeded", AWS_THROTTLE, NULL },
     { "Throttling", AWS_THROTTLE, NULL },
@@ -50,6 +51,9 @@ static const struct {
     { "IncorrectInstanceState", AWS_BUSY, NULL },
     { "IncorrectState", AWS_BUSY, NULL },
     { "ConcurrentTagAccess", AWS_BUSY, NULL },
+    { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, "wait until the other images are made" },
+    { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, "wait half a minute between snapshots of one volume" },
+    { "IDPCommunicationError", AWS_BUSY, "AWS could not reach the identity provider: try again" },
     { "ExpiredToken", AWS_EXPIRED, "the session has expired: get new credentials" },
     { "ExpiredTokenException", AWS_EXPIRED, "the session has expired: get new credentials" },
     { "RequestExpired", AWS_EXPIRED, "the session has expired or this machine's clock is wrong" },
@@ -66,6 +70,8 @@ static const struct {
     { "UnauthorizedOperation", AWS_FATAL, HINT_PERMISSION },
     { "AccessDenied", AWS_FATAL, HINT_PERMISSION },
     { "AccessDeniedException", AWS_FATAL, HINT_PERMISSION },
+    { "InvalidIdentityToken", AWS_FATAL, "the identity token is not of the provider that the role trusts" },
+    { "IDPRejectedClaim", AWS_FATAL, "the identity provider refused the token: is it of this run, and not expired?" },
     { "OptInRequired", AWS_FATAL, "this account is not enabled for the region or service: see the AWS console" },
     { "PendingVerification", AWS_FATAL, "AWS is still verifying this account: wait for its mail" },
     { "Blocked", AWS_FATAL, "AWS has blocked this account: contact AWS Support" },
@@ -75,6 +81,14 @@ static const struct {
       "--image: no such image in this region, or it is not shared with this account" },
     { "InvalidAMIID.Malformed", AWS_FATAL, "--image: image ids look like ami-0123456789abcdef0" },
     { "InvalidAMIID.Unavailable", AWS_FATAL, "--image: the image is not available (yet)" },
+    { "InvalidParameterCombination", AWS_FATAL, "two options do not go together: AWS names them" },
+    { "InvalidParameterValue", AWS_FATAL, "AWS refuses the value of an option: it names which" },
+    { "InvalidParameter", AWS_FATAL, "AWS refuses the value of an option: it names which" },
+    { "MissingParameter", AWS_FATAL, "AWS misses a value: it names which" },
+    { "InvalidTagKey.Malformed", AWS_FATAL, "--tags: AWS refuses a key" },
+    { "InvalidKeyPair.NotFound", AWS_FATAL, "no such key pair in this region" },
+    { "InvalidUserData.Malformed", AWS_FATAL, "the user-data is too long: shorten the pre-runner script" },
+    { "InvalidSnapshot.InUse", AWS_FATAL, "an image still uses the snapshot: deregister it first" },
     { "InvalidUserID.Malformed", AWS_FATAL, "--image: the owner is self, amazon or an account's 12 digits" },
     { "ParameterNotFound", AWS_FATAL, "--image: no such parameter in this region" },
     { "InvalidBlockDeviceMapping", AWS_FATAL,
@@ -106,11 +120,12 @@ static size_t find(const char *code)
 enum aws_class aws_classify(const char *code, const char *message, int http_status)
 {
     size_t i = find(code);
+    /* An instance profile takes seconds to become visible to EC2. */
+    if (str_eq(code, "InvalidParameterValue") && message &&
+        (strstr(message, "Invalid IAM Instance Profile") || strstr(message, "iamInstanceProfile.name is invalid")))
+        return AWS_BUSY;
     if (i < ARRAY_SIZE(codes))
         return codes[i].class;
-    /* An instance profile takes seconds to become visible to EC2. */
-    if (str_eq(code, "InvalidParameterValue") && message && strstr(message, "Invalid IAM Instance Profile"))
-        return AWS_BUSY;
     if (http_status == 429)
         return AWS_THROTTLE;
     return http_status >= 500 ? AWS_SERVER : AWS_FATAL;

@@ -2,7 +2,6 @@
 
 #include <inttypes.h>
 
-#include "mayfly/aws/errors.h"
 #include "mayfly/aws/ssm.h"
 #include "mayfly/aws/sts.h"
 #include "mayfly/runner/params.h"
@@ -27,7 +26,6 @@ static void start_clear(struct start *s)
     free(s->account);
     strbuf_clear(&s->pre_runner);
     arena_clear(&s->arena);
-    error_clear(&s->output_error);
 }
 
 const struct cell *start_cell(const struct start *s, size_t slot)
@@ -81,7 +79,15 @@ static void questions_clear(struct questions *q)
 }
 #define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
 
-static struct aws_call *find_label_call(const struct start *s, const char *region)
+/* --timeout is of the whole start. */
+static bool run_questions(struct start *s, const struct questions *q, struct error *err)
+{
+    for (size_t i = 0; i < q->n; i++)
+        q->v[i]->give_up = s->began + s->spec->timeout * 1000;
+    return call_run_all(&s->session->loop, q->v, q->n, err);
+}
+
+static struct aws_call *find_label_call(const struct start *s, const char *region, const char *token)
 {
     char *fleet[] = { s->session->fleet }, *label[] = { s->label };
     char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
@@ -89,15 +95,25 @@ static struct aws_call *find_label_call(const struct start *s, const char *regio
     const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
                                           { "tag:" TAG_LABEL, &labels },
                                           { "instance-state-name", &states } };
-    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), NULL);
+    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), token);
 }
 
-static bool check_label_is_free(const struct aws_call *call, const char *label, struct error *err)
+/* Follows the pages: one may be empty and still have a next. */
+static bool check_label_is_free(struct start *s, const struct aws_call *call, const char *region, struct error *err)
 {
     AUTO_ARENA arena = { 0 };
+    AUTO_CALL *next = NULL;
     struct ec2_page page;
+    const char *label = s->label;
     if (!ec2_describe_instances_result(call, &arena, &page, err))
         return false;
+    while (page.instances.n == 0 && page.next_token) {
+        call_free(next);
+        next = &find_label_call(s, region, page.next_token)->call;
+        if (!call_run(&s->session->loop, next, err) ||
+            !ec2_describe_instances_result((struct aws_call *)next, &arena, &page, err))
+            return false;
+    }
     if (page.instances.n == 0)
         return true;
     error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
@@ -160,7 +176,7 @@ static bool take_images(struct start *s, const struct questions *answers, size_t
     }
     if (more.n == 0)
         return true;
-    if (!call_run_all(&s->session->loop, more.v, more.n, err))
+    if (!run_questions(s, &more, err))
         return false;
     for (size_t i = 0; i < s->plan.n_images; i++)
         if (s->plan.images[i].kind == IMAGE_SSM &&
@@ -247,14 +263,13 @@ static bool ask_first(struct start *s, struct error *err)
         ask_aws(&q, find_image_call(s, &s->plan.images[i]));
     size_t labels = q.n;
     for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
-        ask_aws(&q, find_label_call(s, s->plan.regions.v[i]));
-    if (!call_run_all(&session->loop, q.v, q.n, err) ||
-        !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
+        ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL));
+    if (!run_questions(s, &q, err) || !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
         !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
         !take_runner_group(s, err))
         return false;
     for (size_t i = labels; i < q.n; i++)
-        if (!check_label_is_free(aws_answer(&q, i), s->label, err))
+        if (!check_label_is_free(s, aws_answer(&q, i), s->plan.regions.v[i - labels], err))
             return false;
     s->account = xstrdup(who.account);
     return true;
@@ -310,35 +325,42 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
     };
 }
 
-static void launched(void *ctx)
+static bool launched(void *ctx, struct error *err)
 {
     struct start *s = ctx;
-    start_write_outputs(s);
+    if (!start_write_outputs(s, err))
+        return false;
     for (size_t i = 0; i < s->spec->count; i++) {
         const struct launch_slot *slot = &s->launch.slots[i];
         if (slot->pair.instance_id && !slot->down)
             log_info("launched %s (%s, %s, %s) for runner %s", slot->pair.instance_id, start_cell(s, i)->type,
                      cell_market(start_cell(s, i)), slot->zone ? slot->zone : "zone unknown", slot->pair.name);
     }
+    return true;
 }
 
-/* Fewer runners than asked for, but enough. */
-static void tell_of_partial(struct start *s)
+/* Fewer runners than asked for, but enough: the outputs name those that are left. */
+static bool tell_of_partial(struct start *s, struct error *err)
 {
     size_t up = 0;
     for (size_t i = 0; i < s->spec->count; i++)
         up += launch_slot_is_up(&s->launch.slots[i]);
     if (up == s->spec->count)
-        return;
+        return true;
     AUTO_FREE char *why = error_format(&s->launch.error);
     log_warn("%zu of %" PRIu64 " runners are online, which --min-count allows; the others: %s", up, s->spec->count,
              why);
-    start_write_outputs(s);
+    if (start_write_outputs(s, err))
+        return true;
+    error_hint(err, "the runners are online all the same: mayfly stop --label %s ends them", s->label);
+    return false;
 }
 
 static bool launch(struct start *s, struct error *err)
 {
     s->config.labels = &s->labels;
+    s->config.timeout_s = s->spec->timeout;
+    s->config.jobs_may_wait = !str_empty(s->spec->label) || s->spec->labels.n > 0;
     s->config.timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began);
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
@@ -348,10 +370,8 @@ static bool launch(struct start *s, struct error *err)
     start_write_summary(s, ok, &s->launch.error);
     if (left)
         log_warn("left behind, for their own deadline and the reaper: %s", left);
-    if (ok) {
-        tell_of_partial(s);
-        return s->output_error.domain == ERROR_NONE || error_move(err, &s->output_error);
-    }
+    if (ok)
+        return tell_of_partial(s, err);
     error_copy(err, &s->launch.error);
     start_explain(s, err);
     return false;
@@ -362,11 +382,14 @@ static bool read_pre_runner(struct start *s, struct error *err)
     const struct spec *spec = s->spec;
     if (!str_empty(spec->pre_runner_script))
         strbuf_adds(&s->pre_runner, spec->pre_runner_script);
-    if (str_empty(spec->pre_runner_file) ||
-        strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err))
-        return true;
-    err->domain = ERROR_CONFIG;
-    return false;
+    if (!str_empty(spec->pre_runner_file) &&
+        !strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
+        err->domain = ERROR_CONFIG;
+        return false;
+    }
+    if (strlen(strbuf_str(&s->pre_runner)) != s->pre_runner.len)
+        return error_set(err, ERROR_CONFIG, 0, "the pre-runner script holds a NUL byte");
+    return true;
 }
 
 static void fill_templates(struct start *s)
@@ -435,17 +458,17 @@ static bool prepare(struct start *s, struct error *err)
     return true;
 }
 
-/* Is it the kind of failure for which a hosted runner is the answer: no room, no quota, too many requests? */
-static bool is_for_fallback(const struct error *err)
-{
-    return err->domain == ERROR_CAPACITY || (err->domain == ERROR_AWS && aws_error_class(err) == AWS_THROTTLE);
-}
-
-/* The workflow goes on, on somebody else's machine. */
+/* The workflow goes on, on somebody else's machine: for want of room, and for nothing that has to be mended. */
 static bool fall_back(struct start *s, struct error *why, struct error *err)
 {
-    AUTO_FREE char *message = error_format(why);
     const char *label = s->spec->fallback_label;
+    if (str_empty(label) || !why->no_room || s->spec->dry_run)
+        return error_move(err, why);
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_FREE char *formatted = error_format(why);
+    strbuf_adds(&text, formatted);
+    secret_redact(&text);
+    const char *message = strbuf_str(&text);
     log_warn("no runner of our own, so the label is `%s`: %s", label, message);
     if (s->cmd->common.json) {
         AUTO_JSON *object = must(json_object_new_object());
@@ -469,8 +492,10 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
                        .pre_runner = STRBUF_MAX(PRE_RUNNER_MAX),
                        .began = env_mono(cmd->env) };
     session = (struct session){ 0 };
-    if (!spec_check(spec, err) || !session_open(&session, cmd, err) || !prepare(&s, err))
+    if (!spec_check(spec, err) || !session_open(&session, cmd, err))
         return false;
+    if (!prepare(&s, &why))
+        return fall_back(&s, &why, err);
     if (spec->dry_run) {
         start_print_plan(&s);
         return true;
@@ -478,11 +503,8 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     /* Before the first effect: a stop after a start that dies now still finds its instances by the label. */
     if (!output_write(cmd, "label", s.label, err) || !output_write(cmd, "region", s.plan.cells[0].region, err))
         return false;
-    if (!launch(&s, &why)) {
-        if (str_empty(spec->fallback_label) || !is_for_fallback(&why))
-            return error_move(err, &why);
+    if (!launch(&s, &why))
         return fall_back(&s, &why, err);
-    }
     for (size_t i = 0; i < spec->count; i++) {
         AUTO_FREE char *online = start_seconds(&s, s.launch.slots[i].online_at);
         if (launch_slot_is_up(&s.launch.slots[i]))

@@ -97,7 +97,7 @@ static struct json_object *instance_ids(const struct start *s)
     return ids;
 }
 
-bool start_write_outputs(struct start *s)
+bool start_write_outputs(struct start *s, struct error *err)
 {
     AUTO_JSON *ids = instance_ids(s);
     size_t n = start_first(s);
@@ -113,10 +113,10 @@ bool start_write_outputs(struct start *s)
         { "market", cell_market(start_cell(s, n)) },
         { "fallback", "false" },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(outputs) && s->output_error.domain == ERROR_NONE; i++)
-        if (!output_write(s->cmd, outputs[i].name, outputs[i].value, &s->output_error))
-            log_warn("the output %s could not be written", outputs[i].name);
-    return s->output_error.domain == ERROR_NONE;
+    for (size_t i = 0; i < ARRAY_SIZE(outputs); i++)
+        if (!output_write(s->cmd, outputs[i].name, outputs[i].value, err))
+            return error_prefix(err, "the output %s", outputs[i].name);
+    return true;
 }
 
 char *start_seconds(const struct start *s, int64_t mono)

@@ -1,11 +1,12 @@
 #include "mayfly/runner/stop.h"
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/plan.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
 struct stop_options {
     struct strlist instances, regions;
-    char *label, *name;
+    char *label, *name, *places;
     bool force;
 };
 
@@ -29,6 +30,12 @@ static const struct opt stop_opts[] = {
       ROW(regions),
       .arg = "REGION[,REGION…]",
       .help = "regions to search; else the one of --region" },
+    { .name = "places",
+      .type = OPT_TEXT,
+      ROW(places),
+      .arg = "JSON",
+      .help = "as of start: its regions are searched too",
+      .aliases = "availability-zones-config" },
     { .name = "force", .type = OPT_FLAG, ROW(force), .help = "also what runs a job or belongs to another fleet" },
     { 0 },
 };
@@ -42,7 +49,7 @@ static bool check(const struct stop_options *o, struct error *err)
         error_hint(err, "instance ids look like i-0123456789abcdef0");
         return false;
     }
-    if (o->instances.n == 0 && !str_empty(o->label) && !label_is_valid(o->label))
+    if (!str_empty(o->label) && !label_is_valid(o->label))
         return error_set(err, ERROR_USAGE, 0, "--label: `%.120s` is not a label", o->label);
     for (size_t i = 0; i < o->regions.n; i++)
         if (!aws_region_is_valid(o->regions.v[i]))
@@ -107,19 +114,31 @@ static bool finish(const struct stop *s, struct error *err)
     return true;
 }
 
+static bool find_regions(const struct stop_options *o, const char *default_region, struct strlist *ret,
+                         struct error *err)
+{
+    for (size_t i = 0; i < o->regions.n; i++)
+        if (!strlist_has(ret, o->regions.v[i]))
+            strlist_add(ret, o->regions.v[i]);
+    if (ret->n == 0)
+        strlist_add(ret, default_region);
+    return str_empty(o->places) || plan_place_regions(o->places, ret, err);
+}
+
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct stop_options *o = options;
     AUTO_SESSION session = { 0 };
     CLEANUP(stop_clear) struct stop stop = { 0 };
+    AUTO_STRLIST regions = { 0 };
     if (!check(o, err) || !session_open(&session, cmd, err))
         return false;
-    char *default_region[] = { session.aws_config.region };
-    const struct strlist one = { default_region, 1 };
+    if (!find_regions(o, session.aws_config.region, &regions, err))
+        return false;
     const struct stop_config config = {
         .fleet = session.fleet,
         .scope = session.github_config.scope,
-        .regions = o->regions.n ? &o->regions : &one,
+        .regions = &regions,
         .instances = &o->instances,
         .label = o->label,
         .run_id = cmd->getenv("GITHUB_RUN_ID"),

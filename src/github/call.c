@@ -10,24 +10,6 @@ static const struct retry_policy policy = {
     .max_attempts = 4, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 20000, .server_cap_ms = 120000
 };
 
-enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota)
-{
-    switch (http_status) {
-    case 404:
-        return GITHUB_NOT_FOUND;
-    case 409:
-        return GITHUB_CONFLICT;
-    case 422:
-        return strstr(message, "running a job") ? GITHUB_BUSY : GITHUB_FATAL;
-    case 429:
-        return GITHUB_THROTTLED;
-    case 403:
-        return has_retry_after || out_of_quota || strstr(message, "rate limit") ? GITHUB_THROTTLED : GITHUB_FATAL;
-    default:
-        return http_status == 0 || http_status >= 500 ? GITHUB_SERVER : GITHUB_FATAL;
-    }
-}
-
 static bool prepare(struct call *call, struct http_request *q, struct error *err UNUSED)
 {
     struct github_call *c = (struct github_call *)call;
@@ -76,7 +58,7 @@ static int64_t header_number(const struct http_response *r, const char *name)
 {
     const char *value = http_header(r, name);
     uint64_t n;
-    return value && parse_uint(value, INT64_MAX / 1000, &n) ? (int64_t)n : -1;
+    return value && parse_uint(value, INT64_MAX / 1000000, &n) ? (int64_t)n : -1;
 }
 
 /* GitHub's order: Retry-After; else, with nothing left, the reset; else a minute. */
@@ -92,30 +74,13 @@ static int64_t wait_ms(const struct github_call *c, const struct http_response *
     return SECONDARY_LIMIT_MS;
 }
 
-static void add_hint(struct error *err, const struct github_call *c, const struct http_response *r)
+static void add_hint(struct error *err, const struct http_response *r, const char *message)
 {
-    const char *needs = http_header(r, "X-Accepted-GitHub-Permissions");
-    const char *scope = c->github->config->scope;
-    switch (r->status) {
-    case 401:
-        error_hint(err, "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN");
-        break;
-    case 403:
-    case 404:
-        error_hint(err,
-                   "is `%s` spelled right, and does the token have `Administration: write` on the repository (or "
-                   "`Self-hosted runners: write` on the organisation)?%s%s",
-                   scope, needs ? " GitHub asks for: " : "", needs ? needs : "");
-        break;
-    case 301:
-    case 302:
-    case 307:
-    case 308:
-        error_hint(err, "`%s` was renamed or moved: give its new name with --repo", scope);
-        break;
-    default:
-        break;
-    }
+    const char *hint = github_hint(r->status, message), *needs = http_header(r, "X-Accepted-GitHub-Permissions");
+    bool permission = r->status == 403 || r->status == 404;
+    if (hint)
+        error_hint(err, "%s%s%s", hint, permission && needs ? ". GitHub asks for: " : "",
+                   permission && needs ? needs : "");
 }
 
 static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct error *err)
@@ -139,7 +104,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
     c->class = github_classify(r->status, message, http_header(r, "Retry-After"), remaining == 0);
     if (c->class == GITHUB_THROTTLED) {
-        err->try_later = true;
+        err->try_later = err->no_room = true;
         *ret_server_ms = wait_ms(c, r);
         error_hint(err, "GitHub's rate limit is used up: try again in %lld s",
                    (long long)(*ret_server_ms + 999) / 1000);
@@ -147,11 +112,11 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     }
     if (c->class == GITHUB_SERVER) {
         err->try_later = true;
-        error_hint(err, "GitHub failed: see https://www.githubstatus.com and try again in a minute");
+        add_hint(err, r, message);
         call->ambiguous = call->ambiguous || c->once; /* the record may exist */
         return c->once ? RETRY_NEVER : RETRY_TRANSIENT;
     }
-    add_hint(err, c, r);
+    add_hint(err, r, message);
     return RETRY_NEVER;
 }
 

@@ -123,22 +123,16 @@ bool call_run_all(struct call_loop *loop, struct call *const *calls, size_t n, s
 {
     for (size_t i = 0; i < n; i++)
         call_start(loop, calls[i]);
-    for (size_t done = 0; done < n;) {
-        if (call_loop_next(loop, INT64_MAX)) {
-            done++;
-        } else { /* a signal */
-            for (size_t i = 0; i < n; i++)
-                call_cancel(loop, calls[i]);
-            return error_set(err, ERROR_CANCELLED, 0, "interrupted");
-        }
+    for (size_t done = 0; done < n && err->domain == ERROR_NONE; done++) {
+        const struct call *call = call_loop_next(loop, INT64_MAX);
+        if (!call)
+            error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
+        else if (call->error.domain != ERROR_NONE)
+            error_copy(err, &call->error);
     }
-    for (size_t i = 0; i < n; i++) {
-        if (calls[i]->error.domain != ERROR_NONE) {
-            error_copy(err, &calls[i]->error);
-            return false;
-        }
-    }
-    return true;
+    for (size_t i = 0; i < n && err->domain != ERROR_NONE; i++)
+        call_cancel(loop, calls[i]);
+    return err->domain == ERROR_NONE;
 }
 
 bool call_run(struct call_loop *loop, struct call *call, struct error *err)

@@ -4,7 +4,10 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
-enum { SCARCE = 500 }; /* of GitHub's requests in an hour: others need some too */
+enum {
+    SCARCE = 500,   /* of GitHub's requests in an hour: others need some too */
+    END_MS = 60000, /* no attempt to end something begins later: the machine decides anew */
+};
 
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last, or hand
  * them over page by page. */
@@ -73,6 +76,7 @@ enum outcome drive_aws_outcome(const struct aws_call *call)
     case AWS_TOKEN_USED:
         return OUTCOME_TOKEN_USED;
     case AWS_THROTTLE:
+    case AWS_SERVER:
         return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
     default:
         return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
@@ -205,6 +209,7 @@ static void make_call(struct driver *d, struct flight *f)
     switch (a->kind) {
     case ACT_MINT:
         f->github = github_jit_call(github, a->name, d->machine->runner_group, d->machine->labels);
+        f->github->call.give_up = d->machine->give_up;
         break;
     case ACT_FIND:
         f->github = github_list_runners_call(github, 1, a->name);
@@ -222,11 +227,13 @@ static void make_call(struct driver *d, struct flight *f)
     }
     case ACT_DELETE:
         f->github = github_delete_runner_call(github, a->runner_id);
+        f->github->call.give_up = env_mono(d->cloud->loop->env) + END_MS;
         break;
     case ACT_RUN: {
         struct ec2_run run = { 0 };
         d->machine->render(d->machine, a->who, &f->arena, &run);
         f->aws = ec2_run_instances_call(aws, &run);
+        f->aws->call.give_up = d->machine->give_up;
         break;
     }
     case ACT_SETTLE:
@@ -248,6 +255,7 @@ static void make_call(struct driver *d, struct flight *f)
         if (!a->ids)
             strlist_add(&one, a->instance_id);
         f->aws = ec2_terminate_instances_call(aws, a->region, a->ids ? a->ids : &one);
+        f->aws->call.give_up = env_mono(d->cloud->loop->env) + END_MS;
         break;
     }
     case ACT_CONSOLE:

@@ -16,13 +16,19 @@ enum {
     EASE_AFTER_MS = 60000,
     LIST_ABOVE = 2,  /* so many runners are asked for one by one */
     HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
-    HURRY_ENDING_MS = 1500,
+    HURRY_ENDING_MS = 1000,
     RANDOM_CHARS = 10,
+    FAMILY_MAX = 12,
     VANISHED_MS = 120000,
-    /* EC2 grants RunInstances a burst of 5 and 2 a second in a region, GitHub 80 new things in any minute. */
+    SETTLED_MS = 10000, /* a record younger than this may be missing from one of GitHub's replicas */
+    GIVE_UP_MS = 500,
+    SPARE_MS = 60000,
+    HURRY_KILL_MS = 3000, /* before the end, what is known is terminated, fenced or not */
+    /* EC2 grants RunInstances a burst of 5 and 2 a second in a region; GitHub grants 900 points a minute, of which a
+     * POST costs 5, and more than 166 configurations a minute have been refused. */
     RUN_EVERY_MS = 550,
     RUN_BURST = 4,
-    MINT_EVERY_MS = 1000,
+    MINT_EVERY_MS = 400,
     MINT_BURST = 20,
     MINT_AHEAD = 20, /* configurations that wait for their instance: GitHub drops those that wait for minutes */
 };
@@ -129,11 +135,18 @@ static void all_down(struct launch *l)
         l->slots[i].down = true;
 }
 
-/* The first failure is the one that is told. */
+/* The failure that ends the launch is the one that is told; until then, the first of a slot. */
+static void tell(struct launch *l, const struct error *why, bool ends)
+{
+    if (l->undoing || (l->error.domain != ERROR_NONE && !ends))
+        return;
+    error_clear(&l->error);
+    error_copy(&l->error, why);
+}
+
 static void fail(struct launch *l, const struct error *why)
 {
-    if (l->error.domain == ERROR_NONE)
-        error_copy(&l->error, why);
+    tell(l, why, true);
     all_down(l);
 }
 
@@ -141,11 +154,10 @@ static void fail(struct launch *l, const struct error *why)
 static void fail_slot(struct launch *l, struct launch_slot *s, const struct error *why)
 {
     size_t left = 0;
-    s->down = true;
+    s->down = s->failed = true;
     for (size_t i = 0; i < l->config->count; i++)
         left += !l->slots[i].down;
-    if (l->error.domain == ERROR_NONE)
-        error_copy(&l->error, why);
+    tell(l, why, left < l->config->min_count);
     if (left < l->config->min_count)
         all_down(l);
 }
@@ -165,8 +177,7 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     struct pair *p = &s->pair;
     switch (e->outcome) {
     case OUTCOME_OK:
-        p->record = RECORD_HAVE;
-        p->runner_id = e->runners[0].id;
+        pair_take_record(p, e->runners[0].id);
         secret_set(&s->jit, e->jit, strlen(e->jit));
         s->minted_at = e->now;
         s->cell_tried = s->stale = s->mint_lost = false;
@@ -205,6 +216,25 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     s->mint_at = e->now + (e->outcome == OUTCOME_AMBIGUOUS ? MINT_BACKOFF_MS << (s->mint_failures - 1) : 0);
 }
 
+/* On-demand and spot vCPUs are granted by families of types: one quota for the standard ones, one for each other.
+ * Source: Service Quotas, "Running On-Demand … instances". */
+static const char *quota_family(const char *type, char family[static FAMILY_MAX])
+{
+    size_t n = strcspn(type, "0123456789.");
+    if (n >= FAMILY_MAX)
+        n = FAMILY_MAX - 1;
+    memcpy(family, type, n);
+    family[n] = '\0';
+    return str_is_one_of(family, "a c d h i im is m r t z") ? "standard" : str_eq(family, "vt") ? "g" : family;
+}
+
+static bool is_same_quota(const struct cell *a, const struct cell *b)
+{
+    char x[FAMILY_MAX], y[FAMILY_MAX];
+    return a->spot == b->spot && str_eq(a->region, b->region) &&
+           str_eq(quota_family(a->type, x), quota_family(b->type, y));
+}
+
 /* What one cell's failure says of the others: quota is of a market in a region, addresses are of a subnet. */
 static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
 {
@@ -212,7 +242,7 @@ static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
     l->ruled_out[failed] = true;
     for (size_t i = 0; i < l->config->plan->n; i++) {
         const struct cell *c = &l->config->plan->cells[i];
-        if (outcome == OUTCOME_QUOTA && c->spot == f->spot && str_eq(c->region, f->region))
+        if (outcome == OUTCOME_QUOTA && is_same_quota(c, f))
             l->ruled_out[i] = true;
         if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, f->subnet))
             l->ruled_out[i] = true;
@@ -257,7 +287,7 @@ static void no_room(struct launch *l, struct launch_slot *s, const struct error 
         error_set(&err, ERROR_CAPACITY, 0, "no cell of the plan has room (%zu in it)", l->config->plan->n);
     }
     err.domain = ERROR_CAPACITY;
-    err.try_later = true;
+    err.try_later = err.no_room = true;
     fail_slot(l, s, &err);
 }
 
@@ -324,9 +354,10 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
-    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing) {
-        slot_online(s, e->now, true); /* it runs a job: it came online after all */
-    } else if (s->replace && !s->down) {
+    if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing &&
+        !s->failed) {
+        slot_online(s, e->now, true);                                     /* it runs a job: it came online after all */
+    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE) { /* HAVE: it is asked for again */
         s->replace = false;
         if (s->pair.record == RECORD_GONE) {
             s->pair.record = RECORD_NONE;
@@ -403,17 +434,21 @@ static void answer_ask(struct launch *l, const struct event *e)
         l->listing = false;
     else
         l->slots[e->who].asking = false;
-    l->throttled = l->throttled || e->scarce || e->outcome == OUTCOME_THROTTLED;
+    if (e->scarce || e->outcome == OUTCOME_THROTTLED)
+        l->spare_until = e->now + SPARE_MS;
     if (e->act == ACT_LIST) {
         l->list_pages = e->outcome == OUTCOME_OK ? e->pages : l->list_pages;
         /* A record that a list does not show may be newer than the list: only a question by id proves absence. */
+        for (size_t i = 0; i < l->config->count && e->outcome == OUTCOME_OK; i++)
+            l->slots[i].missing = e->now - l->slots[i].minted_at >= SETTLED_MS;
         for (size_t r = 0; r < e->n_runners; r++)
             for (size_t i = 0; i < l->config->count; i++)
                 if (has_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
-                    saw_runner(&l->slots[i], &e->runners[r], e->now);
+                    saw_runner(&l->slots[i], &e->runners[r], e->now), l->slots[i].missing = false;
     } else if (e->outcome == OUTCOME_OK) {
         saw_runner(&l->slots[e->who], &e->runners[0], e->now);
-    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who])) {
+    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who]) &&
+               e->now - l->slots[e->who].minted_at >= SETTLED_MS) {
         lost_runner(l, &l->slots[e->who]);
     } else if (e->outcome == OUTCOME_FAILED && !l->undoing) {
         fail(l, e->error);
@@ -427,6 +462,7 @@ static void ended_early(struct launch *l, struct launch_slot *s, const struct ec
               i->reason_code ? ": " : "", i->reason_code ? i->reason_code : "", i->reason_message ? ": " : "",
               i->reason_message ? i->reason_message : "");
     err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
+    err.no_room = i->reason_code && str_ends(i->reason_code, ".InsufficientInstanceCapacity");
     want_console(l, (size_t)(s - l->slots));
     fail_slot(l, s, &err);
 }
@@ -579,6 +615,8 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_UNSURE;
         s->mint_lost = false;
     }
+    if (l->hurry_until)
+        pair_hurry(&s->pair, l->hurry_until - HURRY_KILL_MS);
     pair_down(&s->pair, who, now, acts, &l->machine.wake);
 }
 
@@ -627,15 +665,14 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     }
     if (waiting == 0)
         return;
-    bool eager = now - newest < EASE_AFTER_MS && !l->throttled;
+    bool eager = now - newest < EASE_AFTER_MS && now >= l->spare_until;
     l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
         l->listing = true;
         acts_add(acts, (struct act){ .kind = ACT_LIST });
-        return;
     }
     for (size_t i = 0; i < l->config->count; i++) {
-        if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking) {
+        if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking && (!l->listing || l->slots[i].missing)) {
             l->slots[i].asking = true;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
@@ -644,14 +681,22 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
 
 static void announce(struct launch *l)
 {
+    AUTO_ERROR err = { 0 };
+    size_t have = 0;
     if (l->announced || l->undoing)
         return;
-    for (size_t i = 0; i < l->config->count; i++)
-        if (!l->slots[i].down && l->slots[i].pair.instance != INSTANCE_HAVE)
+    for (size_t i = 0; i < l->config->count; i++) {
+        if (l->slots[i].down)
+            continue;
+        if (l->slots[i].pair.instance != INSTANCE_HAVE)
             return;
+        have++;
+    }
+    if (have < l->config->min_count)
+        return;
     l->announced = true;
-    if (l->config->launched)
-        l->config->launched(l->config->ctx);
+    if (l->config->launched && !l->config->launched(l->config->ctx, &err))
+        fail(l, &err);
 }
 
 static void time_out(struct launch *l, int64_t now)
@@ -672,11 +717,11 @@ static void time_out(struct launch *l, int64_t now)
               s->pair.instance == INSTANCE_HAVE && s->running ? "the instance runs, but its runner did not come online"
               : s->pair.instance == INSTANCE_HAVE             ? "the instance did not start to run"
                                                               : "no instance could be launched",
-              (long long)(l->config->timeout_ms + 999) / 1000);
+              (long long)l->config->timeout_s);
     if (s->pair.instance == INSTANCE_HAVE)
         want_console(l, waiting);
-    if (l->error.domain == ERROR_NONE)
-        error_move(&l->error, &err);
+    error_clear(&l->error);
+    error_move(&l->error, &err);
     for (size_t i = 0; i < l->config->count; i++)
         l->slots[i].down = !l->slots[i].online || l->slots[i].down;
 }
@@ -703,7 +748,6 @@ static void take_signal(struct launch *l, int64_t now)
     if (l->hurry_until)
         return;
     l->hurry_until = now + HURRY_MS;
-    error_clear(&l->error);
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     fail(l, &err);
 }
@@ -749,6 +793,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     if (e->kind == EVENT_START) {
         l->started_at = e->now;
         l->deadline = e->now + l->config->timeout_ms;
+        m->give_up = l->deadline - GIVE_UP_MS; /* so that the cause is told, and not the time */
     } else if (e->kind == EVENT_SIGNAL) {
         take_signal(l, e->now);
     } else if (e->kind == EVENT_ANSWER) {
@@ -768,10 +813,10 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     for (size_t i = 0; i < l->config->count; i++)
         if (!l->slots[i].down)
             up(l, i, e->now, acts); /* may find that no cell is left, and take slots down */
+    announce(l);
     for (size_t i = 0; i < l->config->count; i++)
         if (l->slots[i].down)
             down(l, i, e->now, acts);
-    announce(l);
     for (size_t i = 0; i < l->n_regions && !l->undoing && !l->timed_out; i++)
         look(l, i, e->now, acts);
     if (!l->undoing && !l->timed_out)
@@ -808,8 +853,10 @@ void launch_init(struct launch *l, const struct launch_config *config)
         if (r == l->n_regions)
             l->regions[l->n_regions++].name = config->plan->cells[i].region;
     }
-    for (size_t i = 0; i < config->count; i++)
+    for (size_t i = 0; i < config->count; i++) {
         l->slots[i].pair.spare_busy = true;
+        l->slots[i].pair.must_fence = config->jobs_may_wait;
+    }
 }
 
 char *launch_leftovers(const struct launch *l)

@@ -26,19 +26,46 @@ static void down_record(struct pair *p, size_t who, int64_t now, struct acts *ac
         p->find_at = now;
         acts_add(acts, (struct act){ .kind = ACT_FIND, .who = who, .name = p->name });
         p->record = RECORD_FINDING;
+    } else if (p->record == RECORD_HAVE && now < p->delete_at) {
+        wake_at(wake, p->delete_at);
     } else if (p->record == RECORD_HAVE) {
         acts_add(acts, (struct act){ .kind = ACT_DELETE, .who = who, .runner_id = p->runner_id });
         p->record = RECORD_DELETING;
+        if (p->fence_until == 0)
+            p->fence_until = now + PAIR_FENCE_MS;
     }
 }
 
-static void down_instance(struct pair *p, size_t who, struct acts *acts)
+/* Has the fence been waited for long enough? A runner that was never online has no job to lose. */
+static bool may_skip_fence(const struct pair *p, int64_t now, int64_t *wake)
+{
+    if (p->must_fence || p->fence_until == 0)
+        return false;
+    if (now < p->fence_until)
+        wake_at(wake, p->fence_until);
+    return now >= p->fence_until;
+}
+
+void pair_take_record(struct pair *p, int64_t runner_id)
+{
+    p->record = RECORD_HAVE;
+    p->runner_id = runner_id;
+    p->delete_at = p->fence_until = p->give_up_at = 0;
+}
+
+void pair_hurry(struct pair *p, int64_t until)
+{
+    if (p->fence_until > until)
+        p->fence_until = until;
+}
+
+static void down_instance(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
     if (p->instance == INSTANCE_UNSURE) {
         acts_add(acts,
                  (struct act){ .kind = ACT_SETTLE, .who = who, .region = p->region, .client_token = p->client_token });
         p->instance = INSTANCE_LOOKING;
-    } else if (p->instance == INSTANCE_HAVE && is_fenced(p) && !is_spared(p)) {
+    } else if (p->instance == INSTANCE_HAVE && !is_spared(p) && (is_fenced(p) || may_skip_fence(p, now, wake))) {
         acts_add(acts,
                  (struct act){ .kind = ACT_TERMINATE, .who = who, .region = p->region, .instance_id = p->instance_id });
         p->instance = INSTANCE_ENDING;
@@ -53,7 +80,7 @@ void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64
     if (now < p->wait_until)
         wake_at(wake, p->wait_until);
     else
-        down_instance(p, who, acts);
+        down_instance(p, who, now, acts, wake);
 }
 
 static void keep_error(struct pair *p, const struct error *err)
@@ -78,12 +105,23 @@ static void answer_find(struct pair *p, const struct event *e)
     }
 }
 
+/* Is it worth asking again? What is left behind costs money. */
+static bool may_try_again(struct pair *p, const struct event *e)
+{
+    if (p->give_up_at == 0)
+        p->give_up_at = e->now + PAIR_PATIENCE_MS;
+    return (e->outcome == OUTCOME_THROTTLED || e->outcome == OUTCOME_AMBIGUOUS) && e->now < p->give_up_at;
+}
+
 static void answer_delete(struct pair *p, const struct event *e)
 {
     if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
         p->record = RECORD_GONE;
     } else if (e->outcome == OUTCOME_BUSY) {
         p->record = RECORD_BUSY;
+    } else if (may_try_again(p, e)) {
+        p->record = RECORD_HAVE;
+        p->delete_at = e->now + PAIR_LOOK_MS;
     } else {
         p->record = RECORD_STUCK;
         keep_error(p, e->error);
@@ -113,6 +151,9 @@ static void answer_terminate(struct pair *p, const struct event *e)
         p->wait_until = e->now + PAIR_LOOK_MS;
     } else if (e->outcome == OUTCOME_NOT_FOUND) {
         p->instance = INSTANCE_GONE;
+    } else if (may_try_again(p, e)) {
+        p->instance = INSTANCE_HAVE;
+        p->wait_until = e->now + PAIR_LOOK_MS;
     } else {
         p->instance = INSTANCE_STUCK;
         keep_error(p, e->error);

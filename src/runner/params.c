@@ -131,7 +131,7 @@ static bool add_object(struct json_object *object, const char *outer, const stru
                 return false;
             continue;
         }
-        const struct member *m = find_member(members, path, &nearest);
+        const struct member *m = strchr(key, '.') ? NULL : find_member(members, path, &nearest);
         if (!m) {
             bad(option, err, "there is no member `%.60s`", path);
             if (nearest)

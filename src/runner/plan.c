@@ -38,9 +38,22 @@ static struct site *add_site(struct plan *plan, const char *region, const char *
     return site;
 }
 
+/* The place of a reference among all: that of the same in another region, or the next. */
+static size_t image_at(const struct plan *plan, const char *ref)
+{
+    size_t next = 0;
+    for (size_t i = 0; i < plan->n_images; i++) {
+        if (str_eq(plan->images[i].ref, ref))
+            return plan->images[i].at;
+        if (plan->images[i].at >= next)
+            next = plan->images[i].at + 1;
+    }
+    return next;
+}
+
 static bool add_image(struct plan *plan, const char *region, const char *ref, struct error *err)
 {
-    struct image image = { .region = region, .ref = arena_strdup(&plan->arena, ref) };
+    struct image image = { .region = region, .ref = arena_strdup(&plan->arena, ref), .at = image_at(plan, ref) };
     for (size_t i = 0; i < plan->n_images; i++)
         if (str_eq(plan->images[i].region, region) && str_eq(plan->images[i].ref, ref))
             return true;
@@ -157,25 +170,50 @@ static bool add_place(struct plan *plan, const struct place *p, const char *defa
     return add_image(plan, region, p->image, err);
 }
 
-static bool add_places(struct plan *plan, const char *text, const char *default_region, struct error *err)
+static const char places_option[] = "--places";
+
+static bool parse_places(const char *text, struct json_object **ret, struct error *err)
 {
-    static const char what[] = "--places";
     AUTO_JSON *list = NULL;
-    if (!json_parse(text, strlen(text), what, &list, err)) {
+    if (!json_parse(text, strlen(text), places_option, &list, err)) {
         err->domain = ERROR_USAGE;
         return false;
     }
     if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0) {
-        error_set(err, ERROR_USAGE, 0, "%s is not a list of places", what);
+        error_set(err, ERROR_USAGE, 0, "%s is not a list of places", places_option);
         error_hint(err, "[{\"region\": \"us-east-1\", \"imageId\": \"ami-…\", \"subnetId\": \"subnet-…\", "
                         "\"securityGroupId\": \"sg-…\"}, …]");
         return false;
     }
+    *ret = STEAL(list);
+    return true;
+}
+
+bool plan_place_regions(const char *places, struct strlist *ret, struct error *err)
+{
+    AUTO_JSON *list = NULL;
+    if (!parse_places(places, &list, err))
+        return false;
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *region = NULL;
+        json_object_object_get_ex(json_object_array_get_idx(list, i), "region", &region);
+        const char *name = json_object_is_type(region, json_type_string) ? json_object_get_string(region) : "";
+        if (aws_region_is_valid(name) && !strlist_has(ret, name))
+            strlist_add(ret, name);
+    }
+    return true;
+}
+
+static bool add_places(struct plan *plan, const char *text, const char *default_region, struct error *err)
+{
+    AUTO_JSON *list = NULL;
+    if (!parse_places(text, &list, err))
+        return false;
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         struct place place = { 0 };
-        if (!json_check_members(entry, place_fields, what, err) ||
-            !json_decode(entry, place_fields, &place, &plan->arena, what, err)) {
+        if (!json_check_members(entry, place_fields, places_option, err) ||
+            !json_decode(entry, place_fields, &place, &plan->arena, places_option, err)) {
             err->domain = ERROR_USAGE;
             return false;
         }
@@ -368,7 +406,11 @@ bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
     size_t order[PLAN_DIMENSIONS];
     if (!read_order(&s->order, order, err) || !check_fit(plan, s, err))
         return false;
-    size_t most = s->market.n * plan->n_sites * plan->n_images * s->types.n;
+    size_t pairs = 0;
+    for (size_t n = 0; n < plan->n_sites; n++)
+        for (size_t i = 0; i < plan->n_images; i++)
+            pairs += image_is_for(&plan->images[i], &plan->sites[n]);
+    size_t most = s->market.n * s->types.n * pairs;
     if (most > CELLS_MAX)
         return error_set(err, ERROR_USAGE, 0, "the plan would have up to %zu places to try, more than %d", most,
                          CELLS_MAX);
@@ -390,10 +432,12 @@ bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
                                                             .spot = str_eq(s->market.v[m], "spot"),
                                                             .at = { [AT_MARKET] = m,
                                                                     [AT_REGION] = region_index(plan, site->region),
-                                                                    [AT_IMAGE] = i,
+                                                                    [AT_IMAGE] = image->at,
                                                                     [AT_TYPE] = t,
                                                                     [AT_SUBNET] = n } };
                 }
+    if (plan->n == 0)
+        return error_set(err, ERROR_USAGE, 0, "the plan is empty: no market, subnet, image and type go together");
     qsort_r(plan->cells, plan->n, sizeof(*plan->cells), by_order, order);
     return true;
 }

@@ -98,6 +98,8 @@ bool spec_check(const struct spec *s, struct error *err)
         error_hint(err, "give --types m7i.xlarge,m7a.xlarge, or set it in the configuration file");
         return false;
     }
+    if (s->market.n == 0)
+        return error_set(err, ERROR_USAGE, 0, "--market names none: spot, on-demand, or both in the order to try");
     return check_types(&s->types, err) && check_labels(s, err) && check_names(s, err) && check_together(s, err) &&
            params_make(s, "/dev/sda1", &params, err) && params_tags(s, &arena, &tags, err) &&
            params_packages(s, &packages, err);

@@ -3,7 +3,7 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
-enum { HURRY_MS = 7000 };
+enum { HURRY_MS = 6500, HURRY_KILL_MS = 3000 };
 
 void stop_clear(struct stop *s)
 {
@@ -12,8 +12,9 @@ void stop_clear(struct stop *s)
         free(s->targets[i].label);
     }
     free(s->targets);
-    for (size_t i = 0; i < ARRAY_SIZE(s->values); i++)
-        strlist_clear(&s->values[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(s->searches); i++)
+        for (size_t v = 0; v < ARRAY_SIZE(s->searches[i].values); v++)
+            strlist_clear(&s->searches[i].values[v]);
     error_clear(&s->error);
     *s = (struct stop){ 0 };
 }
@@ -43,6 +44,9 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     bool live = ec2_state_is_live(ec2_instance_state(i));
     if (s->by_run && !live)
         return;
+    for (size_t n = 0; n < s->n; n++)
+        if (str_eq(s->targets[n].pair.instance_id, i->id)) /* named by id and by label */
+            return;
     s->targets = xreallocarray(s->targets, s->n + 1, sizeof(*s->targets));
     struct stop_target *t = &s->targets[s->n++];
     *t = (struct stop_target){ .already_gone = !live };
@@ -58,6 +62,12 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
         str_eq(ec2_instance_tag(i, TAG_SCOPE), s->config->scope)) {
         t->pair.runner_id = (int64_t)id;
         t->pair.record = RECORD_HAVE;
+    } else if (t->pair.must_fence) {
+        const char *scope = ec2_instance_tag(i, TAG_SCOPE);
+        t->pair.record = RECORD_STUCK;
+        error_set(&t->pair.error, ERROR_CONFIG, 0, "its runner belongs to `%s`, not to `%s`",
+                  scope ? scope : "(no scope)", s->config->scope);
+        error_hint(&t->pair.error, "give --repo %s", scope ? scope : "its own");
     }
 }
 
@@ -81,7 +91,7 @@ static void answer_scan(struct stop *s, const struct event *e)
             }
             continue;
         }
-        add_target(s, i, s->config->regions->v[e->who], e);
+        add_target(s, i, s->config->regions->v[e->who / s->n_searches], e);
     }
 }
 
@@ -95,13 +105,15 @@ static void check_labels(struct stop *s)
 
 static void scan(struct stop *s, struct acts *acts)
 {
-    s->scanning = s->config->regions->n;
-    for (size_t r = 0; r < s->config->regions->n; r++)
+    s->scanning = s->config->regions->n * s->n_searches;
+    for (size_t i = 0; i < s->scanning; i++) {
+        const struct stop_search *search = &s->searches[i % s->n_searches];
         acts_add(acts, (struct act){ .kind = ACT_SCAN,
-                                     .who = r,
-                                     .region = s->config->regions->v[r],
-                                     .filters = s->filters,
-                                     .n_filters = s->filters[1].name ? 2 : 1 });
+                                     .who = i,
+                                     .region = s->config->regions->v[i / s->n_searches],
+                                     .filters = search->filters,
+                                     .n_filters = search->n_filters });
+    }
 }
 
 static void step(struct machine *m, const struct event *e, struct acts *acts)
@@ -131,37 +143,45 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         return;
     }
     for (size_t i = 0; i < s->n && !s->several_labels; i++) {
+        if (s->hurry_until)
+            pair_hurry(&s->targets[i].pair, s->hurry_until - HURRY_KILL_MS);
         pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
         settled = settled && pair_is_settled(&s->targets[i].pair);
     }
     m->done = settled || (s->hurry_until && e->now >= s->hurry_until);
 }
 
+/* A search by one filter, and one value or many. */
+static void add_filter(struct stop_search *search, const char *name, const char *one, const struct strlist *many)
+{
+    struct strlist *values = &search->values[search->n_filters];
+    if (one)
+        strlist_add(values, one);
+    for (size_t i = 0; many && i < many->n; i++)
+        strlist_add(values, many->v[i]);
+    search->filters[search->n_filters++] = (struct ec2_filter){ name, values };
+}
+
 bool stop_init(struct stop *s, const struct stop_config *config, struct error *err)
 {
+    static char *const live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
+    static const struct strlist states = { .v = (char **)live, .n = ARRAY_SIZE(live) };
     *s = (struct stop){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
-    if (config->instances->n > 0) {
-        for (size_t i = 0; i < config->instances->n; i++)
-            strlist_add(&s->values[0], config->instances->v[i]);
-        s->filters[0] = (struct ec2_filter){ "instance-id", &s->values[0] };
-        return true;
-    }
-    strlist_add(&s->values[0], config->fleet);
-    s->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &s->values[0] };
+    if (config->instances->n > 0)
+        add_filter(&s->searches[s->n_searches++], "instance-id", NULL, config->instances);
     if (!str_empty(config->label)) {
-        strlist_add(&s->values[1], config->label);
-        s->filters[1] = (struct ec2_filter){ "tag:" TAG_LABEL, &s->values[1] };
-        return true;
+        add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
+        add_filter(&s->searches[s->n_searches++], "tag:" TAG_LABEL, config->label, NULL);
     }
+    if (s->n_searches > 0)
+        return true;
     if (str_empty(config->run_id)) {
         error_set(err, ERROR_USAGE, 0, "nothing to stop is named, and this is no workflow run");
         error_hint(err, "give --instance or --label; in a workflow GITHUB_RUN_ID says which run is meant");
         return false;
     }
     s->by_run = true;
-    static const char *const live[] = { "pending", "running", "stopping", "stopped" };
-    for (size_t i = 0; i < ARRAY_SIZE(live); i++)
-        strlist_add(&s->values[1], live[i]);
-    s->filters[1] = (struct ec2_filter){ "instance-state-name", &s->values[1] };
+    add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
+    add_filter(&s->searches[s->n_searches++], "instance-state-name", NULL, &states);
     return true;
 }

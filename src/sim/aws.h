@@ -157,6 +157,7 @@ void ec2_describe_spot_requests(struct call *c);
 void ec2_describe_images(struct call *c);
 void ec2_describe_subnets(struct call *c);
 void ec2_describe_groups(struct call *c);
+void ec2_create_group(struct call *c);
 void ec2_describe_types(struct call *c);
 void ec2_describe_offerings(struct call *c);
 void ec2_describe_route_tables(struct call *c);

@@ -135,7 +135,7 @@ static void add_group(struct sim *s, size_t region, size_t n)
     row->id = xasprintf("sg-0a11ce%zu%zu", region, n + 1);
     row->vpc = xasprintf("vpc-0a11ce%zu1", region);
     str_set(&row->region, regions[region]);
-    row->name = groups[n].name;
+    str_set(&row->name, groups[n].name);
     row->egress = groups[n].egress;
     pairs_add(&row->tags, "Name", row->name);
     ROW_ADD(s->groups, s->n_groups, row);

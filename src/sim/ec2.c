@@ -46,6 +46,7 @@ const struct action ec2_actions[] = {
     { "DescribeImages", ec2_describe_images, "ImageId.N Owner.N IncludeDeprecated? IncludeDisabled? " FILTERS PAGES },
     { "DescribeSubnets", ec2_describe_subnets, "SubnetId.N " FILTERS PAGES },
     { "DescribeSecurityGroups", ec2_describe_groups, "GroupId.N " FILTERS PAGES },
+    { "CreateSecurityGroup", ec2_create_group, "GroupName GroupDescription VpcId" },
     { "DescribeRouteTables", ec2_describe_route_tables, "RouteTableId.N " FILTERS PAGES },
     { "DescribeInstanceTypeOfferings", ec2_describe_offerings, "LocationType " FILTERS PAGES },
     { "DescribeInstanceTypes", ec2_describe_types, "InstanceType.N " FILTERS PAGES },

@@ -37,6 +37,7 @@ static void subnet_values(const struct call *c UNUSED, const void *row, const ch
                                   { "availability-zone", n->zone },
                                   { "vpc-id", n->vpc },
                                   { "state", "available" },
+                                  { "default-for-az", n->map_public ? "true" : "false" },
                                   { "map-public-ip-on-launch", n->map_public ? "true" : "false" } };
     facts_add(known, ARRAY_SIZE(known), name, ret);
 }
@@ -44,7 +45,7 @@ static void subnet_values(const struct call *c UNUSED, const void *row, const ch
 static const struct resource subnet_resource = {
     .ids = "SubnetId",
     .set = "subnetSet",
-    .filters = "subnet-id availability-zone vpc-id state map-public-ip-on-launch",
+    .filters = "subnet-id availability-zone vpc-id state default-for-az map-public-ip-on-launch",
     .values = subnet_values,
     .tags = subnet_tags,
     .check_id = subnet_check,
@@ -130,6 +131,47 @@ void ec2_describe_groups(struct call *c)
             write_group(&c->res->body, g);
     }
     listing_close(c, &l);
+}
+
+static const char *vpc_of(const struct call *c)
+{
+    size_t i = 0;
+    while (!str_eq(c->sim->groups[i]->region, c->region))
+        i++;
+    return c->sim->groups[i]->vpc;
+}
+
+static bool check_new_group(struct call *c, const char *name)
+{
+    const char *vpc = call_param(c, "VpcId");
+    if (str_empty(name) || str_empty(call_param(c, "GroupDescription")))
+        return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter %s",
+                           str_empty(name) ? "GroupName" : "GroupDescription");
+    if (vpc && !str_eq(vpc, vpc_of(c)))
+        return call_refuse(c, 400, "InvalidVpcID.NotFound", "The vpc ID '%s' does not exist", vpc);
+    for (size_t i = 0; i < c->sim->n_groups; i++)
+        if (str_eq(c->sim->groups[i]->region, c->region) && str_eq(c->sim->groups[i]->name, name))
+            return call_refuse(c, 400, "InvalidGroup.Duplicate", "The security group '%s' already exists for VPC '%s'",
+                               name, vpc_of(c));
+    return true;
+}
+
+/* In the region's one VPC. As at AWS, everything may go out and nothing comes in. */
+void ec2_create_group(struct call *c)
+{
+    const char *name = call_param(c, "GroupName");
+    if (!check_new_group(c, name) || !call_is_wet(c))
+        return;
+    struct security_group *row = xcalloc(1, sizeof(*row));
+    row->id = sim_random_id("sg-", ID_DIGITS);
+    str_set(&row->vpc, vpc_of(c));
+    str_set(&row->region, c->region);
+    str_set(&row->name, name);
+    row->egress = true;
+    ROW_ADD(c->sim->groups, c->sim->n_groups, row);
+    call_begin(c);
+    element(&c->res->body, "groupId", row->id);
+    call_end(c);
 }
 
 /* --- route tables ------------------------------------------------------------------------------------------------- */

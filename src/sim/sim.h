@@ -68,9 +68,8 @@ struct subnet {
 };
 
 struct security_group {
-    char *id, *region, *vpc;
-    const char *name; /* static */
-    bool egress;      /* all of it, or none */
+    char *id, *region, *vpc, *name;
+    bool egress; /* all of it, or none */
     struct pairs tags;
 };
 

@@ -172,7 +172,7 @@ static void free_subnet(struct subnet *n)
 
 static void free_group(struct security_group *g)
 {
-    char *owned[] = { g->id, g->region, g->vpc };
+    char *owned[] = { g->id, g->region, g->vpc, g->name };
     free_strings(owned, ARRAY_SIZE(owned));
     pairs_clear(&g->tags);
     free(g);

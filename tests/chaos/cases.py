@@ -3,7 +3,7 @@
 import dataclasses
 import signal
 
-from cloud import FLEET, GROUP, IMAGE, SUBNET, SUBNET2
+from cloud import GROUP, IMAGE, REGION, REGION2, SUBNET, SUBNET2
 
 RUN_ID = "4711"
 LABEL = "chosen"
@@ -27,26 +27,37 @@ class Profile:
     fails: bool = False  # even undisturbed
     never_online: bool = False  # its runners
     faults: bool = True  # also faults, not only kills and signals
+    least: int = None  # start: so many instances are a success; else all
+    regions: tuple = ()  # of its plan; else the default one
 
     @property
     def command(self):
-        return "stop" if self.stop_by else "start"
+        return "stop" if self.stop_by else "reap" if self.name == "reap" else "start"
 
     def start_args(self):
-        """Of the start, or of the one before the stop."""
-        label = ["--label", LABEL] if self.stop_by else []
+        """Of the start, or of the one that comes before."""
+        label = [] if self.command == "start" else ["--label", LABEL]
         return ["start", "--image", IMAGE, "--types", "m7i.large", "--subnets", SUBNET, "--security-groups", GROUP,
                 "--count", str(self.count), "--timeout", "60s", *label, *self.args]
 
 
 REFUSED = {"service": "ec2", "action": "RunInstances", "nth": 3, "fault": "error", "status": 403,
            "code": "UnauthorizedOperation", "message": "You are not authorized to perform this operation."}
+NO_ROOM = {"service": "ec2", "action": "RunInstances", "nth": 1, "times": 0, "fault": "capacity"}
 ENDING = "delete-runner TerminateInstances"
 PROFILES = [
     Profile("start x1"),
     Profile("start x3", count=3, only="generate-jitconfig RunInstances list-runners DescribeInstances"),
     Profile("start spot", args=("--market", "spot,on-demand", "--subnets", f"{SUBNET},{SUBNET2}"), only="RunInstances"),
     Profile("start --label", args=("--label", LABEL), only="DescribeInstances"),
+    Profile("start elsewhere", regions=(REGION, REGION2), only="GetParameter generate-jitconfig RunInstances delete-runner",
+            args=("--regions", f"{REGION},{REGION2}", "--image", "ssm:/mayfly/ami/amd64", "--subnets",
+                  f"{SUBNET},{REGION2}/subnet-0a11ce21", "--security-groups", f"{GROUP},{REGION2}/sg-0a11ce21"),
+            script=({**NO_ROOM, "match": {"SubnetId": SUBNET}},)),
+    Profile("start x3, two are enough", count=3, least=2, args=("--min-count", "2"), only="RunInstances delete-runner",
+            script=({**NO_ROOM, "nth": 3, "times": 1},)),
+    Profile("start, or a hosted runner", least=0, args=("--fallback-label", "ubuntu-latest"), only="RunInstances delete-runner",
+            script=(NO_ROOM,)),
     Profile("undo x3", count=3, only=ENDING, script=(REFUSED,), fails=True),
     Profile("time out", args=("--timeout", "10s"), only="GetConsoleOutput " + ENDING, fails=True, never_online=True),
     Profile("stop --instance", stop_by="instance"),
@@ -56,11 +67,12 @@ PROFILES = [
     Profile("stop of the run", stop_by="run"),
     Profile("stop of the run x3", count=3, stop_by="run", only=ENDING, faults=False),
     Profile("stop of the run, busy", stop_by="run", busy=True),
+    Profile("reap"),
 ]
 
 # Requests that are sent at once come in any order: this is the cases'.
-ORDER = ("GetCallerIdentity DescribeImages downloads generate-jitconfig RunInstances get-runner list-runners DescribeInstances "
-         "GetConsoleOutput delete-runner TerminateInstances").split()
+ORDER = ("GetCallerIdentity GetParameter DescribeImages downloads generate-jitconfig RunInstances get-runner list-runners "
+         "DescribeInstances GetConsoleOutput delete-runner TerminateInstances").split()
 # A start repeats these until its runners are online; so many of them are disturbed.
 POLLS = {"get-runner": 3, "list-runners": 3, "DescribeInstances": 1}
 
@@ -164,6 +176,9 @@ def always(service, action, fault_):
     return {**fault_, "service": service, "action": action, "nth": 1, "times": 0}
 
 
+NOTHING_ENDS = (always("github", "delete-runner", refusal(403)),
+                always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))
+NOTHING_ANSWERS = (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))
 LOST_LAUNCH = always("ec2", "RunInstances", refusal(500, "InternalError", when="after"))
 LOST_MINT = {**fault("lost"), "service": "github", "action": "generate-jitconfig"}
 TWO_FAULTS = {
@@ -178,18 +193,8 @@ TWO_FAULTS = {
         ("no capacity, and no deletion",
          (always("ec2", "RunInstances", fault("capacity")), always("github", "delete-runner", fault("reset")))),
     ],
-    "undo x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
-    "stop --label x3": [
-        ("neither deletion nor termination", (always("github", "delete-runner", refusal(403)),
-                                              always("ec2", "TerminateInstances", refusal(403, "UnauthorizedOperation")))),
-        ("no answer to deletion and termination",
-         (always("github", "delete-runner", fault("lost")), always("ec2", "TerminateInstances", fault("lost")))),
-    ],
+    "undo x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
+    "stop --label x3": [("neither deletion nor termination", NOTHING_ENDS), ("no answer to either", NOTHING_ANSWERS)],
 }
 
 
@@ -208,14 +213,16 @@ def cases_of(profile, requests):
                     yield Case("kill, two passes", profile, request, deed="kill", when=when, then="grace")
     for request in requests:
         for when in ("before", "after"):
-            yield Case("signal", profile, request, "SIGINT", deed="signal", when=when, signal=signal.SIGINT)
-            yield Case("signal", profile, request, "SIGTERM, no answer", deed="signal", when=when, signal=signal.SIGTERM, stuck=True)
+            common = {"deed": "signal", "when": when}
+            yield Case("signal", profile, request, "SIGINT", signal=signal.SIGINT, **common)
+            yield Case("signal", profile, request, "SIGTERM, no answer", signal=signal.SIGTERM, stuck=True, **common)
     if not profile.faults:
         return
-    for request in requests:
+    last = {request.action: request.nth for request in requests}
+    for request in (r for r in requests if r.nth in (1, last[r.action])):
         for what, script, survives in faults_of(request):
             yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
-        if request.service in ("ec2", "sts"):
+        if request.service != "github" and profile.command != "reap":  # whose clock is off already
             yield Case("clock", profile, request, "it jumps", deed="clock", survives=not profile.fails)
     if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):
         for request in (r for r in requests if r.nth == 1):

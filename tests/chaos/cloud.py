@@ -1,6 +1,7 @@
 """A simulator for one case, the programs that run against it, and what the harness does there itself."""
 
 import base64
+import collections
 import contextlib
 import hashlib
 import hmac
@@ -8,13 +9,13 @@ import http.client
 import json
 import os
 import select
-import signal
 import subprocess
+import tempfile
 import time
 import urllib.parse
 
 BUILD = os.environ.get("MAYFLY_BUILD") or os.path.join(os.path.dirname(__file__), "..", "..", "build", "test")
-FLEET, OTHER_FLEET, ACCOUNT, REGION = "octo/demo", "octo/other", "123456789012", "us-east-1"
+FLEET, OTHER_FLEET, ACCOUNT, REGION, REGION2 = "octo/demo", "octo/other", "123456789012", "us-east-1", "us-west-2"
 IMAGE, SUBNET, SUBNET2, GROUP = "ami-0a11ce00000000001", "subnet-0a11ce01", "subnet-0a11ce02", "sg-0a11ce01"
 TERMINATE_MS = 20  # from shutting-down to terminated
 NEVER_ONLINE_MS = 3600 * 1000
@@ -68,14 +69,16 @@ class State:
 
 
 class Simulator:
-    def __init__(self, folder, online_ms):
-        self.folder, self.offset, self.log, self.noise, self.rest = folder, 0, [], [], b""
-        self.never_online = online_ms == NEVER_ONLINE_MS
-        self.planted_instances, self.planted_records, self.busy = {}, {}, []
-        settings = os.path.join(folder, "settings")
+    """One process; begin() makes it as good as new, for a case whose files go into `folder`."""
+
+    idle = collections.defaultdict(list)  # by how runners come online in them
+
+    def __init__(self, home, online_ms):
+        self.never_online, self.noise, self.rest = online_ms == NEVER_ONLINE_MS, [], b""
+        settings = os.path.join(home, "settings")
         self.process = spawn(
-            [os.path.join(BUILD, "mayfly-sim"), "--env-file", settings, "--state-dir", os.path.join(folder, "sim"), "--verbose",
-             "--boot", "10", "--online", str(online_ms), "--terminate-delay", str(TERMINATE_MS)],
+            [os.path.join(BUILD, "mayfly-sim"), "--env-file", settings, "--state-dir", home, "--verbose", "--boot", "10",
+             "--online", str(online_ms), "--terminate-delay", str(TERMINATE_MS)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.process.stdout.readline()  # its settings are written
         os.set_blocking(self.process.stderr.fileno(), False)
@@ -84,25 +87,43 @@ class Simulator:
         self.host = urllib.parse.urlsplit(self.settings["AWS_ENDPOINT_URL"]).netloc
         self.http = http.client.HTTPConnection(self.host, timeout=20)
 
+    @classmethod
+    @contextlib.contextmanager
+    def borrow(cls, folder, online_ms):
+        """An idle one or a new one. Where something went wrong it is not used again."""
+        try:
+            sim = cls.idle[online_ms].pop()
+        except IndexError:
+            sim = cls(tempfile.mkdtemp(prefix="sim-", dir=os.path.dirname(folder)), online_ms)
+        try:
+            sim.begin(folder)
+            yield sim
+        except BaseException:
+            sim.process.kill()
+            sim.close()
+            raise
+        cls.idle[online_ms].append(sim)
+
+    @classmethod
+    def close_idle(cls):
+        """Ends all. Returns what they should not have said."""
+        return [line for sims in cls.idle.values() for sim in sims for line in sim.close()]
+
+    def begin(self, folder):
+        self.folder, self.offset, self.log = folder, 0, []
+        self.planted_instances, self.planted_records, self.busy = {}, {}, []
+        self.control("POST", "reset")
+        self.forget()
+
     def close(self):
-        """Ends it. Returns what it should not have said."""
         self.http.close()
-        self.process.send_signal(signal.SIGTERM)
+        self.process.terminate()
         _, rest = self.process.communicate(timeout=20)
         running.discard(self.process)
         self._take(rest or b"")
         if self.process.returncode != 0:
             self.noise.append(f"exit status {self.process.returncode}")
         return self.noise
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
-        running.discard(self.process)
 
     # --- what it tells ---
 

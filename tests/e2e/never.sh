@@ -14,4 +14,11 @@ run "$mayfly" start "${args[@]}" --timeout 10s --pre-runner-script 'sleep 100'
 expect 'a boot that hangs ends it with its phase' 1 err 'its runner did not come online after 10 s' \
 	err 'hint: the last phase its console shows is `pre-runner`'
 equal 'and leaves nothing either' "$(state "$gone")" 0
+
+# --- a part of the launch was allowed to fail, and then the rest fails for another reason ---
+start_sim --instances model --boot 200 --online 60000 --terminate-delay 100
+control PUT faults '[{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"skip":1,"times":9}]' >/dev/null
+run "$mayfly" start "${args[@]}" --count 2 --min-count 1 --timeout 10s --fallback-label ubuntu-latest
+expect 'what ended the launch is told, and no fallback taken for it' 1 err 'its runner did not come online after 10 s'
+equal 'nothing is left of it' "$(state "$gone")" 0
 exit $((failures > 0))

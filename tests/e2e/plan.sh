@@ -94,7 +94,44 @@ expect 'as JSON' 0 out '"label":"ubuntu-latest","fallback":true'
 fault '{"service":"ec2","action":"RunInstances","fault":"error","code":"UnauthorizedOperation","status":403,"times":9}'
 run "$mayfly" start "${args[@]}" --fallback-label ubuntu-latest
 expect 'no fallback for what must be mended' 1 err UnauthorizedOperation
+fault '{"service":"ec2","action":"DescribeImages","fault":"throttle","times":99}'
+run "$mayfly" start "${args[@]}" --fallback-label ubuntu-latest --timeout 10s
+expect 'a fallback when the questions are throttled' 0 err 'RequestLimitExceeded'
+fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"headers":{"Retry-After":"3600"},"times":9}'
+run "$mayfly" start "${args[@]}" --fallback-label ubuntu-latest
+expect "a fallback when GitHub's rate limit is used up" 0 err 'HTTP 429'
+fault '{"service":"ec2","action":"RunInstances","fault":"throttle","times":99}'
+run "$mayfly" start "${args[@]}" --timeout 10s
+expect 'throttling to the end is told as what it is' 75 err 'RunInstances: RequestLimitExceeded'
+fault '{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"match":{"InstanceType":"g5.xlarge"},"times":9}'
+run "$mayfly" start "${args[@]}" --types g5.2xlarge,g5.xlarge,m7i.large --market on-demand
 no_faults
+expect "the quota of one family is not another's" 0
+clean "another family"
+
+# --- outputs that cannot be written ---
+: >"$tmp/output"
+fault '{"service":"ec2","action":"RunInstances","fault":"delay","ms":1500}'
+GITHUB_OUTPUT=$tmp/output "$mayfly" start "${args[@]}" >"$tmp/out" 2>"$tmp/err" &
+sleep 1
+rm "$tmp/output"
+mkdir "$tmp/output"
+wait $!
+status=$? out='' err=$(cat "$tmp/err")
+expect 'outputs that cannot be written fail the start' 1 err 'the output region: opening'
+no_faults
+equal 'and undo it' "$(state "($live | length) + (.runners | length)")" 0
+
+# --- stop of all that was started ---
+run "$mayfly" start "${args[@]}" --count 2 --label pair
+run "$mayfly" stop --label pair --ec2-instance-id "$(output ec2-instance-id)"
+expect 'label and instance name both' 0
+equal 'so that nothing is left' "$(state "($live | length) + (.runners | length)")" 0
+places='[{"region": "us-west-2", "imageId": "ami-0a11ce00000002001", "subnetId": "subnet-0a11ce22", "securityGroupId": "sg-0a11ce21"}]'
+run "$mayfly" start --places "$places" --types m7i.large --label away
+expect 'a start in another place' 0 out 'region=us-west-2'
+run "$mayfly" stop --places "$places" --label away
+expect 'stop searches the regions of the places' 0 err 'ended i-'
 
 # --- launch options ---
 run "$mayfly" start "${args[@]}" --market spot --max-price 5.5 --volume-size 64 --volume-type gp3 --volume-iops 4000 \

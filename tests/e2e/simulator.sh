@@ -210,6 +210,12 @@ here DescribeRouteTables Filter.1.Name=association.main Filter.1.Value.1=true
 expect "or the VPC's" 200 out '<main>true</main>' out '<gatewayId>igw-0a11ce01</gatewayId>'
 ec2 us-west-2 DescribeRouteTables Filter.1.Name=association.subnet-id Filter.1.Value.1=subnet-0a11ce23
 equal 'a NAT' "$(all natGatewayId)" nat-0a11ce21
+here CreateSecurityGroup GroupName=mine GroupDescription=new
+expect 'a new security group' 200 out '<groupId>sg-'
+here DescribeSecurityGroups "GroupId.1=$(all groupId)"
+expect 'it lets everything out' 200 out '<groupName>mine</groupName>' out '<cidrIp>0.0.0.0/0</cidrIp>'
+here CreateSecurityGroup GroupName=mine GroupDescription=new
+refused 'a second one of the name' 400 InvalidGroup.Duplicate
 here DescribeSecurityGroups GroupId.1=sg-0a11ce01
 expect 'a group with egress' 200 out '<ipPermissionsEgress><item><ipProtocol>-1<'
 here DescribeSecurityGroups GroupId.1=sg-0a11ce02

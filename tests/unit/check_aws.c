@@ -88,6 +88,103 @@ START_TEST(class_of_an_error)
 }
 END_TEST
 
+/* Every code of which EC2, STS and SSM are known to speak to a launcher. */
+static const char *const known_codes[] = {
+    "InsufficientInstanceCapacity",
+    "InsufficientCapacity",
+    "InsufficientHostCapacity",
+    "InsufficientCapacityOnHost",
+    "ReservationCapacityExceeded",
+    "UnfulfillableCapacity",
+    "InsufficientVolumeCapacity",
+    "SpotMaxPriceTooLow",
+    "Unsupported",
+    "InsufficientFreeAddressesInSubnet",
+    "VcpuLimitExceeded",
+    "InstanceLimitExceeded",
+    "MaxSpotInstanceCountExceeded",
+    "VolumeLimitExceeded",
+    "MaxIOPSLimitExceeded",
+    "MaxFleetCountExceeded",
+    "NetworkInterfaceLimitExceeded",
+    "RequestLimitExceeded",
+    "Throttling",
+    "ThrottlingException",
+    "EC2ThrottledException",
+    "RequestThrottled",
+    "SlowDown",
+    "TooManyRequestsException",
+    "BandwidthLimitExceeded",
+    "InternalError",
+    "InternalFailure",
+    "ServiceUnavailable",
+    "Unavailable",
+    "RequestTimeout",
+    "InvalidInstanceID.NotFound",
+    "InvalidGroup.NotFound",
+    "InvalidSpotInstanceRequestID.NotFound",
+    "InvalidParameterValue",
+    "UnauthorizedOperation",
+    "AccessDenied",
+    "AccessDeniedException",
+    "AuthFailure",
+    "InvalidClientTokenId",
+    "SignatureDoesNotMatch",
+    "IncompleteSignature",
+    "MissingAuthenticationToken",
+    "UnrecognizedClientException",
+    "ExpiredToken",
+    "RequestExpired",
+    "InvalidSecurity.RequestHasExpired",
+    "RequestTimeTooSkewed",
+    "ExpiredTokenException",
+    "InvalidIdentityToken",
+    "IDPRejectedClaim",
+    "IDPCommunicationError",
+    "OptInRequired",
+    "PendingVerification",
+    "Blocked",
+    "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+    "InvalidAMIID.NotFound",
+    "InvalidSubnetID.NotFound",
+    "InvalidKeyPair.NotFound",
+    "InvalidParameterCombination",
+    "InvalidParameter",
+    "MissingParameter",
+    "InvalidBlockDeviceMapping",
+    "TagLimitExceeded",
+    "InvalidTagKey.Malformed",
+    "UnsupportedOperation",
+    "IdempotentParameterMismatch",
+    "IdempotentInstanceTerminated",
+    "OperationNotPermitted",
+    "IncorrectInstanceState",
+    "IncorrectState",
+    "ConcurrentTagAccess",
+    "ConcurrentCreateImageNoRebootLimitExceeded",
+    "InvalidSnapshot.InUse",
+    "SnapshotCreationPerVolumeRateExceeded",
+    "DryRunOperation",
+    "InsufficientReservedInstanceCapacity",
+    "InsufficientReservedInstancesCapacity",
+    "InvalidAMIID.Malformed",
+    "InvalidAMIID.Unavailable",
+};
+
+/* Each is tried again, or moves the launch on, or says what to do. */
+START_TEST(every_code_leads_somewhere)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(known_codes); i++) {
+        enum aws_class class = aws_classify(known_codes[i], "", 400);
+        const char *hint = aws_hint(known_codes[i]);
+        ck_assert_msg(class != AWS_FATAL || hint, "%s is final and has no hint", known_codes[i]);
+        ck_assert_msg(!hint || (strlen(hint) > 15 && strlen(hint) < 160), "%s: %s", known_codes[i], hint);
+        ck_assert_msg(class != AWS_CAPACITY || hint, "%s has no hint", known_codes[i]);
+    }
+    ck_assert_int_eq(aws_classify("InvalidParameterValue", "Invalid IAM Instance Profile name", 400), AWS_BUSY);
+}
+END_TEST
+
 /* --- bodies of requests ------------------------------------------------------------------------------------------- */
 
 static const struct aws_config no_config = { 0 };
@@ -580,6 +677,7 @@ END_TEST
 static TCase *errors(void)
 {
     TCase *t = tcase_create("errors");
+    tcase_add_test(t, every_code_leads_somewhere);
     tcase_add_loop_test(t, classes, 0, 41);
     tcase_add_test(t, class_of_an_error);
     return t;

@@ -392,9 +392,43 @@ START_TEST(jit_configuration)
 }
 END_TEST
 
+/* Every answer that GitHub is known to give a launcher says what to do. */
+START_TEST(every_answer_has_a_hint)
+{
+    static const struct {
+        int status;
+        const char *message, *hint;
+    } cases[] = {
+        { 301, "Moved Permanently", "renamed" },
+        { 400, "Problems parsing JSON", "report it" },
+        { 401, "Bad credentials", "MAYFLY_GITHUB_TOKEN" },
+        { 403, "Resource not accessible by integration", "GITHUB_TOKEN can never" },
+        { 403, "Resource not accessible by personal access token", "Administration: write" },
+        { 403, "Repository level self-hosted runners are disabled on this repository.", "switched off" },
+        { 403, "Must have admin rights to Repository.", "Administration: write" },
+        { 404, "Not Found", "may not see" },
+        { 409, "Already exists - A runner with the name *** already exists.", "exists already" },
+        { 410, "Gone", "newer Mayfly" },
+        { 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.", "mayfly reap" },
+        { 422, "Invalid request", "--labels" },
+        { 422, "Bad request - Runner X is currently running a job and cannot be deleted.", "has a job" },
+        { 500, "Server Error", "githubstatus" },
+        { 503, "", "githubstatus" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *hint = github_hint(cases[i].status, cases[i].message);
+        ck_assert_msg(hint && strstr(hint, cases[i].hint), "%d %s: %s", cases[i].status, cases[i].message,
+                      hint ? hint : "no hint");
+    }
+    ck_assert_ptr_null(github_hint(418, "I'm a teapot"));
+    ck_assert_int_eq(github_classify(403, "You have exceeded a secondary rate limit.", false, false), GITHUB_THROTTLED);
+}
+END_TEST
+
 static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
+    tcase_add_test(t, every_answer_has_a_hint);
     tcase_add_loop_test(t, classes, 0, 21);
     tcase_add_loop_test(t, scope_paths, 0, 21);
     tcase_add_loop_test(t, token_from_the_environment, 0, 11);

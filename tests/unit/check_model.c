@@ -58,13 +58,14 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
     ret->tags = tags;
 }
 
-static void launched(void *ctx)
+static bool launched(void *ctx, struct error *err UNUSED)
 {
     struct scene *s = ctx;
     s->launched++;
     for (size_t i = 0; i < s->config.count; i++)
         if (!s->launch.slots[i].down && !s->launch.slots[i].pair.instance_id)
             model_break(&s->model, 1, "outputs are written before instance %zu is known", i);
+    return true;
 }
 
 static void set_launch(struct scene *s)
@@ -241,8 +242,9 @@ static bool is_meant(const struct model *m, const struct model_instance *i)
     const struct stop_config *c = &s->stop_config;
     if (strlist_has(&s->regions, i->region) == false)
         return false;
-    if (c->instances->n > 0)
-        return strlist_has(c->instances, i->view.id) && (c->force || is_tagged(i, TAG_FLEET, fleet));
+    bool by_id = strlist_has(c->instances, i->view.id) && (c->force || is_tagged(i, TAG_FLEET, fleet));
+    if (c->instances->n > 0 && (by_id || !c->label))
+        return by_id;
     if (!is_tagged(i, TAG_FLEET, fleet))
         return false;
     if (c->label)
@@ -295,7 +297,7 @@ static void set_stop(struct scene *s)
                                .instances = &s->ids,
                                .run_id = run_id,
                                .force = model_pick(m, 'f', 4) == 0 };
-    switch (model_pick(m, 'w', 4)) {
+    switch (model_pick(m, 'w', 5)) {
     case 0:
         c->label = s->config.label;
         break;
@@ -303,6 +305,7 @@ static void set_stop(struct scene *s)
         c->name = "a";
         break;
     case 2:
+        c->label = model_pick(m, 'W', 2) ? s->config.label : NULL;
         for (size_t i = 0; i < m->n_instances; i++)
             if (model_pick(m, 'I' + i * 256, 2))
                 strlist_add(&s->ids, m->instances[i]->view.id);
@@ -317,6 +320,8 @@ static void set_stop(struct scene *s)
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
+    for (size_t r = 0; r < m->n_records; r++)
+        m->records[r]->fence_asked = 0;
     for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
         m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_busy = m->records[r]->refused_busy =
             false;

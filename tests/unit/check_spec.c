@@ -94,6 +94,7 @@ START_TEST(spec_refused)
         { "user", "a b", "--user: `a b` is not a user's name" },
         { "user", X32 "x", "is not a user's name" },
         { "runner_dir", "relative/path", "--runner-dir: `relative/path` is not an absolute path" },
+        { "market", NULL, "--market names none" },
         { "max_lifetime", "600", "--max-lifetime must be longer than --timeout" },
         { "fallback_label", "a b", "--fallback-label: `a b` is not a label" },
         { "min_count", "2", "--min-count must not be larger than --count" },
@@ -127,6 +128,7 @@ START_TEST(spec_refused)
           "is not one of: gp2" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"DeleteOnTermination\": false}}]",
           "outlive its instance" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs.VolumeSize\": 8}]", "no member `Ebs.VolumeSize`" },
         { "block_devices", "[7]", "`7` is not an object" },
         { "metadata_options", "[]", "is not an object" },
         { "metadata_options", "{\"HttpEndpoint\": \"disabled\"}", "is not one of: enabled" },
@@ -142,6 +144,7 @@ START_TEST(spec_refused)
         struct strlist *list;
     } fields[] = {
         { "types", NULL, &s.types },
+        { "market", NULL, &s.market },
         { "fallback_label", &s.fallback_label, NULL },
         { "max_price", &s.max_price, NULL },
         { "device_name", &s.device_name, NULL },
@@ -385,6 +388,12 @@ START_TEST(plan_order)
             .market = "spot on-demand",
             .order = "region,market" },
           "sw0i1 ow0i1 se0i0 oe0i0" },
+        { { .regions = HOME " " AWAY,
+            .images = "ssm:/x ssm:/y",
+            .subnets = SUBNET " " AWAY "/subnet-00000001",
+            .groups = SG " " AWAY "/sg-00000001",
+            .order = "image region" },
+          "oe0i0 ow0i1 oe0i0 ow0i1" },
         /* Each type with the image of its architecture. */
         { { .images = AMI " " ARM, .subnets = SUBNET, .groups = SG, .types = "m7g.large m7i.large c7g.large" },
           "oe0i0 oe1g0 oe1g0" },
@@ -751,7 +760,7 @@ static TCase *specs(void)
     TCase *t = tcase_create("spec");
     tcase_add_loop_test(t, architectures, 0, 32);
     tcase_add_test(t, runner_architectures);
-    tcase_add_loop_test(t, spec_refused, 0, 50);
+    tcase_add_loop_test(t, spec_refused, 0, 52);
     tcase_add_loop_test(t, parameters, 0, 7);
     tcase_add_loop_test(t, own_tags, 0, 3);
     tcase_add_loop_test(t, package_names, 0, 3);
@@ -762,7 +771,7 @@ static TCase *plans(void)
 {
     TCase *t = tcase_create("plan");
     tcase_add_loop_test(t, sites_refused, 0, 23);
-    tcase_add_loop_test(t, plan_order, 0, 8);
+    tcase_add_loop_test(t, plan_order, 0, 9);
     tcase_add_loop_test(t, plan_refused, 0, 3);
     tcase_add_loop_test(t, image_fits, 0, 7);
     tcase_add_test(t, newest_image_wins);

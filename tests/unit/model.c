@@ -592,6 +592,8 @@ static void check_delete(struct model *m, const struct act *a)
 {
     struct model_record *r = find_record(m, a->runner_id);
     m->deletes++;
+    if (r && r->fence_asked == 0)
+        r->fence_asked = m->now;
     if (!r || r->stranger)
         model_break(m, 8, "deletes runner %" PRId64 ", which is not its own", a->runner_id);
     for (size_t n = 0; r && m->may_touch && n < m->n_instances; n++)
@@ -609,7 +611,8 @@ static void check_terminate(struct model *m, const struct act *a)
     }
     const struct model_record *r = i->record;
     /* stop does not know a record of another scope. */
-    if (r && !r->fence_answered && (!m->may_touch || str_eq(ec2_instance_tag(&i->view, TAG_SCOPE), "o/r")))
+    bool waited = r && r->fence_asked && m->now - r->fence_asked >= (m->signalled_at < INT64_MAX ? 0 : PAIR_FENCE_MS);
+    if (r && !r->fence_answered && !waited && (!m->may_touch || str_eq(ec2_instance_tag(&i->view, TAG_SCOPE), "o/r")))
         model_break(m, 5, "terminates %s before the deletion of its runner was answered", a->instance_id);
     if (r && m->may_touch && m->spares_busy && !r->fenced && !r->stranger)
         model_break(m, 4, "terminates %s, whose runner may run a job", a->instance_id);

@@ -55,6 +55,7 @@ struct model_record {
     bool lies_fully;            /* while the flag lies, deletion succeeds too */
     int64_t listed_at, lies_to; /* in lists from then on; the flag tells the truth from then on */
     /* What the machine under test was told. */
+    int64_t fence_asked;                                  /* when its deletion was asked for first; 0: not yet */
     bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
 };
 

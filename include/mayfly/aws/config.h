@@ -22,6 +22,8 @@ void aws_config_clear(struct aws_config *c);
 
 /* The URL of a service ("ec2", "ssm", "sts") in a region, owned: the override, else the partition's own. */
 char *aws_endpoint(const struct aws_config *c, const char *service, const char *region);
+/* The partition of a region, static: "aws", "aws-cn", … */
+const char *aws_partition(const char *region);
 /* Is it spelled like a region (us-east-1)? What it names need not exist. */
 bool aws_region_is_valid(const char *region);
 

@@ -18,6 +18,7 @@ extern const struct opt common_opts[];
 struct cmd { /* what a command runs with */
     const struct command *command;
     struct common common;
+    struct strlist rest; /* arguments that are no options, of a command that takes them */
     const struct env *env;
     const char *(*getenv)(const char *name);
     int signal_fd;
@@ -26,13 +27,14 @@ struct cmd { /* what a command runs with */
 
 struct command {
     const char *name, *summary;
-    const char *about; /* a paragraph for --help */
+    const char *arguments; /* what it takes besides options ("COMMAND…"), or NULL */
+    const char *about;     /* a paragraph for --help */
     const struct opt *opts;
     size_t options_size;
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
-extern const struct command command_start, command_stop, command_reap;
+extern const struct command command_start, command_stop, command_reap, command_doctor, command_policy;
 /* All commands, NULL-terminated. */
 extern const struct command *const commands[];
 

@@ -33,7 +33,6 @@ struct start {
     int64_t runner_group;
     struct strbuf pre_runner;
     struct arena arena;
-    struct error output_error;
     int64_t began; /* monotonic ms */
 };
 
@@ -45,8 +44,8 @@ size_t start_first(const struct start *s);
 
 /* The plan and the user-data, for --dry-run. */
 void start_print_plan(const struct start *s);
-/* Outputs about the instances; false, s->output_error set, when one could not be written. */
-bool start_write_outputs(struct start *s);
+/* Outputs about the instances. */
+MUST_CHECK bool start_write_outputs(struct start *s, struct error *err);
 /* The step summary with its timeline. why: NULL, or what went wrong. */
 void start_write_summary(struct start *s, bool ok, const struct error *why);
 /* The result as one JSON object. */

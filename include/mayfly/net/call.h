@@ -53,7 +53,8 @@ void call_cancel(struct call_loop *loop, struct call *call);
 /* The next call that is done, or NULL at `until` (monotonic milliseconds) or when wake_fd is readable. With nothing in
  * the loop it waits all the same. */
 struct call *call_loop_next(struct call_loop *loop, int64_t until);
-/* Runs n calls to their ends, at once. True when all succeeded; else *err takes the first failed call's error. */
+/* Runs n calls at once, to their ends or to the first failure, whose error *err takes; the others are then cancelled.
+ */
 MUST_CHECK bool call_run_all(struct call_loop *loop, struct call *const *calls, size_t n, struct error *err);
 /* One call to its end. */
 MUST_CHECK bool call_run(struct call_loop *loop, struct call *call, struct error *err);

@@ -64,7 +64,7 @@ enum outcome {
     OUTCOME_QUOTA,
     OUTCOME_TOKEN_USED, /* the client token is spent: ask with another */
     OUTCOME_AMBIGUOUS,  /* the effect may have happened */
-    OUTCOME_THROTTLED,  /* no effect; retries are used up */
+    OUTCOME_THROTTLED,  /* no effect, not now: too many requests, no answer, a failure of theirs; retries are used up */
     OUTCOME_FAILED,     /* no effect; final */
 };
 
@@ -107,6 +107,7 @@ struct machine {
     void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
     const struct strlist *labels; /* of ACT_MINT */
     int64_t runner_group;         /* of ACT_MINT */
+    int64_t give_up;              /* no attempt of ACT_MINT and ACT_RUN begins after it, monotonic ms; 0: no limit */
     int64_t wake; /* when EVENT_TIME is wanted at the latest, monotonic milliseconds; INT64_MAX: never */
     bool done;
 };

@@ -19,18 +19,21 @@ struct launch_config { /* borrowed, valid as long as the launch */
     size_t count, min_count; /* min_count: so many are enough; at least 1 */
     const struct plan *plan; /* at least one cell */
     int64_t timeout_ms;      /* of the whole launch */
+    int64_t timeout_s;       /* of the whole start, as the user gave it: for messages */
+    bool jobs_may_wait;      /* the label is not fresh: a runner may get a job the moment it is online */
     uint64_t seed;           /* of names and jitter */
     /* The parameters of RunInstances for one slot; strings go into the arena. */
     void (*render)(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
                    struct arena *arena, struct ec2_run *ret);
-    /* All instances that will be are known: the time to write outputs. Once. */
-    void (*launched)(void *ctx);
+    /* All instances that will be are known: the time to write outputs. Once. Its failure is the launch's. */
+    bool (*launched)(void *ctx, struct error *err);
     void *ctx;
 };
 
 struct launch_slot {
     struct pair pair;
-    bool down; /* the goal */
+    bool down;   /* the goal */
+    bool failed; /* by itself: it does not come back */
     struct secret jit;
     size_t cell;      /* index into the plan: being tried, or taken */
     bool cell_tried;  /* an earlier cell was asked with this configuration */
@@ -43,6 +46,7 @@ struct launch_slot {
     char *region;    /* that the runner's name tells */
     bool running, online, busy;
     bool asking;                                           /* ACT_GET is in flight */
+    bool missing;                                          /* from the newest list: to be asked for by id */
     int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */
     char *zone;
 };
@@ -68,7 +72,7 @@ struct launch {
     int64_t started_at, deadline;
     int64_t ask_at;      /* next question to GitHub; 0: nothing to ask yet */
     bool listing;        /* ACT_LIST is in flight */
-    bool throttled;      /* GitHub asked for fewer questions */
+    int64_t spare_until; /* GitHub wants fewer questions until then */
     unsigned list_pages; /* of the newest ACT_LIST; 0: never listed */
     bool announced, timed_out;
     bool undoing;        /* all go down */

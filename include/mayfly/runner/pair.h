@@ -38,16 +38,30 @@ struct pair { /* owned strings */
     int64_t unsure_until; /* looks by client token end then */
     int64_t find_until;   /* an empty search by name from before proves nothing: lists lag */
     int64_t find_at;      /* when the search was asked for, or will be */
-    int64_t wait_until;   /* nothing is asked before */
+    int64_t wait_until;   /* nothing is asked of EC2 before */
+    int64_t delete_at;    /* the deletion is not asked for before */
+    int64_t fence_until;  /* the deletion is waited for until then, unless must_fence; 0: not asked for yet */
+    int64_t give_up_at;   /* ends that fail for now are asked for again until then; 0: none has failed yet */
     bool spare_busy;      /* a record that is busy keeps its instance */
-    bool must_fence;      /* a record that cannot be deleted keeps its instance */
+    bool must_fence;      /* a record that is not known to be deleted keeps its instance */
     struct error error;   /* the first thing that went wrong on the way down */
 };
 
-enum { PAIR_YOUNG_MS = 120000, PAIR_UNSURE_MS = 30000, PAIR_FIND_MS = 15000, PAIR_LOOK_MS = 2000 };
+enum {
+    PAIR_YOUNG_MS = 120000,
+    PAIR_UNSURE_MS = 30000,
+    PAIR_FIND_MS = 15000,
+    PAIR_LOOK_MS = 2000,
+    PAIR_FENCE_MS = 10000,
+    PAIR_PATIENCE_MS = 8000, /* on top of the retries of each call */
+};
 
 /* Asks for the next things on the way down, if any; lowers *wake to when it wants to be called again. */
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
+/* A new record was made; what was tried with an earlier one is forgotten. */
+void pair_take_record(struct pair *p, int64_t runner_id);
+/* There is less time: an unanswered deletion is not waited for after `until`. */
+void pair_hurry(struct pair *p, int64_t until);
 /* Takes the answer to one of pair_down's actions. */
 void pair_answer(struct pair *p, const struct event *event);
 /* Nothing is left to do: ended, spared or stuck. */

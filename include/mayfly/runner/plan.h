@@ -24,6 +24,7 @@ struct image { /* a reference in one region, and what came of it */
     const char *value, *owner;                   /* the part behind ssm: or name:; owner of IMAGE_NAME */
     const char *id, *architecture, *root_device; /* NULL until it is known */
     bool has_runner;                             /* baked: tagged with the runner's version */
+    size_t at;                                   /* among the references, whatever their region */
 };
 
 enum { PLAN_DIMENSIONS = 5 };
@@ -50,6 +51,9 @@ struct plan {
 /* The sites and the images to look up. Ids may be prefixed with their region ("us-west-2/subnet-…"); without one they
  * belong to default_region. References by ssm: and name: without one are looked up in every region. */
 MUST_CHECK bool plan_sites(struct plan *plan, const struct spec *s, const char *default_region, struct error *err);
+
+/* The regions that --places names, for whoever has to find what was launched there: added to *ret. */
+MUST_CHECK bool plan_place_regions(const char *places, struct strlist *ret, struct error *err);
 
 /* Takes what DescribeImages says of an image: the one of the id, or the newest that is available. Refuses what cannot
  * run a runner. id: of an IMAGE_SSM, the parameter's value. */

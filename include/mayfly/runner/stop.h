@@ -1,7 +1,7 @@
 /* The stop: ends what a start launched. A pure state machine.
  *
- * Named by instance or label, it ends what is named. Unnamed, it looks for this workflow run, and spares what is busy:
- * another start of the same run may own it. */
+ * Named by instance, label or both, it ends all that is named. Unnamed, it looks for this workflow run, and spares what
+ * is busy: another start of the same run may own it. */
 #ifndef MAYFLY_RUNNER_STOP_H
 #define MAYFLY_RUNNER_STOP_H
 
@@ -25,9 +25,13 @@ struct stop_target {
 struct stop {
     struct machine machine; /* first */
     const struct stop_config *config;
-    struct ec2_filter filters[2];
-    struct strlist values[2];
-    size_t scanning; /* regions not answered yet */
+    struct stop_search {
+        struct ec2_filter filters[2];
+        size_t n_filters;
+        struct strlist values[2];
+    } searches[2]; /* each made in every region */
+    size_t n_searches;
+    size_t scanning; /* searches not answered yet */
     struct stop_target *targets;
     size_t n;
     bool by_run;         /* nothing was named */

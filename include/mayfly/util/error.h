@@ -25,6 +25,7 @@ struct error { /* all zero: no error; the strings are owned */
     enum error_domain domain;
     int status;
     bool try_later;   /* the same command may well work later: exit status 75 */
+    bool no_room;     /* no capacity, no quota or too many requests: the job may run elsewhere */
     char *context;    /* "launching in subnet-1: ", outermost first, or NULL */
     char *code;       /* "UnauthorizedOperation", or NULL */
     char *message;    /* one line */

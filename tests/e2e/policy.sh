@@ -1,0 +1,61 @@
+#!/usr/bin/env bash
+# mayfly policy: documents for every command, filled in, without credentials; the Terraform example that uses them.
+. "$(dirname "$0")/lib.sh"
+
+run "$mayfly" policy start
+expect 'policy start' 0 out '"Sid": "RunInstance"' out '"aws:RequestTag/mayfly:fleet": "FLEET"' out 'arn:aws:ec2:REGION:ACCOUNT:subnet/subnet-ID'
+for name in start stop reap bake doctor trust; do
+	equal "examples/iam/$name.json is what policy prints" "$("$mayfly" policy "$name" | diff - "$top/examples/iam/$name.json")" ''
+	check "policy $name is JSON" jq -e '.Version == "2012-10-17" and (.Statement | length > 0)' "$top/examples/iam/$name.json"
+done
+run "$mayfly" policy start stop reap doctor --json
+equal 'several commands, no statement twice' "$(jq -c '[.Statement[].Sid] | length == (unique | length)' <<<"$out")" true
+run "$mayfly" policy start --region cn-north-1 --account 123456789012 --subnets subnet-0a11ce01,subnet-0a11ce02 --security-groups sg-0a11ce01 --repo octo/demo
+expect 'filled in by options' 0 out 'arn:aws-cn:ec2:cn-north-1:123456789012:subnet/subnet-0a11ce02' out '"aws:RequestTag/mayfly:fleet": "octo/demo"'
+equal 'no placeholder is left' "$(grep -cE 'ACCOUNT|REGION|FLEET|subnet-ID|sg-ID' <<<"$out")" 0
+printf '[default]\nregion = eu-west-1\nimage = ssm:/ci/ami\nsubnets = subnet-0a11ce31\n' >"$tmp/mayfly.ini"
+run "$mayfly" policy start --config "$tmp/mayfly.ini"
+expect 'filled in by the configuration file' 0 out 'arn:aws:ssm:eu-west-1:ACCOUNT:parameter/ci/ami' out 'eu-west-1:ACCOUNT:subnet/subnet-0a11ce31'
+run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
+expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
+
+run "$mayfly" policy
+expect 'no command' 2 err 'no command is named' err 'hint: mayfly policy start stop'
+run "$mayfly" policy begin
+expect 'an unknown command' 2 err 'there is no policy for `begin`'
+run "$mayfly" policy start trust
+expect 'trust beside another' 2 err 'a document of its own'
+run "$mayfly" policy start --account 1
+expect 'an account that is none' 2 err '--account: `1` is not such a number'
+run "$mayfly" policy start --subnets sg-0a11ce01
+expect 'a subnet that is none' 2 err '--subnets: `sg-0a11ce01` is not an id'
+run "$mayfly" policy start --regions Paris
+expect 'a region that is none' 2 err '`Paris` is not the name of an AWS region'
+
+# --- the Terraform example ---
+if ! command -v terraform >/dev/null; then
+	echo 'skip - the Terraform example: terraform is not installed'
+	exit $((failures > 0))
+fi
+export CHECKPOINT_DISABLE=1
+check 'the Terraform example is laid out' terraform fmt -check -diff "$top/examples/terraform"
+# What it makes of the documents needs no provider, and so no download: its resources are left out, its data are given.
+mkdir "$tmp/terraform"
+cp -r "$top/examples/iam" "$tmp/iam"
+sed -e '1,/^variable "repository"/{/^variable "repository"/!d}' -e '/^resource /,/^}/d' -e '/^output /,/^}/d' -e '/^data /d' \
+	-e 's/data.aws_caller_identity.current.account_id/"123456789012"/' -e 's/data.aws_region.current.name/"us-gov-west-1"/' \
+	-e 's/data.aws_partition.current.partition/"aws-us-gov"/' "$top/examples/terraform/main.tf" >"$tmp/terraform/main.tf"
+printf 'output "%s" { value = %s }\n' filled '{ for k, v in local.filled : k => jsondecode(v) }' trust 'jsondecode(local.trust)' \
+	>>"$tmp/terraform/main.tf"
+cd "$tmp/terraform" || exit
+check 'the Terraform example is evaluated' terraform apply -no-color -auto-approve -var repository=octo/demo -var owner_id=1 -var repository_id=2 \
+	-var 'subnets=["subnet-0a11ce01", "subnet-0a11ce02"]' -var 'security_groups=["sg-0a11ce01"]'
+terraform output -no-color -json >"$tmp/out.json" 2>/dev/null
+same() { # COMMAND…: what Terraform made is what the program prints with the same options
+	"$mayfly" policy "$@" --account 123456789012 --region us-gov-west-1 --repo octo/demo | jq -S .
+}
+equal 'it fills them in as policy does' "$(jq -S .filled.value.start "$tmp/out.json")" \
+	"$(same start --subnets subnet-0a11ce01,subnet-0a11ce02 --security-groups sg-0a11ce01)"
+equal 'and the reaper' "$(jq -S .filled.value.reap "$tmp/out.json")" "$(same reap)"
+equal 'and who may take it on' "$(jq -S .trust.value "$tmp/out.json")" "$(same trust --owner-id 1 --repo-id 2)"
+exit $((failures > 0))
