@@ -24,7 +24,6 @@ struct reap_run {
     const char *repo; /* a target's */
     int64_t run_id;
     size_t first, n; /* targets */
-    bool in_scope;   /* its repository is the scope that was read: 404 means that there is no such run */
 };
 
 static void free_batch(struct reap_batch *b)
@@ -416,11 +415,8 @@ static void finish_close(struct reap *r)
         } else if (last && last->run_id == t->run_id && str_eq(last->repo, t->repo)) {
             last->n = i + 1 - last->first;
         } else {
-            const char *scope = reap_row_scope(&r->rows, &r->rows.v[t->row]);
             r->runs = xreallocarray(r->runs, r->n_runs + 1, sizeof(*r->runs));
-            r->runs[r->n_runs++] = (struct reap_run){
-                .repo = t->repo, .run_id = t->run_id, .first = i, .n = 1, .in_scope = str_eq(t->repo, scope)
-            };
+            r->runs[r->n_runs++] = (struct reap_run){ .repo = t->repo, .run_id = t->run_id, .first = i, .n = 1 };
         }
     }
 }
@@ -447,19 +443,23 @@ static void take_job(struct reap_target *t, const struct github_job *job)
         t->facts.job = REAP_JOB_QUEUED;
 }
 
+/* Where the repository could be read, 404 says that there is no such run. */
+static void take_jobs(struct reap *r, struct reap_target *t, const struct event *e)
+{
+    bool none = e->outcome == OUTCOME_NOT_FOUND && str_eq(t->repo, reap_row_scope(&r->rows, &r->rows.v[t->row]));
+    if (e->outcome != OUTCOME_OK)
+        t->facts.job = none ? REAP_JOB_NONE : REAP_JOB_UNKNOWN;
+    for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)
+        take_job(t, &e->jobs[k]);
+    if (t->facts.job == REAP_JOB_UNKNOWN && r->jobs_error.domain == ERROR_NONE)
+        error_copy(&r->jobs_error, e->error);
+}
+
 static void answer_jobs(struct reap *r, const struct event *e)
 {
     const struct reap_run *run = &r->runs[e->who];
-    bool none = e->outcome == OUTCOME_NOT_FOUND && run->in_scope;
-    if (e->outcome != OUTCOME_OK && !none && r->jobs_error.domain == ERROR_NONE)
-        error_copy(&r->jobs_error, e->error);
-    for (size_t i = run->first; i < run->first + run->n; i++) {
-        struct reap_target *t = &r->targets[i];
-        if (e->outcome != OUTCOME_OK)
-            t->facts.job = none ? REAP_JOB_NONE : REAP_JOB_UNKNOWN;
-        for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)
-            take_job(t, &e->jobs[k]);
-    }
+    for (size_t i = run->first; i < run->first + run->n; i++)
+        take_jobs(r, &r->targets[i], e);
 }
 
 /* --- judgement ---------------------------------------------------------------------------------------------------- */
@@ -592,13 +592,35 @@ static void answer_reading(struct reap *r, struct reap_target *t, const struct e
         set_fenced(r, t, e->now);
 }
 
-static void answer_fencing(struct reap *r, struct reap_target *t, const struct event *e)
+/* A job that began before its runner's record went may be known to its workflow run alone, and none begins now. */
+static void ask_again(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
+{
+    if (t->ruling.late || t->run_id == 0 || !is_repo(t->repo) || !reap_needs_job(&t->facts)) {
+        set_fenced(r, t, e->now);
+        return;
+    }
+    set_stage(r, t, REAP_ASKING);
+    t->facts.job = REAP_JOB_NONE;
+    acts_add(
+        acts,
+        (struct act){
+            .kind = ACT_JOBS, .who = (size_t)(t - r->targets), .repo = t->repo, .run_id = t->run_id, .by_page = true });
+}
+
+static void answer_asking(struct reap *r, struct reap_target *t, const struct event *e)
+{
+    take_jobs(r, t, e);
+    if (e->kind == EVENT_ANSWER && still_ends(r, t))
+        set_fenced(r, t, e->now);
+}
+
+static void answer_fencing(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
 {
     static const struct reap_ruling refused = { REAP_KEEP, false, "refused",
                                                 "GitHub does not let go of its runner, which runs a job" };
     t->fenced = e->outcome == OUTCOME_OK;
     if (t->ruling.late || e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
-        set_fenced(r, t, e->now); /* past the deadline nothing that GitHub says holds the end back */
+        ask_again(r, t, e, acts); /* past the deadline nothing that GitHub says holds the end back */
     } else if (e->outcome == OUTCOME_BUSY) {
         t->has_mark = t->has_mark && t->facts.record != REAP_RECORD_OFFLINE_BUSY; /* GitHub lets go of it later */
         spare(r, t, refused);
@@ -751,7 +773,8 @@ static void answer_ghost_end(struct reap_ghost *g, const struct event *e)
 
 static bool is_due(const struct reap *r, int64_t now)
 {
-    size_t coming = r->staged[REAP_READING] + r->staged[REAP_FENCING] + (r->hurry_until ? 0 : r->staged[REAP_TODO]);
+    size_t coming = r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING] +
+                    (r->hurry_until ? 0 : r->staged[REAP_TODO]);
     return coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
 }
 
@@ -778,8 +801,10 @@ static void answer_act(struct reap *r, const struct event *e, struct acts *acts)
         answer_ghost_end(&r->ghosts[e->who - r->n], e);
     else if (e->act == ACT_GET)
         answer_reading(r, &r->targets[e->who], e, acts);
+    else if (e->act == ACT_JOBS)
+        answer_asking(r, &r->targets[e->who], e);
     else
-        answer_fencing(r, &r->targets[e->who], e);
+        answer_fencing(r, &r->targets[e->who], e, acts);
 }
 
 static void answer(struct reap *r, const struct event *e, struct acts *acts)

@@ -778,6 +778,33 @@ START_TEST(the_record_is_read_again)
 }
 END_TEST
 
+static void a_job_begins(struct world *w, const struct act *a)
+{
+    if (a->kind == ACT_DELETE)
+        w->jobs[w->n_jobs++] = (struct job){ 5, "in_progress", "i-1", "x" };
+}
+
+/* A job that began just before the record went, and the busy flag did not know: the workflow run does. */
+START_TEST(jobs_are_read_again_behind_the_fence)
+{
+    struct world w;
+    world_init(&w);
+    put(&w, (struct box){ .id = "i-1", .age = 5000, .run = "5/1", .mark = "idle" OLD });
+    put_record(&w, 7, "i-1", "online", false);
+    w.jobs[w.n_jobs++] = (struct job){ 5, "queued", "", "y" };
+    w.before = _i == 1 ? a_job_begins : NULL;
+    w.paged = true;
+    if (_i == 2)
+        put_fault(&w, ACT_JOBS, OUTCOME_FAILED, NULL, 2);
+    pass(&w);
+    did(&w, _i ? "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 mark:i-1="
+               : "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 look:i-1 terminate:i-1");
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, _i == 0 ? "idle" : _i == 1 ? "job-runs" : "job-unknown");
+    ck_assert((w.reap.jobs_error.domain != ERROR_NONE) == (_i == 2));
+    world_clear(&w);
+}
+END_TEST
+
 START_TEST(an_end_stops_when_github_does_not_answer)
 {
     static const enum outcome bad[] = { OUTCOME_AMBIGUOUS, OUTCOME_THROTTLED, OUTCOME_FAILED };
@@ -1336,6 +1363,7 @@ static TCase *ending(void)
 {
     TCase *t = tcase_create("ending");
     tcase_add_loop_test(t, the_record_is_read_again, 0, 2);
+    tcase_add_loop_test(t, jobs_are_read_again_behind_the_fence, 0, 3);
     tcase_add_loop_test(t, an_end_stops_when_github_does_not_answer, 0, 6);
     tcase_add_loop_test(t, an_end_stops_when_the_runner_is_busy, 0, 2);
     tcase_add_loop_test(t, the_instance_is_looked_at_again, 0, 10);

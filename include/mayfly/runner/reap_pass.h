@@ -28,6 +28,7 @@ enum reap_stage {
     REAP_TODO,    /* to be ended, and nothing done for it yet */
     REAP_READING, /* the record, once more */
     REAP_FENCING, /* deleting the record */
+    REAP_ASKING,  /* for its job, once more: from now on it gets none */
     REAP_FENCED,  /* to be looked at once more */
     REAP_LOOKING,
     REAP_CLEARED, /* to be ended now */
