@@ -16,7 +16,8 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start, &command_stop, &command_reap, &command_policy, NULL };
+const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap,
+                                           &command_doctor, &command_policy, NULL };
 
 static const char *get_env(const char *name)
 {

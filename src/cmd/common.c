@@ -51,24 +51,42 @@ const struct opt common_opts[] = {
     { 0 },
 };
 
-bool session_open(struct session *s, struct cmd *cmd, struct error *err)
+/* Whose the instances are: without a GitHub side, whose it would be. */
+static char *find_fleet(const struct cmd *cmd, const struct github_config *github)
+{
+    const char *repo = str_empty(cmd->common.repo) ? cmd->getenv("GITHUB_REPOSITORY") : cmd->common.repo;
+    const char *scope = github->scope ? github->scope : str_empty(repo) ? NULL : repo;
+    const char *fleet = str_empty(cmd->common.fleet) ? scope : cmd->common.fleet;
+    return fleet ? xstrdup(fleet) : NULL;
+}
+
+void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
     *s = (struct session){ 0 };
-    if (!aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, err) ||
-        !github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, err))
-        return false;
-    if (!s->aws_config.region) {
-        error_set(err, ERROR_CONFIG, 0, "no AWS region");
-        error_hint(err, "give --region, or set AWS_REGION");
-        return false;
+    bool aws = aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, ret_aws);
+    bool github =
+        github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, ret_github);
+    if (aws && !s->aws_config.region) {
+        error_set(ret_aws, ERROR_CONFIG, 0, "no AWS region");
+        error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
-    s->fleet = xstrdup(str_empty(cmd->common.fleet) ? s->github_config.scope : cmd->common.fleet);
+    s->fleet = find_fleet(cmd, &s->github_config);
     s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env };
     s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .remaining = -1 };
     s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
     s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
-    s->cloud = (struct cloud){ .aws = &s->aws, .github = &s->github, .loop = &s->loop, .signal_fd = cmd->signal_fd };
-    return true;
+    s->cloud = (struct cloud){
+        .aws = &s->aws, .github = github ? &s->github : NULL, .loop = &s->loop, .signal_fd = cmd->signal_fd
+    };
+}
+
+bool session_open(struct session *s, struct cmd *cmd, struct error *err)
+{
+    AUTO_ERROR aws = { 0 }, github = { 0 };
+    session_open_each(s, cmd, &aws, &github);
+    if (aws.domain != ERROR_NONE)
+        return error_move(err, &aws);
+    return github.domain == ERROR_NONE || error_move(err, &github);
 }
 
 void session_close(struct session *s)

@@ -64,7 +64,7 @@ static bool launch(struct start *s, struct error *err)
 static bool prepare(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
-    if (!start_read(s, err) || !start_ask(s, err) || !start_fit(s, err))
+    if (!start_read(s, err) || !userdata_check(&s->userdata, err) || !start_ask(s, err) || !start_fit(s, err))
         return false;
     if (spec->labels.n > 0)
         log_warn("--labels: any job that asks for a subset of these labels may take the runner");

@@ -97,7 +97,7 @@ bool start_read(struct start *s, struct error *err)
         return false;
     make_label(s);
     fill_templates(s);
-    return userdata_check(&s->userdata, err);
+    return true;
 }
 
 /* --- everything that must be known before the first effect -------------------------------------------------------- */

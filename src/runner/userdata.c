@@ -60,12 +60,17 @@ void userdata_render(struct strbuf *out, const struct userdata *u)
     strbuf_adds(out, boot_sh);
 }
 
-bool userdata_check(const struct userdata *u, struct error *err)
+size_t userdata_size(const struct userdata *u)
 {
     AUTO_STRBUF script = STRBUF_INIT;
     script.secret = true;
     userdata_render(&script, u);
-    size_t size = script.len + (u->jit ? 0 : USERDATA_JIT_RESERVE);
+    return script.len + (u->jit ? 0 : USERDATA_JIT_RESERVE);
+}
+
+bool userdata_check(const struct userdata *u, struct error *err)
+{
+    size_t size = userdata_size(u);
     if (size <= USERDATA_MAX)
         return true;
     error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes, and EC2 takes %d", size, USERDATA_MAX);

@@ -53,6 +53,9 @@ struct session {
 
 /* Loads credentials and settings and opens the connections. Talks to nobody. The session must not move. */
 MUST_CHECK bool session_open(struct session *s, struct cmd *cmd, struct error *err);
+/* session_open for whoever goes on with one side alone: what is wrong with each is told apart. Without --repo and
+ * --fleet, s->fleet is NULL. */
+void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github);
 void session_close(struct session *s);
 
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with

@@ -22,6 +22,8 @@ struct userdata {    /* borrowed; NULL counts as empty */
 
 /* Appends the script. */
 void userdata_render(struct strbuf *out, const struct userdata *u);
+/* The size of the script, a configuration of USERDATA_JIT_RESERVE bytes counted when u->jit is NULL. */
+size_t userdata_size(const struct userdata *u);
 /* Does the script fit, a configuration of USERDATA_JIT_RESERVE bytes counted when u->jit is NULL? */
 MUST_CHECK bool userdata_check(const struct userdata *u, struct error *err);
 /* Appends s as one single-quoted word of POSIX shell. */

@@ -1,0 +1,180 @@
+/* doctor: what GitHub is asked. */
+#include <inttypes.h>
+
+#include "mayfly/cmd/doctor.h"
+#include "mayfly/util/encode.h"
+
+void doctor_judge_token(struct doctor *d, const struct github_call *call)
+{
+    const struct error *wrong = &call->call.error;
+    struct github_rate rate;
+    AUTO_ERROR err = { 0 };
+    bool unlimited = wrong->domain == ERROR_GITHUB && wrong->status == 404; /* GitHub Enterprise Server may have none */
+    struct finding *f =
+        finding_add(&d->findings, CHECK_TOKEN, FINDING_OK, "showed it to %s", d->session.github_config.api_url);
+    d->github = doctor_answered(&call->call) || unlimited;
+    if (!d->github) {
+        f->status = FINDING_PROBLEM;
+        doctor_tell_error(f, wrong);
+        return;
+    }
+    finding_result(f, "it is accepted");
+    const char *scopes = http_header(&call->call.exchange.response, "X-OAuth-Scopes");
+    if (!str_empty(scopes))
+        finding_result(f, "with the scopes %s", scopes);
+    if (unlimited)
+        finding_result(
+            finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub what is left of this hour"),
+            "there is no limit");
+    else if (github_rate_result(call, &d->arena, &rate, &err))
+        doctor_rate(&d->findings, &rate, env_now(d->cmd->env) / 1000);
+    else
+        doctor_tell_error(
+            finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_NOT_CHECKED, "asked GitHub what is left of this hour"),
+            &err);
+}
+
+/* --- what the token may do ---------------------------------------------------------------------------------------- */
+
+static void judge_list(struct doctor *d, const struct github_call *call)
+{
+    struct field_list rows = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct finding *f =
+        finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "listed the runners of %s", d->session.github_config.scope);
+    bool ok = doctor_answered(&call->call);
+    if (ok && github_list_runners_result(call, &d->arena, &rows, &err)) {
+        finding_result(f, "allowed, %zu on the first page", rows.n);
+        return;
+    }
+    f->status = FINDING_PROBLEM;
+    doctor_tell_error(f, ok ? &err : &call->call.error);
+}
+
+/* 422 is the answer to whom GitHub would let, had there been a name. */
+static void judge_try(struct doctor *d, const struct github_call *call)
+{
+    const struct error *wrong = &call->call.error;
+    struct finding *f =
+        finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "asked for a just-in-time configuration of nothing");
+    if (wrong->domain == ERROR_GITHUB && wrong->status == 422) {
+        finding_result(f, "allowed, refused as incomplete");
+        return;
+    }
+    f->status = call->class == GITHUB_SERVER || call->class == GITHUB_THROTTLED ? FINDING_NOT_CHECKED : FINDING_PROBLEM;
+    if (doctor_answered(&call->call))
+        finding_result(f, "GitHub answered what it should refuse");
+    else
+        doctor_tell_error(f, wrong);
+}
+
+static void judge_downloads(struct doctor *d, const struct github_call *call)
+{
+    AUTO_ERROR err = { 0 };
+    struct finding *f = finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "asked which runner can be downloaded");
+    bool ok = doctor_answered(&call->call);
+    if (ok && github_downloads_result(call, &d->arena, &d->downloads, &err)) {
+        d->newest_runner = doctor_newest_runner(&d->downloads, &d->arena);
+        finding_result(f, "%s", d->newest_runner ? d->newest_runner : "its version cannot be told");
+        return;
+    }
+    f->status = FINDING_PROBLEM;
+    doctor_tell_error(f, ok ? &err : &call->call.error);
+}
+
+/* --- the runner group --------------------------------------------------------------------------------------------- */
+
+static bool is_group(const struct github_group *g, const char *wanted)
+{
+    uint64_t id;
+    return parse_uint(wanted, INT32_MAX, &id) ? g->id == (int64_t)id : str_eq(g->name, wanted);
+}
+
+/* Looks through the pages; *ret_found: it is among the groups. False: GitHub failed, *refused is why. */
+static bool find_group(struct doctor *d, const char *visible_to, bool *ret_found, struct error *refused)
+{
+    bool more = true, found = false;
+    for (unsigned page = 1; more && !found; page++) {
+        struct field_list rows = { 0 };
+        struct github_call *call = doctor_ask_github(d, github_list_groups_call(&d->session.github, page, visible_to));
+        if (!doctor_run(d, refused))
+            return false;
+        if (!doctor_answered(&call->call)) {
+            error_copy(refused, &call->call.error);
+            return false;
+        }
+        if (!github_list_groups_result(call, &d->arena, &rows, refused))
+            return false;
+        for (size_t i = 0; i < rows.n; i++)
+            found = found || is_group(FIELD_ROW(&rows, const struct github_group, i), d->start.spec->runner_group);
+        more = github_call_has_next(call);
+    }
+    *ret_found = found;
+    return true;
+}
+
+/* "demo" of octo/demo when it is the organisation's and the workflow's repository; owned, or NULL. */
+static char *repository_of(struct doctor *d)
+{
+    const char *repo = d->cmd->getenv("GITHUB_REPOSITORY"), *org = d->session.github_config.scope;
+    size_t n = strlen(org);
+    return repo && str_starts(repo, org) && repo[n] == '/' ? xstrdup(repo + n + 1) : NULL;
+}
+
+static void judge_group_of_organisation(struct doctor *d, struct finding *f)
+{
+    const char *scope = d->session.github_config.scope;
+    AUTO_FREE char *repo = repository_of(d);
+    AUTO_ERROR err = { 0 };
+    bool found = false, visible = true;
+    if (!find_group(d, NULL, &found, &err) || (found && repo && !find_group(d, repo, &visible, &err))) {
+        f->status = FINDING_PROBLEM;
+        doctor_tell_error(f, &err);
+    } else if (!found) {
+        f->status = FINDING_PROBLEM;
+        finding_result(f, "%s has none such, or the token may not see it", scope);
+        finding_fix(f, "name a group of https://github.com/organizations/%s/settings/actions/runner-groups", scope);
+    } else if (!visible) {
+        f->status = FINDING_PROBLEM;
+        finding_result(f, "it is not for the repository %s", repo);
+        finding_fix(f,
+                    "let the group be used by that repository (a public one has to be allowed too), or name another");
+    } else {
+        finding_result(f, "it is there%s%s", repo ? ", and for the repository " : "", repo ? repo : "");
+    }
+}
+
+static void judge_group(struct doctor *d)
+{
+    const char *name = d->start.spec->runner_group;
+    uint64_t id;
+    struct finding *f = finding_add(&d->findings, CHECK_RUNNER_GROUP, FINDING_OK, "looked for the group %s", name);
+    if (!strchr(d->session.github_config.scope, '/')) {
+        judge_group_of_organisation(d, f);
+    } else if (!parse_uint(name, INT32_MAX, &id)) {
+        f->status = FINDING_PROBLEM;
+        finding_result(f, "a repository's runners have no named group");
+        finding_fix(f, "give --repo ORG, or leave --runner-group away");
+    } else if (id != 1) {
+        f->status = FINDING_WARNING;
+        finding_result(f, "a repository has group 1 alone");
+        finding_fix(f, "leave --runner-group away");
+    } else {
+        finding_result(f, "a repository's own");
+    }
+}
+
+bool doctor_look_at_github(struct doctor *d, struct error *err)
+{
+    struct github *g = &d->session.github;
+    struct github_call *list = doctor_ask_github(d, github_list_runners_call(g, 1, NULL));
+    struct github_call *try = doctor_ask_github(d, github_try_jit_call(g));
+    struct github_call *downloads = doctor_ask_github(d, github_downloads_call(g));
+    if (!doctor_run(d, err))
+        return false;
+    judge_list(d, list);
+    judge_try(d, try);
+    judge_downloads(d, downloads);
+    judge_group(d);
+    return true;
+}

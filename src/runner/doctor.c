@@ -1,0 +1,521 @@
+#include "mayfly/runner/doctor.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "mayfly/runner/policy.h"
+#include "mayfly/util/encode.h"
+
+enum {
+    SKEW_WARN = 60,   /* seconds; AWS takes five minutes */
+    BOOT_USUAL = 120, /* seconds until a runner of a stock image is online */
+    IDLE_SHORT = 120, /* seconds; GitHub hands a queued job out within a minute */
+    AGE_WARN = 30,
+    AGE_OLD = 60,         /* days */
+    RATE_SCARCE = 500,    /* requests: a start takes about 60 */
+    ENCODED_SHOWN = 2000, /* characters */
+};
+
+static const char *const check_names[] = {
+    [CHECK_OPTIONS] = "options",
+    [CHECK_LIMITS] = "limits",
+    [CHECK_CREDENTIALS] = "credentials",
+    [CHECK_CLOCK] = "clock",
+    [CHECK_REGION] = "region",
+    [CHECK_PERMISSION] = "permission",
+    [CHECK_PARAMETER] = "parameter",
+    [CHECK_IMAGE] = "image",
+    [CHECK_IMAGE_AGE] = "image-age",
+    [CHECK_RUNNER_VERSION] = "runner-version",
+    [CHECK_SUBNET] = "subnet",
+    [CHECK_ROUTE] = "route",
+    [CHECK_EGRESS] = "egress",
+    [CHECK_TYPE] = "type",
+    [CHECK_USER_DATA] = "user-data",
+    [CHECK_LAUNCH] = "launch",
+    [CHECK_PLACES] = "places",
+    [CHECK_TOKEN] = "token",
+    [CHECK_GITHUB] = "github",
+    [CHECK_RATE_LIMIT] = "rate-limit",
+    [CHECK_RUNNER_GROUP] = "runner-group",
+};
+
+const char *check_name(enum check check)
+{
+    return check_names[check];
+}
+
+const char *finding_status_name(enum finding_status status)
+{
+    static const char *const names[] = {
+        [FINDING_OK] = "ok",           [FINDING_WARNING] = "warning",         [FINDING_AVOIDABLE] = "warning",
+        [FINDING_PROBLEM] = "problem", [FINDING_NOT_CHECKED] = "not checked",
+    };
+    return names[status];
+}
+
+/* --- findings ----------------------------------------------------------------------------------------------------- */
+
+struct finding *finding_add(struct findings *f, enum check check, enum finding_status status, const char *did_fmt, ...)
+{
+    va_list ap;
+    va_start(ap, did_fmt);
+    f->v = xreallocarray(f->v, f->n + 1, sizeof(*f->v));
+    struct finding *new = &f->v[f->n++];
+    *new = (struct finding){ .check = check, .status = status, .did = xvasprintf(did_fmt, ap) };
+    va_end(ap);
+    return new;
+}
+
+/* One line, whatever a server put into it. */
+static void append(char **at, const char *between, const char *fmt, va_list ap)
+{
+    AUTO_FREE char *more = xvasprintf(fmt, ap);
+    for (char *c = more; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = ' ';
+    char *all = xasprintf("%s%s%s", *at ? *at : "", *at ? between : "", more);
+    free(*at);
+    *at = all;
+}
+
+void finding_result(struct finding *f, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    append(&f->result, ", ", fmt, ap);
+    va_end(ap);
+}
+
+void finding_fix(struct finding *f, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    append(&f->fix, "; ", fmt, ap);
+    va_end(ap);
+}
+
+static void finding_clear(struct finding *f)
+{
+    free(f->did);
+    free(f->result);
+    free(f->fix);
+}
+
+static bool is_told(const struct finding *told, size_t n, const struct finding *f)
+{
+    for (size_t i = 0; i < n; i++)
+        if (told[i].check == f->check && str_eq(told[i].did, f->did) && str_eq(told[i].result, f->result))
+            return true;
+    return false;
+}
+
+void findings_settle(struct findings *f, size_t usable)
+{
+    struct finding *sorted = xcalloc(f->n + 1, sizeof(*sorted));
+    size_t n = 0;
+    for (size_t check = 0; check < ARRAY_SIZE(check_names); check++)
+        for (size_t i = 0; i < f->n; i++) {
+            if (f->v[i].check != check)
+                continue;
+            if (is_told(sorted, n, &f->v[i]))
+                finding_clear(&f->v[i]);
+            else
+                sorted[n++] = f->v[i];
+        }
+    free(f->v);
+    f->v = sorted;
+    f->n = n;
+    for (size_t i = 0; i < f->n; i++)
+        if (f->v[i].status == FINDING_AVOIDABLE)
+            f->v[i].status = usable > 0 ? FINDING_WARNING : FINDING_PROBLEM;
+}
+
+bool findings_have_problem(const struct findings *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        if (f->v[i].status == FINDING_PROBLEM)
+            return true;
+    return false;
+}
+
+void findings_clear(struct findings *f)
+{
+    for (size_t i = 0; i < f->n; i++)
+        finding_clear(&f->v[i]);
+    free(f->v);
+    *f = (struct findings){ 0 };
+}
+
+/* --- clock and limits --------------------------------------------------------------------------------------------- */
+
+void doctor_clock(struct findings *f, int64_t skew)
+{
+    int64_t off = skew < 0 ? -skew : skew;
+    struct finding *new =
+        finding_add(f, CHECK_CLOCK, off > SKEW_WARN ? FINDING_WARNING : FINDING_OK, "compared with AWS's Date");
+    finding_result(new, "%" PRId64 " s %s", off, skew > 0 ? "behind" : skew < 0 ? "ahead" : "apart");
+    if (off > SKEW_WARN)
+        finding_fix(new,
+                    "set this machine's clock by NTP: AWS refuses signatures that are 5 minutes off, which costs a "
+                    "request each time");
+}
+
+void doctor_limits(struct findings *f, const struct spec *s)
+{
+    AUTO_FREE char *timeout = clock_format_duration(s->timeout), *idle = clock_format_duration(s->idle_limit);
+    AUTO_FREE char *life = clock_format_duration(s->max_lifetime);
+    struct finding *new = finding_add(f, CHECK_LIMITS, FINDING_OK, "compared with the time that a boot takes");
+    finding_result(new, "--timeout %s, --idle-limit %s, --max-lifetime %s", timeout, idle, life);
+    if (s->timeout < BOOT_USUAL) {
+        new->status = FINDING_WARNING;
+        finding_fix(new, "a stock image can take 2 minutes until its runner is online: allow more with --timeout");
+    }
+    if (s->idle_limit < IDLE_SHORT) {
+        new->status = FINDING_WARNING;
+        finding_fix(new, "GitHub can take a minute to hand a job out: allow more with --idle-limit");
+    }
+}
+
+/* --- images ------------------------------------------------------------------------------------------------------- */
+
+void doctor_image_age(struct findings *f, const struct image *image, int64_t now)
+{
+    int64_t created;
+    struct finding *new =
+        finding_add(f, CHECK_IMAGE_AGE, FINDING_OK, "looked when %s of %s was made", image->id, image->region);
+    if (!image->created || !clock_parse_rfc3339(image->created, &created)) {
+        new->status = FINDING_NOT_CHECKED;
+        finding_result(new, "EC2 does not say");
+        return;
+    }
+    int64_t days = now > created ? (now - created) / 86400 : 0;
+    finding_result(new, "%" PRId64 " days old", days);
+    if (days <= AGE_WARN)
+        return;
+    new->status = FINDING_WARNING;
+    if (days > AGE_OLD)
+        finding_fix(new,
+                    "make a new image: two months of security updates are missing, and GitHub refuses runners that are "
+                    "a month behind");
+    else
+        finding_fix(new, "make a new image soon: updates of a month are missing");
+}
+
+/* Numbers between dots; what is no number counts as 0. */
+static int compare_versions(const char *a, const char *b)
+{
+    while (*a || *b) {
+        char *rest_a, *rest_b;
+        long x = strtol(a, &rest_a, 10), y = strtol(b, &rest_b, 10);
+        if (x != y)
+            return x < y ? -1 : 1;
+        a = rest_a + strcspn(rest_a, "0123456789");
+        b = rest_b + strcspn(rest_b, "0123456789");
+    }
+    return 0;
+}
+
+const char *doctor_newest_runner(const struct field_list *downloads, struct arena *arena)
+{
+    const char *newest = NULL;
+    for (size_t i = 0; i < downloads->n; i++) {
+        const struct github_download *row = FIELD_ROW(downloads, const struct github_download, i);
+        const char *dash = row->url ? strrchr(row->url, '-') : NULL; /* …/actions-runner-linux-x64-2.337.0.tar.gz */
+        size_t n = dash ? strspn(dash + 1, "0123456789.") : 0;
+        while (n > 0 && dash[n] == '.')
+            n--;
+        const char *version = n > 0 ? arena_strndup(arena, dash + 1, n) : NULL;
+        if (version && (!newest || compare_versions(newest, version) < 0))
+            newest = version;
+    }
+    return newest;
+}
+
+void doctor_runner_version(struct findings *f, const struct image *image, const char *newest)
+{
+    struct finding *new =
+        finding_add(f, CHECK_RUNNER_VERSION, FINDING_OK, "compared the runner of %s with GitHub's newest", image->id);
+    if (!image->has_runner) {
+        finding_result(new, "the image has none: %s is downloaded at boot", newest ? newest : "the newest");
+        return;
+    }
+    finding_result(new, "%s", image->runner_version);
+    if (!newest) {
+        new->status = FINDING_NOT_CHECKED;
+        finding_result(new, "GitHub does not tell its newest");
+    } else if (compare_versions(image->runner_version, newest) < 0) {
+        new->status = FINDING_WARNING;
+        finding_result(new, "behind %s", newest);
+        finding_fix(new, "make a new image: GitHub refuses runners 30 days after the next version is out");
+    } else {
+        finding_result(new, "none is newer");
+    }
+}
+
+/* --- the network -------------------------------------------------------------------------------------------------- */
+
+const struct ec2_subnet *doctor_find_subnet(const struct field_list *subnets, const char *id)
+{
+    for (size_t i = 0; i < subnets->n; i++)
+        if (str_eq(FIELD_ROW(subnets, const struct ec2_subnet, i)->id, id))
+            return FIELD_ROW(subnets, const struct ec2_subnet, i);
+    return NULL;
+}
+
+bool doctor_subnet(struct findings *f, const struct site *site, const struct ec2_subnet *subnet, uint64_t count)
+{
+    struct finding *new = finding_add(f, CHECK_SUBNET, FINDING_OK, "described %s of %s", site->subnet, site->region);
+    if (!subnet) {
+        new->status = FINDING_PROBLEM;
+        finding_result(new, "there is no such subnet in this region and account");
+        finding_fix(new, "name another with --subnets; aws ec2 describe-subnets --region %s lists them", site->region);
+        return false;
+    }
+    finding_result(new, "zone %s", subnet->zone ? subnet->zone : "unknown");
+    finding_result(new, "%" PRId64 " addresses free", subnet->free);
+    if (subnet->free <= 0) {
+        new->status = FINDING_AVOIDABLE;
+        finding_fix(new, "name another subnet with --subnets, or end what holds its addresses");
+    } else if ((uint64_t)subnet->free < count) {
+        new->status = FINDING_WARNING;
+        finding_fix(new, "--count %" PRIu64 " does not fit: name further subnets with --subnets", count);
+    }
+    return subnet->free > 0;
+}
+
+static const struct ec2_route_table *find_table(const struct field_list *tables, const struct ec2_subnet *subnet)
+{
+    const struct ec2_route_table *main = NULL;
+    for (size_t i = 0; i < tables->n; i++) {
+        const struct ec2_route_table *table = FIELD_ROW(tables, const struct ec2_route_table, i);
+        for (size_t n = 0; n < table->associations.n; n++) {
+            const struct ec2_association *a = FIELD_ROW(&table->associations, const struct ec2_association, n);
+            if (str_eq(a->subnet, subnet->id))
+                return table;
+            if (a->main && str_eq(table->vpc, subnet->vpc))
+                main = table;
+        }
+    }
+    return main;
+}
+
+static const struct ec2_route *find_way_out(const struct ec2_route_table *table)
+{
+    for (size_t i = 0; table && i < table->routes.n; i++)
+        if (str_eq(FIELD_ROW(&table->routes, const struct ec2_route, i)->to, "0.0.0.0/0"))
+            return FIELD_ROW(&table->routes, const struct ec2_route, i);
+    return NULL;
+}
+
+static void no_way_out(struct finding *f, const char *fix)
+{
+    f->status = FINDING_PROBLEM;
+    finding_result(f, "so there is no way out to GitHub");
+    finding_fix(f, "%s", fix);
+}
+
+void doctor_route(struct findings *f, const struct site *site, const struct ec2_subnet *subnet,
+                  const struct field_list *tables, enum ec2_public_ip public_ip)
+{
+    const struct ec2_route *route = find_way_out(find_table(tables, subnet));
+    bool public = public_ip == EC2_PUBLIC_IP_YES || (public_ip == EC2_PUBLIC_IP_DEFAULT && subnet->maps_public);
+    struct finding *new = finding_add(f, CHECK_ROUTE, FINDING_OK, "followed the default route of %s", site->subnet);
+    if (!route || !route->target) {
+        finding_result(new, "it has none");
+        no_way_out(new,
+                   "add a route to 0.0.0.0/0 through a NAT gateway or an internet gateway, or name another subnet");
+        return;
+    }
+    finding_result(new, "by %s", route->target);
+    if (str_eq(route->state, "blackhole")) {
+        finding_result(new, "which is gone");
+        no_way_out(new, "point the route to a gateway that exists");
+    } else if (str_starts(route->target, "igw-")) {
+        finding_result(new, "%s public address", public ? "with a" : "without a");
+        if (!public)
+            no_way_out(new, "give --public-ip yes, let the subnet map public addresses, or route by a NAT gateway");
+    } else if (!str_starts(route->target, "nat-")) {
+        finding_result(new, "behind which nothing can be seen from here");
+    }
+}
+
+static bool is_all(const struct field_list *cidrs)
+{
+    for (size_t i = 0; i < cidrs->n; i++)
+        if (str_eq(*FIELD_ROW(cidrs, const char *, i), "0.0.0.0/0"))
+            return true;
+    return false;
+}
+
+/* Does a rule let TCP to port 443 out? */
+static bool lets_https(const struct ec2_permission *p)
+{
+    uint64_t from = 0, to = 65535;
+    if (str_eq(p->protocol, "-1"))
+        return true;
+    if (!str_eq(p->protocol, "tcp") && !str_eq(p->protocol, "6"))
+        return false;
+    return (!p->from || parse_uint(p->from, 65535, &from)) && (!p->to || parse_uint(p->to, 65535, &to)) &&
+           from <= 443 && to >= 443;
+}
+
+static const struct ec2_group *find_group(const struct field_list *groups, const char *id)
+{
+    for (size_t i = 0; i < groups->n; i++)
+        if (str_eq(FIELD_ROW(groups, const struct ec2_group, i)->id, id))
+            return FIELD_ROW(groups, const struct ec2_group, i);
+    return NULL;
+}
+
+void doctor_egress(struct findings *f, const struct site *site, const struct ec2_subnet *subnet,
+                   const struct field_list *groups)
+{
+    AUTO_FREE char *names = strlist_join(&site->security_groups, ", ");
+    struct finding *new = finding_add(f, CHECK_EGRESS, FINDING_OK, "read the egress rules of %s", names);
+    bool all = false, some = false;
+    for (size_t i = 0; i < site->security_groups.n; i++) {
+        const char *id = site->security_groups.v[i];
+        const struct ec2_group *g = find_group(groups, id);
+        if (!g || (subnet && !str_eq(g->vpc, subnet->vpc))) {
+            new->status = FINDING_PROBLEM;
+            finding_result(new, g ? "%s is of another VPC than %s" : "there is no %s in this region and account", id,
+                           site->subnet);
+            finding_fix(new, "name a group of the subnet's VPC with --security-groups");
+            return;
+        }
+        for (size_t n = 0; n < g->egress.n; n++) {
+            const struct ec2_permission *p = FIELD_ROW(&g->egress, const struct ec2_permission, n);
+            all = all || (lets_https(p) && is_all(&p->cidrs));
+            some = some || (lets_https(p) && p->cidrs.n + p->others.n > 0);
+        }
+    }
+    if (all) {
+        finding_result(new, "HTTPS may go anywhere");
+    } else if (some) {
+        new->status = FINDING_WARNING;
+        finding_result(new, "HTTPS may go to some addresses only");
+        finding_fix(new, "make sure that GitHub's are among them: https://api.github.com/meta lists them as `actions`");
+    } else {
+        finding_result(new, "none lets HTTPS out");
+        no_way_out(new, "allow TCP to port 443 of 0.0.0.0/0, or name another group with --security-groups");
+    }
+}
+
+bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char *region, const char *type,
+                 const struct field_list *offerings)
+{
+    bool here = false, anywhere = false;
+    for (size_t i = 0; i < offerings->n; i++) {
+        const struct ec2_offering *o = FIELD_ROW(offerings, const struct ec2_offering, i);
+        anywhere = anywhere || str_eq(o->type, type);
+        here = here || (str_eq(o->type, type) && str_eq(o->zone, subnet->zone));
+    }
+    struct finding *new = finding_add(f, CHECK_TYPE, here ? FINDING_OK : FINDING_AVOIDABLE,
+                                      "looked whether %s is offered in %s", type, subnet->zone);
+    if (here) {
+        finding_result(new, "it is");
+    } else if (anywhere) {
+        finding_result(new, "it is not, but elsewhere in %s", region);
+        finding_fix(new, "name subnets of other zones with --subnets, or other --types");
+    } else {
+        finding_result(new, "it is not, nor anywhere in %s", region);
+        finding_fix(new, "is it spelled right? Name other --types, or another region");
+    }
+    return here;
+}
+
+/* --- GitHub ------------------------------------------------------------------------------------------------------- */
+
+void doctor_rate(struct findings *f, const struct github_rate *rate, int64_t now)
+{
+    struct finding *new = finding_add(f, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub what is left of this hour");
+    finding_result(new, "%" PRId64 " of %" PRId64 " requests", rate->remaining, rate->limit);
+    if (rate->remaining >= RATE_SCARCE)
+        return;
+    new->status = rate->remaining > 0 ? FINDING_WARNING : FINDING_PROBLEM;
+    finding_fix(new, "wait %" PRId64 " s, or use a token that nothing else uses: limits are a token's",
+                rate->reset > now ? rate->reset - now : 0);
+}
+
+/* --- trials ------------------------------------------------------------------------------------------------------- */
+
+/* Does the cell show something that none of the picked ones does? */
+static bool shows_more(const struct plan *plan, const struct cell *c, const size_t *picked, size_t n)
+{
+    bool subnet = true, type = true, image = true, market = true;
+    for (size_t i = 0; i < n; i++) {
+        const struct cell *p = &plan->cells[picked[i]];
+        subnet = subnet && !str_eq(p->subnet, c->subnet);
+        type = type && !(str_eq(p->type, c->type) && str_eq(p->region, c->region));
+        image = image && p->image != c->image;
+        market = market && (p->spot != c->spot || !str_eq(p->region, c->region));
+    }
+    return subnet || type || image || market;
+}
+
+static bool is_picked(size_t cell, const size_t *picked, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (picked[i] == cell)
+            return true;
+    return false;
+}
+
+static int by_number(const void *a, const void *b)
+{
+    const size_t *x = a, *y = b;
+    return *x < *y ? -1 : *x > *y;
+}
+
+size_t doctor_pick(const struct plan *plan, size_t most, size_t *ret_cells)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n && n < most; i++)
+        if (shows_more(plan, &plan->cells[i], ret_cells, n))
+            ret_cells[n++] = i;
+    for (size_t i = 0; i < plan->n && n < most; i++)
+        if (!is_picked(i, ret_cells, n))
+            ret_cells[n++] = i;
+    qsort(ret_cells, n, sizeof(*ret_cells), by_number);
+    return n;
+}
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+char *denial_what(const struct aws_denial *d)
+{
+    if (!d->action)
+        return NULL;
+    return xasprintf("%s%s%s is denied%s%s", d->action, d->resource ? " on " : "", d->resource ? d->resource : "",
+                     d->reason ? ": " : "", d->reason ? d->reason : "");
+}
+
+char *denial_advice(const struct aws_denial *d, const char *command)
+{
+    const char *sid = d->action ? policy_statement(command, d->action, d->resource) : NULL;
+    if (aws_denial_is_explicit(d))
+        return xstrdup(
+            "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
+    if (sid)
+        return xasprintf("the statement %s of `mayfly policy %s` allows it", sid, command);
+    return xasprintf("`mayfly policy %s` prints what the policy has to allow", command);
+}
+
+char *denial_decoded(const struct sts_refusal *r)
+{
+    return xasprintf("decoded: %s of %s on %s",
+                     r->explicit_deny ? "explicit deny" : "implicit deny (no statement allows it)",
+                     r->action ? r->action : "?", r->resource ? r->resource : "?");
+}
+
+char *denial_command(const struct aws_denial *d)
+{
+    size_t n = d->encoded ? strlen(d->encoded) : 0;
+    AUTO_FREE char *cut = n > ENCODED_SHOWN ? xasprintf("… (of %zu characters; --verbose prints them all)", n) : NULL;
+    if (n == 0)
+        return NULL;
+    return xasprintf(
+        "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message %.*s%s",
+        ENCODED_SHOWN, d->encoded, cut ? cut : "");
+}
