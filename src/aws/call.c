@@ -133,7 +133,7 @@ static void decode_error(struct aws_call *c, struct error *err)
         error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
     err->code = xstrdup(e.code);
     str_set(&err->request_id, e.request_id);
-    const char *hint = aws_hint(e.code);
+    const char *hint = aws_hint(e.code, e.message);
     if (hint)
         error_hint(err, "%s", hint);
 }
@@ -176,11 +176,11 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
         return RETRY_NEVER;
     case AWS_THROTTLE:
         err->try_later = err->no_room = true;
-        error_hint(err, "AWS limits the rate of requests: try again in a minute");
+        error_hint(err, "%s", aws_class_hint(AWS_THROTTLE));
         return RETRY_THROTTLE;
     case AWS_SERVER:
         err->try_later = true;
-        error_hint(err, "AWS failed, or something between: try again in a minute");
+        error_hint(err, "%s", aws_class_hint(AWS_SERVER));
         return RETRY_TRANSIENT;
     case AWS_EXPIRED:
         return correct_clock(c, date) ? RETRY_NOW : RETRY_NEVER;

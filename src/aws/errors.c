@@ -1,33 +1,68 @@
 #include "mayfly/aws/errors.h"
 
-#define HINT_CAPACITY "name more types or subnets with --types and --subnets, or add on-demand to --market"
-#define HINT_QUOTA "ask for a higher vCPU quota in the Service Quotas console, or use the other market"
-#define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
 #define HINT_PERMISSION "`mayfly policy COMMAND` prints what the policy of these credentials has to allow"
+#define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
+#define HINT_SESSION "the session has expired: get new credentials, in a workflow by configure-aws-credentials again"
+#define HINT_CLOCK "this machine's clock is wrong: set it by NTP"
+#define HINT_TRUST "`mayfly policy trust` prints what the role's trust policy has to allow; see the token's sub claim"
+#define HINT_USER_DATA "shorten the pre-runner script, or put what it does into the image"
+/* It takes seconds to become visible to EC2, so that it is asked again. */
+#define HINT_PROFILE                                                                                                   \
+    "--instance-profile: is the name right, and of this account? A new one is not seen for some seconds"
+#define HINT_OURS "Mayfly sends what this AWS does not take: check AWS_ENDPOINT_URL, and report it"
 
-static const struct {
+/* What to do about a class, where its code does not know better. */
+static const char *const class_hints[] = {
+    [AWS_CAPACITY] = "name more types or subnets with --types and --subnets, or add on-demand to --market",
+    [AWS_SUBNET_FULL] = "the subnet has no free address: name another with --subnets",
+    [AWS_QUOTA] = "use the other market, or ask for more: aws service-quotas list-service-quotas --service-code ec2",
+    [AWS_THROTTLE] = "AWS limits the rate of requests: try again in a minute",
+    [AWS_SERVER] = "AWS failed, or something between: try again in a minute",
+    [AWS_NOT_FOUND] = "check the id and the region; what was made a moment ago is not seen everywhere yet",
+    [AWS_BUSY] = "it is in a state that passes: try again in a minute",
+    [AWS_EXPIRED] = HINT_KEYS,
+    [AWS_TOKEN_USED] = "an earlier request used this token: start again, which takes a new one",
+    [AWS_DRY_RUN] = "a dry run: it would have been allowed",
+};
+
+struct row {
     const char *code;
     enum aws_class class;
-    const char *hint;
-} codes[] = {
-    { "InsufficientInstanceCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientHostCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientCapacityOnHost", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientReservedInstanceCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientReservedInstancesCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "ReservationCapacityExceeded", AWS_CAPACITY, HINT_CAPACITY },
-    { "UnfulfillableCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "InsufficientVolumeCapacity", AWS_CAPACITY, HINT_CAPACITY },
-    { "SpotMaxPriceTooLow", AWS_CAPACITY, "raise or drop the maximum spot price" },
-    { "Unsupported", AWS_CAPACITY, "this zone does not offer the type: name more --types or --subnets" },
-    { "InsufficientFreeAddressesInSubnet", AWS_SUBNET_FULL, "the subnet has no free address: name another --subnets" },
-    { "VcpuLimitExceeded", AWS_QUOTA, HINT_QUOTA },
-    { "InstanceLimitExceeded", AWS_QUOTA, HINT_QUOTA },
-    { "MaxSpotInstanceCountExceeded", AWS_QUOTA, HINT_QUOTA },
-    { "VolumeLimitExceeded", AWS_QUOTA, "ask for a higher EBS volume quota" },
-    { "MaxIOPSLimitExceeded", AWS_QUOTA, "ask for a higher EBS IOPS quota" },
-    { "MaxFleetCountExceeded", AWS_QUOTA, "ask for a higher quota in the Service Quotas console" },
+    const char *hint; /* NULL: the class's */
+};
+
+/* Codes that mean something else when this is in their message. */
+static const struct {
+    const char *part;
+    struct row row;
+} meanings[] = {
+    { "Invalid IAM Instance Profile", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
+    { "iamInstanceProfile.name is invalid", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
+    { "User data is limited", { "InvalidParameterValue", AWS_FATAL, HINT_USER_DATA } },
+};
+
+static const struct row codes[] = {
+    { "InsufficientInstanceCapacity", AWS_CAPACITY, NULL },
+    { "InsufficientCapacity", AWS_CAPACITY, NULL },
+    { "InsufficientHostCapacity", AWS_CAPACITY, NULL },
+    { "InsufficientCapacityOnHost", AWS_CAPACITY, NULL },
+    { "InsufficientReservedInstanceCapacity", AWS_CAPACITY, NULL },
+    { "InsufficientReservedInstancesCapacity", AWS_CAPACITY, NULL },
+    { "ReservationCapacityExceeded", AWS_CAPACITY, NULL },
+    { "UnfulfillableCapacity", AWS_CAPACITY, NULL },
+    { "InsufficientVolumeCapacity", AWS_CAPACITY, "the zone has no room for the volume: name other --subnets" },
+    { "SpotMaxPriceTooLow", AWS_CAPACITY, "raise or drop --max-price" },
+    { "Unsupported", AWS_CAPACITY,
+      "this zone does not offer the type: name more --types or --subnets; where no zone does, check its spelling" },
+    { "InsufficientFreeAddressesInSubnet", AWS_SUBNET_FULL, NULL },
+    { "VcpuLimitExceeded", AWS_QUOTA,
+      "other subnets will not help: use the other market, or ask for more vCPUs (quota L-1216C47A for standard types "
+      "on demand, L-34B43A08 for spot)" },
+    { "InstanceLimitExceeded", AWS_QUOTA, NULL },
+    { "MaxSpotInstanceCountExceeded", AWS_QUOTA, "add on-demand to --market, or ask for more spot vCPUs (L-34B43A08)" },
+    { "VolumeLimitExceeded", AWS_QUOTA, "ask for a higher EBS volume quota, or look for volumes that were left" },
+    { "MaxIOPSLimitExceeded", AWS_QUOTA, "ask for a higher EBS IOPS quota, or lower --volume-iops" },
+    { "MaxFleetCountExceeded", AWS_QUOTA, NULL },
     { "NetworkInterfaceLimitExceeded", AWS_QUOTA, "ask for a higher network interface quota" },
     { "RequestLimitExceeded", AWS_THROTTLE, NULL },
     { "Throttling", AWS_THROTTLE, NULL },
@@ -41,6 +76,7 @@ static const struct {
     { "SlowDown", AWS_THROTTLE, NULL },
     { "InternalError", AWS_SERVER, NULL },
     { "InternalFailure", AWS_SERVER, NULL },
+    { "InternalServerError", AWS_SERVER, NULL },
     { "ServiceUnavailable", AWS_SERVER, NULL },
     { "Unavailable", AWS_SERVER, NULL },
     { "RequestTimeout", AWS_SERVER, NULL },
@@ -48,18 +84,20 @@ static const struct {
     { "PriorRequestNotComplete", AWS_SERVER, NULL },
     { "InvalidInstanceID.NotFound", AWS_NOT_FOUND, "check the id and the region" },
     { "InvalidSpotInstanceRequestID.NotFound", AWS_NOT_FOUND, NULL },
+    { "InvalidVolume.NotFound", AWS_NOT_FOUND, NULL },
+    { "InvalidSnapshot.NotFound", AWS_NOT_FOUND, NULL },
     { "IncorrectInstanceState", AWS_BUSY, NULL },
     { "IncorrectState", AWS_BUSY, NULL },
     { "ConcurrentTagAccess", AWS_BUSY, NULL },
-    { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, "wait until the other images are made" },
-    { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, "wait half a minute between snapshots of one volume" },
-    { "IDPCommunicationError", AWS_BUSY, "AWS could not reach the identity provider: try again" },
-    { "ExpiredToken", AWS_EXPIRED, "the session has expired: get new credentials" },
-    { "ExpiredTokenException", AWS_EXPIRED, "the session has expired: get new credentials" },
+    { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, NULL },
+    { "InvalidSnapshot.InUse", AWS_BUSY, "an image uses the snapshot: deregister that first" },
+    { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, NULL },
+    { "ExpiredToken", AWS_EXPIRED, HINT_SESSION },
+    { "ExpiredTokenException", AWS_EXPIRED, HINT_SESSION },
     { "RequestExpired", AWS_EXPIRED, "the session has expired or this machine's clock is wrong" },
-    { "RequestTimeTooSkewed", AWS_EXPIRED, "this machine's clock is wrong" },
-    { "RequestInTheFuture", AWS_EXPIRED, "this machine's clock is wrong" },
-    { "InvalidSecurity.RequestHasExpired", AWS_EXPIRED, "this machine's clock is wrong" },
+    { "RequestTimeTooSkewed", AWS_EXPIRED, HINT_CLOCK },
+    { "RequestInTheFuture", AWS_EXPIRED, HINT_CLOCK },
+    { "InvalidSecurity.RequestHasExpired", AWS_EXPIRED, HINT_CLOCK },
     { "AuthFailure", AWS_EXPIRED, HINT_KEYS },
     { "SignatureDoesNotMatch", AWS_EXPIRED, HINT_KEYS },
     { "InvalidSignatureException", AWS_EXPIRED, HINT_KEYS },
@@ -67,11 +105,13 @@ static const struct {
     { "UnrecognizedClientException", AWS_FATAL, HINT_KEYS },
     { "IncompleteSignature", AWS_FATAL, HINT_KEYS },
     { "MissingAuthenticationToken", AWS_FATAL, HINT_KEYS },
+    { "InvalidIdentityToken", AWS_FATAL, HINT_TRUST },
+    { "IDPRejectedClaim", AWS_FATAL, HINT_TRUST },
+    { "IDPCommunicationError", AWS_SERVER, "AWS could not reach GitHub's identity provider: try again in a minute" },
     { "UnauthorizedOperation", AWS_FATAL, HINT_PERMISSION },
     { "AccessDenied", AWS_FATAL, HINT_PERMISSION },
     { "AccessDeniedException", AWS_FATAL, HINT_PERMISSION },
-    { "InvalidIdentityToken", AWS_FATAL, "the identity token is not of the provider that the role trusts" },
-    { "IDPRejectedClaim", AWS_FATAL, "the identity provider refused the token: is it of this run, and not expired?" },
+    { "InvalidAuthorizationMessageException", AWS_FATAL, "the encoded message belongs to another account, or was cut" },
     { "OptInRequired", AWS_FATAL, "this account is not enabled for the region or service: see the AWS console" },
     { "PendingVerification", AWS_FATAL, "AWS is still verifying this account: wait for its mail" },
     { "Blocked", AWS_FATAL, "AWS has blocked this account: contact AWS Support" },
@@ -81,18 +121,12 @@ static const struct {
       "--image: no such image in this region, or it is not shared with this account" },
     { "InvalidAMIID.Malformed", AWS_FATAL, "--image: image ids look like ami-0123456789abcdef0" },
     { "InvalidAMIID.Unavailable", AWS_FATAL, "--image: the image is not available (yet)" },
-    { "InvalidParameterCombination", AWS_FATAL, "two options do not go together: AWS names them" },
-    { "InvalidParameterValue", AWS_FATAL, "AWS refuses the value of an option: it names which" },
-    { "InvalidParameter", AWS_FATAL, "AWS refuses the value of an option: it names which" },
-    { "MissingParameter", AWS_FATAL, "AWS misses a value: it names which" },
-    { "InvalidTagKey.Malformed", AWS_FATAL, "--tags: AWS refuses a key" },
-    { "InvalidKeyPair.NotFound", AWS_FATAL, "no such key pair in this region" },
-    { "InvalidUserData.Malformed", AWS_FATAL, "the user-data is too long: shorten the pre-runner script" },
-    { "InvalidSnapshot.InUse", AWS_FATAL, "an image still uses the snapshot: deregister it first" },
     { "InvalidUserID.Malformed", AWS_FATAL, "--image: the owner is self, amazon or an account's 12 digits" },
     { "ParameterNotFound", AWS_FATAL, "--image: no such parameter in this region" },
+    { "ParameterVersionNotFound", AWS_FATAL, "--image: the parameter has no such version" },
     { "InvalidBlockDeviceMapping", AWS_FATAL,
       "--volume-… and --block-devices: a volume is at least as large as the image's, and its device one of its own" },
+    { "InvalidKeyPair.NotFound", AWS_FATAL, "no such key pair in this region" },
     { "InvalidPlacementGroup.Unknown", AWS_FATAL, "--placement-group: no such group in this region" },
     { "InvalidSubnetID.NotFound", AWS_FATAL, "--subnets: no such subnet in this region" },
     { "InvalidSubnetID.Malformed", AWS_FATAL, "--subnets: subnet ids look like subnet-0123456789abcdef0" },
@@ -100,41 +134,61 @@ static const struct {
     { "InvalidGroupId.Malformed", AWS_FATAL, "--security-groups: group ids look like sg-0123456789abcdef0" },
     { "InvalidSecurityGroupID.NotFound", AWS_FATAL, "--security-groups: no such group in this VPC" },
     { "InvalidInstanceID.Malformed", AWS_FATAL, "instance ids look like i-0123456789abcdef0" },
+    { "InvalidInstanceType", AWS_FATAL, "--types: is it spelled right, like m7i.xlarge?" },
+    { "InstanceCreditSpecification.NotSupported", AWS_FATAL, "--cpu-credits is of burstable types (t3, t4g) alone" },
+    { "InvalidParameterValue", AWS_FATAL,
+      "the message names the value: which of --types, --image, --volume-…, "
+      "--metadata-options or --instance-profile is it from?" },
+    { "InvalidParameterCombination", AWS_FATAL,
+      "the message names what excludes each other: look at --tenancy, --public-ip, --block-devices and --market" },
+    { "InvalidParameterDependency", AWS_FATAL, "the message names what is missing besides: look at --volume-…" },
+    { "InvalidParameter", AWS_FATAL, "a group and a subnet of different VPCs? See --security-groups and --subnets" },
+    { "MissingParameter", AWS_FATAL, "the message names what is missing: look at --block-devices and --volume-…" },
+    { "InvalidUserData.Malformed", AWS_FATAL, HINT_USER_DATA },
     { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" },
     { "OperationNotPermitted", AWS_FATAL,
       "the instance has termination protection: switch it off yourself if you mean it" },
-    { "TagLimitExceeded", AWS_FATAL, "a resource takes 50 tags: drop some" },
+    { "TagLimitExceeded", AWS_FATAL, "a resource takes 50 tags: drop some of --tags" },
+    { "InvalidTagKey.Malformed", AWS_FATAL, "--tags: keys have at most 127 characters and do not begin with aws:" },
+    { "ValidationError", AWS_FATAL, HINT_OURS },
+    { "ValidationException", AWS_FATAL, HINT_OURS },
+    { "UnknownParameter", AWS_FATAL, HINT_OURS },
+    { "InvalidAction", AWS_FATAL, HINT_OURS },
     { "IdempotentParameterMismatch", AWS_TOKEN_USED, NULL },
     { "IdempotentInstanceTerminated", AWS_TOKEN_USED, NULL },
     { "DryRunOperation", AWS_DRY_RUN, NULL },
 };
 
-static size_t find(const char *code)
+static const struct row *find(const char *code, const char *message)
 {
-    size_t i = 0;
-    while (i < ARRAY_SIZE(codes) && !str_eq(codes[i].code, code))
-        i++;
-    return i;
+    for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
+        if (str_eq(meanings[i].row.code, code) && message && strstr(message, meanings[i].part))
+            return &meanings[i].row;
+    for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
+        if (str_eq(codes[i].code, code))
+            return &codes[i];
+    return NULL;
 }
 
 enum aws_class aws_classify(const char *code, const char *message, int http_status)
 {
-    size_t i = find(code);
-    /* An instance profile takes seconds to become visible to EC2. */
-    if (str_eq(code, "InvalidParameterValue") && message &&
-        (strstr(message, "Invalid IAM Instance Profile") || strstr(message, "iamInstanceProfile.name is invalid")))
-        return AWS_BUSY;
-    if (i < ARRAY_SIZE(codes))
-        return codes[i].class;
+    const struct row *row = find(code, message);
+    if (row)
+        return row->class;
     if (http_status == 429)
         return AWS_THROTTLE;
     return http_status >= 500 ? AWS_SERVER : AWS_FATAL;
 }
 
-const char *aws_hint(const char *code)
+const char *aws_hint(const char *code, const char *message)
 {
-    size_t i = find(code);
-    return i < ARRAY_SIZE(codes) ? codes[i].hint : NULL;
+    const struct row *row = find(code, message);
+    return !row ? NULL : row->hint ? row->hint : class_hints[row->class];
+}
+
+const char *aws_class_hint(enum aws_class class)
+{
+    return (size_t) class < ARRAY_SIZE(class_hints) ? class_hints[class] : NULL;
 }
 
 enum aws_class aws_error_class(const struct error *err)

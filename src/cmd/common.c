@@ -1,9 +1,12 @@
 #include <errno.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 #include "mayfly/version.h"
+
+enum { DECODE_MS = 5000 }; /* an explanation is not waited for longer */
 
 #define ROW(member) .offset = offsetof(struct common, member)
 
@@ -87,6 +90,42 @@ bool session_open(struct session *s, struct cmd *cmd, struct error *err)
     if (aws.domain != ERROR_NONE)
         return error_move(err, &aws);
     return github.domain == ERROR_NONE || error_move(err, &github);
+}
+
+/* STS's words for the encoded part of a refusal, owned; NULL: it cannot be asked, or may not be. */
+static char *decode_denial(struct session *s, const struct aws_denial *d)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR ignored = { 0 };
+    struct sts_refusal refusal = { 0 };
+    if (!d->encoded)
+        return NULL;
+    log_debug("the encoded message: %s", d->encoded);
+    AUTO_CALL *call = &sts_decode_message_call(&s->aws, s->aws_config.region, d->encoded)->call;
+    call->give_up = env_mono(s->aws.env) + DECODE_MS;
+    if (!call_run(&s->loop, call, &ignored) ||
+        !sts_decode_message_result((struct aws_call *)call, &arena, &refusal, &ignored))
+        return NULL;
+    return policy_decoded(&refusal);
+}
+
+void session_explain(struct session *s, const char *command, struct error *err)
+{
+    struct aws_denial d = { 0 };
+    if (!aws_is_denial(err->code))
+        return;
+    aws_denial_copy(&d, &s->aws.denied); /* the question below may be denied too */
+    AUTO_FREE char *what = policy_denied(&d), *decoded = decode_denial(s, &d);
+    AUTO_FREE char *more = decoded ? NULL : policy_decode_command(&d);
+    if (what)
+        log_info("%s", what);
+    if (decoded)
+        log_info("%s", decoded);
+    if (more)
+        log_info("more is told by: %s", more);
+    free(err->hint);
+    err->hint = policy_advice(&d, command);
+    aws_denial_clear(&d);
 }
 
 void session_close(struct session *s)

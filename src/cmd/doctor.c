@@ -1,5 +1,6 @@
 /* doctor: what stands between these options and a launch. It asks, and changes nothing. */
 #include "mayfly/cmd/doctor.h"
+#include "mayfly/runner/policy.h"
 
 #include <inttypes.h>
 
@@ -87,7 +88,7 @@ void doctor_tell_failure(struct doctor *d, struct finding *f, const struct aws_c
         doctor_tell_error(f, err);
         return;
     }
-    AUTO_FREE char *what = denial_what(&call->denial), *advice = denial_advice(&call->denial, command);
+    AUTO_FREE char *what = policy_denied(&call->denial), *advice = policy_advice(&call->denial, command);
     AUTO_FREE char *message = error_format(err);
     finding_result(f, "%s", what ? what : message);
     finding_fix(f, "%s", advice);

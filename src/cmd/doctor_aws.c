@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "mayfly/cmd/doctor.h"
+#include "mayfly/runner/policy.h"
 #include "mayfly/util/log.h"
 
 enum { CELLS_TRIED = 12 }; /* of RunInstances, which takes 5 at once and 2 a second */
@@ -510,10 +511,10 @@ bool doctor_solve_riddles(struct doctor *d, struct error *err)
         struct sts_refusal refusal;
         AUTO_ERROR unread = { 0 };
         if (doctor_answered(&r->answer->call) && sts_decode_message_result(r->answer, &d->arena, &refusal, &unread)) {
-            AUTO_FREE char *decoded = denial_decoded(&refusal);
+            AUTO_FREE char *decoded = policy_decoded(&refusal);
             finding_result(f, "%s", decoded);
         } else {
-            AUTO_FREE char *command = denial_command(&r->refused->denial);
+            AUTO_FREE char *command = policy_decode_command(&r->refused->denial);
             finding_fix(f, "more is told by: %s", command);
         }
     }

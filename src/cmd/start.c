@@ -88,6 +88,7 @@ static bool prepare(struct start *s, struct error *err)
 static bool fall_back(struct start *s, struct error *why, struct error *err)
 {
     const char *label = s->spec->fallback_label;
+    session_explain(s->session, "start", why);
     if (str_empty(label) || !why->no_room || s->spec->dry_run)
         return error_move(err, why);
     AUTO_STRBUF text = STRBUF_INIT;

@@ -10,6 +10,82 @@ static const struct retry_policy policy = {
     .max_attempts = 4, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 20000, .server_cap_ms = 120000
 };
 
+#define HINT_PERMISSION                                                                                                \
+    "is it spelled right, and does the token have `Administration: write` on the repository (or `Self-hosted "         \
+    "runners: "                                                                                                        \
+    "write` on the organisation)?"
+#define HINT_OURS "GitHub does not take what Mayfly sends: check GITHUB_API_URL, and report it"
+#define HINT_MOVED "it was renamed or moved: give its new name with --repo"
+#define HINT_LIMIT "GitHub's rate limit is used up"
+
+/* What GitHub's answers mean and what to do: the first row that fits. part: what is in the message, NULL: anything.
+ * status 500 stands for all above. Source: GitHub REST API, "Troubleshooting" and "Self-hosted runners". */
+static const struct row {
+    int status;
+    const char *part;
+    enum github_class class;
+    bool about_scope; /* the hint begins with the repository or organisation */
+    const char *hint;
+} answers[] = {
+    { 301, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { 302, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { 307, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { 308, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { 400, "API version", GITHUB_FATAL, false, "this GitHub is too old or too new for Mayfly: check GITHUB_API_URL" },
+    { 400, NULL, GITHUB_FATAL, false, HINT_OURS },
+    { 401, "'exp'", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
+    { 401, "JSON web token", GITHUB_FATAL, false, "the App's key or id is wrong: a private key in PEM form is wanted" },
+    { 401, NULL, GITHUB_FATAL, false,
+      "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN" },
+    { 403, "rate limit", GITHUB_THROTTLED, false, HINT_LIMIT },
+    { 403, "SAML", GITHUB_FATAL, true, "authorize the token for the organisation's single sign-on, in its settings" },
+    { 403, "IP allow list", GITHUB_FATAL, true,
+      "the organisation takes requests from some addresses only: not this one's" },
+    { 403, "disabled", GITHUB_FATAL, true,
+      "self-hosted runners, or Actions, are switched off there: have them allowed, or give --repo ORG" },
+    { 403, "by integration", GITHUB_FATAL, true,
+      "the App or the workflow's GITHUB_TOKEN may not do this: use a token with `Administration: write`, or give the "
+      "App "
+      "that permission" },
+    { 403, "User-Agent", GITHUB_FATAL, false, "a proxy between drops the User-Agent header" },
+    { 403, NULL, GITHUB_FATAL, true, HINT_PERMISSION },
+    { 404, NULL, GITHUB_NOT_FOUND, true, HINT_PERMISSION },
+    { 409, NULL, GITHUB_CONFLICT, false, "a runner of this name exists already: start again, which takes a new name" },
+    { 410, NULL, GITHUB_FATAL, false, "GitHub has retired what Mayfly asks for: get a newer Mayfly" },
+    { 422, "running a job", GITHUB_BUSY, false, "the runner runs a job: wait for its end, or cancel it" },
+    { 422, "max limit", GITHUB_FATAL, true,
+      "too many runners are registered: mayfly reap deletes those that are gone" },
+    { 422, "unner group", GITHUB_FATAL, true, "it has no such group: look at --runner-group" },
+    { 422, NULL, GITHUB_FATAL, false, "GitHub does not take a value: look at --label, --labels and --runner-group" },
+    { 429, NULL, GITHUB_THROTTLED, false, HINT_LIMIT },
+    { 500, NULL, GITHUB_SERVER, false, "GitHub failed: see https://www.githubstatus.com and try again in a minute" },
+};
+
+static const struct row *find_answer(int http_status, const char *message)
+{
+    int status = http_status >= 500 ? 500 : http_status;
+    for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
+        if (answers[i].status == status && (!answers[i].part || strstr(message, answers[i].part)))
+            return &answers[i];
+    return NULL;
+}
+
+enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota)
+{
+    const struct row *row = find_answer(http_status, message);
+    if (http_status == 403 && (has_retry_after || out_of_quota))
+        return GITHUB_THROTTLED;
+    if (http_status == 0)
+        return GITHUB_SERVER;
+    return row ? row->class : GITHUB_FATAL;
+}
+
+const char *github_hint(int http_status, const char *message)
+{
+    const struct row *row = find_answer(http_status, message);
+    return row ? row->hint : NULL;
+}
+
 static bool prepare(struct call *call, struct http_request *q, struct error *err UNUSED)
 {
     struct github_call *c = (struct github_call *)call;
@@ -74,12 +150,15 @@ static int64_t wait_ms(const struct github_call *c, const struct http_response *
     return SECONDARY_LIMIT_MS;
 }
 
-static void add_hint(struct error *err, const struct http_response *r, const char *message)
+static void add_hint(struct error *err, const struct github_call *c, const char *message)
 {
-    const char *hint = github_hint(r->status, message), *needs = http_header(r, "X-Accepted-GitHub-Permissions");
-    bool permission = r->status == 403 || r->status == 404;
-    if (hint)
-        error_hint(err, "%s%s%s", hint, permission && needs ? ". GitHub asks for: " : "",
+    const struct http_response *r = &c->call.exchange.response;
+    const struct row *row = find_answer(r->status, message);
+    const char *needs = http_header(r, "X-Accepted-GitHub-Permissions"), *scope = c->github->config->scope;
+    bool permission = row && row->class != GITHUB_SERVER && (r->status == 403 || r->status == 404);
+    if (row)
+        error_hint(err, "%s%s%s%s%s%s", row->about_scope ? "`" : "", row->about_scope ? scope : "",
+                   row->about_scope ? "`: " : "", row->hint, permission && needs ? " GitHub asks for: " : "",
                    permission && needs ? needs : "");
 }
 
@@ -106,17 +185,16 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     if (c->class == GITHUB_THROTTLED) {
         err->try_later = err->no_room = true;
         *ret_server_ms = wait_ms(c, r);
-        error_hint(err, "GitHub's rate limit is used up: try again in %lld s",
-                   (long long)(*ret_server_ms + 999) / 1000);
+        error_hint(err, HINT_LIMIT ": try again in %lld s", (long long)(*ret_server_ms + 999) / 1000);
         return RETRY_THROTTLE;
     }
     if (c->class == GITHUB_SERVER) {
         err->try_later = true;
-        add_hint(err, r, message);
+        add_hint(err, c, message);
         call->ambiguous = call->ambiguous || c->once; /* the record may exist */
         return c->once ? RETRY_NEVER : RETRY_TRANSIENT;
     }
-    add_hint(err, r, message);
+    add_hint(err, c, message);
     return RETRY_NEVER;
 }
 

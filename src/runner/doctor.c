@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-#include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 
 enum {
@@ -11,9 +10,8 @@ enum {
     BOOT_USUAL = 120, /* seconds until a runner of a stock image is online */
     IDLE_SHORT = 120, /* seconds; GitHub hands a queued job out within a minute */
     AGE_WARN = 30,
-    AGE_OLD = 60,         /* days */
-    RATE_SCARCE = 500,    /* requests: a start takes about 60 */
-    ENCODED_SHOWN = 2000, /* characters */
+    AGE_OLD = 60,      /* days */
+    RATE_SCARCE = 500, /* requests: a start takes about 60 */
 };
 
 static const char *const check_names[] = {
@@ -479,43 +477,4 @@ size_t doctor_pick(const struct plan *plan, size_t most, size_t *ret_cells)
             ret_cells[n++] = i;
     qsort(ret_cells, n, sizeof(*ret_cells), by_number);
     return n;
-}
-
-/* --- refusals ----------------------------------------------------------------------------------------------------- */
-
-char *denial_what(const struct aws_denial *d)
-{
-    if (!d->action)
-        return NULL;
-    return xasprintf("%s%s%s is denied%s%s", d->action, d->resource ? " on " : "", d->resource ? d->resource : "",
-                     d->reason ? ": " : "", d->reason ? d->reason : "");
-}
-
-char *denial_advice(const struct aws_denial *d, const char *command)
-{
-    const char *sid = d->action ? policy_statement(command, d->action, d->resource) : NULL;
-    if (aws_denial_is_explicit(d))
-        return xstrdup(
-            "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
-    if (sid)
-        return xasprintf("the statement %s of `mayfly policy %s` allows it", sid, command);
-    return xasprintf("`mayfly policy %s` prints what the policy has to allow", command);
-}
-
-char *denial_decoded(const struct sts_refusal *r)
-{
-    return xasprintf("decoded: %s of %s on %s",
-                     r->explicit_deny ? "explicit deny" : "implicit deny (no statement allows it)",
-                     r->action ? r->action : "?", r->resource ? r->resource : "?");
-}
-
-char *denial_command(const struct aws_denial *d)
-{
-    size_t n = d->encoded ? strlen(d->encoded) : 0;
-    AUTO_FREE char *cut = n > ENCODED_SHOWN ? xasprintf("… (of %zu characters; --verbose prints them all)", n) : NULL;
-    if (n == 0)
-        return NULL;
-    return xasprintf(
-        "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message %.*s%s",
-        ENCODED_SHOWN, d->encoded, cut ? cut : "");
 }

@@ -3,6 +3,8 @@
 #include "mayfly/aws/config.h"
 #include "mayfly/runner/tags.h"
 
+enum { ENCODED_SHOWN = 2000 }; /* characters of a message */
+
 #define OWN(what) "arn:{partition}:ec2:{region}:{account}:" what
 #define SHARED(what) "arn:{partition}:ec2:{region}::" what /* images and snapshots belong to no account */
 
@@ -476,4 +478,43 @@ const char *policy_statement(const char *command, const char *action, const char
             return s->sid;
     }
     return NULL;
+}
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+char *policy_denied(const struct aws_denial *d)
+{
+    if (!d->action)
+        return NULL;
+    return xasprintf("%s%s%s is denied%s%s", d->action, d->resource ? " on " : "", d->resource ? d->resource : "",
+                     d->reason ? ": " : "", d->reason ? d->reason : "");
+}
+
+char *policy_advice(const struct aws_denial *d, const char *command)
+{
+    const char *sid = d->action ? policy_statement(command, d->action, d->resource) : NULL;
+    if (aws_denial_is_explicit(d))
+        return xstrdup(
+            "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
+    if (sid)
+        return xasprintf("the statement %s of `mayfly policy %s` allows it", sid, command);
+    return xasprintf("`mayfly policy %s` prints what the policy has to allow", command);
+}
+
+char *policy_decoded(const struct sts_refusal *r)
+{
+    return xasprintf("decoded: %s of %s on %s",
+                     r->explicit_deny ? "explicit deny" : "implicit deny (no statement allows it)",
+                     r->action ? r->action : "?", r->resource ? r->resource : "?");
+}
+
+char *policy_decode_command(const struct aws_denial *d)
+{
+    size_t n = d->encoded ? strlen(d->encoded) : 0;
+    AUTO_FREE char *cut = n > ENCODED_SHOWN ? xasprintf("… (of %zu characters; --verbose prints them all)", n) : NULL;
+    if (n == 0)
+        return NULL;
+    return xasprintf(
+        "aws sts decode-authorization-message --query DecodedMessage --output text --encoded-message %.*s%s",
+        ENCODED_SHOWN, d->encoded, cut ? cut : "");
 }

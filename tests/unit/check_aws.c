@@ -1,5 +1,5 @@
 #include "mayfly/aws/config.h"
-#include "mayfly/aws/ec2.h"
+#include "mayfly/aws/ec2_network.h"
 #include "mayfly/aws/errors.h"
 #include "mayfly/aws/query.h"
 #include "mayfly/aws/ssm.h"
@@ -81,25 +81,29 @@ START_TEST(class_of_an_error)
     ck_assert_int_eq(aws_error_class(&err), AWS_SERVER);
     err.code = xstrdup("InsufficientInstanceCapacity");
     ck_assert_int_eq(aws_error_class(&err), AWS_CAPACITY);
-    ck_assert_ptr_nonnull(strstr(aws_hint("UnauthorizedOperation"), "policy"));
-    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidSubnetID.NotFound"), "--subnets"));
-    ck_assert_ptr_null(aws_hint("SomethingNew"));
-    ck_assert_ptr_null(aws_hint(""));
+    ck_assert_ptr_nonnull(strstr(aws_hint("UnauthorizedOperation", ""), "policy"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidSubnetID.NotFound", ""), "--subnets"));
+    ck_assert_ptr_null(aws_hint("SomethingNew", ""));
+    ck_assert_ptr_null(aws_hint("", ""));
 }
 END_TEST
 
-/* Every code of which EC2, STS and SSM are known to speak to a launcher. */
-static const char *const known_codes[] = {
+/* Every code that a user can meet, as the reference of EC2, STS and SSM has them. */
+static const char *const reference[] = {
+    /* capacity */
     "InsufficientInstanceCapacity",
     "InsufficientCapacity",
     "InsufficientHostCapacity",
     "InsufficientCapacityOnHost",
+    "InsufficientReservedInstanceCapacity",
+    "InsufficientReservedInstancesCapacity",
     "ReservationCapacityExceeded",
     "UnfulfillableCapacity",
     "InsufficientVolumeCapacity",
     "SpotMaxPriceTooLow",
     "Unsupported",
     "InsufficientFreeAddressesInSubnet",
+    /* quota */
     "VcpuLimitExceeded",
     "InstanceLimitExceeded",
     "MaxSpotInstanceCountExceeded",
@@ -107,6 +111,7 @@ static const char *const known_codes[] = {
     "MaxIOPSLimitExceeded",
     "MaxFleetCountExceeded",
     "NetworkInterfaceLimitExceeded",
+    /* throttle */
     "RequestLimitExceeded",
     "Throttling",
     "ThrottlingException",
@@ -115,18 +120,22 @@ static const char *const known_codes[] = {
     "SlowDown",
     "TooManyRequestsException",
     "BandwidthLimitExceeded",
+    /* server */
     "InternalError",
     "InternalFailure",
     "ServiceUnavailable",
     "Unavailable",
     "RequestTimeout",
+    /* consistency */
     "InvalidInstanceID.NotFound",
     "InvalidGroup.NotFound",
     "InvalidSpotInstanceRequestID.NotFound",
     "InvalidParameterValue",
+    /* permission */
     "UnauthorizedOperation",
     "AccessDenied",
     "AccessDeniedException",
+    /* credentials */
     "AuthFailure",
     "InvalidClientTokenId",
     "SignatureDoesNotMatch",
@@ -134,18 +143,23 @@ static const char *const known_codes[] = {
     "MissingAuthenticationToken",
     "UnrecognizedClientException",
     "ExpiredToken",
+    "ExpiredTokenException",
     "RequestExpired",
     "InvalidSecurity.RequestHasExpired",
     "RequestTimeTooSkewed",
-    "ExpiredTokenException",
+    /* web identity */
     "InvalidIdentityToken",
     "IDPRejectedClaim",
     "IDPCommunicationError",
+    /* account */
     "OptInRequired",
     "PendingVerification",
     "Blocked",
     "AuthFailure.ServiceLinkedRoleCreationNotPermitted",
+    /* request */
     "InvalidAMIID.NotFound",
+    "InvalidAMIID.Malformed",
+    "InvalidAMIID.Unavailable",
     "InvalidSubnetID.NotFound",
     "InvalidKeyPair.NotFound",
     "InvalidParameterCombination",
@@ -155,6 +169,9 @@ static const char *const known_codes[] = {
     "TagLimitExceeded",
     "InvalidTagKey.Malformed",
     "UnsupportedOperation",
+    "InvalidUserData.Malformed",
+    "ParameterNotFound",
+    /* idempotency, protection, busy, dry run */
     "IdempotentParameterMismatch",
     "IdempotentInstanceTerminated",
     "OperationNotPermitted",
@@ -165,23 +182,85 @@ static const char *const known_codes[] = {
     "InvalidSnapshot.InUse",
     "SnapshotCreationPerVolumeRateExceeded",
     "DryRunOperation",
-    "InsufficientReservedInstanceCapacity",
-    "InsufficientReservedInstancesCapacity",
-    "InvalidAMIID.Malformed",
-    "InvalidAMIID.Unavailable",
 };
 
-/* Each is tried again, or moves the launch on, or says what to do. */
-START_TEST(every_code_leads_somewhere)
+/* A code of the table has its class whatever the HTTP status, and something to do. */
+START_TEST(words_for_every_code)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(known_codes); i++) {
-        enum aws_class class = aws_classify(known_codes[i], "", 400);
-        const char *hint = aws_hint(known_codes[i]);
-        ck_assert_msg(class != AWS_FATAL || hint, "%s is final and has no hint", known_codes[i]);
-        ck_assert_msg(!hint || (strlen(hint) > 15 && strlen(hint) < 160), "%s: %s", known_codes[i], hint);
-        ck_assert_msg(class != AWS_CAPACITY || hint, "%s has no hint", known_codes[i]);
-    }
-    ck_assert_int_eq(aws_classify("InvalidParameterValue", "Invalid IAM Instance Profile name", 400), AWS_BUSY);
+    const char *hint = aws_hint(reference[_i], "");
+    ck_assert_msg(hint && strlen(hint) > 10, "%s has no hint", reference[_i]);
+    ck_assert_msg(aws_classify(reference[_i], "", 400) == aws_classify(reference[_i], "", 503), "%s has no class",
+                  reference[_i]);
+}
+END_TEST
+
+/* One code, several meanings. */
+START_TEST(words_by_message)
+{
+    ck_assert_ptr_nonnull(
+        strstr(aws_hint("InvalidParameterValue", "Value (x) for parameter iamInstanceProfile.name is invalid."),
+               "--instance-profile"));
+    ck_assert_ptr_nonnull(
+        strstr(aws_hint("InvalidParameterValue", "User data is limited to 16384 bytes"), "pre-runner"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidParameterValue", NULL), "--types"));
+    for (size_t class = AWS_FATAL + 1; class <= AWS_DRY_RUN; class ++)
+        ck_assert_ptr_nonnull(aws_class_hint((enum aws_class) class));
+    ck_assert_ptr_null(aws_class_hint(AWS_FATAL));
+}
+END_TEST
+
+/* --- refusals ----------------------------------------------------------------------------------------------------- */
+
+START_TEST(refusals)
+{
+    static const struct {
+        const char *message, *plain, *action, *resource, *reason, *encoded;
+        bool is_explicit;
+    } cases[] = {
+        { "You are not authorized to perform this operation. User: arn:aws:iam::1:user/u is not authorized to perform: "
+          "ec2:RunInstances on resource: arn:aws:ec2:us-east-1:1:instance/* because no identity-based policy allows "
+          "the "
+          "ec2:RunInstances action. Encoded authorization failure message: 4GIOHlTkIaWHQD0Q0m6X",
+          "You are not authorized to perform this operation. User: arn:aws:iam::1:user/u is not authorized to perform: "
+          "ec2:RunInstances on resource: arn:aws:ec2:us-east-1:1:instance/* because no identity-based policy allows "
+          "the "
+          "ec2:RunInstances action",
+          "ec2:RunInstances", "arn:aws:ec2:us-east-1:1:instance/*",
+          "no identity-based policy allows the ec2:RunInstances action", "4GIOHlTkIaWHQD0Q0m6X", false },
+        { "User: u is not authorized to perform: ec2:CreateTags on resource: arn:x with an explicit deny in a service "
+          "control policy",
+          "User: u is not authorized to perform: ec2:CreateTags on resource: arn:x with an explicit deny in a service "
+          "control policy",
+          "ec2:CreateTags", "arn:x", "with an explicit deny in a service control policy", NULL, true },
+        { "User: u is not authorized to perform: ec2:DescribeImages",
+          "User: u is not authorized to perform: ec2:DescribeImages", "ec2:DescribeImages", NULL, NULL, NULL, false },
+        { "You are not authorized to perform this operation. Encoded authorization failure message: abc",
+          "You are not authorized to perform this operation", NULL, NULL, NULL, "abc", false },
+        { "Not allowed.", "Not allowed", NULL, NULL, NULL, NULL, false },
+        { "", "", NULL, NULL, NULL, NULL, false },
+        { "not authorized to perform: ", "not authorized to perform:", NULL, NULL, NULL, NULL, false },
+    };
+    struct aws_denial d = { 0 }, copy = { 0 };
+    AUTO_FREE char *plain = aws_denial_parse(cases[_i].message, &d);
+    ck_assert_str_eq(plain, cases[_i].plain);
+    ck_assert_pstr_eq(d.action, cases[_i].action);
+    ck_assert_pstr_eq(d.resource, cases[_i].resource);
+    ck_assert_pstr_eq(d.reason, cases[_i].reason);
+    ck_assert_pstr_eq(d.encoded, cases[_i].encoded);
+    ck_assert_int_eq(aws_denial_is_explicit(&d), cases[_i].is_explicit);
+    aws_denial_copy(&copy, &d);
+    aws_denial_copy(&copy, &copy);
+    ck_assert_pstr_eq(copy.encoded, cases[_i].encoded);
+    aws_denial_clear(&d);
+    aws_denial_clear(&copy);
+}
+END_TEST
+
+START_TEST(refusing_codes)
+{
+    ck_assert(aws_is_denial("UnauthorizedOperation") && aws_is_denial("AccessDenied"));
+    ck_assert(aws_is_denial("AccessDeniedException") && !aws_is_denial("AuthFailure"));
+    ck_assert(!aws_is_denial("") && !aws_is_denial(NULL) && !aws_is_denial("Access"));
 }
 END_TEST
 
@@ -314,6 +393,151 @@ START_TEST(other_requests)
 END_TEST
 
 /* A value cannot become a parameter of its own. */
+/* What doctor asks: by filter, so that one id that is wrong does not hide the others. */
+START_TEST(network_requests)
+{
+    const struct strlist two = { .v = (char *[]){ "a-1", "a-2" }, .n = 2 };
+#define BY(action, filter)                                                                                             \
+    "Action=" action "&Version=2016-11-15&Filter.1.Name=" filter "&Filter.1.Value.1=a-1&Filter.1.Value.2=a-2"
+    has_body(ec2_describe_subnets_call(&no_aws, "us-east-1", &two), "DescribeSubnets",
+             BY("DescribeSubnets", "subnet-id"));
+    has_body(ec2_describe_groups_call(&no_aws, "us-east-1", &two), "DescribeSecurityGroups",
+             BY("DescribeSecurityGroups", "group-id"));
+    has_body(ec2_describe_route_tables_call(&no_aws, "us-east-1", &two), "DescribeRouteTables",
+             BY("DescribeRouteTables", "vpc-id"));
+    has_body(ec2_describe_offerings_call(&no_aws, "us-east-1", &two), "DescribeInstanceTypeOfferings",
+             BY("DescribeInstanceTypeOfferings", "instance-type") "&LocationType=availability-zone");
+    has_body(sts_decode_message_call(&no_aws, "us-east-1", "a+b/c="), "DecodeAuthorizationMessage",
+             "Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage=a%2Bb%2Fc%3D");
+    struct aws_call *dry = ec2_tag_call(&no_aws, "us-east-1", "i-1", "k", "v");
+    ec2_make_dry(dry);
+    has_body(dry, "CreateTags",
+             "Action=CreateTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k&Tag.1.Value=v&DryRun=true");
+}
+END_TEST
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+/* The call as it is once the body has come. */
+static struct aws_call *answered(struct aws_call *c, const char *body)
+{
+    c->call.exchange.response.body = STRBUF_INIT;
+    strbuf_adds(&c->call.exchange.response.body, body);
+    return c;
+}
+
+static const struct strlist one_id = { .v = (char *[]){ "x" }, .n = 1 };
+
+START_TEST(answer_of_route_tables)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *c =
+        &answered(
+             ec2_describe_route_tables_call(&no_aws, "us-east-1", &one_id),
+             "<DescribeRouteTablesResponse><routeTableSet><item><routeTableId>rtb-1</routeTableId><vpcId>vpc-1"
+             "</vpcId><routeSet><item><destinationCidrBlock>10.0.0.0/16</destinationCidrBlock><gatewayId>local"
+             "</gatewayId><state>active</state></item><item><destinationCidrBlock>0.0.0.0/0</destinationCidrBlock>"
+             "<natGatewayId>nat-1</natGatewayId><state>blackhole</state></item><item><destinationIpv6CidrBlock>::/0"
+             "</destinationIpv6CidrBlock><gatewayId>igw-1</gatewayId></item></routeSet><associationSet><item>"
+             "<routeTableId>rtb-1</routeTableId><main>true</main></item><item><subnetId>subnet-1</subnetId><main>"
+             "false</main></item></associationSet></item><item><routeTableId>rtb-2</routeTableId></item>"
+             "</routeTableSet></DescribeRouteTablesResponse>")
+             ->call;
+    ASSERT_OK(ec2_describe_route_tables_result((struct aws_call *)c, &arena, &rows, &err), &err);
+    ck_assert_uint_eq(rows.n, 2);
+    const struct ec2_route_table *t = FIELD_ROW(&rows, const struct ec2_route_table, 0);
+    ck_assert_uint_eq(t->routes.n, 3);
+    const struct ec2_route *r = FIELD_ROW(&t->routes, const struct ec2_route, 0);
+    ck_assert_str_eq(r[0].target, "local");
+    ck_assert_str_eq(r[1].to, "0.0.0.0/0");
+    ck_assert_str_eq(r[1].target, "nat-1");
+    ck_assert_str_eq(r[1].state, "blackhole");
+    ck_assert_ptr_null(r[2].to); /* a way for IPv6 is none to GitHub */
+    const struct ec2_association *a = FIELD_ROW(&t->associations, const struct ec2_association, 0);
+    ck_assert(a[0].main && !a[0].subnet && !a[1].main);
+    ck_assert_str_eq(a[1].subnet, "subnet-1");
+}
+END_TEST
+
+START_TEST(answer_of_groups)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *c =
+        &answered(ec2_describe_groups_call(&no_aws, "us-east-1", &one_id),
+                  "<DescribeSecurityGroupsResponse><securityGroupInfo><item><groupId>sg-1</groupId><vpcId>vpc-1</vpcId>"
+                  "<ipPermissions><item><ipProtocol>tcp</ipProtocol></item></ipPermissions><ipPermissionsEgress><item>"
+                  "<ipProtocol>tcp</ipProtocol><fromPort>443</fromPort><toPort>443</toPort><groups><item><groupId>sg-2"
+                  "</groupId></item></groups><ipRanges><item><cidrIp>10.0.0.0/8</cidrIp></item><item><cidrIp>0.0.0.0/0"
+                  "</cidrIp><description>all</description></item></ipRanges><prefixListIds><item><prefixListId>pl-1"
+                  "</prefixListId></item></prefixListIds></item><item><ipProtocol>icmp</ipProtocol><fromPort>-1"
+                  "</fromPort><toPort>-1</toPort><groups/><ipRanges/></item></ipPermissionsEgress></item>"
+                  "</securityGroupInfo></DescribeSecurityGroupsResponse>")
+             ->call;
+    ASSERT_OK(ec2_describe_groups_result((struct aws_call *)c, &arena, &rows, &err), &err);
+    ck_assert_uint_eq(rows.n, 1);
+    const struct ec2_group *g = FIELD_ROW(&rows, const struct ec2_group, 0);
+    ck_assert_str_eq(g->id, "sg-1"); /* and not a group that a rule names */
+    ck_assert_uint_eq(g->egress.n, 2);
+    const struct ec2_permission *p = FIELD_ROW(&g->egress, const struct ec2_permission, 0);
+    ck_assert_uint_eq(p[0].cidrs.n, 2);
+    ck_assert_uint_eq(p[0].others.n, 2);
+    ck_assert_str_eq(*FIELD_ROW(&p[0].cidrs, const char *, 1), "0.0.0.0/0");
+    ck_assert_str_eq(p[1].from, "-1");
+}
+END_TEST
+
+START_TEST(answers_of_subnets_and_offerings)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *subnets = &answered(ec2_describe_subnets_call(&no_aws, "us-east-1", &one_id),
+                                   "<DescribeSubnetsResponse><subnetSet><item><subnetId>subnet-1</subnetId><vpcId>vpc-1"
+                                   "</vpcId><availableIpAddressCount>7</availableIpAddressCount><availabilityZone>"
+                                   "us-east-1a</availabilityZone><mapPublicIpOnLaunch>true</mapPublicIpOnLaunch></item>"
+                                   "</subnetSet></DescribeSubnetsResponse>")
+                              ->call;
+    AUTO_CALL *offerings =
+        &answered(ec2_describe_offerings_call(&no_aws, "us-east-1", &one_id),
+                  "<DescribeInstanceTypeOfferingsResponse><instanceTypeOfferingSet><item><instanceType>m7i.large"
+                  "</instanceType><locationType>availability-zone</locationType><location>us-east-1a</location></item>"
+                  "</instanceTypeOfferingSet></DescribeInstanceTypeOfferingsResponse>")
+             ->call;
+    ASSERT_OK(ec2_describe_subnets_result((struct aws_call *)subnets, &arena, &rows, &err), &err);
+    const struct ec2_subnet *n = FIELD_ROW(&rows, const struct ec2_subnet, 0);
+    ck_assert(rows.n == 1 && n->free == 7 && n->maps_public);
+    ASSERT_OK(ec2_describe_offerings_result((struct aws_call *)offerings, &arena, &rows, &err), &err);
+    ck_assert_str_eq(FIELD_ROW(&rows, const struct ec2_offering, 0)->zone, "us-east-1a");
+}
+END_TEST
+
+START_TEST(decoded_message)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct sts_refusal refusal = { 0 };
+#define DECODED(json)                                                                                                  \
+    "<DecodeAuthorizationMessageResponse><DecodeAuthorizationMessageResult><DecodedMessage>" json                      \
+    "</DecodedMessage></DecodeAuthorizationMessageResult></DecodeAuthorizationMessageResponse>"
+    AUTO_CALL *c = &answered(sts_decode_message_call(&no_aws, "us-east-1", "x"),
+                             DECODED("{\"allowed\":false,\"explicitDeny\":true,\"matchedStatements\":{\"items\":[]},"
+                                     "\"context\":{\"principal\":{\"id\":\"A\"},\"action\":\"ec2:CreateTags\","
+                                     "\"resource\":\"arn:x\",\"conditions\":{\"items\":[]}}}"))
+                        ->call;
+    ASSERT_OK(sts_decode_message_result((struct aws_call *)c, &arena, &refusal, &err), &err);
+    ck_assert(refusal.explicit_deny);
+    ck_assert_str_eq(refusal.action, "ec2:CreateTags");
+    ck_assert_str_eq(refusal.resource, "arn:x");
+    AUTO_CALL *bad = &answered(sts_decode_message_call(&no_aws, "us-east-1", "x"), DECODED("nonsense"))->call;
+    ASSERT_FAILS(sts_decode_message_result((struct aws_call *)bad, &arena, &refusal, &err), &err,
+                 "the decoded message");
+}
+END_TEST
+
 START_TEST(query_encodes)
 {
     AUTO_STRBUF body = STRBUF_INIT;
@@ -679,9 +903,12 @@ END_TEST
 static TCase *errors(void)
 {
     TCase *t = tcase_create("errors");
-    tcase_add_test(t, every_code_leads_somewhere);
     tcase_add_loop_test(t, classes, 0, 41);
     tcase_add_test(t, class_of_an_error);
+    tcase_add_loop_test(t, words_for_every_code, 0, ARRAY_SIZE(reference));
+    tcase_add_test(t, words_by_message);
+    tcase_add_loop_test(t, refusals, 0, 7);
+    tcase_add_test(t, refusing_codes);
     return t;
 }
 
@@ -691,6 +918,11 @@ static TCase *requests(void)
     tcase_add_loop_test(t, run_instances, 0, 7);
     tcase_add_test(t, describe_instances);
     tcase_add_test(t, other_requests);
+    tcase_add_test(t, network_requests);
+    tcase_add_test(t, answer_of_route_tables);
+    tcase_add_test(t, answer_of_groups);
+    tcase_add_test(t, answers_of_subnets_and_offerings);
+    tcase_add_test(t, decoded_message);
     tcase_add_test(t, query_encodes);
     tcase_add_loop_test(t, ids, 0, 19);
     tcase_add_loop_test(t, states, 0, 9);

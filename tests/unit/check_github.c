@@ -45,6 +45,63 @@ START_TEST(classes)
 }
 END_TEST
 
+/* Every answer that a user can meet has something to do, and what GitHub says in words decides what. */
+START_TEST(hints)
+{
+    static const struct {
+        int status;
+        const char *message, *part;
+    } cases[] = {
+        { 301, "Moved Permanently", "--repo" },
+        { 302, "", "--repo" },
+        { 307, "", "--repo" },
+        { 308, "", "--repo" },
+        { 400, "Problems parsing JSON", "report" },
+        { 400, "Body should be a JSON object", "report" },
+        { 400, "\"2020-01-01\" is not a supported API version", "too old or too new" },
+        { 401, "Bad credentials", "wrong, expired or revoked" },
+        { 401, "'Expiration time' claim ('exp') is too far in the future", "clock" },
+        { 401, "A JSON web token could not be decoded", "App's key" },
+        { 403, "Resource not accessible by integration", "GITHUB_TOKEN" },
+        { 403, "Resource not accessible by personal access token", "Administration: write" },
+        { 403, "API rate limit exceeded for installation ID 1234.", "rate limit" },
+        { 403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+          "rate limit" },
+        { 403, "You have exceeded a secondary rate limit and have been temporarily blocked from content creation",
+          "rate limit" },
+        { 403,
+          "Resource protected by organization SAML enforcement. You must grant your Personal Access token access "
+          "to this organization.",
+          "single sign-on" },
+        { 403,
+          "Although you appear to have the correct authorization credentials, the `octo` organization has an IP allow "
+          "list enabled",
+          "addresses" },
+        { 403, "Repository level self-hosted runners are disabled on this repository.", "--repo ORG" },
+        { 403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
+          "proxy" },
+        { 403, "", "Administration: write" },
+        { 404, "Not Found", "spelled right" },
+        { 409, "Already exists - A runner with the name *** already exists.", "new name" },
+        { 410, "Gone", "newer Mayfly" },
+        { 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.", "mayfly reap" },
+        { 422, "Invalid Argument - Runner group 7 does not exist.", "--runner-group" },
+        { 422, "Invalid request.", "--label" },
+        { 422, "Bad request - Runner X is currently running a job and cannot be deleted.", "runs a job" },
+        { 429, "", "rate limit" },
+        { 500, "Server Error", "githubstatus" },
+        { 502, "", "githubstatus" },
+        { 503, "", "githubstatus" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *hint = github_hint(cases[i].status, cases[i].message);
+        ck_assert_msg(hint && strstr(hint, cases[i].part), "%d %s: %s", cases[i].status, cases[i].message,
+                      hint ? hint : "no hint");
+    }
+    ck_assert_ptr_null(github_hint(418, ""));
+}
+END_TEST
+
 /* --- settings ----------------------------------------------------------------------------------------------------- */
 
 START_TEST(scope_paths)
@@ -301,6 +358,12 @@ START_TEST(requests)
             false);
     is_call(github_list_runners_call(&github, 1, "a&b"), "GET",
             "/repos/o/r/actions/runners?per_page=100&page=1&name=a%26b", NULL, false);
+    is_call(github_list_groups_call(&github, 1, NULL), "GET", "/repos/o/r/actions/runner-groups?per_page=100&page=1",
+            NULL, false);
+    is_call(github_list_groups_call(&github, 2, "a&b"), "GET",
+            "/repos/o/r/actions/runner-groups?per_page=100&page=2&visible_to_repository=a%26b", NULL, false);
+    is_call(github_rate_call(&github), "GET", "/rate_limit", NULL, false);
+    is_call(github_try_jit_call(&github), "POST", "/repos/o/r/actions/runners/generate-jitconfig", "{}", true);
     is_call(github_downloads_call(&github), "GET", "/repos/o/r/actions/runners/downloads", NULL, false);
 }
 END_TEST
@@ -329,6 +392,23 @@ START_TEST(list_of_runners)
     ck_assert(r->id == 1 && r->busy && github_runner_is_online(r));
     ck_assert(!r[1].busy && !github_runner_is_online(&r[1]));
     ck_assert_str_eq(r[1].name, "b");
+}
+END_TEST
+
+START_TEST(rate_limit)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct github_rate rate = { 0 };
+    AUTO_CALL *a =
+        &answered(github_rate_call(&github),
+                  "{\"resources\":{\"core\":{\"limit\":5000,\"used\":1,\"remaining\":4999,\"reset\":1700000000},"
+                  "\"search\":{\"limit\":30}},\"rate\":{}}")
+             ->call;
+    ASSERT_OK(github_rate_result((struct github_call *)a, &arena, &rate, &err), &err);
+    ck_assert(rate.limit == 5000 && rate.remaining == 4999 && rate.reset == 1700000000);
+    AUTO_CALL *b = &answered(github_rate_call(&github), "{\"resources\":{}}")->call;
+    ASSERT_FAILS(github_rate_result((struct github_call *)b, &arena, &rate, &err), &err, "resources/core/limit");
 }
 END_TEST
 
@@ -392,43 +472,9 @@ START_TEST(jit_configuration)
 }
 END_TEST
 
-/* Every answer that GitHub is known to give a launcher says what to do. */
-START_TEST(every_answer_has_a_hint)
-{
-    static const struct {
-        int status;
-        const char *message, *hint;
-    } cases[] = {
-        { 301, "Moved Permanently", "renamed" },
-        { 400, "Problems parsing JSON", "report it" },
-        { 401, "Bad credentials", "MAYFLY_GITHUB_TOKEN" },
-        { 403, "Resource not accessible by integration", "GITHUB_TOKEN can never" },
-        { 403, "Resource not accessible by personal access token", "Administration: write" },
-        { 403, "Repository level self-hosted runners are disabled on this repository.", "switched off" },
-        { 403, "Must have admin rights to Repository.", "Administration: write" },
-        { 404, "Not Found", "may not see" },
-        { 409, "Already exists - A runner with the name *** already exists.", "exists already" },
-        { 410, "Gone", "newer Mayfly" },
-        { 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.", "mayfly reap" },
-        { 422, "Invalid request", "--labels" },
-        { 422, "Bad request - Runner X is currently running a job and cannot be deleted.", "has a job" },
-        { 500, "Server Error", "githubstatus" },
-        { 503, "", "githubstatus" },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const char *hint = github_hint(cases[i].status, cases[i].message);
-        ck_assert_msg(hint && strstr(hint, cases[i].hint), "%d %s: %s", cases[i].status, cases[i].message,
-                      hint ? hint : "no hint");
-    }
-    ck_assert_ptr_null(github_hint(418, "I'm a teapot"));
-    ck_assert_int_eq(github_classify(403, "You have exceeded a secondary rate limit.", false, false), GITHUB_THROTTLED);
-}
-END_TEST
-
 static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
-    tcase_add_test(t, every_answer_has_a_hint);
     tcase_add_loop_test(t, classes, 0, 21);
     tcase_add_loop_test(t, scope_paths, 0, 21);
     tcase_add_loop_test(t, token_from_the_environment, 0, 11);
@@ -436,7 +482,9 @@ static TCase *pure(void)
     tcase_add_loop_test(t, token_file_that_is_none, 0, 3);
     tcase_add_loop_test(t, where_the_api_is, 0, 11);
     tcase_add_test(t, which_repository);
+    tcase_add_test(t, hints);
     tcase_add_test(t, requests);
+    tcase_add_test(t, rate_limit);
     tcase_add_test(t, list_of_runners);
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);

@@ -23,8 +23,10 @@ enum aws_class {
 /* The class of an error answer. code may be "" (then the status decides); message is looked at where one code has
  * several meanings. */
 enum aws_class aws_classify(const char *code, const char *message, int http_status);
-/* What to do about a code, static, or NULL. */
-const char *aws_hint(const char *code);
+/* What to do about a code, static; NULL: the code is unknown. message: as for aws_classify. */
+const char *aws_hint(const char *code, const char *message);
+/* What to do about a class, whatever the code, static, or NULL. */
+const char *aws_class_hint(enum aws_class class);
 /* What a refusal for want of a permission says; owned, NULL: it does not say.
  * Source: IAM User Guide, "Troubleshoot access denied error messages". */
 struct aws_denial {

@@ -56,6 +56,9 @@ MUST_CHECK bool session_open(struct session *s, struct cmd *cmd, struct error *e
 /* session_open for whoever goes on with one side alone: what is wrong with each is told apart. Without --repo and
  * --fleet, s->fleet is NULL. */
 void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github);
+/* Of an error that a lack of permission made: tells what is denied and why, as far as STS may be asked, a line each,
+ * and makes the hint name the statement of the command's policy. Others are left alone. */
+void session_explain(struct session *s, const char *command, struct error *err);
 void session_close(struct session *s);
 
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with

@@ -3,13 +3,22 @@
 #define MAYFLY_GITHUB_CALL_H
 
 #include "mayfly/github/auth.h"
-#include "mayfly/github/errors.h"
 #include "mayfly/net/call.h"
 
 struct github { /* borrowed; must outlive its calls */
     const struct github_config *config;
     const struct env *env;
     int64_t remaining; /* the newest x-ratelimit-remaining, or -1 */
+};
+
+/* What an error answer means. */
+enum github_class {
+    GITHUB_FATAL,
+    GITHUB_NOT_FOUND, /* 404 */
+    GITHUB_CONFLICT,  /* 409: the name exists already */
+    GITHUB_BUSY,      /* 422: the runner is running a job */
+    GITHUB_THROTTLED, /* 403 or 429 that speaks of a rate limit */
+    GITHUB_SERVER,    /* 5xx, or no answer: the effect may have happened */
 };
 
 struct github_call {
@@ -30,5 +39,10 @@ struct github_call *github_call_new(struct github *github, const char *method, c
 bool github_call_unchanged(const struct github_call *call);
 /* Has a Link header with rel="next". */
 bool github_call_has_next(const struct github_call *call);
+
+/* Pure: the class of an answer. */
+enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota);
+/* Pure: what to do about an answer, static; NULL: nothing is known. */
+const char *github_hint(int http_status, const char *message);
 
 #endif

@@ -3,7 +3,6 @@
 #define MAYFLY_RUNNER_DOCTOR_H
 
 #include "mayfly/aws/ec2_network.h"
-#include "mayfly/aws/sts.h"
 #include "mayfly/github/runners.h"
 #include "mayfly/runner/plan.h"
 
@@ -103,17 +102,5 @@ const struct ec2_subnet *doctor_find_subnet(const struct field_list *subnets, co
 /* At most `most` cells for a trial, in the plan's order, such that as many as possible of its subnets, types, images
  * and markets are among them. Returns how many. */
 size_t doctor_pick(const struct plan *plan, size_t most, size_t *ret_cells);
-
-/* --- refusals ----------------------------------------------------------------------------------------------------- */
-
-/* What is denied, for a person: "ec2:RunInstances on arn:…: no identity-based policy allows …"; owned, NULL when the
- * refusal does not say. */
-char *denial_what(const struct aws_denial *d);
-/* What to do, by the command whose policy should have it; owned. */
-char *denial_advice(const struct aws_denial *d, const char *command);
-/* What the decoded message says: "decoded: implicit deny (…) of ec2:RunInstances on arn:…"; owned. */
-char *denial_decoded(const struct sts_refusal *r);
-/* The command that decodes it; a message that is very long is cut, and said to be. Owned; NULL: there is none. */
-char *denial_command(const struct aws_denial *d);
 
 #endif

@@ -5,6 +5,7 @@
 #ifndef MAYFLY_RUNNER_POLICY_H
 #define MAYFLY_RUNNER_POLICY_H
 
+#include "mayfly/aws/sts.h"
 #include "mayfly/codec/json.h"
 #include "mayfly/util/strbuf.h"
 
@@ -41,5 +42,15 @@ struct json_object *policy_trust_make(const struct policy_trust *trust);
 /* The statement of `mayfly policy COMMAND` that allows an action ("ec2:RunInstances") on a resource (an ARN, or NULL
  * when it is unknown), static; NULL: the command does not need it. */
 const char *policy_statement(const char *command, const char *action, const char *resource);
+
+/* What is denied, for a person: "ec2:RunInstances on arn:… is denied: no identity-based policy allows …"; owned, NULL:
+ * the refusal does not say. */
+char *policy_denied(const struct aws_denial *d);
+/* What to do, by the command whose policy should have it; owned. */
+char *policy_advice(const struct aws_denial *d, const char *command);
+/* What the decoded message says: "decoded: implicit deny (…) of ec2:RunInstances on arn:…"; owned. */
+char *policy_decoded(const struct sts_refusal *r);
+/* The command that decodes it; a message that is very long is cut, and said to be. Owned; NULL: there is none. */
+char *policy_decode_command(const struct aws_denial *d);
 
 #endif
