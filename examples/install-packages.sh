@@ -5,6 +5,8 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 	libjson-c-dev libmicrohttpd-dev ca-certificates curl bubblewrap"
 [ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
 	systemd-container mmdebstrap"
+# For actionlint, which comes as source; a Go that is not a package will do.
+[ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

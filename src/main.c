@@ -44,6 +44,35 @@ static void command_usage(const struct command *c)
         "file. Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 75 try again later.\n");
 }
 
+static void print_option(const char *command, const struct opt *o)
+{
+    static const char *const types[] = { [OPT_FLAG] = "flag", [OPT_STRING] = "string", [OPT_TEXT] = "text",
+                                         [OPT_LIST] = "list", [OPT_NUMBER] = "number", [OPT_SECONDS] = "duration" };
+    AUTO_JSON *object = must(json_object_new_object());
+    const struct {
+        const char *key, *value;
+    } members[] = { { "command", command },    { "name", o->name },      { "type", types[o->type] },
+                    { "arg", o->arg },         { "help", o->help },      { "fallback", o->fallback },
+                    { "choices", o->choices }, { "aliases", o->aliases } };
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++)
+        if (members[i].value)
+            json_object_object_add(object, members[i].key, must(json_object_new_string(members[i].value)));
+    json_object_object_add(object, "trusted", must(json_object_new_boolean(o->bits & OPT_TRUSTED)));
+    json_object_object_add(object, "flag-only", must(json_object_new_boolean(o->bits & OPT_FLAG_ONLY)));
+    json_object_object_add(object, "no-effect", must(json_object_new_boolean(o->bits & OPT_NO_EFFECT)));
+    print_json(object);
+}
+
+/* For programs: the tables, one JSON object a line. Options of every command have no `command`. */
+static void print_options(void)
+{
+    for (const struct command *const *c = commands; *c; c++)
+        for (const struct opt *o = (*c)->opts; o->name; o++)
+            print_option((*c)->name, o);
+    for (const struct opt *o = common_opts; o->name; o++)
+        print_option(NULL, o);
+}
+
 static void version(void)
 {
     printf("mayfly %s (%s, %s, libxml2 %s, json-c %s)\n", MAYFLY_VERSION, curl_version(),
@@ -105,13 +134,15 @@ static char *find_config(const char *named)
     return access("/etc/mayfly/mayfly.ini", F_OK) == 0 ? xstrdup("/etc/mayfly/mayfly.ini") : NULL;
 }
 
-static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct error *err)
+static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct strlist *notices, struct error *err)
 {
     const struct opt_set sets[] = { { cmd->command->opts, options }, { common_opts, &cmd->common }, { 0 } };
     AUTO_INI ini = { 0 };
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
-    struct opts_source source = { .command = name, .args = args, .getenv = cmd->getenv, .known = is_known_key };
+    struct opts_source source = {
+        .command = name, .args = args, .getenv = cmd->getenv, .known = is_known_key, .notices = notices
+    };
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
     source.rest = cmd->command->arguments ? &cmd->rest : NULL;
@@ -150,6 +181,7 @@ static int run_command(const struct command *command, char *const *args)
 {
     AUTO_ERROR err = { 0 };
     AUTO_FREE void *options = xcalloc(1, command->options_size);
+    AUTO_STRLIST notices = { 0 };
     struct cmd cmd = { .command = command, .env = &env_system, .getenv = get_env };
     int status;
     for (char *const *a = args; *a; a++) {
@@ -158,10 +190,12 @@ static int run_command(const struct command *command, char *const *args)
             return 0;
         }
     }
-    bool ok = parse_options(&cmd, options, args, &err);
+    bool ok = parse_options(&cmd, options, args, &notices, &err);
     if (ok) {
         bool debug = cmd.common.verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
         log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, str_eq(getenv("GITHUB_ACTIONS"), "true"));
+        for (size_t i = 0; i < notices.n; i++)
+            log_notice("%s", notices.v[i]);
         cmd.signal_fd = open_signals();
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);
@@ -184,6 +218,10 @@ int main(int argc UNUSED, char **argv)
     secret_protect_process();
     if (str_eq(name, "--version") || str_eq(name, "version")) {
         version();
+        return 0;
+    }
+    if (str_eq(name, "--options")) {
+        print_options();
         return 0;
     }
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {

@@ -15,11 +15,12 @@ void acts_clear(struct acts *acts)
 const char *act_name(enum act_kind kind)
 {
     static const char *const names[] = {
-        [ACT_NONE] = "none", [ACT_MINT] = "mint",           [ACT_FIND] = "find",
-        [ACT_GET] = "get",   [ACT_LIST] = "list",           [ACT_DELETE] = "delete",
-        [ACT_RUN] = "run",   [ACT_SETTLE] = "settle",       [ACT_LOOK] = "look",
-        [ACT_SCAN] = "scan", [ACT_TERMINATE] = "terminate", [ACT_CONSOLE] = "console",
-        [ACT_MARK] = "mark",
+        [ACT_NONE] = "none",     [ACT_MINT] = "mint",           [ACT_FIND] = "find",
+        [ACT_GET] = "get",       [ACT_LIST] = "list",           [ACT_DELETE] = "delete",
+        [ACT_RUN] = "run",       [ACT_SETTLE] = "settle",       [ACT_LOOK] = "look",
+        [ACT_SCAN] = "scan",     [ACT_TERMINATE] = "terminate", [ACT_CONSOLE] = "console",
+        [ACT_MARK] = "mark",     [ACT_JOBS] = "jobs",           [ACT_LEFTOVERS] = "leftovers",
+        [ACT_REMOVE] = "remove",
     };
     return names[kind];
 }

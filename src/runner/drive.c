@@ -9,19 +9,25 @@ enum {
     END_MS = 60000, /* no attempt to end something begins later: the machine decides anew */
 };
 
-/* One action in flight. Actions of several pages go through several calls and keep their rows until the last. */
+/* One action in flight. Actions of several pages go through several calls and keep their rows until the last, or hand
+ * them over page by page. */
 struct flight {
     struct act act;
     struct aws_call *aws; /* one of the two */
     struct github_call *github;
+    struct call_ops ops; /* the call's own, but that judging counts */
+    enum retry_class (*judge)(struct call *call, int64_t *ret_server_ms, struct error *err);
+    struct tally *tally;
+    struct github *via; /* what its scope is asked by */
     struct arena arena;
+    const char *token; /* of the next page, in the arena */
     struct ec2_instance *instances;
     size_t n_instances;
     struct github_runner *runners;
     size_t n_runners;
     unsigned page;
     char *name; /* of ACT_FIND and ACT_MINT */
-    char *region;
+    char *region, *repo;
     struct strlist values; /* of own_filter */
     struct ec2_filter own_filter;
     const struct ec2_filter *filters;
@@ -37,11 +43,19 @@ struct known_runner {
     struct known_runner *next;
 };
 
+/* Another scope than the configured one, asked with the same token. */
+struct other_scope {
+    struct github_config config; /* but for scope and path, borrowed from the configured one */
+    struct github github;
+    struct other_scope *next;
+};
+
 struct driver {
     struct cloud *cloud;
     struct machine *machine;
     struct flight *flights;
     struct known_runner *known;
+    struct other_scope *scopes;
     int signal_fd; /* -1 once the signal was told */
 };
 
@@ -110,6 +124,7 @@ static void free_flight(struct flight *f)
     free(f->runners);
     free(f->name);
     free(f->region);
+    free(f->repo);
     strlist_clear(&f->values);
     free(f);
 }
@@ -128,15 +143,69 @@ static void filter_by(struct flight *f, const char *name, const char *one, const
 
 static struct aws_call *describe(struct driver *d, const struct flight *f, const char *token)
 {
-    return ec2_describe_instances_call(d->cloud->aws, f->region, f->filters, f->n_filters, token);
+    struct aws *aws = d->cloud->aws;
+    if (f->act.kind == ACT_LEFTOVERS)
+        return ec2_list_leftovers_call(aws, f->region, f->act.leftover, f->filters, f->n_filters, token);
+    if (f->act.by_page)
+        return ec2_fleet_call(aws, f->region, f->filters, f->n_filters, token);
+    return ec2_describe_instances_call(aws, f->region, f->filters, f->n_filters, token);
+}
+
+/* The next page of a list of GitHub's. */
+static struct github_call *list(struct flight *f)
+{
+    f->page++;
+    if (f->act.kind == ACT_JOBS)
+        return github_list_jobs_call(f->via, f->repo, f->act.run_id, f->page);
+    return github_list_runners_call(f->via, f->page, NULL);
+}
+
+static struct github *github_of(struct driver *d, const char *scope)
+{
+    const struct github *own = d->cloud->github;
+    if (!scope || str_eq(scope, own->config->scope))
+        return d->cloud->github;
+    for (struct other_scope *o = d->scopes; o; o = o->next)
+        if (str_eq(o->config.scope, scope))
+            return &o->github;
+    struct other_scope *o = xcalloc(1, sizeof(*o));
+    o->config = *own->config;
+    o->config.scope = xstrdup(scope);
+    o->config.path = must(github_scope_path(scope));
+    o->github = (struct github){ .config = &o->config, .env = own->env, .remaining = -1 };
+    o->next = d->scopes;
+    d->scopes = o;
+    return &o->github;
+}
+
+static enum retry_class judge_and_count(struct call *call, int64_t *ret_server_ms, struct error *err)
+{
+    const struct flight *f = call->tag;
+    enum retry_class class = f->judge(call, ret_server_ms, err);
+    f->tally->requests++;
+    f->tally->throttles += class == RETRY_THROTTLE;
+    return class;
+}
+
+static void launch_call(struct driver *d, struct flight *f)
+{
+    struct call *call = flight_call(f);
+    f->judge = call->ops->judge;
+    f->ops = *call->ops;
+    f->ops.judge = judge_and_count;
+    f->tally = &d->cloud->tally;
+    call->ops = &f->ops;
+    call->tag = f;
+    call_start(d->cloud->loop, call);
 }
 
 /* The call that an action begins with. */
 static void make_call(struct driver *d, struct flight *f)
 {
     struct aws *aws = d->cloud->aws;
-    struct github *github = d->cloud->github;
+    struct github *github = d->cloud->github ? github_of(d, f->act.scope) : NULL;
     const struct act *a = &f->act;
+    f->via = github;
     switch (a->kind) {
     case ACT_MINT:
         f->github = github_jit_call(github, a->name, d->machine->runner_group, d->machine->labels);
@@ -146,11 +215,11 @@ static void make_call(struct driver *d, struct flight *f)
         f->github = github_list_runners_call(github, 1, a->name);
         break;
     case ACT_LIST:
-        f->page = 1;
-        f->github = github_list_runners_call(github, 1, NULL);
+    case ACT_JOBS:
+        f->github = list(f);
         break;
     case ACT_GET: {
-        struct known_runner *k = find_known(d, a->runner_id);
+        struct known_runner *k = a->scope ? NULL : find_known(d, a->runner_id);
         f->github = github_get_runner_call(github, a->runner_id);
         if (k)
             str_set(&f->github->etag, k->etag);
@@ -176,14 +245,16 @@ static void make_call(struct driver *d, struct flight *f)
         f->aws = describe(d, f, NULL);
         break;
     case ACT_SCAN:
+    case ACT_LEFTOVERS:
         f->filters = a->filters;
         f->n_filters = a->n_filters;
         f->aws = describe(d, f, NULL);
         break;
     case ACT_TERMINATE: {
-        AUTO_STRLIST ids = { 0 };
-        strlist_add(&ids, a->instance_id);
-        f->aws = ec2_terminate_instances_call(aws, a->region, &ids);
+        AUTO_STRLIST one = { 0 };
+        if (!a->ids)
+            strlist_add(&one, a->instance_id);
+        f->aws = ec2_terminate_instances_call(aws, a->region, a->ids ? a->ids : &one);
         f->aws->call.give_up = env_mono(d->cloud->loop->env) + END_MS;
         break;
     }
@@ -191,13 +262,15 @@ static void make_call(struct driver *d, struct flight *f)
         f->aws = ec2_get_console_output_call(aws, a->region, a->instance_id);
         break;
     case ACT_MARK:
-        f->aws = ec2_tag_call(aws, a->region, a->instance_id, TAG_MARK, a->mark);
+        f->aws = ec2_tag_many_call(aws, a->region, a->ids, TAG_MARK, a->mark);
+        break;
+    case ACT_REMOVE:
+        f->aws = ec2_remove_leftover_call(aws, a->region, a->leftover, a->name);
         break;
     case ACT_NONE:
         break;
     }
-    call_start(d->cloud->loop, flight_call(f));
-    flight_call(f)->tag = f;
+    launch_call(d, f);
 }
 
 static void begin(struct driver *d, const struct act *act)
@@ -208,6 +281,7 @@ static void begin(struct driver *d, const struct act *act)
     f->act = *act;
     str_set(&f->name, act->name);
     str_set(&f->region, act->region);
+    str_set(&f->repo, act->repo);
     f->next = d->flights;
     d->flights = f;
     make_call(d, f);
@@ -253,6 +327,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     struct github_jit jit = { 0 };
     struct ec2_instance instance = { 0 };
     struct ec2_page page = { 0 };
+    struct ec2_leftovers leftovers = { 0 };
     AUTO_STRBUF text = STRBUF_INIT;
     switch (f->act.kind) {
     case ACT_MINT:
@@ -270,7 +345,8 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
         } else {
             if (!github_get_runner_result(f->github, &f->arena, &runner, err))
                 return false;
-            remember(d, f, &runner);
+            if (!f->act.scope) /* ids are counted per tenant */
+                remember(d, f, &runner);
         }
         keep_runner(f, &runner);
         return true;
@@ -283,12 +359,15 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
             if (f->act.kind == ACT_LIST || str_eq(r->name, f->name))
                 keep_runner(f, r);
         }
-        if (f->act.kind == ACT_LIST && github_call_has_next(f->github)) {
-            call_free(&f->github->call);
-            f->github = github_list_runners_call(d->cloud->github, ++f->page, NULL);
-            *ret_more = true;
-        }
+        *ret_more = f->act.kind == ACT_LIST && github_call_has_next(f->github);
         e->pages = f->page;
+        return true;
+    case ACT_JOBS:
+        if (!github_list_jobs_result(f->github, &f->arena, &rows, err))
+            return false;
+        e->jobs = rows.rows;
+        e->n_jobs = rows.n;
+        *ret_more = github_call_has_next(f->github);
         return true;
     case ACT_RUN:
         if (!ec2_run_instances_result(f->aws, &f->arena, &instance, err))
@@ -302,15 +381,25 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
         if (!ec2_describe_instances_result(f->aws, &f->arena, &page, err))
             return false;
         keep_instances(f, &page.instances);
-        if (page.next_token) {
-            struct aws_call *next = describe(d, f, page.next_token);
-            call_free(&f->aws->call);
-            f->aws = next;
-            *ret_more = true;
-        }
+        f->token = page.next_token;
+        *ret_more = page.next_token != NULL;
         return true;
+    case ACT_LEFTOVERS:
+        if (!ec2_list_leftovers_result(f->aws, f->act.leftover, &f->arena, &leftovers, err))
+            return false;
+        e->leftovers = leftovers.rows.rows;
+        e->n_leftovers = leftovers.rows.n;
+        f->token = leftovers.next_token;
+        *ret_more = leftovers.next_token != NULL;
+        return true;
+    case ACT_REMOVE:
+        return ec2_remove_leftover_result(f->aws, f->act.leftover, err);
     case ACT_TERMINATE:
-        return ec2_terminate_instances_result(f->aws, &f->arena, &rows, err);
+        if (!ec2_terminate_instances_result(f->aws, &f->arena, &rows, err))
+            return false;
+        e->changes = rows.rows;
+        e->n_changes = rows.n;
+        return true;
     case ACT_CONSOLE:
         if (!ec2_get_console_output_result(f->aws, &text, err))
             return false;
@@ -342,6 +431,25 @@ static void step(struct driver *d, struct event *e)
     acts_clear(&acts);
 }
 
+/* Asks for the next page; this one is handed over and forgotten, if the machine wants it so. */
+static void turn_page(struct driver *d, struct flight *f, struct event *e)
+{
+    struct call *old = flight_call(f);
+    if (f->aws)
+        f->aws = describe(d, f, f->token);
+    else
+        f->github = list(f);
+    call_free(old);
+    launch_call(d, f);
+    if (!f->act.by_page)
+        return;
+    e->kind = EVENT_PAGE;
+    e->error = NULL;
+    step(d, e);
+    arena_clear(&f->arena);
+    f->n_instances = f->n_runners = 0;
+}
+
 static void land(struct driver *d, struct flight *f)
 {
     AUTO_ERROR err = { 0 };
@@ -357,15 +465,14 @@ static void land(struct driver *d, struct flight *f)
         e.outcome = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
         e.error = &err;
     }
-    if (more) {
-        call_start(d->cloud->loop, flight_call(f));
-        flight_call(f)->tag = f;
-        return;
-    }
     e.instances = f->instances;
     e.n_instances = f->n_instances;
     e.runners = f->runners;
     e.n_runners = f->n_runners;
+    if (more) {
+        turn_page(d, f, &e);
+        return;
+    }
     unlink_flight(d, f);
     step(d, &e);
     free_flight(f);
@@ -397,6 +504,13 @@ void drive(struct cloud *cloud, struct machine *machine)
         d.flights = f->next;
         call_cancel(cloud->loop, flight_call(f));
         free_flight(f);
+    }
+    while (d.scopes) {
+        struct other_scope *next = d.scopes->next;
+        free(d.scopes->config.scope);
+        free(d.scopes->config.path);
+        free(d.scopes);
+        d.scopes = next;
     }
     while (d.known) {
         struct known_runner *next = d.known->next;

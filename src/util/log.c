@@ -40,6 +40,9 @@ char *log_escape_command(const char *data)
 
 static void write_log(enum log_level level, const char *fmt, va_list ap)
 {
+    static const char *const words[] = {
+        [LOG_DEBUG] = "debug", [LOG_INFO] = "", [LOG_NOTICE] = "notice", [LOG_WARN] = "warning"
+    };
     if (!log_enabled(level))
         return;
     AUTO_STRBUF sb = STRBUF_INIT;
@@ -49,11 +52,11 @@ static void write_log(enum log_level level, const char *fmt, va_list ap)
         if ((unsigned char)sb.data[i] < ' ' || sb.data[i] == 0x7f)
             sb.data[i] = ' ';
     FILE *out = logger.out ? logger.out : stderr;
-    if (level == LOG_WARN && logger.actions) {
+    if (level >= LOG_NOTICE && logger.actions) {
         AUTO_FREE char *data = log_escape_command(strbuf_str(&sb));
-        fprintf(out, "::warning::%s\n", data);
+        fprintf(out, "::%s::%s\n", words[level], data);
     } else {
-        fprintf(out, "%s%s\n", level == LOG_WARN ? "warning: " : level == LOG_DEBUG ? "debug: " : "", strbuf_str(&sb));
+        fprintf(out, "%s%s%s\n", words[level], *words[level] ? ": " : "", strbuf_str(&sb));
     }
     fflush(out);
 }
@@ -71,6 +74,14 @@ void log_info(const char *fmt, ...)
     va_list ap;
     va_start(ap, fmt);
     write_log(LOG_INFO, fmt, ap);
+    va_end(ap);
+}
+
+void log_notice(const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    write_log(LOG_NOTICE, fmt, ap);
     va_end(ap);
 }
 

@@ -31,17 +31,48 @@ static const char *next_word(const char **at, size_t *len)
     return *len ? word : NULL;
 }
 
+struct alias {
+    const char *name;
+    size_t len;
+    char unit; /* of its values, '\0' for none */
+};
+
+/* Calls for each alias of a row; false at the end. */
+static bool next_alias(const char **at, struct alias *ret)
+{
+    const char *word = next_word(at, &ret->len);
+    if (!word)
+        return false;
+    const char *colon = memchr(word, ':', ret->len);
+    ret->name = word;
+    ret->unit = colon ? colon[1] : '\0';
+    if (colon)
+        ret->len = (size_t)(colon - word);
+    return true;
+}
+
+/* Is `name` the row's, or an alias of it? Of an alias also says what its values are in. */
+static bool is_named(const struct opt *o, const char *name, char *ret_unit)
+{
+    struct alias alias;
+    *ret_unit = '\0';
+    if (same_name(name, strlen(name), o->name))
+        return true;
+    for (const char *at = o->aliases; next_alias(&at, &alias);) {
+        if (same_name(alias.name, alias.len, name)) {
+            *ret_unit = alias.unit;
+            return true;
+        }
+    }
+    return false;
+}
+
 const struct opt *opts_find(const struct opt *opts, const char *name)
 {
-    size_t len = strlen(name);
-    for (const struct opt *o = opts; o->name; o++) {
-        if (same_name(name, len, o->name))
+    char unit;
+    for (const struct opt *o = opts; o->name; o++)
+        if (is_named(o, name, &unit))
             return o;
-        const char *at = o->aliases, *word;
-        for (size_t n; (word = next_word(&at, &n)) != NULL;)
-            if (n == len && same_name(word, n, name))
-                return o;
-    }
     return NULL;
 }
 
@@ -103,6 +134,34 @@ static bool bad_value(const struct opt *o, const char *value, const char *where,
     return error_set(err, ERROR_USAGE, 0, "%s: `%.80s` is not %s", where, value, want ? want : o->arg);
 }
 
+/* Splits A,B or lines or ["A", "B"], the way in which workflows hand lists on; no part of ours needs an escape. */
+static bool split_list(const char *text, struct strlist *ret)
+{
+    static const char blank[] = " \t\r\n";
+    if (*text != '[') {
+        strlist_split(ret, text, ",\n");
+        return true;
+    }
+    text++;
+    text += strspn(text, blank);
+    for (bool more = *text != ']'; more; text++) {
+        text += strspn(text, blank);
+        size_t n = *text == '"' ? strcspn(text + 1, "\"\\") : 0;
+        if (n == 0 || text[n + 1] != '"')
+            return false;
+        AUTO_FREE char *part = xstrndup(text + 1, n);
+        strlist_add(ret, part);
+        text += n + 2;
+        text += strspn(text, blank);
+        if (*text == ']')
+            break;
+        if (*text != ',')
+            return false;
+    }
+    text++;
+    return text[strspn(text, blank)] == '\0';
+}
+
 static bool set_value(const struct opt *o, void *base, const char *value, const char *where, struct error *err)
 {
     void *field = (char *)base + o->offset;
@@ -125,7 +184,8 @@ static bool set_value(const struct opt *o, void *base, const char *value, const 
         return true;
     case OPT_LIST: {
         AUTO_STRLIST list = { 0 };
-        strlist_split(&list, value, ",\n");
+        if (!split_list(value, &list))
+            return bad_value(o, value, where, "a list: A,B or [\"A\", \"B\"]", err);
         for (size_t i = 0; i < list.n; i++) {
             if (!is_choice(o, list.v[i])) {
                 AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
@@ -163,6 +223,37 @@ static bool set_value(const struct opt *o, void *base, const char *value, const 
     return true;
 }
 
+/* A value as a source has it. */
+struct given {
+    const char *text;
+    char unit;
+    const char *where; /* for messages */
+};
+
+/* Stores it, or, where it has no effect, checks it and says so. */
+static bool take(const struct opt *o, void *base, const struct given *g, const struct opts_source *src,
+                 struct error *err)
+{
+    AUTO_FREE char *in_unit = g->unit ? xasprintf("%s%c", g->text, g->unit) : NULL;
+    union {
+        bool flag;
+        uint64_t number;
+    } given = { .number = 0 }, usual = { .number = 0 };
+    uint64_t n;
+    if (g->unit && !parse_uint(g->text, UINT32_MAX, &n))
+        return bad_value(o, g->text, g->where, "a whole number", err);
+    if (!(o->bits & OPT_NO_EFFECT))
+        return set_value(o, base, in_unit ? in_unit : g->text, g->where, err);
+    if (!set_value(o, &given, g->text, g->where, err) ||
+        (o->fallback && !set_value(o, &usual, o->fallback, g->where, err)))
+        return false;
+    if (src->notices && given.number != usual.number) {
+        AUTO_FREE char *notice = xasprintf("%s has no effect: %s", g->where, o->help);
+        strlist_add(src->notices, notice);
+    }
+    return true;
+}
+
 /* The non-empty value of prefix + NAME, with dashes as they are and as underscores. */
 static const char *env_value(const struct opts_source *src, const char *prefix, const char *name, size_t len)
 {
@@ -178,19 +269,26 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
 }
 
 /* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which. */
-static const char *from_env(const struct opt *o, const struct opts_source *src, char **where)
+static const char *from_env(const struct opt *o, const struct opts_source *src, char *ret_unit, char **where)
 {
+    *ret_unit = '\0';
     static const char *const prefixes[] = { "MAYFLY_", "INPUT_" };
     if (o->bits & OPT_FLAG_ONLY)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
         const char *value = env_value(src, prefixes[i], o->name, strlen(o->name));
-        const char *at = o->aliases, *word;
-        for (size_t n; !value && (word = next_word(&at, &n)) != NULL;)
-            value = env_value(src, prefixes[i], word, n);
         if (value) {
             *where = xasprintf("--%s (from the environment)", o->name);
             return value;
+        }
+        struct alias alias;
+        for (const char *at = o->aliases; next_alias(&at, &alias);) {
+            value = env_value(src, prefixes[i], alias.name, alias.len);
+            if (value) {
+                *ret_unit = alias.unit;
+                *where = xasprintf("--%s (%.*s from the environment)", o->name, (int)alias.len, alias.name);
+                return value;
+            }
         }
     }
     const char *at = o->vars, *word;
@@ -208,9 +306,9 @@ static const char *from_env(const struct opt *o, const struct opts_source *src, 
 /* Looks under the option's name and aliases, keys compared as names are. */
 static const struct ini_entry *file_entry(const struct ini *ini, const char *section, const struct opt *o)
 {
-    const struct opt one[] = { *o, { 0 } };
+    char unit;
     for (size_t i = 0; i < ini->n; i++)
-        if (str_eq(ini->entries[i].section, section) && opts_find(one, ini->entries[i].key))
+        if (str_eq(ini->entries[i].section, section) && is_named(o, ini->entries[i].key, &unit))
             return &ini->entries[i];
     return NULL;
 }
@@ -254,7 +352,8 @@ static bool check_file(const struct opts_source *src, struct error *err)
 static bool from_elsewhere(const struct opt *o, void *base, const struct opts_source *src, struct error *err)
 {
     AUTO_FREE char *where = NULL;
-    const char *value = from_env(o, src, &where);
+    char unit;
+    const char *value = from_env(o, src, &unit, &where);
     if (value) {
         /* An action's input comes with blanks and line breaks around it. */
         size_t from = strspn(value, " \t\r\n"), to = strlen(value);
@@ -262,7 +361,7 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
             to--;
         AUTO_FREE char *trimmed = xstrndup(value + from, to - from);
         if (*trimmed)
-            return set_value(o, base, trimmed, where, err);
+            return take(o, base, &(struct given){ trimmed, unit, where }, src, err);
     }
     const struct ini_entry *e = from_file(o, src);
     if (e) {
@@ -273,10 +372,11 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
             return false;
         }
         free(where);
-        where = xasprintf("%s:%u: %s", src->file_name, e->line, o->name);
-        return set_value(o, base, e->value, where, err);
+        where = xasprintf("%s:%u: %s", src->file_name, e->line, e->key);
+        is_named(o, e->key, &unit);
+        return take(o, base, &(struct given){ e->value, unit, where }, src, err);
     }
-    if (o->fallback)
+    if (o->fallback && !(o->bits & OPT_NO_EFFECT))
         return set_value(o, base, o->fallback, o->name, err);
     return true;
 }
@@ -308,36 +408,57 @@ static bool unknown_option(const struct opt_set *sets, const struct opts_source 
     return false;
 }
 
-/* One argument, or two. *at moves past what was taken; *ret_opt is NULL for an argument that is no option. */
+struct argument {
+    const struct opt *opt; /* NULL: it is no option */
+    void *base;
+    char *value; /* owned */
+    char unit;
+};
+
+/* One argument, or two. *at moves past what was taken. */
 static bool next_argument(const struct opt_set *sets, const struct opts_source *src, char *const **at,
-                          const struct opt **ret_opt, void **ret_base, char **ret_value, struct error *err)
+                          struct argument *ret, struct error *err)
 {
     const char *arg = *(*at)++;
-    *ret_opt = NULL;
     if (!str_starts(arg, "--") || arg[2] == '\0') {
         if (!src->rest || (arg[0] == '-' && arg[1] != '\0' && arg[1] != '-')) {
             error_set(err, ERROR_USAGE, 0, "unexpected argument `%.60s`", arg);
             error_hint(err, "options are written --name VALUE or --name=VALUE; see `%s --help`", src->command);
             return false;
         }
-        *ret_value = xstrdup(arg);
+        ret->value = xstrdup(arg);
         return true;
     }
     const char *eq = strchr(arg, '=');
     AUTO_FREE char *name = eq ? xstrndup(arg + 2, (size_t)(eq - arg - 2)) : xstrdup(arg + 2);
-    const struct opt *o = find_in_sets(sets, name, ret_base);
+    const struct opt *o = find_in_sets(sets, name, &ret->base);
     if (!o)
         return unknown_option(sets, src, name, err);
     if (eq)
-        *ret_value = xstrdup(eq + 1);
+        ret->value = xstrdup(eq + 1);
     else if (o->type == OPT_FLAG)
-        *ret_value = xstrdup("true");
+        ret->value = xstrdup("true");
     else if (**at)
-        *ret_value = xstrdup(*(*at)++);
+        ret->value = xstrdup(*(*at)++);
     else
         return error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
-    *ret_opt = o;
+    ret->opt = o;
+    is_named(o, name, &ret->unit);
     return true;
+}
+
+/* Takes what is in argv from *at on; *at moves past it. */
+static bool from_argv(const struct opt_set *sets, const struct opts_source *src, char *const **at, struct error *err)
+{
+    struct argument a = { 0 };
+    bool ok = next_argument(sets, src, at, &a, err);
+    AUTO_FREE char *value = a.value;
+    if (ok && !a.opt)
+        strlist_add(src->rest, value);
+    if (!ok || !a.opt)
+        return ok;
+    AUTO_FREE char *where = xasprintf("--%s", a.opt->name);
+    return take(a.opt, a.base, &(struct given){ value, a.unit, where }, src, err);
 }
 
 bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err)
@@ -348,20 +469,9 @@ bool opts_parse(const struct opt_set *sets, const struct opts_source *source, st
         for (const struct opt *o = s->opts; o->name; o++)
             if (!from_elsewhere(o, s->base, source, err))
                 return false;
-    for (char *const *at = source->args; *at;) {
-        const struct opt *o;
-        void *base;
-        AUTO_FREE char *value = NULL;
-        if (!next_argument(sets, source, &at, &o, &base, &value, err))
+    for (char *const *at = source->args; *at;)
+        if (!from_argv(sets, source, &at, err))
             return false;
-        if (!o) {
-            strlist_add(source->rest, value);
-            continue;
-        }
-        AUTO_FREE char *where = xasprintf("--%s", o->name);
-        if (!set_value(o, base, value, where, err))
-            return false;
-    }
     return true;
 }
 
@@ -378,13 +488,16 @@ const char *opts_peek(const struct opt *opt, const struct opts_source *source)
             found = eq ? eq + 1 : a[1];
     }
     AUTO_FREE char *where = NULL;
-    return found ? found : from_env(opt, source, &where);
+    char unit;
+    return found ? found : from_env(opt, source, &unit, &where);
 }
 
 void opts_clear(const struct opt *opts, void *base)
 {
     for (const struct opt *o = opts; o->name; o++) {
         void *field = (char *)base + o->offset;
+        if (o->bits & OPT_NO_EFFECT)
+            continue;
         if (o->type == OPT_STRING || o->type == OPT_TEXT)
             base_free_pointer(field);
         else if (o->type == OPT_LIST)
@@ -404,6 +517,8 @@ static int columns(const char *s)
 void opts_help(FILE *out, const struct opt *opts)
 {
     for (const struct opt *o = opts; o->name; o++) {
+        if (o->bits & OPT_NO_EFFECT)
+            continue;
         AUTO_FREE char *left = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
         fprintf(out, "  %s%*s %s", left, columns(left) < 34 ? 34 - columns(left) : 0, "", o->help);
         if (o->fallback && o->type != OPT_FLAG)

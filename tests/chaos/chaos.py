@@ -311,7 +311,7 @@ class Play:
             totals[action] += 1
             if action in (profile.only.split() or totals) and not (polls and totals[action] > POLLS.get(action, 99)):
                 found.append((row["service"], action, totals[action]))
-        found.sort(key=lambda f: (ORDER.index(f[1]), f[2]))
+        found.sort(key=lambda f: (ORDER.index(f[1]) if f[1] in ORDER else len(ORDER), f[1], f[2]))
         alone = collections.Counter(action for _, action, _ in found)
         self.requests = [Request(*f, alone[f[1]] == 1) for f in found]
 

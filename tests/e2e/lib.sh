@@ -22,13 +22,18 @@ mkdir -p "$HOME"
 stop_sim() {
 	[ -n "$sim_pid" ] || return 0
 	kill "$sim_pid" 2>/dev/null
-	wait "$sim_pid" 2>/dev/null
+	if ! wait "$sim_pid" 2>/dev/null; then # a sanitizer's report, a leak
+		not_ok 'the simulator ends well' "$(grep -aE 'ERROR|runtime error' "$tmp/sim.log" | head -3)"
+	fi
 	sim_pid=
 }
 
 cleanup() {
+	local status=$? before=$failures
 	stop_sim
 	rm -rf "$tmp"
+	[ "$failures" -eq "$before" ] || exit 1
+	exit "$status"
 }
 trap cleanup EXIT
 trap 'exit 1' INT TERM

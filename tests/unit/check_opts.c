@@ -38,8 +38,15 @@ static const struct opt table[] = {
       .arg = "TIME",
       .help = "A duration",
       .fallback = "10m",
+      .aliases = "wait-minutes:m wait",
       .min = 60,
       .max = 3600 },
+    { .name = "old-flag",
+      .type = OPT_FLAG,
+      .fallback = "true",
+      .help = "there is no other way",
+      .bits = OPT_NO_EFFECT },
+    { .name = "old-number", .type = OPT_NUMBER, .arg = "N", .help = "nobody waits", .max = 9, .bits = OPT_NO_EFFECT },
     { .name = "token-file",
       .type = OPT_STRING,
       AT(token_file),
@@ -92,13 +99,14 @@ struct input {
 };
 
 static struct options got;
-static struct strlist rest;
+static struct strlist rest, notices;
 
 static void clear(void)
 {
     opts_clear(table, &got);
     opts_clear(common_table, &common);
     strlist_clear(&rest);
+    strlist_clear(&notices);
     got = (struct options){ 0 };
     common = (struct common){ 0 };
 }
@@ -118,7 +126,8 @@ static bool parse_with(const struct input *in, bool with_rest, struct error *err
                                         .file_in_workspace = in->in_workspace,
                                         .section = in->section,
                                         .known = is_known,
-                                        .rest = with_rest ? &rest : NULL };
+                                        .rest = with_rest ? &rest : NULL,
+                                        .notices = &notices };
     const struct opt_set sets[] = { { table, &got }, { common_table, &common }, { 0 } };
     return opts_parse(sets, &source, err);
 }
@@ -246,6 +255,126 @@ START_TEST(lists_replace)
 }
 END_TEST
 
+/* As text, and as a workflow's outputs have lists. */
+START_TEST(lists)
+{
+    static const struct {
+        const char *text, *want;
+    } cases[] = {
+        { "a", "a" },
+        { "a, b", "a|b" },
+        { "a\nb\n", "a|b" },
+        { "[\"a\"]", "a" },
+        { "[\"a\",\"b\"]", "a|b" },
+        { "[ \"a\" ,\n \"b c\" ]\n", "a|b c" },
+        { "[]", "" },
+        { "[ ]", "" },
+        { "[\"a\"", NULL },
+        { "[\"a\",", NULL },
+        { "[\"a\",]", NULL },
+        { "[,\"a\"]", NULL },
+        { "[\"a\" \"b\"]", NULL },
+        { "[\"a\"] b", NULL },
+        { "[\"\"]", NULL },
+        { "[\"a", NULL },
+        { "[\"a\\u0062\"]", NULL },
+        { "[a]", NULL },
+        { "[1]", NULL },
+        { "[", NULL },
+        { "[[\"a\"]]", NULL },
+    };
+    AUTO_ERROR err = { 0 };
+    const struct input in = { .env = ARGS("INPUT_GROUPS", cases[_i].text) };
+    if (cases[_i].want) {
+        ASSERT_OK(parse(&in, &err), &err);
+        AUTO_FREE char *joined = strlist_join(&got.groups, "|");
+        ck_assert_str_eq(joined, cases[_i].want);
+    } else {
+        ASSERT_FAILS(parse(&in, &err), &err, "is not a list: A,B or [\"A\", \"B\"]");
+    }
+    clear();
+}
+END_TEST
+
+/* An alias whose values are in minutes, from every source. */
+START_TEST(units)
+{
+    const struct {
+        struct input in;
+        int64_t want;
+        const char *message; /* instead */
+    } cases[] = {
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "5") }, 300, NULL },
+        { { .env = ARGS("INPUT_WAIT-MINUTES", " 5\n") }, 300, NULL },
+        { { .env = ARGS("MAYFLY_WAIT_MINUTES", "5") }, 300, NULL },
+        { { .env = ARGS("INPUT_WAIT", "5m") }, 300, NULL },
+        { { .env = ARGS("INPUT_TIMEOUT", "90s", "INPUT_WAIT_MINUTES", "5") }, 90, NULL },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "") }, 600, NULL },
+        { { .args = ARGS("--wait-minutes", "5") }, 300, NULL },
+        { { .args = ARGS("--wait-minutes=5", "--timeout=90s") }, 90, NULL },
+        { { .args = ARGS("--timeout=90s", "--wait-minutes=5") }, 300, NULL },
+        { { .file = "[default]\nwait_minutes = 5\n" }, 300, NULL },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "5m") },
+          0,
+          "--timeout (wait-minutes from the environment): `5m` is not a whole number" },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "1.5") }, 0, "`1.5` is not a whole number" },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "-1") }, 0, "`-1` is not a whole number" },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "0") }, 0, "0m is not between 1m and 1h" },
+        { { .env = ARGS("INPUT_WAIT_MINUTES", "61") }, 0, "61m is not between 1m and 1h" },
+        { { .args = ARGS("--wait-minutes=") }, 0, "--timeout: `` is not a whole number" },
+        { { .file = "[default]\nwait-minutes = 5m\n" }, 0, "mayfly.ini:2: wait-minutes: `5m` is not a whole number" },
+    };
+    AUTO_ERROR err = { 0 };
+    if (cases[_i].message) {
+        ASSERT_FAILS(parse(&cases[_i].in, &err), &err, cases[_i].message);
+    } else {
+        ASSERT_OK(parse(&cases[_i].in, &err), &err);
+        ck_assert_int_eq(got.timeout, cases[_i].want);
+    }
+    clear();
+}
+END_TEST
+
+/* What means nothing here is checked, and told when it asks for something else than there is. */
+START_TEST(no_effect)
+{
+    const struct {
+        struct input in;
+        const char *notice, *message;
+    } cases[] = {
+        { { 0 }, "", NULL },
+        { { .env = ARGS("INPUT_OLD_FLAG", "true") }, "", NULL },
+        { { .env = ARGS("INPUT_OLD_FLAG", "") }, "", NULL },
+        { { .env = ARGS("INPUT_OLD_FLAG", "false") },
+          "--old-flag (from the environment) has no effect: there is no other way",
+          NULL },
+        { { .args = ARGS("--old-flag=no") }, "--old-flag has no effect: there is no other way", NULL },
+        { { .args = ARGS("--old-flag") }, "", NULL },
+        { { .env = ARGS("MAYFLY_OLD_NUMBER", "0") }, "", NULL },
+        { { .env = ARGS("MAYFLY_OLD_NUMBER", "3") },
+          "--old-number (from the environment) has no effect: nobody waits",
+          NULL },
+        { { .file = "[default]\nold-number = 3\n" }, "mayfly.ini:2: old-number has no effect: nobody waits", NULL },
+        { { .env = ARGS("INPUT_OLD_FLAG", "perhaps") }, NULL, "`perhaps` is not true or false" },
+        { { .env = ARGS("INPUT_OLD_NUMBER", "many") }, NULL, "`many` is not a number" },
+        { { .env = ARGS("INPUT_OLD_NUMBER", "10") }, NULL, "10 is not between 0 and 9" },
+    };
+    static const struct options nothing = { .other = true, .timeout = 600 };
+    AUTO_ERROR err = { 0 };
+    if (cases[_i].message) {
+        ASSERT_FAILS(parse(&cases[_i].in, &err), &err, cases[_i].message);
+    } else {
+        ASSERT_OK(parse(&cases[_i].in, &err), &err);
+        AUTO_FREE char *all = strlist_join(&notices, "|");
+        ck_assert_str_eq(all, cases[_i].notice);
+        ck_assert_str_eq(got.subnet, "fallback");
+        base_free_pointer(&got.subnet);
+        ck_assert_mem_eq(&got, &nothing, sizeof(got));
+    }
+    clear();
+}
+END_TEST
+
 START_TEST(refused)
 {
     const struct {
@@ -278,6 +407,9 @@ START_TEST(refused)
         { { .args = ARGS("--flag=maybe") }, "--flag: `maybe` is not true or false", NULL },
         { { .args = ARGS("--subnet-name", "a\nb") }, "--subnet-name: the value holds a control character", NULL },
         { { .env = ARGS("MAYFLY_COUNT", "x") }, "--count (from the environment): `x` is not a number", NULL },
+        { { .env = ARGS("INPUT_EC2_SUBNET", "a\nb") },
+          "--subnet-name (ec2-subnet from the environment): the value",
+          NULL },
         { { .env = ARGS("OWN_VAR", "a\tb") }, "--subnet-name (from OWN_VAR): the value holds", NULL },
         { { .file = "[default]\n\ncount = x\n" }, "mayfly.ini:3: count: `x` is not a number", NULL },
         { { .file = "[default]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
@@ -375,7 +507,7 @@ START_TEST(peek)
 }
 END_TEST
 
-/* Every row is in the help, with its default. */
+/* Every row that has an effect is in the help, with its default. */
 START_TEST(help)
 {
     char *text = NULL;
@@ -385,7 +517,7 @@ START_TEST(help)
     fclose(out);
     for (const struct opt *o = table; o->name; o++) {
         AUTO_FREE char *name = xasprintf("  --%s ", o->name);
-        ck_assert_ptr_nonnull(strstr(text, name));
+        ck_assert_int_eq(strstr(text, name) != NULL, !(o->bits & OPT_NO_EFFECT));
     }
     ck_assert_ptr_nonnull(strstr(text, "(default 10m)"));
     free(text);
@@ -400,7 +532,10 @@ static TCase *cases(void)
     tcase_add_loop_test(t, names, 0, 17);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 35);
+    tcase_add_loop_test(t, refused, 0, 36);
+    tcase_add_loop_test(t, lists, 0, 21);
+    tcase_add_loop_test(t, units, 0, 17);
+    tcase_add_loop_test(t, no_effect, 0, 12);
     tcase_add_loop_test(t, accepted, 0, 7);
     tcase_add_test(t, arguments_that_are_no_options);
     tcase_add_loop_test(t, booleans, 0, 7);

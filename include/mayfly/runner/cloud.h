@@ -6,7 +6,8 @@
 #ifndef MAYFLY_RUNNER_CLOUD_H
 #define MAYFLY_RUNNER_CLOUD_H
 
-#include "mayfly/aws/ec2.h"
+#include "mayfly/aws/ec2_fleet.h"
+#include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 
 enum act_kind {
@@ -20,17 +21,26 @@ enum act_kind {
     ACT_SETTLE,    /* client_token: DescribeInstances */
     ACT_LOOK,      /* ids: DescribeInstances by instance-id */
     ACT_SCAN,      /* filters: DescribeInstances, all pages */
-    ACT_TERMINATE, /* instance_id */
+    ACT_TERMINATE, /* instance_id, or ids */
     ACT_CONSOLE,   /* instance_id */
-    ACT_MARK,      /* instance_id, mark (NULL removes it): the reaper's tag */
+    ACT_MARK,      /* ids, mark (NULL removes it): the reaper's tag */
+    ACT_JOBS,      /* repo, run_id: the jobs of a workflow run; by_page alone */
+    ACT_LEFTOVERS, /* leftover, filters: what there is of this kind; by_page alone */
+    ACT_REMOVE,    /* leftover, name: its id */
 };
+
+enum { ACT_COUNT = ACT_REMOVE + 1 };
 
 struct act {
     enum act_kind kind;
     size_t who;         /* the machine's own index; comes back in the event */
     const char *region; /* strings are borrowed until the machine's next step; filters live as long as the machine */
     const char *name, *client_token, *instance_id, *mark;
-    int64_t runner_id;
+    const char *scope; /* of ACT_LIST, ACT_GET and ACT_DELETE: another than the configured one; or NULL */
+    const char *repo;
+    int64_t runner_id, run_id;
+    enum ec2_kind leftover;
+    bool by_page; /* of lists: EVENT_PAGE for each page but the last, which is the answer */
     const struct strlist *ids;
     const struct ec2_filter *filters;
     size_t n_filters;
@@ -61,7 +71,8 @@ enum outcome {
 enum event_kind {
     EVENT_START,
     EVENT_TIME,   /* the machine's `wake` has come */
-    EVENT_ANSWER, /* to an action */
+    EVENT_ANSWER, /* to an action; where pages came before, its last one, or the failure that makes them worthless */
+    EVENT_PAGE,   /* rows of an action by page; more will come */
     EVENT_SIGNAL, /* SIGINT, SIGTERM, SIGHUP */
 };
 
@@ -76,6 +87,12 @@ struct event { /* borrowed, valid during the step */
     size_t n_instances;
     const struct github_runner *runners;
     size_t n_runners;
+    const struct github_job *jobs;
+    size_t n_jobs;
+    const struct ec2_leftover *leftovers;
+    size_t n_leftovers;
+    const struct ec2_change *changes; /* of ACT_TERMINATE */
+    size_t n_changes;
     unsigned pages;    /* of ACT_LIST */
     bool scarce;       /* few of GitHub's requests are left in this hour: ask seldom */
     const char *jit;   /* of ACT_MINT */

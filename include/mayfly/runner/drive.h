@@ -4,11 +4,17 @@
 
 #include "mayfly/runner/cloud.h"
 
+struct tally {          /* of what was asked */
+    uint64_t requests;  /* attempts that came to an answer or to none */
+    uint64_t throttles; /* those that were told to ask less */
+};
+
 struct cloud { /* everything a command talks to; borrowed parts */
     struct aws *aws;
     struct github *github; /* NULL: no machine may ask for GitHub's actions */
     struct call_loop *loop;
     int signal_fd; /* readable once a signal has come; -1: none */
+    struct tally tally;
 };
 
 /* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */

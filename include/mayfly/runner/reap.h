@@ -1,104 +1,74 @@
-/* The reaper: one pass over the fleet. What is past its deadline goes; what has no runner any more goes once two passes
- * agree; runner records that no instance belongs to (ghosts) go. Pure: the rules are a table, the pass is a state
- * machine. */
+/* The reaper's rules: what an instance deserves, told from what EC2 and GitHub say of it. One table, whose first row
+ * that matches decides; pure. reap_pass.h goes over a fleet with it. */
 #ifndef MAYFLY_RUNNER_REAP_H
 #define MAYFLY_RUNNER_REAP_H
 
-#include "mayfly/runner/pair.h"
 #include "mayfly/runner/tags.h"
 
-enum reap_record {                      /* what GitHub says of the instance's runner */
-                   REAP_RECORD_UNKNOWN, /* not asked, or could not be: no reason to kill */
-                   REAP_RECORD_ABSENT,
-                   REAP_RECORD_OFFLINE,
-                   REAP_RECORD_ONLINE,
-                   REAP_RECORD_BUSY, /* says that it runs a job, online or not */
+/* What GitHub says of the instance's runner. Its word `busy` is false for up to a minute after a job began, at times
+ * for longer, and a record whose machine died at work stays busy for about ten minutes. */
+enum reap_record {
+    REAP_RECORD_UNKNOWN, /* not asked, or could not be */
+    REAP_RECORD_ABSENT,  /* its scope was read whole, and it is not there */
+    REAP_RECORD_OFFLINE,
+    REAP_RECORD_OFFLINE_BUSY,
+    REAP_RECORD_ONLINE, /* and idle */
+    REAP_RECORD_BUSY,   /* online, and runs a job */
+    REAP_RECORD_COUNT,
 };
+const char *reap_record_name(enum reap_record r);
+
+/* What the jobs of its workflow run say. */
+enum reap_job {
+    REAP_JOB_NONE,    /* none names this runner or waits for its label; or there is no such run */
+    REAP_JOB_QUEUED,  /* one waits for its label */
+    REAP_JOB_RUNNING, /* on this runner */
+    REAP_JOB_COMPLETED,
+    REAP_JOB_UNKNOWN, /* could not be read */
+    REAP_JOB_COUNT,
+};
+const char *reap_job_name(enum reap_job j);
 
 struct reap_facts {
-    bool ours; /* carries the fleet's tag and a role that we end */
-    bool keep; /* TAG_KEEP */
+    bool ours;    /* carries the fleet's tag and a role that we end */
+    bool builder; /* builds or proves an image: no runner, no job */
+    bool keep;    /* TAG_KEEP */
     enum ec2_state state;
     enum reap_record record;
+    enum reap_job job;
     int64_t age; /* seconds since launch, by EC2's clock */
     struct limits limits;
-    int64_t marked_for; /* seconds since an earlier pass came to the same rule; -1: it did not */
+    const char *mark;   /* the rule that an earlier pass came to, or NULL */
+    int64_t marked_for; /* seconds since then */
 };
 
 enum reap_verdict {
     REAP_IGNORE, /* not ours */
     REAP_KEEP,
-    REAP_MARK, /* would be killed: a later pass has to agree */
+    REAP_MARK, /* would be ended: a later pass has to agree */
     REAP_TERMINATE,
 };
 
-enum { REAP_LAUNCH_GRACE = 120, REAP_CONFIRM = 180, REAP_GHOST_AGE = 3600 }; /* seconds */
-
-/* The first rule that matches. *ret_rule: its name, static, without blanks; *ret_reason: in words, static. Never
- * terminates what is not ours, kept, busy before its deadline, or of unknown record before its deadline; always what is
- * past its deadline, whatever GitHub says. */
-enum reap_verdict reap_decide(const struct reap_facts *f, bool confirm, const char **ret_rule, const char **ret_reason);
-
-struct reap_config { /* borrowed, valid as long as the pass */
-    const char *fleet, *scope;
-    const char *name_mark; /* of this fleet's runner names: runner_name_mark() */
-    const struct strlist *regions;
-    struct limits limits; /* of instances without the tag */
-    uint64_t max;         /* kills before their deadline in one pass; 0: half the fleet or 20, the larger */
-    bool dry_run, confirm;
-};
-
-struct reap_target {
-    struct pair pair;
-    char *runner, *launch_time, *mark;
-    struct reap_facts facts;
+struct reap_ruling {
     enum reap_verdict verdict;
-    const char *rule, *reason; /* static */
-    enum {
-        REAP_IDLE,    /* nothing to do, or all done */
-        REAP_READING, /* the record, once more, before the kill */
-        REAP_FENCING, /* deleting the record */
-        REAP_LOOKING, /* at the instance, once more */
-        REAP_ENDING,
-        REAP_MARKING,
-    } stage;
-    bool ended;
-    struct error error; /* why it could not be ended */
+    bool late;          /* past its deadline: ended whatever GitHub says */
+    const char *rule;   /* static, without blanks */
+    const char *reason; /* in words, static */
 };
 
-/* A runner record of ours without an instance: a launch died between its two effects, or an instance vanished. It is
- * deleted when its name bears our mark, its region is read in this pass, it is older than REAP_GHOST_AGE and offline,
- * and EC2, read again after GitHub, still has no instance of that runner. */
-struct reap_ghost {
-    char *name, *region;
-    int64_t runner_id;
-    int64_t age; /* seconds, by its name */
-    bool absent; /* in the second reading too */
-    bool deleting, ended;
-    struct error error;
-};
+enum { REAP_LAUNCH_GRACE = 120 }; /* seconds in which tags and records may not be seen everywhere */
 
-struct reap {
-    struct machine machine; /* first */
-    const struct reap_config *config;
-    struct ec2_filter filters[2];
-    struct strlist fleet, states;
-    size_t scanning;
-    bool listing, acting;
-    bool suspicious; /* no runner has a record: rather a wrong token than a finished fleet */
-    bool over_max;   /* so nothing but the deadline was enforced */
-    struct reap_target *targets;
-    size_t n;
-    struct reap_ghost *ghosts;
-    size_t n_ghosts;
-    size_t rereading; /* regions */
-    int64_t cloud_now;
-    int64_t hurry_until;
-    struct error error;      /* no pass at all */
-    struct error list_error; /* GitHub could not be asked: records unknown */
-};
+/* The first rule that matches. Never terminates what is not ours, is kept, or is younger than the launch grace. Past
+ * its deadline everything else goes. Before it nothing goes that GitHub calls busy and online, or whose job runs, or of
+ * which a fact that the rules ask for is unknown; and with `confirm` nothing that no earlier pass came to the same rule
+ * of, long enough ago. */
+struct reap_ruling reap_decide(const struct reap_facts *f, bool confirm);
 
-void reap_init(struct reap *r, const struct reap_config *config);
-void reap_clear(struct reap *r);
+/* Would other words on its job change the verdict? Only then they are asked for. */
+bool reap_needs_job(const struct reap_facts *f);
+
+/* "no-runner@1700000000", owned; and back: *ret_rule (owned) and *ret_epoch, false when it has another form. */
+char *reap_mark_format(const char *rule, int64_t epoch);
+MUST_CHECK bool reap_mark_parse(const char *mark, char **ret_rule, int64_t *ret_epoch);
 
 #endif

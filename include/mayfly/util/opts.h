@@ -2,7 +2,7 @@
  *
  * Precedence: flag; MAYFLY_NAME; INPUT_NAME (a GitHub Action's input, dashes or underscores); the row's own variables;
  * the configuration file's [runner X] section, then its [default]; the row's fallback. An empty variable, file value or
- * INPUT counts as not given. Names compare without regard to `-` and `_`. */
+ * INPUT counts as not given. Names compare without regard to `-` and `_`. A list is written A,B or ["A", "B"]. */
 #ifndef MAYFLY_UTIL_OPTS_H
 #define MAYFLY_UTIL_OPTS_H
 
@@ -22,6 +22,9 @@ enum opt_type {
 enum opt_bits {
     OPT_TRUSTED = 1, /* not from a configuration file inside $GITHUB_WORKSPACE: a pull request could have written it */
     OPT_FLAG_ONLY = 2, /* from argv alone */
+    /* Another program's option that means nothing here: checked, but it has no field, and is not in --help. A value
+     * that differs from the fallback is told in `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
+    OPT_NO_EFFECT = 4,
 };
 
 struct opt {
@@ -33,8 +36,9 @@ struct opt {
     const char *fallback; /* text, as a user would write it, or NULL */
     const char *choices;  /* space-separated, or NULL */
     const char *vars;     /* more environment variables, space-separated, in order; or NULL */
-    const char *aliases;  /* other names of this option, space-separated: inputs of machulav/ec2-github-runner */
-    uint64_t min, max;    /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
+    const char *aliases; /* other names of this option, space-separated: inputs of machulav/ec2-github-runner; NAME:m of
+                          * OPT_SECONDS takes a whole number of minutes */
+    uint64_t min, max;   /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
     unsigned bits;
 };
 
@@ -54,6 +58,7 @@ struct opts_source {
     const char *section;            /* NAME of [runner NAME], or NULL */
     bool (*known)(const char *key); /* is this a key of any command? Others in the file are refused. */
     struct strlist *rest;           /* takes what is not an option; NULL: such arguments are refused */
+    struct strlist *notices;        /* takes a sentence for each value that has no effect; or NULL */
 };
 
 /* Fills the structs of `sets`, whose bytes must be zero, from all sources. */

@@ -1,0 +1,25 @@
+/* The jobs of a workflow run: which runner has which, and how far it is.
+ * Source: GitHub REST API, "Workflow jobs", version 2022-11-28. Takes `Actions: read` on a private repository. */
+#ifndef MAYFLY_GITHUB_JOBS_H
+#define MAYFLY_GITHUB_JOBS_H
+
+#include "mayfly/codec/field.h"
+#include "mayfly/github/call.h"
+
+struct github_job { /* strings live in the decoder's arena */
+    int64_t id;
+    const char *status;       /* "queued", "in_progress", "completed"; also "waiting", "requested", "pending" */
+    const char *runner_name;  /* NULL or "" until a runner has it */
+    struct field_list labels; /* const char *: what the job asks for */
+};
+
+bool github_job_has_label(const struct github_job *j, const char *label);
+
+/* Page 1, 2, … of 100, of all attempts: a job that is run again may use the runners of an earlier attempt. repo:
+ * "owner/name", checked by github_scope_path. */
+struct github_call *github_list_jobs_call(struct github *g, const char *repo, int64_t run_id, unsigned page);
+/* Rows of struct github_job. */
+MUST_CHECK bool github_list_jobs_result(const struct github_call *call, struct arena *arena,
+                                        struct field_list *ret_rows, struct error *err);
+
+#endif

@@ -1,0 +1,105 @@
+#include <inttypes.h>
+
+#include "mayfly/aws/sts.h"
+#include "mayfly/util/log.h"
+#include "reap.h"
+
+enum { SKEW_TOLD = 300, REGIONS_MAX = 255 };
+
+/* What the names of this fleet's runners begin with: it takes the account's number. */
+static char *ask_name_mark(struct session *session, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct sts_identity who = { 0 };
+    AUTO_CALL *call = &sts_get_caller_identity_call(&session->aws, session->aws_config.region)->call;
+    bool ok = call_run(&session->loop, call, err) &&
+              sts_get_caller_identity_result((struct aws_call *)call, &arena, &who, err);
+    session->cloud.tally.requests += call->attempts;
+    return ok ? runner_name_mark(who.account, session->fleet) : NULL;
+}
+
+bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o, struct error *err)
+{
+    for (size_t i = 0; i < o->regions.n; i++)
+        if (!aws_region_is_valid(o->regions.v[i]))
+            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
+                             o->regions.v[i]);
+    if (o->regions.n > REGIONS_MAX)
+        return error_set(err, ERROR_USAGE, 0, "--regions: more than %d", REGIONS_MAX);
+    if (!session_open(&f->session, cmd, err) || !(f->name_mark = ask_name_mark(&f->session, err)))
+        return false;
+    if (f->session.aws.date == 0) {
+        error_set(err, ERROR_AWS, 200, "AWS's answers have no Date: nobody knows what is past its deadline");
+        error_hint(err, "a proxy between here and AWS may drop the header");
+        return false;
+    }
+    for (size_t i = 0; i < o->regions.n; i++)
+        if (!strlist_has(&f->regions, o->regions.v[i]))
+            strlist_add(&f->regions, o->regions.v[i]);
+    if (f->regions.n == 0)
+        strlist_add(&f->regions, f->session.aws_config.region);
+    f->config = (struct reap_config){
+        .fleet = f->session.fleet,
+        .scope = f->session.github_config.scope,
+        .name_mark = f->name_mark,
+        .regions = &f->regions,
+        .limits = { .boot = o->boot_grace, .idle = o->idle_limit, .life = o->max_lifetime },
+        .confirm = true,
+    };
+    return true;
+}
+
+bool fleet_pass(struct fleet *f, struct error *err)
+{
+    reap_init(&f->reap, &f->config);
+    drive(&f->session.cloud, &f->reap.machine);
+    if (f->reap.error.domain != ERROR_NONE)
+        return error_move(err, &f->reap.error);
+    f->skew = f->session.aws.date - env_now(f->session.aws.env) / 1000;
+    return true;
+}
+
+void fleet_close(struct fleet *f)
+{
+    reap_clear(&f->reap);
+    session_close(&f->session);
+    free(f->name_mark);
+    strlist_clear(&f->regions);
+}
+
+static bool warn_scopes(const struct reap *r)
+{
+    bool whole = true;
+    for (size_t i = 0; i < r->rows.scopes.n; i++) {
+        const char *name = r->rows.scopes.v[i];
+        if (r->scopes[i].error.domain) {
+            AUTO_FREE char *why = error_format(&r->scopes[i].error);
+            log_warn("of %s only deadlines are enforced, since GitHub could not be asked: %s", name, why);
+            whole = false;
+        }
+        if (r->scopes[i].suspicious) {
+            log_warn("no instance of %s has a runner record: a wrong token or --repo is likelier than a finished "
+                     "fleet, so only deadlines are enforced",
+                     name);
+            whole = false;
+        }
+    }
+    return whole;
+}
+
+bool fleet_warn(const struct fleet *f)
+{
+    const struct reap *r = &f->reap;
+    bool whole = warn_scopes(r);
+    if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
+        log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
+                 f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+    if (r->jobs_error.domain) {
+        AUTO_FREE char *why = error_format(&r->jobs_error);
+        log_warn("what may have a job stays, since the jobs of its workflow run could not be read (the token needs "
+                 "`Actions: read`): %s",
+                 why);
+        whole = false;
+    }
+    return whole;
+}

@@ -1,0 +1,262 @@
+#include "mayfly/runner/reap_leftovers.h"
+
+#include "mayfly/runner/tags.h"
+
+enum { AT_ONCE = 8, HURRY_MS = 7000 };
+
+/* --- the rules ---------------------------------------------------------------------------------------------------- */
+
+static bool is_image(enum ec2_kind kind)
+{
+    return kind == EC2_IMAGE || kind == EC2_SNAPSHOT;
+}
+
+struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t retention)
+{
+    const int64_t grace = is_image(f->kind) ? retention : REAP_LEFTOVER_GRACE;
+    const struct {
+        bool matches;
+        struct leftover_ruling ruling;
+    } rules[] = {
+        { !f->ours, { false, "foreign", "not of this fleet" } },
+        { f->keep, { false, "kept", "tagged " TAG_KEEP } },
+        { !f->idle, { false, "in-use", "in use" } },
+        { f->age < 0, { false, "ageless", "of unknown age" } },
+        { is_image(f->kind) && retention == 0, { false, "no-retention", "no retention is given" } },
+        { f->age <= grace, { false, "young", "young" } },
+        { f->newest, { false, "newest", "the newest of its name" } },
+        { f->kind == EC2_VOLUME, { true, "unattached", "attached to nothing" } },
+        { f->kind == EC2_SPOT_REQUEST, { true, "open", "nothing came of it" } },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
+        if (rules[i].matches)
+            return rules[i].ruling;
+    return (struct leftover_ruling){ true, "retention", "older than the retention" };
+}
+
+/* --- reading ------------------------------------------------------------------------------------------------------ */
+
+static const struct {
+    const char *filter, *state; /* the state in which nothing uses it, where EC2 can filter by it */
+} kinds[] = {
+    [EC2_VOLUME] = { "status", "available" },
+    [EC2_SPOT_REQUEST] = { "state", "open" },
+    [EC2_IMAGE] = { NULL, NULL },
+    [EC2_SNAPSHOT] = { "status", "completed" },
+};
+
+static void set_filters(struct leftovers *l)
+{
+    strlist_clear(&l->state);
+    l->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &l->fleet };
+    l->filters[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &l->role };
+    if (is_image(l->kind) || !kinds[l->kind].filter)
+        return;
+    strlist_add(&l->state, kinds[l->kind].state);
+    l->filters[1] = (struct ec2_filter){ kinds[l->kind].filter, &l->state };
+}
+
+static bool begin_list(struct leftovers *l, struct acts *acts)
+{
+    if (l->removing || l->region == l->config->regions->n)
+        return false;
+    acts_add(acts, (struct act){ .kind = ACT_LEFTOVERS,
+                                 .who = l->region,
+                                 .region = l->config->regions->v[l->region],
+                                 .leftover = l->kind,
+                                 .filters = l->filters,
+                                 .n_filters = 2,
+                                 .by_page = true });
+    l->region++;
+    return true;
+}
+
+static struct leftover_facts facts_of(const struct leftovers *l, const struct ec2_leftover *row)
+{
+    const char *state = kinds[l->kind].state;
+    const bool baked = str_eq(ec2_leftover_tag(row, TAG_ROLE), "bake");
+    int64_t created = ec2_leftover_created(row);
+    return (struct leftover_facts){
+        .kind = l->kind,
+        .ours = str_eq(ec2_leftover_tag(row, TAG_FLEET), l->config->fleet) && (baked || !is_image(l->kind)),
+        .keep = ec2_leftover_tag(row, TAG_KEEP) != NULL,
+        .idle = !state || str_eq(row->state, state),
+        .age = created > 0 && created <= l->cloud_now ? l->cloud_now - created : -1,
+    };
+}
+
+/* "mayfly-cuda-20261101" and "mayfly-cuda-20261102" follow each other. */
+static char *group_of(const struct ec2_leftover *row)
+{
+    AUTO_STRBUF group = STRBUF_INIT;
+    size_t n = row->name ? strlen(row->name) : 0;
+    while (n > 0 && strchr("0123456789-._:TZ", row->name[n - 1]))
+        n--;
+    strbuf_addf(&group, "%.*s %s", (int)n, row->name ? row->name : "", row->architecture ? row->architecture : "");
+    return strbuf_steal(&group);
+}
+
+static void take(struct leftovers *l, const struct ec2_leftover *row, size_t region)
+{
+    const struct leftover_facts f = facts_of(l, row);
+    const struct leftover_ruling r = leftover_decide(&f, l->config->retention);
+    if (l->kind != EC2_IMAGE && !r.remove && !f.keep) /* a young image may be what makes an older one go */
+        return;
+    if (l->kind != EC2_IMAGE && l->n - l->first == REAP_LEFTOVERS_MAX) {
+        l->more[l->kind] = true;
+        return;
+    }
+    l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+    l->v[l->n++] = (struct leftover){ .id = xstrdup(row->id),
+                                      .group = l->kind == EC2_IMAGE ? group_of(row) : NULL,
+                                      .works = str_eq(row->state, "available"),
+                                      .region = region,
+                                      .facts = f,
+                                      .ruling = r };
+}
+
+static void answer_list(struct leftovers *l, const struct event *e)
+{
+    if (e->outcome != OUTCOME_OK) {
+        if (l->errors[l->kind].domain == ERROR_NONE)
+            error_copy(&l->errors[l->kind], e->error);
+        return;
+    }
+    if (e->cloud_now > l->cloud_now)
+        l->cloud_now = e->cloud_now;
+    for (size_t i = 0; i < e->n_leftovers; i++)
+        take(l, &e->leftovers[i], e->who);
+}
+
+/* --- removing ----------------------------------------------------------------------------------------------------- */
+
+static bool is_newest(const struct leftovers *l, const struct leftover *image)
+{
+    if (!image->works)
+        return false;
+    for (size_t i = l->first; i < l->n; i++) {
+        const struct leftover *other = &l->v[i];
+        if (other != image && other->works && other->region == image->region && other->facts.ours &&
+            other->facts.age >= 0 && str_eq(other->group, image->group) && other->facts.age < image->facts.age)
+            return false;
+    }
+    return true;
+}
+
+/* Everything of this kind is known: who goes? A list that broke off may lack what makes an image the second newest
+ * only, which keeps more, not less. */
+static void judge(struct leftovers *l)
+{
+    size_t todo = 0;
+    for (size_t i = l->first; i < l->n; i++) {
+        struct leftover *o = &l->v[i];
+        o->facts.newest = l->kind == EC2_IMAGE && is_newest(l, o);
+        o->ruling = leftover_decide(&o->facts, l->config->retention);
+        if (!o->ruling.remove)
+            continue;
+        if (todo++ == REAP_LEFTOVERS_MAX) {
+            l->more[l->kind] = true;
+            break;
+        }
+        o->stage = l->config->dry_run ? LEFTOVER_DONE : LEFTOVER_TODO;
+    }
+}
+
+static bool begin_removal(struct leftovers *l, struct acts *acts)
+{
+    for (size_t i = l->first; l->removing && !l->hurry_until && i < l->n; i++) {
+        struct leftover *o = &l->v[i];
+        if (o->stage != LEFTOVER_TODO)
+            continue;
+        o->stage = LEFTOVER_REMOVING;
+        acts_add(acts, (struct act){ .kind = ACT_REMOVE,
+                                     .who = i,
+                                     .region = l->config->regions->v[o->region],
+                                     .leftover = l->kind,
+                                     .name = o->id });
+        return true;
+    }
+    return false;
+}
+
+static void answer_removal(struct leftover *o, const struct event *e)
+{
+    o->stage = LEFTOVER_DONE;
+    o->removed = e->outcome == OUTCOME_OK || ec2_leftover_is_gone(e->error);
+    if (o->removed)
+        return;
+    if (ec2_leftover_is_used(e->error))
+        o->ruling = (struct leftover_ruling){ false, "in-use", "in use" };
+    else
+        error_copy(&o->error, e->error);
+}
+
+/* --- the whole ---------------------------------------------------------------------------------------------------- */
+
+static bool next_kind(struct leftovers *l)
+{
+    enum ec2_kind last = l->config->retention > 0 ? EC2_SNAPSHOT : EC2_SPOT_REQUEST;
+    if (l->kind == last)
+        return false;
+    l->kind++;
+    l->region = 0;
+    l->removing = false;
+    l->first = l->n;
+    set_filters(l);
+    return true;
+}
+
+static void step(struct machine *m, const struct event *e, struct acts *acts)
+{
+    struct leftovers *l = (struct leftovers *)m;
+    if (e->kind == EVENT_SIGNAL) {
+        l->hurry_until = e->now + HURRY_MS;
+        if (l->error.domain == ERROR_NONE)
+            error_set(&l->error, ERROR_CANCELLED, 0, "interrupted by a signal");
+    } else if (e->kind == EVENT_PAGE || e->kind == EVENT_ANSWER) {
+        l->in_flight -= e->kind == EVENT_ANSWER;
+        if (e->act == ACT_LEFTOVERS)
+            answer_list(l, e);
+        else
+            answer_removal(&l->v[e->who], e);
+    }
+    for (bool more = !l->hurry_until; more;) {
+        while (l->in_flight < AT_ONCE && (begin_list(l, acts) || begin_removal(l, acts)))
+            l->in_flight++;
+        more = false;
+        if (l->in_flight == 0 && !l->removing) {
+            judge(l);
+            l->removing = more = true;
+        } else if (l->in_flight == 0) {
+            more = next_kind(l);
+        }
+    }
+    /* After a signal only a removal that is under way is waited for. */
+    m->done = l->in_flight == 0 || (l->hurry_until && (!l->removing || e->now >= l->hurry_until));
+    m->wake = l->hurry_until ? l->hurry_until : INT64_MAX;
+}
+
+void leftovers_init(struct leftovers *l, const struct leftovers_config *config)
+{
+    *l = (struct leftovers){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
+    strlist_add(&l->fleet, config->fleet);
+    strlist_add(&l->role, "bake");
+    set_filters(l);
+}
+
+void leftovers_clear(struct leftovers *l)
+{
+    for (size_t i = 0; i < l->n; i++) {
+        free(l->v[i].id);
+        free(l->v[i].group);
+        error_clear(&l->v[i].error);
+    }
+    for (size_t k = 0; k < EC2_KIND_COUNT; k++)
+        error_clear(&l->errors[k]);
+    free(l->v);
+    strlist_clear(&l->fleet);
+    strlist_clear(&l->role);
+    strlist_clear(&l->state);
+    error_clear(&l->error);
+    *l = (struct leftovers){ 0 };
+}

@@ -1,0 +1,126 @@
+"""The inputs of action.yml, made from the program's own option tables (`mayfly --options`).
+
+usage: inputs.py MAYFLY ACTION_YML [--write]
+
+Prints how ACTION_YML differs from the tables, a line each; --write puts it right. What it writes stands between two
+comments, for the inputs and for the environment of the step; all else in the file is written by hand.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import textwrap
+
+import yaml
+
+MODES = ["start", "stop", "reap"]
+BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
+# What is an input without being an option.
+BY_HAND = {"mode", "github-token"}
+
+
+def tables(mayfly):
+    lines = subprocess.run([mayfly, "--options"], check=True, capture_output=True, text=True).stdout.splitlines()
+    options = [json.loads(line) for line in lines]
+    return [o for o in options if o.get("command", MODES[0]) in MODES and not o["flag-only"]]
+
+
+def sentence(option):
+    text = option["help"]
+    if option["no-effect"]:
+        return f"no effect: {text}"
+    if option.get("fallback") and option["type"] != "flag":
+        text += f" (default {option['fallback']})"
+    return text
+
+
+def aliases(option):
+    """Name and unit of each."""
+    return [(name, unit) for name, _, unit in (a.partition(":") for a in option.get("aliases", "").split())]
+
+
+def wanted(mayfly):
+    """Input -> description, in the order of the tables: the options, then the other names of some."""
+    options, others = {}, {}
+    for option in tables(mayfly):
+        options.setdefault(option["name"], []).append((option.get("command"), sentence(option)))
+        for name, unit in aliases(option):
+            also = {"": "", "m": ", in minutes", "s": ", in seconds"}[unit]
+            others[name] = f"the same as {option['name']}{also}: machulav/ec2-github-runner's name of it"
+    described = {}
+    for name, said in options.items():
+        texts = [text for _, text in said]
+        modes = [mode for mode, _ in said]
+        if modes == [None]:
+            described[name] = texts[0]
+        elif len(set(texts)) == 1:
+            described[name] = f"{', '.join(modes)}: {texts[0]}"
+        else:
+            described[name] = ". ".join(f"{mode}: {text}" for mode, text in said)
+    assert not set(others) & set(described) and not BY_HAND & set(described)
+    return described | others
+
+
+def variable(name):
+    return "INPUT_" + name.upper().replace("-", "_")
+
+
+def inputs_block(described):
+    lines = []
+    for name, text in described.items():
+        lines += [f"  {name}:", "    description: >-"]
+        lines += textwrap.wrap(
+            text, 110, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False
+        )
+    return lines
+
+
+def env_block(described):
+    return [f"        {variable(name)}: ${{{{ inputs.{name} }}}}" for name in described]
+
+
+def put(text, indent, lines):
+    """The text with what stands between the two comments of this indent replaced."""
+    pad = " " * indent
+    block = "\n".join([pad + BEGIN, *lines, pad + END])
+    new, n = re.subn(f"(?ms)^{pad}{re.escape(BEGIN)}$.*?^{pad}{re.escape(END)}$", lambda _: block, text)
+    assert n == 1, f"{n} blocks with the indent {indent}"
+    return new
+
+
+def differences(described, action):
+    """What is missing, extra or told otherwise."""
+    have = action["inputs"]
+    env = action["runs"]["steps"][-1]["env"]
+    for name in described.keys() - have.keys():
+        yield f"the option {name} is no input"
+    for name in have.keys() - described.keys() - BY_HAND:
+        yield f"the input {name} is no option"
+    for name in described.keys() & have.keys():
+        if have[name]["description"] != described[name]:
+            yield f"the input {name} is described by `{have[name]['description']}`, the option by `{described[name]}`"
+        if have[name].keys() - {"description"}:
+            yield f"the input {name} has more than a description: defaults and the like belong into the option's table"
+    want = {variable(name): f"${{{{ inputs.{name} }}}}" for name in [*described, *BY_HAND]}
+    for name in want.keys() | env.keys():
+        if env.get(name) != want.get(name):
+            yield f"the step has {name}={env.get(name)}, wanted {want.get(name)}"
+
+
+def main():
+    mayfly, path, *rest = sys.argv[1:]
+    described = wanted(mayfly)
+    with open(path, encoding="utf-8") as f:
+        text = f.read()
+    if rest == ["--write"]:
+        with open(path, "w", encoding="utf-8") as f:
+            f.write(put(put(text, 2, inputs_block(described)), 8, env_block(described)))
+        return 0
+    found = sorted(differences(described, yaml.safe_load(text)))
+    print("\n".join(found), end="\n" if found else "")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,275 @@
+#!/usr/bin/env bash
+# The reaper on the wire: each of its rules, what bounds it, what it removes besides instances, what operators watch.
+. "$(dirname "$0")/lib.sh"
+
+args=(--image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --timeout 30s)
+all='[.regions[].instances[]]'
+live='[.regions[].instances[] | select(.state | test("pending|running|stop"))] | length'
+
+advance() { control POST clock "{\"advance_seconds\":$1}" >/dev/null; }
+fault() { control POST faults "$1" >/dev/null; }
+
+# here ACTION [NAME=VALUE]…: an EC2 call whose signature is not ours; its answer as $answer.
+here() {
+	local data=(-d "Action=$1" -d Version=2016-11-15) pair
+	shift
+	for pair in "$@"; do data+=(--data-urlencode "$pair"); done
+	answer=$(curl -sS --aws-sigv4 aws:amz:us-east-1:ec2 --user "$AWS_ACCESS_KEY_ID:$AWS_SECRET_ACCESS_KEY" \
+		-H "x-amz-security-token: $AWS_SESSION_TOKEN" "${data[@]}" "$url/")
+}
+
+# all_of ELEMENT: the texts of all such elements of the last answer.
+all_of() { grep -oE "<$1>[^<]*" <<<"$answer" | sed 's/.*>//' | tr '\n' ' ' | sed 's/ $//'; }
+
+# fresh [SIM_OPTION…]: a simulator with one runner that is online; its ids as $id and $runner.
+fresh() {
+	start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth "$@"
+	start_one
+}
+start_one() {
+	run "$mayfly" start "${args[@]}" "${start_args[@]}" --label "own-$((++starts))"
+	id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
+	runner=$(state '.runners | last | .id')
+	[ "$status" = 0 ] || not_ok 'start before the reaper' "$err"
+}
+starts=0 start_args=()
+
+set_runner() { control PUT "runners/$runner" "$1" >/dev/null || control POST "runners/$runner" "$1" >/dev/null; }
+
+# ends NAME RULE WINDOW: marked at first sight, kept before its window is over, ended after it.
+ends() {
+	run "$mayfly" reap
+	expect "$1: a first sight marks" 0 out "marked $id" out "($2, "
+	has "$1: with the rule and the time" "$(state "$all | map(select(.id == \"$id\"))[0].tags[\"mayfly:reap-mark\"]")" "$2@"
+	advance $(($3 - 60))
+	run "$mayfly" reap
+	expect "$1: before its window is over it stays" 0 out "marked $id"
+	advance 70
+	run "$mayfly" reap
+	expect "$1: then it goes" 0 out "ended $id" out "($2, "
+	equal "$1: and nothing is left" "$(state "$live") $(state '.runners | length')" '0 0'
+}
+
+# --- each rule ---
+fresh
+set_runner '{"status":"offline","busy":false}'
+advance 700
+ends 'a runner that never came' offline 120
+
+fresh
+advance 1900
+ends 'an idle runner' idle 600
+
+fresh
+advance 700
+run "$mayfly" reap
+expect 'a runner within its idle limit stays' 0 out "kept $id" out 'has its runner'
+here StopInstances InstanceId.1="$id"
+set_runner '{"status":"offline","busy":false}'
+advance 30
+ends 'a stopped machine' stopped 300
+
+fresh
+set_runner '{"status":"offline","busy":true}'
+advance 700
+run "$mayfly" reap
+expect 'a machine that died at work is marked' 0 out "marked $id" out '(died, '
+advance 910
+set_runner '{"status":"offline","busy":true}'
+run "$mayfly" reap
+expect 'while GitHub holds its job it stays' 0 out "kept $id" out 'does not let go'
+has 'with its mark' "$(state "$all | .[0].tags[\"mayfly:reap-mark\"]")" died@
+set_runner '{"status":"online","busy":true}'
+advance 60
+run "$mayfly" reap
+expect 'what comes back to work is kept' 0 out "kept $id" out 'runs a job'
+equal 'and not under suspicion any more' "$(state "$all | .[0].tags[\"mayfly:reap-mark\"]")" null
+advance 30000
+run "$mayfly" reap
+expect 'but past its deadline even that goes' 0 out "ended $id" out 'past its deadline'
+
+# --- the jobs of its workflow run ---
+export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
+fresh
+name=$(state '.runners[0].name')
+control POST jobs '{"repository":"octo/demo","run_id":4711,"name":"build","labels":["own-'$starts'"],"commands":["true"],"duration_ms":900000000}' >/dev/null
+for _ in {1..50}; do
+	[ "$(state '.runners[0].busy')" != true ] || break
+	sleep 0.05
+done
+equal 'the runner has a job' "$(state '.jobs[0].runner_name')" "$name"
+set_runner '{"status":"online","busy":false}'
+advance 2000
+run "$mayfly" reap
+expect 'a busy flag that lies ends nothing: the job is asked' 0 out "kept $id" out 'its job runs'
+fault '{"service":"github","action":"list-jobs","fault":"status","status":500,"times":9}'
+run "$mayfly" reap
+expect 'jobs that cannot be read end nothing, and it is told' 3 out "kept $id" err 'Actions: read'
+control DELETE faults >/dev/null
+control POST "jobs/$(state '.jobs[0].id')/cancel" >/dev/null
+unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
+
+# --- GitHub, EC2 and time fail ---
+fresh
+set_runner '{"status":"offline","busy":false}'
+advance 700
+run "$mayfly" reap
+advance 200
+fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
+run "$mayfly" reap
+expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked'
+control DELETE faults >/dev/null
+fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow"}'
+run "$mayfly" reap --dry-run
+expect 'a throttled page is asked for again' 0 out "would end $id"
+fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no","times":9}'
+run "$mayfly" reap
+expect 'an EC2 that cannot be read ends nothing' 1 err 'UnauthorizedOperation'
+control DELETE faults >/dev/null
+fault '{"service":"ec2","action":"DescribeInstances","fault":"empty-page"}'
+run "$mayfly" reap --dry-run
+expect 'an empty page is not the last' 0 out "would end $id"
+fault '{"service":"github","action":"delete-runner","fault":"status","status":503,"times":9}'
+run "$mayfly" reap
+expect 'without the record nothing is ended' 3 out "failed $id"
+equal 'so it lives' "$(state "$live")" 1
+control DELETE faults >/dev/null
+control POST "instances/$id/kill" >/dev/null # it hangs: without its record it does not power off by itself
+fault '{"service":"ec2","action":"TerminateInstances","fault":"error","status":400,"code":"OperationNotPermitted","message":"termination protection"}'
+run "$mayfly" reap
+expect 'what is protected is told' 3 out "failed $id" out 'OperationNotPermitted'
+run "$mayfly" reap --dry-run
+expect 'a clock that is off is told, and corrected' 0 err "this machine's clock is" err 'behind'
+run env -u GITHUB_REPOSITORY "$mayfly" reap
+expect 'without a fleet nothing is done' 2 err 'no GitHub repository or organisation'
+run "$mayfly" reap --fleet another
+expect 'another fleet has none of these' 0 err 'fleet another: 0 live instances'
+run "$mayfly" reap --regions us-east-1,mars
+expect 'a region that is none' 2 err 'not the name of an AWS region'
+
+# --- keep ---
+fresh
+here CreateTags ResourceId.1="$id" Tag.1.Key=mayfly:keep Tag.1.Value=
+advance 30000
+run "$mayfly" reap
+expect 'what is kept stays past its deadline, with a warning' 0 out "kept $id" err 'past its deadline, and tagged mayfly:keep'
+here DeleteTags ResourceId.1="$id" Tag.1.Key=mayfly:keep
+run "$mayfly" reap
+expect 'until it is kept no more' 0 out "ended $id"
+
+# --- many, and two at once ---
+start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
+run "$mayfly" start "${args[@]}" --count 12
+expect 'start of twelve' 0
+for runner in $(state '.runners[].id'); do set_runner '{"status":"offline","busy":false}'; done
+advance 700
+run "$mayfly" reap
+advance 200
+run "$mayfly" reap --max 11
+expect '--max holds all of them back' 3 out 'held back i-' err 'more instances than --max allows'
+equal 'none was ended' "$(state "$live")" 12
+control DELETE log >/dev/null
+"$mayfly" reap >"$tmp/out2" 2>"$tmp/err2" &
+run "$mayfly" reap
+wait $!
+equal 'two reapers at once both end well' "$status $?" '0 0'
+equal 'and end all' "$(state "$live") $(state '.runners | length')" '0 0'
+calls=$(control GET log | jq '[.[] | select(.action == "TerminateInstances")] | length')
+if [ "$calls" -le 4 ]; then ok 'terminations come in batches'; else not_ok 'terminations come in batches' "$calls calls"; fi
+
+# --- records without an instance, and scopes ---
+fresh --repos other/repo
+here TerminateInstances InstanceId.1="$id"
+advance 4000
+run "$mayfly" reap --dry-run
+expect 'a record without instance is told' 0 out 'would delete runner mf-'
+run "$mayfly" reap --json
+expect 'and deleted' 0 out '"kind":"runner"' out '"done":"deleted"'
+equal 'none is left' "$(state '.runners | length')" 0
+start_args=(--fleet shared)
+start_one
+run "$mayfly" start "${args[@]}" --fleet shared --repo other/repo
+other=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
+set_runner '{"status":"offline","busy":false}'
+advance 700
+run "$mayfly" reap --fleet shared
+expect 'each instance of a shared fleet is judged by its own scope' 0 out "marked $id: its runner is offline" out "kept $other"
+start_args=()
+
+# --- what instances leave behind ---
+start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
+tags() { # SPEC RESOURCE FLEET [KEY VALUE]
+	printf 'TagSpecification.%d.ResourceType=%s\nTagSpecification.%d.Tag.1.Key=mayfly:fleet\nTagSpecification.%d.Tag.1.Value=%s\n' \
+		"$1" "$2" "$1" "$1" "$3"
+	[ $# -lt 4 ] || printf 'TagSpecification.%d.Tag.2.Key=%s\nTagSpecification.%d.Tag.2.Value=%s\n' "$1" "$4" "$1" "$5"
+}
+# leave FLEET: an instance that is gone, and left a volume and an open spot request.
+leave() {
+	local lines
+	mapfile -t lines < <(tags 1 volume "$1" && tags 2 spot-instances-request "$1")
+	here RunInstances ImageId=ami-0a11ce00000000001 InstanceType=m7i.large MinCount=1 MaxCount=1 SubnetId=subnet-0a11ce01 \
+		InstanceMarketOptions.MarketType=spot InstanceMarketOptions.SpotOptions.SpotInstanceType=persistent \
+		InstanceMarketOptions.SpotOptions.InstanceInterruptionBehavior=stop \
+		BlockDeviceMapping.1.DeviceName=/dev/sdb BlockDeviceMapping.1.Ebs.VolumeSize=8 \
+		BlockDeviceMapping.1.Ebs.DeleteOnTermination=false "${lines[@]}"
+	sleep 0.1
+	here TerminateInstances InstanceId.1="$(all_of instanceId)"
+	sleep 0.1
+}
+volumes='[.regions[].volumes[]] | length'
+leave octo/demo
+leave octo/other
+run "$mayfly" reap
+equal 'young leftovers stay' "$status $(state "$volumes")" '0 2'
+advance 3700
+run "$mayfly" reap --dry-run
+expect 'old leftovers are told' 0 out 'would remove volume vol-' out 'attached to nothing' out 'would remove spot request sir-'
+fault '{"service":"ec2","action":"DeleteVolume","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no"}'
+run "$mayfly" reap
+expect 'what cannot be removed is told' 3 out 'failed volume vol-' out 'removed spot request sir-'
+run "$mayfly" reap --json
+expect 'and removed the next time' 0 out '"kind":"volume"' out '"done":"removed"' out '"removed":1'
+here DescribeSpotInstanceRequests Filter.1.Name=state Filter.1.Value.1=open
+equal 'one spot request is open, the other was cancelled' "$(all_of spotInstanceRequestId | wc -w)" 1
+equal "what is not the fleet's stays" "$(state "$volumes") $(state '[.regions[].volumes[].tags["mayfly:fleet"]][0]')" '1 octo/other'
+
+# A bake that died, its builder stopped; and the images of others before it.
+builder() {
+	local lines
+	mapfile -t lines < <(tags 1 instance octo/demo mayfly:role bake)
+	here RunInstances ImageId=ami-0a11ce00000000001 InstanceType=m7i.large MinCount=1 MaxCount=1 SubnetId=subnet-0a11ce01 "${lines[@]}"
+	builder=$(all_of instanceId)
+	sleep 0.2
+}
+bake() { # NAME
+	local lines
+	mapfile -t lines < <(tags 1 image octo/demo mayfly:role bake && tags 2 snapshot octo/demo mayfly:role bake)
+	here CreateImage InstanceId="$builder" Name="$1" "${lines[@]}"
+	sleep 0.1
+}
+start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth --image-delay 10
+builder
+bake mayfly-x-20261101
+advance 1000000
+run "$mayfly" reap
+expect 'a builder past its life goes' 0 out "ended $builder" out 'past its deadline'
+builder
+bake mayfly-x-20261115
+here StopInstances InstanceId.1="$builder"
+advance 200
+run "$mayfly" reap
+expect 'a builder is left in peace before, in any state' 0 out "kept $builder: builds or proves an image"
+advance 30000
+run "$mayfly" reap
+expect 'and goes past its life in any state' 0 out "ended $builder"
+images='[.regions[].images[] | select(.tags["mayfly:fleet"] == "octo/demo") | .name] | join(" ")'
+equal 'no image was touched' "$(state "$images")" 'mayfly-x-20261101 mayfly-x-20261115'
+run "$mayfly" reap --image-retention 10d
+expect 'images go by their retention' 0 out 'removed image ami-' out 'removed snapshot snap-'
+equal 'but not what is young' "$(state "$images")" 'mayfly-x-20261115'
+advance 1000000
+run "$mayfly" reap --image-retention 10d
+equal 'nor the newest of its name' "$status $(state "$images")" '0 mayfly-x-20261115'
+run "$mayfly" reap --image-retention 1h
+expect 'a retention of an hour is refused' 2 err '--image-retention'
+exit $((failures > 0))
