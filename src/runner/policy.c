@@ -89,14 +89,14 @@ static const struct statement {
     { .sid = "BakeParameter", .resources = PARAMETERS },
 };
 
-/* What each command asks AWS for, and which statement allows it. */
+/* What each command asks AWS for, and which statement allows it. reap-images: reap with --image-retention. */
 static const struct {
     const char *action, *sid, *commands;
 } actions[] = {
     { "ec2:DescribeInstances", "Read", "start stop reap bake doctor" },
-    { "ec2:DescribeImages", "Read", "start bake doctor" },
+    { "ec2:DescribeImages", "Read", "start bake doctor reap-images" },
     { "ec2:DescribeInstanceStatus", "Read", "bake" },
-    { "ec2:DescribeSnapshots", "Read", "bake" },
+    { "ec2:DescribeSnapshots", "Read", "bake reap-images" },
     { "ec2:DescribeSubnets", "Read", "bake doctor" },
     { "ec2:DescribeRouteTables", "Read", "doctor" },
     { "ec2:DescribeSecurityGroups", "Read", "doctor" },
@@ -112,7 +112,7 @@ static const struct {
     { "ec2:CreateTags", "TagOnCreate", "start" },
     { "iam:PassRole", "PassRunnerRole", "start" },
     { "ec2:TerminateInstances", "EndOwn", "start stop reap" },
-    { "ec2:GetConsoleOutput", "EndOwn", "start reap bake" },
+    { "ec2:GetConsoleOutput", "EndOwn", "start bake" },
     { "ec2:CreateTags", "MarkOwn", "reap" },
     { "ec2:DeleteTags", "MarkOwn", "reap" },
     { "ec2:DeleteVolume", "RemoveOwn", "reap" },
@@ -126,8 +126,8 @@ static const struct {
     { "ec2:CreateImage", "BakeOwn", "bake" },
     { "ec2:CreateImage", "BakeImage", "bake" },
     { "ec2:CreateTags", "BakeTag", "bake" },
-    { "ec2:DeregisterImage", "BakeRemove", "bake" },
-    { "ec2:DeleteSnapshot", "BakeRemove", "bake" },
+    { "ec2:DeregisterImage", "BakeRemove", "bake reap-images" },
+    { "ec2:DeleteSnapshot", "BakeRemove", "bake reap-images" },
     { "ssm:PutParameter", "BakeParameter", "bake" },
 };
 
