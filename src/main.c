@@ -37,6 +37,8 @@ static void command_usage(const struct command *c)
     printf("usage: mayfly %s %s%s[OPTIONS]\n\n%s\n\noptions:\n", c->name, c->arguments ? c->arguments : "",
            c->arguments ? " " : "", c->about);
     opts_help(stdout, c->opts);
+    if (c->more_opts)
+        opts_help(stdout, c->more_opts);
     printf("\nfor every command:\n");
     opts_help(stdout, common_opts);
     printf(
@@ -68,6 +70,9 @@ static void print_options(void)
 {
     for (const struct command *const *c = commands; *c; c++)
         for (const struct opt *o = (*c)->opts; o->name; o++)
+            print_option((*c)->name, o);
+    for (const struct command *const *c = commands; *c; c++)
+        for (const struct opt *o = (*c)->more_opts; o && o->name; o++)
             print_option((*c)->name, o);
     for (const struct opt *o = common_opts; o->name; o++)
         print_option(NULL, o);
@@ -105,7 +110,7 @@ static bool is_known_key(const char *key)
     if (opts_find(common_opts, key))
         return true;
     for (const struct command *const *c = commands; *c; c++)
-        if (opts_find((*c)->opts, key))
+        if (opts_find((*c)->opts, key) || ((*c)->more_opts && opts_find((*c)->more_opts, key)))
             return true;
     return false;
 }
@@ -136,7 +141,9 @@ static char *find_config(const char *named)
 
 static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct strlist *notices, struct error *err)
 {
-    const struct opt_set sets[] = { { cmd->command->opts, options }, { common_opts, &cmd->common }, { 0 } };
+    const struct opt_set sets[] = {
+        { cmd->command->opts, options }, { common_opts, &cmd->common }, { cmd->command->more_opts, options }, { 0 }
+    };
     AUTO_INI ini = { 0 };
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);

@@ -177,6 +177,7 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     aws->creds_loop = NULL;
     http_free(http);
     if (!ok) {
+        error_hint(err, "`mayfly doctor --credentials` tells where credentials were looked for");
         aws_creds_clear(&creds);
         return false;
     }

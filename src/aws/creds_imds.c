@@ -29,7 +29,7 @@ static enum found find(const struct aws_creds_from *from, struct creds_source *s
         return BROKEN;
     AUTO_FREE char *host = url_host_header(&u);
     free(s->url);
-    s->url = xasprintf("%s://%s/latest/", u.scheme, host);
+    s->url = xasprintf("%s://%s%s%slatest/", u.scheme, host, u.path, str_ends(u.path, "/") ? "" : "/");
     str_set(&s->where, "the instance's role");
     return FOUND;
 }

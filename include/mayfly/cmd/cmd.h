@@ -30,6 +30,7 @@ struct command {
     const char *arguments; /* what it takes besides options ("COMMAND…"), or NULL */
     const char *about;     /* a paragraph for --help */
     const struct opt *opts;
+    const struct opt *more_opts; /* of the same options, or NULL */
     size_t options_size;
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
