@@ -318,6 +318,7 @@ static void serve_sources(struct sim *s, const char *rest UNUSED, const struct r
                   "\"sso\":{\"AWS_ENDPOINT_URL_SSO\":\"%s\",\"accessToken\":\"%s\"}}\n",
                   u, u, t, u, t, u, t);
     respond_text(res, 200, text);
+    res->content_type = "application/json";
 }
 
 static void serve_subnet(struct sim *s, const char *rest, const struct request *r, struct response *res)

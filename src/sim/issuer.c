@@ -184,7 +184,8 @@ static void oidc(struct sim *s, const struct request *r, struct response *res)
         respond_text(res, 401, "{\"message\":\"the token is not the job's\"}");
         return;
     }
-    if (str_eq(audience, "sts.amazonaws.com")) {
+    /* The same for all jobs, so that what one got stays good when another asks. */
+    if (str_eq(audience, "sts.amazonaws.com") && sim_now(s) >= s->oidc_until) {
         free(s->oidc_token);
         s->oidc_token = long_token("eyJ0eXAiOiJKV1Qi.");
         s->oidc_until = sim_now(s) + OIDC_LIFE * 1000;
