@@ -1,6 +1,7 @@
 #include <errno.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/plan.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
@@ -136,6 +137,20 @@ void session_close(struct session *s)
     github_config_clear(&s->github_config);
     free(s->fleet);
     *s = (struct session){ 0 };
+}
+
+bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                  struct error *err)
+{
+    for (size_t i = 0; i < given->n; i++) {
+        if (!aws_region_is_valid(given->v[i]))
+            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", given->v[i]);
+        if (!strlist_has(ret, given->v[i]))
+            strlist_add(ret, given->v[i]);
+    }
+    if (ret->n == 0 && fallback)
+        strlist_add(ret, fallback);
+    return str_empty(places) || plan_place_regions(places, ret, err);
 }
 
 static bool append(const char *path, const char *text, struct error *err)

@@ -20,24 +20,18 @@ static char *ask_name_mark(struct session *session, struct error *err)
 
 bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o, struct error *err)
 {
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!aws_region_is_valid(o->regions.v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
-                             o->regions.v[i]);
-    if (o->regions.n > REGIONS_MAX)
+    if (!session_open(&f->session, cmd, err) ||
+        !regions_find(&o->regions, o->places, f->session.aws_config.region, &f->regions, err))
+        return false;
+    if (f->regions.n > REGIONS_MAX)
         return error_set(err, ERROR_USAGE, 0, "--regions: more than %d", REGIONS_MAX);
-    if (!session_open(&f->session, cmd, err) || !(f->name_mark = ask_name_mark(&f->session, err)))
+    if (!(f->name_mark = ask_name_mark(&f->session, err)))
         return false;
     if (f->session.aws.date == 0) {
         error_set(err, ERROR_AWS, 200, "AWS's answers have no Date: nobody knows what is past its deadline");
         error_hint(err, "a proxy between here and AWS may drop the header");
         return false;
     }
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!strlist_has(&f->regions, o->regions.v[i]))
-            strlist_add(&f->regions, o->regions.v[i]);
-    if (f->regions.n == 0)
-        strlist_add(&f->regions, f->session.aws_config.region);
     f->config = (struct reap_config){
         .fleet = f->session.fleet,
         .scope = f->session.github_config.scope,

@@ -61,6 +61,11 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
 void session_explain(struct session *s, const char *command, struct error *err);
 void session_close(struct session *s);
 
+/* The regions that a command looks into: those of --regions, else its default one; and those of --places, as start
+ * takes it. Each once. False, *ret as it comes: a name that is none. */
+MUST_CHECK bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                             struct error *err);
+
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with
  * --json, whose object comes at the end). */
 MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
