@@ -5,6 +5,7 @@
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
 enum { DECODE_MS = 5000 }; /* an explanation is not waited for longer */
@@ -45,6 +46,12 @@ const struct opt common_opts[] = {
       .bits = OPT_TRUSTED },
     { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
     { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
+    { .name = "log-format",
+      .type = OPT_STRING,
+      ROW(log_format),
+      .arg = "text|json",
+      .help = "of what is told on standard error: json is one object a line",
+      .choices = "text json" },
     { .name = "trace",
       .type = OPT_STRING,
       ROW(trace),
@@ -196,7 +203,17 @@ void summary_write(struct cmd *cmd, const char *markdown)
     log_warn("no step summary: %s", why);
 }
 
+/* json-c escapes the control characters of C0 alone; a terminal obeys others too. */
 void print_json(struct json_object *object)
 {
-    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    const char *s = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    for (size_t n; *s; s += n) {
+        int c = text_control(s);
+        n = text_char(s) ? text_char(s) : 1;
+        if (c >= 0)
+            printf("\\u%04x", (unsigned)c);
+        else
+            fwrite(s, 1, n, stdout);
+    }
+    putchar('\n');
 }

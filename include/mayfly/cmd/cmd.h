@@ -10,7 +10,7 @@
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *trace;
+    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *trace, *log_format;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
