@@ -14,7 +14,8 @@ static char *ask_name_mark(struct session *session, struct error *err)
     AUTO_CALL *call = &sts_get_caller_identity_call(&session->aws, session->aws_config.region)->call;
     bool ok = call_run(&session->loop, call, err) &&
               sts_get_caller_identity_result((struct aws_call *)call, &arena, &who, err);
-    session->cloud.tally.requests += call->attempts;
+    session->cloud.tally[SERVICE_STS].requests += call->attempts;
+    session->cloud.tally[SERVICE_STS].retries += call->attempts - 1;
     return ok ? runner_name_mark(who.account, session->fleet) : NULL;
 }
 
@@ -45,6 +46,7 @@ bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o,
 
 bool fleet_pass(struct fleet *f, struct error *err)
 {
+    reap_clear(&f->reap);
     reap_init(&f->reap, &f->config);
     drive(&f->session.cloud, &f->reap.machine);
     if (f->reap.error.domain != ERROR_NONE)
@@ -88,6 +90,11 @@ bool fleet_warn(const struct fleet *f)
     if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
         log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
                  f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+    if (r->over_max)
+        log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
+                 "reap --dry-run, then raise --max");
+    if (r->more_ghosts)
+        log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     if (r->jobs_error.domain) {
         AUTO_FREE char *why = error_format(&r->jobs_error);
         log_warn("what may have a job stays, since the jobs of its workflow run could not be read (the token needs "
