@@ -21,6 +21,7 @@ static char *ask_name_mark(struct session *session, struct error *err)
 
 bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o, struct error *err)
 {
+    f->command = cmd->command->name;
     if (!session_open(&f->session, cmd, err) ||
         !regions_find(&o->regions, o->places, f->session.aws_config.region, &f->regions, err))
         return false;
@@ -49,8 +50,10 @@ bool fleet_pass(struct fleet *f, struct error *err)
     reap_clear(&f->reap);
     reap_init(&f->reap, &f->config);
     drive(&f->session.cloud, &f->reap.machine);
-    if (f->reap.error.domain != ERROR_NONE)
+    if (f->reap.error.domain != ERROR_NONE) {
+        session_explain(&f->session, f->command, &f->reap.error);
         return error_move(err, &f->reap.error);
+    }
     f->skew = f->session.aws.date - env_now(f->session.aws.env) / 1000;
     return true;
 }

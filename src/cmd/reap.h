@@ -47,6 +47,7 @@ struct fleet_options {
     }
 
 struct fleet {
+    const char *command; /* its name */
     struct session session;
     char *name_mark;
     struct strlist regions;
