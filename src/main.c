@@ -16,7 +16,7 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap,
+const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap, &command_status,
                                            &command_doctor, &command_policy, NULL };
 
 static const char *get_env(const char *name)
@@ -84,25 +84,23 @@ static void version(void)
            OpenSSL_version(OPENSSL_VERSION), LIBXML_DOTTED_VERSION, json_c_version());
 }
 
-/* One line, then the hint. In GitHub Actions the line becomes an annotation. */
 static int print_error(const char *command, const struct error *err)
 {
-    AUTO_STRBUF line = STRBUF_INIT, hint = STRBUF_INIT;
     AUTO_FREE char *message = error_format(err);
-    strbuf_addf(&line, "mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
-    secret_redact(&line);
-    if (str_eq(getenv("GITHUB_ACTIONS"), "true")) {
-        AUTO_FREE char *data = log_escape_command(strbuf_str(&line));
-        fprintf(stderr, "::error::%s\n", data);
-    } else {
-        fprintf(stderr, "%s\n", strbuf_str(&line));
-    }
-    if (err->hint) {
-        strbuf_addf(&hint, "hint: %s\n", err->hint);
-        secret_redact(&hint);
-        fputs(strbuf_str(&hint), stderr);
-    }
+    AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
+    log_error(line, err->hint);
     return error_exit_status(err);
+}
+
+/* Whoever asks for a format wins over GitHub Actions. */
+static void open_log(const struct common *common)
+{
+    bool actions = str_eq(getenv("GITHUB_ACTIONS"), "true");
+    bool debug = common->verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
+    enum log_format format = str_eq(common->log_format, "json")         ? LOG_JSON
+                             : actions && str_empty(common->log_format) ? LOG_ACTIONS
+                                                                        : LOG_TEXT;
+    log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, format, &env_system);
 }
 
 static bool is_known_key(const char *key)
@@ -199,8 +197,7 @@ static int run_command(const struct command *command, char *const *args)
     }
     bool ok = parse_options(&cmd, options, args, &notices, &err);
     if (ok) {
-        bool debug = cmd.common.verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
-        log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, str_eq(getenv("GITHUB_ACTIONS"), "true"));
+        open_log(&cmd.common);
         for (size_t i = 0; i < notices.n; i++)
             log_notice("%s", notices.v[i]);
         cmd.signal_fd = open_signals();
@@ -223,6 +220,7 @@ int main(int argc UNUSED, char **argv)
     AUTO_ERROR err = { 0 };
     const char *name = argv[0] ? argv[1] : NULL;
     secret_protect_process();
+    open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     if (str_eq(name, "--version") || str_eq(name, "version")) {
         version();
         return 0;

@@ -2,9 +2,11 @@
 
 #include "mayfly/aws/creds_fetch.h"
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/plan.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
 enum { DECODE_MS = 5000 }; /* an explanation is not waited for longer */
@@ -52,6 +54,12 @@ const struct opt common_opts[] = {
       .bits = OPT_TRUSTED },
     { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
     { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
+    { .name = "log-format",
+      .type = OPT_STRING,
+      ROW(log_format),
+      .arg = "text|json",
+      .help = "of what is told on standard error: json is one object a line",
+      .choices = "text json" },
     { .name = "trace",
       .type = OPT_STRING,
       ROW(trace),
@@ -149,6 +157,20 @@ void session_close(struct session *s)
     *s = (struct session){ 0 };
 }
 
+bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                  struct error *err)
+{
+    for (size_t i = 0; i < given->n; i++) {
+        if (!aws_region_is_valid(given->v[i]))
+            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", given->v[i]);
+        if (!strlist_has(ret, given->v[i]))
+            strlist_add(ret, given->v[i]);
+    }
+    if (ret->n == 0 && fallback)
+        strlist_add(ret, fallback);
+    return str_empty(places) || plan_place_regions(places, ret, err);
+}
+
 static bool append(const char *path, const char *text, struct error *err)
 {
     FILE *f = fopen(path, "ae");
@@ -192,7 +214,17 @@ void summary_write(struct cmd *cmd, const char *markdown)
     log_warn("no step summary: %s", why);
 }
 
+/* json-c escapes the control characters of C0 alone; a terminal obeys others too. */
 void print_json(struct json_object *object)
 {
-    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    const char *s = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    for (size_t n; *s; s += n) {
+        int c = text_control(s);
+        n = text_char(s) ? text_char(s) : 1;
+        if (c >= 0)
+            printf("\\u%04x", (unsigned)c);
+        else
+            fwrite(s, 1, n, stdout);
+    }
+    putchar('\n');
 }

@@ -10,7 +10,7 @@
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *trace;
+    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *trace, *log_format;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
@@ -35,7 +35,7 @@ struct command {
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
-extern const struct command command_start, command_stop, command_reap, command_doctor, command_policy;
+extern const struct command command_start, command_stop, command_reap, command_status, command_doctor, command_policy;
 /* All commands, NULL-terminated. */
 extern const struct command *const commands[];
 
@@ -61,6 +61,11 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
  * and makes the hint name the statement of the command's policy. Others are left alone. */
 void session_explain(struct session *s, const char *command, struct error *err);
 void session_close(struct session *s);
+
+/* The regions that a command looks into: those of --regions, else its default one; and those of --places, as start
+ * takes it. Each once. False, *ret as it comes: a name that is none. */
+MUST_CHECK bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                             struct error *err);
 
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with
  * --json, whose object comes at the end). */
