@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/cmd/manual.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/version.h"
@@ -215,6 +216,14 @@ static int run_command(const struct command *command, char *const *args)
     return status;
 }
 
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *const *c = commands; *c; c++)
+        if (str_eq((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
 int main(int argc UNUSED, char **argv)
 {
     AUTO_ERROR err = { 0 };
@@ -229,16 +238,22 @@ int main(int argc UNUSED, char **argv)
         print_options();
         return 0;
     }
+    if (str_eq(name, "--manual") && (!argv[2] || find_command(argv[2]))) {
+        manual_print(argv[2] ? find_command(argv[2]) : NULL);
+        return 0;
+    }
+    if (str_eq(name, "--completion") && completion_print(argv[2]))
+        return 0;
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         usage(name ? stdout : stderr);
         return name ? 0 : 2;
     }
+    const struct command *command = find_command(name);
     const char *best = NULL;
-    for (const struct command *const *c = commands; *c; c++) {
-        if (str_eq((*c)->name, name))
-            return run_command(*c, argv + 2);
+    if (command)
+        return run_command(command, argv + 2);
+    for (const struct command *const *c = commands; *c; c++)
         best = opts_nearest(name, best, (*c)->name);
-    }
     error_set(&err, ERROR_USAGE, 0, "there is no command `%.40s`", name);
     if (best)
         error_hint(&err, "did you mean `mayfly %s`? `mayfly --help` lists all commands", best);
