@@ -27,7 +27,7 @@ const struct opt common_opts[] = {
     { .name = "repo",
       .type = OPT_STRING,
       ROW(repo),
-      .arg = "OWNER/REPO|ORG",
+      .arg = "OWNER/REPO|ORG|enterprises/NAME",
       .help = "where runners belong; else GITHUB_REPOSITORY",
       .bits = OPT_TRUSTED },
     { .name = "fleet",
@@ -41,6 +41,18 @@ const struct opt common_opts[] = {
       ROW(github_token_file),
       .arg = "FILE",
       .help = "file with the GitHub token; else MAYFLY_GITHUB_TOKEN or GITHUB_TOKEN",
+      .bits = OPT_TRUSTED },
+    { .name = "app-id",
+      .type = OPT_STRING,
+      ROW(app_id),
+      .arg = "ID",
+      .help = "client ID or app ID of a GitHub App to use instead of a token",
+      .bits = OPT_TRUSTED },
+    { .name = "app-key-file",
+      .type = OPT_STRING,
+      ROW(app_key_file),
+      .arg = "FILE",
+      .help = "file with the App's private key, PEM; else the key itself in MAYFLY_APP_KEY",
       .bits = OPT_TRUSTED },
     { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
     { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
@@ -67,15 +79,20 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
 {
     *s = (struct session){ 0 };
     bool aws = aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, ret_aws);
-    bool github =
-        github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, ret_github);
+    const struct github_settings settings = { .repo = cmd->common.repo,
+                                              .token_file = cmd->common.github_token_file,
+                                              .app_id = cmd->common.app_id,
+                                              .app_key_file = cmd->common.app_key_file };
+    bool github = github_config_load(&settings, cmd->getenv, &s->github_config, ret_github);
     if (aws && !s->aws_config.region) {
         error_set(ret_aws, ERROR_CONFIG, 0, "no AWS region");
         error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
     s->fleet = find_fleet(cmd, &s->github_config);
     s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env };
-    s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .remaining = -1 };
+    if (s->github_config.app_id)
+        s->app = github_app_new(&s->github_config, cmd->env, cmd->command->reads_jobs);
+    s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .app = s->app, .remaining = -1 };
     s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
     s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
     s->cloud = (struct cloud){
@@ -130,7 +147,9 @@ void session_explain(struct session *s, const char *command, struct error *err)
 
 void session_close(struct session *s)
 {
+    call_loop_clear(&s->loop);
     http_free(s->http);
+    github_app_free(s->app);
     aws_clear(&s->aws);
     aws_config_clear(&s->aws_config);
     github_config_clear(&s->github_config);

@@ -280,5 +280,6 @@ const struct command command_doctor = {
         "when a launch would fail. `mayfly policy start doctor` prints what it needs.",
     .opts = start_opts,
     .options_size = sizeof(struct spec),
+    .reads_jobs = true,
     .run = run,
 };

@@ -121,7 +121,7 @@ static char *repository_of(struct doctor *d)
     return repo && str_starts(repo, org) && repo[n] == '/' ? xstrdup(repo + n + 1) : NULL;
 }
 
-static void judge_group_of_organisation(struct doctor *d, struct finding *f)
+static void judge_group_of_owner(struct doctor *d, struct finding *f)
 {
     const char *scope = d->session.github_config.scope;
     AUTO_FREE char *repo = repository_of(d);
@@ -133,7 +133,7 @@ static void judge_group_of_organisation(struct doctor *d, struct finding *f)
     } else if (!found) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "%s has none such, or the token may not see it", scope);
-        finding_fix(f, "name a group of https://github.com/organizations/%s/settings/actions/runner-groups", scope);
+        finding_fix(f, "name a group that is in its settings, under Actions > Runner groups");
     } else if (!visible) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "it is not for the repository %s", repo);
@@ -149,8 +149,8 @@ static void judge_group(struct doctor *d)
     const char *name = d->start.spec->runner_group;
     uint64_t id;
     struct finding *f = finding_add(&d->findings, CHECK_RUNNER_GROUP, FINDING_OK, "looked for the group %s", name);
-    if (!strchr(d->session.github_config.scope, '/')) {
-        judge_group_of_organisation(d, f);
+    if (github_scope_kind(d->session.github_config.scope) != GITHUB_REPOSITORY) {
+        judge_group_of_owner(d, f);
     } else if (!parse_uint(name, INT32_MAX, &id)) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "a repository's runners have no named group");

@@ -17,7 +17,7 @@ import yaml
 MODES = ["start", "stop", "reap"]
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
 # What is an input without being an option.
-BY_HAND = {"mode", "github-token"}
+BY_HAND = {"mode", "github-token", "app-key"}
 
 
 def tables(mayfly):

@@ -4,13 +4,14 @@
 
 #include "mayfly/codec/json.h"
 
+#include "mayfly/github/app.h"
 #include "mayfly/runner/drive.h"
 #include "mayfly/util/opts.h"
 
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *trace;
+    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *app_id, *app_key_file, *trace;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
@@ -31,6 +32,7 @@ struct command {
     const char *about;     /* a paragraph for --help */
     const struct opt *opts;
     size_t options_size;
+    bool reads_jobs; /* of workflow runs: a GitHub App needs a permission more for that */
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
@@ -44,6 +46,7 @@ struct session {
     struct github_config github_config;
     struct aws aws;
     struct github github;
+    struct github_app *app; /* or NULL */
     struct http *http;
     struct call_loop loop;
     struct cloud cloud;
