@@ -10,6 +10,7 @@ enum {
     JWT_BACK = 60,   /* seconds: GitHub's clock may be behind */
     JWT_AHEAD = 540, /* GitHub takes 600, by its own clock */
     RENEW_EARLY_MS = 300 * 1000,
+    CLOCK_STEP_MS = 5000,
     GIVE_UP_MS = 30000, /* no attempt to get a token begins later: calls wait for it */
 };
 
@@ -136,9 +137,10 @@ bool github_app_set_clock(struct github_app *app, const char *date)
     int64_t now;
     if (!date || !clock_parse_http(date, &now))
         return false;
-    int64_t ahead = now * 1000 - env_now(app->env);
-    log_warn("GitHub's clock and this machine's differ by %lld s: going by GitHub's; set this one by NTP",
-             (long long)(ahead < 0 ? -ahead : ahead) / 1000);
+    int64_t ahead = now * 1000 - env_now(app->env), change = ahead - app->ahead;
+    if (change < -CLOCK_STEP_MS || change > CLOCK_STEP_MS) /* told once, not by each call that was in flight */
+        log_warn("GitHub's clock and this machine's differ by %lld s: going by GitHub's; set this one by NTP",
+                 (long long)(ahead < 0 ? -ahead : ahead) / 1000);
     app->ahead = ahead;
     return true;
 }

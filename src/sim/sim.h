@@ -201,7 +201,7 @@ struct fault {
 struct sim_options {
     bool sandbox, verbose, no_auth;
     int64_t boot, online, idle_removal, terminate_delay, image_delay, rate_limit;
-    int64_t app_token_life; /* ms */
+    int64_t app_token_life;                 /* ms */
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
 };
