@@ -4,6 +4,7 @@
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
 #include "mayfly/version.h"
 
 enum { DECODE_MS = 5000 }; /* an explanation is not waited for longer */
@@ -200,7 +201,18 @@ void summary_write(struct cmd *cmd, const char *markdown)
     log_warn("no step summary: %s", why);
 }
 
+void print_line(const char *fmt, ...)
+{
+    AUTO_STRBUF line = STRBUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    strbuf_vaddf(&line, fmt, ap);
+    va_end(ap);
+    secret_redact(&line);
+    printf("%s\n", strbuf_str(&line));
+}
+
 void print_json(struct json_object *object)
 {
-    printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    print_line("%s", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 }

@@ -222,8 +222,8 @@ static void print_findings(const struct findings *f)
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *v = &f->v[i];
         counts[v->status]++;
-        printf("%-11s %s: %s: %s%s%s\n", finding_status_name(v->status), check_name(v->check), v->did,
-               v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
+        print_line("%-11s %s: %s: %s%s%s", finding_status_name(v->status), check_name(v->check), v->did,
+                   v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
     }
     printf("a launch would %s: %zu ok, %zu warnings, %zu problems, %zu not checked\n",
            findings_have_problem(f) ? "fail" : "work", counts[FINDING_OK], counts[FINDING_WARNING],

@@ -85,7 +85,7 @@ static void report_instance(struct cmd *cmd, const struct reap *r, const struct 
     if (row->keep && row->ours && age > r->rows.limits[row->limits].life)
         log_warn("%s is past its deadline, and tagged %s", row->id, TAG_KEEP);
     if (!cmd->common.json) {
-        printf("%s %s: %s (%s, %s, age %" PRId64 " s)\n", what, row->id, why, ruling.rule, state, age);
+        print_line("%s %s: %s (%s, %s, age %" PRId64 " s)", what, row->id, why, ruling.rule, state, age);
         return;
     }
     struct json_object *o = new_row(r->cloud_now, "instance");
@@ -131,7 +131,7 @@ static void report_ghost(struct cmd *cmd, const struct reap *r, const struct rea
         log_warn("runner %s is online, and no instance of the fleet has it: was its instance's tag taken off?",
                  g->name);
     if (!cmd->common.json) {
-        printf("%s runner %s: %s (ghost, age %" PRId64 " s)\n", what, g->name, why, g->age);
+        print_line("%s runner %s: %s (ghost, age %" PRId64 " s)", what, g->name, why, g->age);
         return;
     }
     struct json_object *o = new_row(r->cloud_now, "runner");
@@ -175,7 +175,7 @@ static void report_leftover(struct cmd *cmd, const struct leftovers *l, const st
     counts_add(&ret->leftovers[o->facts.kind], what);
     ret->left = ret->left || str_eq(what, "failed") || str_eq(what, "not removed");
     if (!cmd->common.json) {
-        printf("%s %s %s: %s (%s, age %" PRId64 " s)\n", what, kind, o->id, why, o->ruling.rule, o->facts.age);
+        print_line("%s %s %s: %s (%s, age %" PRId64 " s)", what, kind, o->id, why, o->ruling.rule, o->facts.age);
         return;
     }
     struct json_object *row = new_row(l->cloud_now, kind);

@@ -69,7 +69,9 @@ void session_close(struct session *s);
 MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
 /* Appends Markdown to $GITHUB_STEP_SUMMARY, if set; a failure is a warning only. */
 void summary_write(struct cmd *cmd, const char *markdown);
-/* Prints a JSON object on one line of stdout. */
+/* Prints a line on stdout, for what may hold the words of a server: secrets are left out. */
+void print_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Prints a JSON object on one such line. */
 void print_json(struct json_object *object);
 
 #endif
