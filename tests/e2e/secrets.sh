@@ -164,7 +164,9 @@ rm "$key"
 start_sim --instances model --boot 50 --online 50 --terminate-delay 20
 settings() { control GET sources | jq -r ".$1 | to_entries[] | \"\(.key)=\(.value)\""; }
 unset MAYFLY_APP_ID MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+# shellcheck disable=SC2034 # by name, below
 readarray -t container < <(settings container)
+# shellcheck disable=SC2034
 readarray -t oidc < <(settings oidc)
 role=arn:aws:iam::123456789012:role/ci
 for source in container oidc; do
