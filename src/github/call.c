@@ -313,3 +313,11 @@ bool github_call_has_next(const struct github_call *call)
     const char *link = http_header(&call->call.exchange.response, "Link");
     return link && strstr(link, "rel=\"next\"");
 }
+
+bool github_call_decode(const struct github_call *call, const struct field *fields, void *out, struct arena *arena,
+                        struct error *err)
+{
+    const struct strbuf *body = &call->call.exchange.response.body;
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
+    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
+}
