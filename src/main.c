@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/cmd/manual.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/version.h"
@@ -37,6 +38,8 @@ static void command_usage(const struct command *c)
     printf("usage: mayfly %s %s%s[OPTIONS]\n\n%s\n\noptions:\n", c->name, c->arguments ? c->arguments : "",
            c->arguments ? " " : "", c->about);
     opts_help(stdout, c->opts);
+    if (c->more_opts)
+        opts_help(stdout, c->more_opts);
     printf("\nfor every command:\n");
     opts_help(stdout, common_opts);
     printf(
@@ -68,6 +71,9 @@ static void print_options(void)
 {
     for (const struct command *const *c = commands; *c; c++)
         for (const struct opt *o = (*c)->opts; o->name; o++)
+            print_option((*c)->name, o);
+    for (const struct command *const *c = commands; *c; c++)
+        for (const struct opt *o = (*c)->more_opts; o && o->name; o++)
             print_option((*c)->name, o);
     for (const struct opt *o = common_opts; o->name; o++)
         print_option(NULL, o);
@@ -103,7 +109,7 @@ static bool is_known_key(const char *key)
     if (opts_find(common_opts, key))
         return true;
     for (const struct command *const *c = commands; *c; c++)
-        if (opts_find((*c)->opts, key))
+        if (opts_find((*c)->opts, key) || ((*c)->more_opts && opts_find((*c)->more_opts, key)))
             return true;
     return false;
 }
@@ -134,7 +140,9 @@ static char *find_config(const char *named)
 
 static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct strlist *notices, struct error *err)
 {
-    const struct opt_set sets[] = { { cmd->command->opts, options }, { common_opts, &cmd->common }, { 0 } };
+    const struct opt_set sets[] = {
+        { cmd->command->opts, options }, { common_opts, &cmd->common }, { cmd->command->more_opts, options }, { 0 }
+    };
     AUTO_INI ini = { 0 };
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
@@ -208,6 +216,14 @@ static int run_command(const struct command *command, char *const *args)
     return status;
 }
 
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *const *c = commands; *c; c++)
+        if (str_eq((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
 int main(int argc UNUSED, char **argv)
 {
     AUTO_ERROR err = { 0 };
@@ -222,16 +238,22 @@ int main(int argc UNUSED, char **argv)
         print_options();
         return 0;
     }
+    if (str_eq(name, "--manual") && (!argv[2] || find_command(argv[2]))) {
+        manual_print(argv[2] ? find_command(argv[2]) : NULL);
+        return 0;
+    }
+    if (str_eq(name, "--completion") && completion_print(argv[2]))
+        return 0;
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         usage(name ? stdout : stderr);
         return name ? 0 : 2;
     }
+    const struct command *command = find_command(name);
     const char *best = NULL;
-    for (const struct command *const *c = commands; *c; c++) {
-        if (str_eq((*c)->name, name))
-            return run_command(*c, argv + 2);
+    if (command)
+        return run_command(command, argv + 2);
+    for (const struct command *const *c = commands; *c; c++)
         best = opts_nearest(name, best, (*c)->name);
-    }
     error_set(&err, ERROR_USAGE, 0, "there is no command `%.40s`", name);
     if (best)
         error_hint(&err, "did you mean `mayfly %s`? `mayfly --help` lists all commands", best);

@@ -1,5 +1,6 @@
 #include <errno.h>
 
+#include "mayfly/aws/creds_fetch.h"
 #include "mayfly/cmd/cmd.h"
 #include "mayfly/runner/plan.h"
 #include "mayfly/runner/policy.h"
@@ -25,6 +26,13 @@ const struct opt common_opts[] = {
       ROW(profile),
       .arg = "NAME",
       .help = "AWS profile; wins over keys in the environment",
+      .bits = OPT_TRUSTED },
+    { .name = "role-arn",
+      .type = OPT_STRING,
+      ROW(role_arn),
+      .arg = "ARN",
+      .help = "AWS role to assume: in a workflow with `id-token: write` by its OIDC token, else with the credentials "
+              "found",
       .bits = OPT_TRUSTED },
     { .name = "repo",
       .type = OPT_STRING,
@@ -74,7 +82,8 @@ static char *find_fleet(const struct cmd *cmd, const struct github_config *githu
 void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
     *s = (struct session){ 0 };
-    bool aws = aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, ret_aws);
+    const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
+    bool aws = aws_config_load(&flags, cmd->getenv, &s->aws_config, ret_aws);
     bool github =
         github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, ret_github);
     if (aws && !s->aws_config.region) {
@@ -82,13 +91,15 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
         error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
     s->fleet = find_fleet(cmd, &s->github_config);
-    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env };
+    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env, .wake_fd = cmd->signal_fd };
     s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .remaining = -1 };
     s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
     s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
     s->cloud = (struct cloud){
         .aws = &s->aws, .github = github ? &s->github : NULL, .loop = &s->loop, .signal_fd = cmd->signal_fd
     };
+    if (aws && ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
+        aws = false;
 }
 
 bool session_open(struct session *s, struct cmd *cmd, struct error *err)

@@ -170,10 +170,10 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
     AUTO_URL url = { 0 };
     AUTO_ERROR ignored = { 0 };
     AUTO_FREE char *host = NULL;
-    if (url_parse(call->exchange.request.url, "", &url, &ignored))
+    AUTO_FREE char *base = xstrndup(call->exchange.request.url, strcspn(call->exchange.request.url, "?"));
+    if (url_parse(base, "", &url, &ignored))
         host = url_host_header(&url);
-    error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : call->exchange.request.url,
-              r->problem);
+    error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : base, r->problem);
     err->try_later = true;
     switch (r->curl_code) {
     case CURLE_COULDNT_CONNECT:

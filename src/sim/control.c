@@ -305,6 +305,22 @@ static void set_route(struct sim *s, struct subnet *subnet, const char *route)
     }
 }
 
+/* Settings that lead to each source of credentials, as environments. */
+static void serve_sources(struct sim *s, const char *rest UNUSED, const struct request *r UNUSED, struct response *res)
+{
+    const char *u = s->base_url, *t = s->source_token;
+    AUTO_FREE char *text =
+        xasprintf("{\"instance\":{\"AWS_EC2_METADATA_SERVICE_ENDPOINT\":\"%s/imds/role\"},"
+                  "\"container\":{\"AWS_CONTAINER_CREDENTIALS_FULL_URI\":\"%s/credentials/container\","
+                  "\"AWS_CONTAINER_AUTHORIZATION_TOKEN\":\"%s\"},"
+                  "\"oidc\":{\"ACTIONS_ID_TOKEN_REQUEST_URL\":\"%s/oidc/token?api-version=2.0\","
+                  "\"ACTIONS_ID_TOKEN_REQUEST_TOKEN\":\"%s\"},"
+                  "\"sso\":{\"AWS_ENDPOINT_URL_SSO\":\"%s\",\"accessToken\":\"%s\"}}\n",
+                  u, u, t, u, t, u, t);
+    respond_text(res, 200, text);
+    res->content_type = "application/json";
+}
+
 static void serve_subnet(struct sim *s, const char *rest, const struct request *r, struct response *res)
 {
     static const char *const routes[] = { "igw", "nat", "none" };
@@ -423,6 +439,7 @@ static const struct {
     { "runners/", true, serve_runner, "PUT ID {status, busy}" },
     { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },
     { "ssm", false, serve_ssm, "GET; PUT {name, value, type, region}; DELETE {name, region}; no region: all" },
+    { "sources", false, serve_sources, "GET: settings that lead to each source of credentials" },
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
     { "security-groups/", true, serve_group, "PUT ID {egress}" },
     { "clock", true, serve_clock, "POST {advance_seconds}" },

@@ -25,7 +25,7 @@ BY_HAND = {"mode", "github-token"}
 def tables(mayfly):
     lines = subprocess.run([mayfly, "--options"], check=True, capture_output=True, text=True).stdout.splitlines()
     options = [json.loads(line) for line in lines]
-    start, like = ([o["name"] for o in options if o.get("command") == mode] for mode in ("start", LIKE_START))
+    start, like = ([o["name"] for o in options if o.get("command") == mode and not o["flag-only"]] for mode in ("start", LIKE_START))
     assert start == like, f"{LIKE_START} has not the options of start"
     told = [o for o in options if o.get("command", MODES[0]) in MODES and not o["flag-only"]]
     return [o for o in told if o.get("command") != LIKE_START]

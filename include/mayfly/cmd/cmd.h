@@ -10,7 +10,7 @@
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *trace, *log_format;
+    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *trace, *log_format;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
@@ -30,6 +30,7 @@ struct command {
     const char *arguments; /* what it takes besides options ("COMMAND…"), or NULL */
     const char *about;     /* a paragraph for --help */
     const struct opt *opts;
+    const struct opt *more_opts; /* of the same options, or NULL */
     size_t options_size;
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
