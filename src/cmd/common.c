@@ -6,6 +6,7 @@
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
@@ -37,7 +38,7 @@ const struct opt common_opts[] = {
     { .name = "repo",
       .type = OPT_STRING,
       ROW(repo),
-      .arg = "OWNER/REPO|ORG",
+      .arg = "OWNER/REPO|ORG|enterprises/NAME",
       .help = "where runners belong; else GITHUB_REPOSITORY",
       .bits = OPT_TRUSTED },
     { .name = "fleet",
@@ -51,6 +52,18 @@ const struct opt common_opts[] = {
       ROW(github_token_file),
       .arg = "FILE",
       .help = "file with the GitHub token; else MAYFLY_GITHUB_TOKEN or GITHUB_TOKEN",
+      .bits = OPT_TRUSTED },
+    { .name = "app-id",
+      .type = OPT_STRING,
+      ROW(app_id),
+      .arg = "ID",
+      .help = "client ID or app ID of a GitHub App to use instead of a token",
+      .bits = OPT_TRUSTED },
+    { .name = "app-key-file",
+      .type = OPT_STRING,
+      ROW(app_key_file),
+      .arg = "FILE",
+      .help = "file with the App's private key, PEM; else the key itself in MAYFLY_APP_KEY",
       .bits = OPT_TRUSTED },
     { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
     { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
@@ -84,15 +97,20 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
     *s = (struct session){ 0 };
     const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
     bool aws = aws_config_load(&flags, cmd->getenv, &s->aws_config, ret_aws);
-    bool github =
-        github_config_load(cmd->common.repo, cmd->common.github_token_file, cmd->getenv, &s->github_config, ret_github);
+    const struct github_settings settings = { .repo = cmd->common.repo,
+                                              .token_file = cmd->common.github_token_file,
+                                              .app_id = cmd->common.app_id,
+                                              .app_key_file = cmd->common.app_key_file };
+    bool github = github_config_load(&settings, cmd->getenv, &s->github_config, ret_github);
     if (aws && !s->aws_config.region) {
         error_set(ret_aws, ERROR_CONFIG, 0, "no AWS region");
         error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
     s->fleet = find_fleet(cmd, &s->github_config);
     s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env, .wake_fd = cmd->signal_fd };
-    s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .remaining = -1 };
+    if (s->github_config.app_id)
+        s->app = github_app_new(&s->github_config, cmd->env, cmd->command->reads_jobs);
+    s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .app = s->app, .remaining = -1 };
     s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
     s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
     s->cloud = (struct cloud){
@@ -149,7 +167,9 @@ void session_explain(struct session *s, const char *command, struct error *err)
 
 void session_close(struct session *s)
 {
+    call_loop_clear(&s->loop);
     http_free(s->http);
+    github_app_free(s->app);
     aws_clear(&s->aws);
     aws_config_clear(&s->aws_config);
     github_config_clear(&s->github_config);
@@ -214,17 +234,31 @@ void summary_write(struct cmd *cmd, const char *markdown)
     log_warn("no step summary: %s", why);
 }
 
+void print_line(const char *fmt, ...)
+{
+    AUTO_STRBUF line = STRBUF_INIT;
+    va_list ap;
+    va_start(ap, fmt);
+    strbuf_vaddf(&line, fmt, ap);
+    va_end(ap);
+    secret_redact(&line);
+    AUTO_FREE char *text = strbuf_steal(&line);
+    text_clean(text);
+    printf("%s\n", text);
+}
+
 /* json-c escapes the control characters of C0 alone; a terminal obeys others too. */
 void print_json(struct json_object *object)
 {
     const char *s = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    AUTO_STRBUF line = STRBUF_INIT;
     for (size_t n; *s; s += n) {
         int c = text_control(s);
         n = text_char(s) ? text_char(s) : 1;
         if (c >= 0)
-            printf("\\u%04x", (unsigned)c);
+            strbuf_addf(&line, "\\u%04x", (unsigned)c);
         else
-            fwrite(s, 1, n, stdout);
+            strbuf_add(&line, s, n);
     }
-    putchar('\n');
+    print_line("%s", strbuf_str(&line));
 }

@@ -147,11 +147,13 @@ static bool ask_who(struct doctor *d, bool github, struct error *err)
 {
     struct session *s = &d->session;
     struct aws_call *identity = NULL;
-    struct github_call *rate = NULL;
+    struct github_call *rate = NULL, *app = NULL;
     if (d->aws_error.domain == ERROR_NONE)
         identity = doctor_ask(d, sts_get_caller_identity_call(&s->aws, s->aws_config.region));
     if (github && d->github_error.domain == ERROR_NONE)
         rate = doctor_ask_github(d, github_rate_call(&s->github));
+    if (d->github_error.domain == ERROR_NONE && s->app)
+        app = doctor_ask_github(d, github_app_call(&s->github));
     if (!doctor_run(d, err))
         return false;
     if (identity)
@@ -160,11 +162,13 @@ static bool ask_who(struct doctor *d, bool github, struct error *err)
         doctor_tell_error(
             finding_add(&d->findings, CHECK_CREDENTIALS, FINDING_PROBLEM, "looked for credentials and a region"),
             &d->aws_error);
+    if (app)
+        doctor_judge_app(d, app, rate);
     if (rate)
         doctor_judge_token(d, rate);
     else if (github)
         doctor_tell_error(
-            finding_add(&d->findings, CHECK_TOKEN, FINDING_PROBLEM, "looked for the repository and a token"),
+            finding_add(&d->findings, CHECK_TOKEN, FINDING_PROBLEM, "looked for the repository and a token or an App"),
             &d->github_error);
     return true;
 }
@@ -218,8 +222,8 @@ static void print_findings(const struct findings *f)
     for (size_t i = 0; i < f->n; i++) {
         const struct finding *v = &f->v[i];
         counts[v->status]++;
-        printf("%-11s %s: %s: %s%s%s\n", finding_status_name(v->status), check_name(v->check), v->did,
-               v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
+        print_line("%-11s %s: %s: %s%s%s", finding_status_name(v->status), check_name(v->check), v->did,
+                   v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
     }
     printf("a launch would %s: %zu ok, %zu warnings, %zu problems, %zu not checked\n",
            findings_have_problem(f) ? "fail" : "work", counts[FINDING_OK], counts[FINDING_WARNING],
@@ -310,11 +314,12 @@ const struct command command_doctor = {
     .summary = "check all that a start with these options needs, launch nothing",
     .about =
         "Takes the options of start, and looks at credentials, clock, permissions (EC2's dry runs), images, subnets,\n"
-        "routes, security groups, types, user-data, the GitHub token and its limits. A line each: ok, warning,\n"
+        "routes, security groups, types, user-data, the GitHub token or App and its limits. A line each: ok, warning,\n"
         "problem or not checked, what was done, what came of it, and what to do. Changes nothing. Exit status 1\n"
         "when a launch would fail. `mayfly policy start doctor` prints what it needs.",
     .opts = start_opts,
     .more_opts = doctor_opts,
     .options_size = sizeof(struct doctor_options),
+    .reads_jobs = true,
     .run = run,
 };

@@ -4,11 +4,66 @@
 #include "mayfly/cmd/doctor.h"
 #include "mayfly/util/encode.h"
 
+/* --- the App ------------------------------------------------------------------------------------------------------ */
+
+static bool judge_key(struct doctor *d, const struct github_call *call)
+{
+    AUTO_ERROR err = { 0 };
+    struct github_app_about about;
+    struct finding *f = finding_add(&d->findings, CHECK_APP, FINDING_OK, "signed as %s by its key, and showed it to %s",
+                                    d->session.github_config.app_id, d->session.github_config.api_url);
+    bool ok = doctor_answered(&call->call);
+    if (ok && github_app_result(call, &d->arena, &about, &err)) {
+        finding_result(f, "it is the App %" PRId64 " (%s) of %s", about.id, about.slug ? about.slug : "nameless",
+                       about.owner ? about.owner : "an enterprise");
+        return true;
+    }
+    f->status = FINDING_PROBLEM;
+    doctor_tell_error(f, ok ? &err : &call->call.error);
+    return false;
+}
+
+static void judge_app_token(struct doctor *d, const struct github_installation *i)
+{
+    struct finding *f =
+        finding_add(&d->findings, CHECK_APP, FINDING_OK, "asked for a token of its own with what Mayfly does");
+    finding_result(f, "it has %s", i->token_may);
+    if (!i->missing)
+        return;
+    f->status = FINDING_WARNING;
+    finding_result(f, "it lacks %s, by which reap knows the jobs of private repositories", i->missing);
+    finding_fix(f, "set it on the App's settings page > Permissions & events, then accept it%s%s",
+                i->settings ? " at " : "", i->settings ? i->settings : "");
+}
+
+void doctor_judge_app(struct doctor *d, const struct github_call *about, const struct github_call *rate)
+{
+    const struct github_config *config = &d->session.github_config;
+    struct github_installation i = github_app_installation(d->session.app, config);
+    if (!judge_key(d, about))
+        return;
+    struct finding *f =
+        finding_add(&d->findings, CHECK_APP, FINDING_OK, "looked for its installation on %s", config->scope);
+    if (i.id == 0) {
+        f->status = FINDING_PROBLEM;
+        doctor_tell_error(f, i.why ? i.why : &rate->call.error);
+        return;
+    }
+    finding_result(f, "number %" PRId64 ", for %s repositories", i.id, i.selection ? i.selection : "some");
+    judge_app_token(d, &i);
+}
+
+/* --- the token ---------------------------------------------------------------------------------------------------- */
+
 void doctor_judge_token(struct doctor *d, const struct github_call *call)
 {
     const struct error *wrong = &call->call.error;
     struct github_rate rate;
     AUTO_ERROR err = { 0 };
+    if (d->session.app && github_app_installation(d->session.app, &d->session.github_config).id == 0) {
+        doctor_not_checked(d, CHECK_TOKEN, "the App's token", "it has none");
+        return;
+    }
     bool unlimited = wrong->domain == ERROR_GITHUB && wrong->status == 404; /* GitHub Enterprise Server may have none */
     struct finding *f =
         finding_add(&d->findings, CHECK_TOKEN, FINDING_OK, "showed it to %s", d->session.github_config.api_url);
@@ -121,7 +176,7 @@ static char *repository_of(struct doctor *d)
     return repo && str_starts(repo, org) && repo[n] == '/' ? xstrdup(repo + n + 1) : NULL;
 }
 
-static void judge_group_of_organisation(struct doctor *d, struct finding *f)
+static void judge_group_of_owner(struct doctor *d, struct finding *f)
 {
     const char *scope = d->session.github_config.scope;
     AUTO_FREE char *repo = repository_of(d);
@@ -133,7 +188,7 @@ static void judge_group_of_organisation(struct doctor *d, struct finding *f)
     } else if (!found) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "%s has none such, or the token may not see it", scope);
-        finding_fix(f, "name a group of https://github.com/organizations/%s/settings/actions/runner-groups", scope);
+        finding_fix(f, "name a group that is in its settings, under Actions > Runner groups");
     } else if (!visible) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "it is not for the repository %s", repo);
@@ -149,8 +204,8 @@ static void judge_group(struct doctor *d)
     const char *name = d->start.spec->runner_group;
     uint64_t id;
     struct finding *f = finding_add(&d->findings, CHECK_RUNNER_GROUP, FINDING_OK, "looked for the group %s", name);
-    if (!strchr(d->session.github_config.scope, '/')) {
-        judge_group_of_organisation(d, f);
+    if (github_scope_kind(d->session.github_config.scope) != GITHUB_REPOSITORY) {
+        judge_group_of_owner(d, f);
     } else if (!parse_uint(name, INT32_MAX, &id)) {
         f->status = FINDING_PROBLEM;
         finding_result(f, "a repository's runners have no named group");

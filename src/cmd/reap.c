@@ -139,5 +139,6 @@ const struct command command_reap = {
         "object; the last tells of the pass.",
     .opts = reap_opts,
     .options_size = sizeof(struct reap_options),
+    .reads_jobs = true,
     .run = run,
 };

@@ -78,17 +78,6 @@ void row_print(struct json_object *row)
     json_object_put(row);
 }
 
-/* Ids and names are AWS's and GitHub's. */
-static PRINTF_LIKE(1, 2) void print_line(const char *fmt, ...)
-{
-    va_list ap;
-    va_start(ap, fmt);
-    AUTO_FREE char *line = xvasprintf(fmt, ap);
-    va_end(ap);
-    text_clean(line);
-    printf("%s\n", line);
-}
-
 /* --- instances ---------------------------------------------------------------------------------------------------- */
 
 static const char *done(const struct reap *r, const struct reap_target *t, enum reap_verdict v)

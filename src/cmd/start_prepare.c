@@ -289,7 +289,7 @@ static bool take_runner_group(struct start *s, struct error *err)
         s->runner_group = (int64_t)id;
         return true;
     }
-    if (strchr(s->session->github_config.scope, '/')) {
+    if (github_scope_kind(s->session->github_config.scope) == GITHUB_REPOSITORY) {
         error_set(err, ERROR_CONFIG, 0, "--runner-group: a repository has no group `%.60s`", name);
         error_hint(err, "runner groups belong to organisations: give --repo ORG, or leave --runner-group away");
         return false;

@@ -488,5 +488,6 @@ const struct command command_status = {
         "3 when something could not be asked.",
     .opts = status_opts,
     .options_size = sizeof(struct status_options),
+    .reads_jobs = true,
     .run = run,
 };

@@ -1,6 +1,7 @@
 #include "mayfly/github/call.h"
 
 #include "mayfly/codec/json.h"
+#include "mayfly/github/app.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 
@@ -12,67 +13,103 @@ static const struct retry_policy policy = {
 
 #define HINT_PERMISSION                                                                                                \
     "is it spelled right, and does the token have `Administration: write` on the repository (or `Self-hosted "         \
-    "runners: "                                                                                                        \
-    "write` on the organisation)?"
+    "runners: write` on the organisation)?"
+#define HINT_APP_PERMISSION                                                                                            \
+    "is it spelled right, and does the App have `Administration: write` on the repository (or `Self-hosted runners: "  \
+    "write` on the organisation)? After a change of its permissions, the owner has to accept them"
 #define HINT_OURS "GitHub does not take what Mayfly sends: check GITHUB_API_URL, and report it"
 #define HINT_MOVED "it was renamed or moved: give its new name with --repo"
 #define HINT_LIMIT "GitHub's rate limit is used up"
+#define HINT_KEY "the key is not the App's, or --app-id is another App's: both are on the App's settings page"
+#define HINT_SUSPENDED                                                                                                 \
+    "its owner suspended the App's installation: unsuspend it in the settings, under GitHub Apps > Configure"
+
+enum {
+    TOKEN = GITHUB_AS_TOKEN,
+    INSTALLATION = GITHUB_AS_INSTALLATION,
+    APP = GITHUB_AS_APP,
+    ANY = TOKEN | INSTALLATION | APP,
+    RUNNERS = TOKEN | INSTALLATION,
+};
 
 /* What GitHub's answers mean and what to do: the first row that fits. part: what is in the message, NULL: anything.
- * status 500 stands for all above. Source: GitHub REST API, "Troubleshooting" and "Self-hosted runners". */
+ * status 500 stands for all above. Source: GitHub REST API, "Troubleshooting", "Self-hosted runners" and "GitHub Apps";
+ * the words of the App's answers as users of it reported them. */
 static const struct row {
+    unsigned auth; /* whose calls */
     int status;
     const char *part;
     enum github_class class;
     bool about_scope; /* the hint begins with the repository or organisation */
     const char *hint;
 } answers[] = {
-    { 301, NULL, GITHUB_FATAL, true, HINT_MOVED },
-    { 302, NULL, GITHUB_FATAL, true, HINT_MOVED },
-    { 307, NULL, GITHUB_FATAL, true, HINT_MOVED },
-    { 308, NULL, GITHUB_FATAL, true, HINT_MOVED },
-    { 400, "API version", GITHUB_FATAL, false, "this GitHub is too old or too new for Mayfly: check GITHUB_API_URL" },
-    { 400, NULL, GITHUB_FATAL, false, HINT_OURS },
-    { 401, "'exp'", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
-    { 401, "JSON web token", GITHUB_FATAL, false, "the App's key or id is wrong: a private key in PEM form is wanted" },
-    { 401, NULL, GITHUB_FATAL, false,
+    { ANY, 301, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { ANY, 302, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { ANY, 307, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { ANY, 308, NULL, GITHUB_FATAL, true, HINT_MOVED },
+    { ANY, 400, "API version", GITHUB_FATAL, false,
+      "this GitHub is too old or too new for Mayfly: check GITHUB_API_URL" },
+    { ANY, 400, NULL, GITHUB_FATAL, false, HINT_OURS },
+    { APP, 401, "('exp')", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
+    { APP, 401, "('iat')", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
+    { APP, 401, "('iss')", GITHUB_FATAL, false, "this GitHub wants the App's number: give --app-id the App ID" },
+    { APP, 401, NULL, GITHUB_FATAL, false, HINT_KEY },
+    { INSTALLATION, 401, NULL, GITHUB_FATAL, false,
+      "GitHub takes no token that it has just given out: is the App still installed, and its key still valid?" },
+    { TOKEN, 401, NULL, GITHUB_FATAL, false,
       "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN" },
-    { 403, "rate limit", GITHUB_THROTTLED, false, HINT_LIMIT },
-    { 403, "SAML", GITHUB_FATAL, true, "authorize the token for the organisation's single sign-on, in its settings" },
-    { 403, "IP allow list", GITHUB_FATAL, true,
+    { ANY, 403, "rate limit", GITHUB_THROTTLED, false, HINT_LIMIT },
+    { ANY, 403, "SAML", GITHUB_FATAL, true,
+      "authorize the token for the organisation's single sign-on, in its settings" },
+    { ANY, 403, "IP allow list", GITHUB_FATAL, true,
       "the organisation takes requests from some addresses only: not this one's" },
-    { 403, "disabled", GITHUB_FATAL, true,
+    { ANY, 403, "suspended", GITHUB_FATAL, true, HINT_SUSPENDED },
+    { ANY, 403, "disabled", GITHUB_FATAL, true,
       "self-hosted runners, or Actions, are switched off there: have them allowed, or give --repo ORG" },
-    { 403, "by integration", GITHUB_FATAL, true,
+    { INSTALLATION, 403, "by integration", GITHUB_FATAL, true, HINT_APP_PERMISSION },
+    { TOKEN, 403, "by integration", GITHUB_FATAL, true,
       "the App or the workflow's GITHUB_TOKEN may not do this: use a token with `Administration: write`, or give the "
-      "App "
-      "that permission" },
-    { 403, "User-Agent", GITHUB_FATAL, false, "a proxy between drops the User-Agent header" },
-    { 403, NULL, GITHUB_FATAL, true, HINT_PERMISSION },
-    { 404, NULL, GITHUB_NOT_FOUND, true, HINT_PERMISSION },
-    { 409, NULL, GITHUB_CONFLICT, false, "a runner of this name exists already: start again, which takes a new name" },
-    { 410, NULL, GITHUB_FATAL, false, "GitHub has retired what Mayfly asks for: get a newer Mayfly" },
-    { 422, "running a job", GITHUB_BUSY, false, "the runner runs a job: wait for its end, or cancel it" },
-    { 422, "max limit", GITHUB_FATAL, true,
+      "App that permission" },
+    { ANY, 403, "User-Agent", GITHUB_FATAL, false, "a proxy between drops the User-Agent header" },
+    { INSTALLATION, 403, NULL, GITHUB_FATAL, true, HINT_APP_PERMISSION },
+    { ANY, 403, NULL, GITHUB_FATAL, true, HINT_PERMISSION },
+    { APP, 404, "Integration not found", GITHUB_FATAL, false,
+      "there is no App of this id: give --app-id the client ID on the App's settings page" },
+    { APP, 404, NULL, GITHUB_NOT_FOUND, true,
+      "the App is not installed there, or the name is not spelled right: install it, on the App's page > Install App" },
+    { INSTALLATION, 404, NULL, GITHUB_NOT_FOUND, true, HINT_APP_PERMISSION },
+    { TOKEN, 404, NULL, GITHUB_NOT_FOUND, true, HINT_PERMISSION },
+    { ANY, 409, NULL, GITHUB_CONFLICT, false,
+      "a runner of this name exists already: start again, which takes a new name" },
+    { ANY, 410, NULL, GITHUB_FATAL, false, "GitHub has retired what Mayfly asks for: get a newer Mayfly" },
+    { APP, 422, "not granted", GITHUB_FATAL, true,
+      "the App has not the permissions that Mayfly asks for: set them on the App's settings page, then accept them" },
+    { APP, 422, NULL, GITHUB_FATAL, true, "the App's installation has not this repository: add it there" },
+    { RUNNERS, 422, "running a job", GITHUB_BUSY, false, "the runner runs a job: wait for its end, or cancel it" },
+    { RUNNERS, 422, "max limit", GITHUB_FATAL, true,
       "too many runners are registered: mayfly reap deletes those that are gone" },
-    { 422, "unner group", GITHUB_FATAL, true, "it has no such group: look at --runner-group" },
-    { 422, NULL, GITHUB_FATAL, false, "GitHub does not take a value: look at --label, --labels and --runner-group" },
-    { 429, NULL, GITHUB_THROTTLED, false, HINT_LIMIT },
-    { 500, NULL, GITHUB_SERVER, false, "GitHub failed: see https://www.githubstatus.com and try again in a minute" },
+    { RUNNERS, 422, "unner group", GITHUB_FATAL, true, "it has no such group: look at --runner-group" },
+    { RUNNERS, 422, NULL, GITHUB_FATAL, false,
+      "GitHub does not take a value: look at --label, --labels and --runner-group" },
+    { ANY, 429, NULL, GITHUB_THROTTLED, false, HINT_LIMIT },
+    { ANY, 500, NULL, GITHUB_SERVER, false,
+      "GitHub failed: see https://www.githubstatus.com and try again in a minute" },
 };
 
-static const struct row *find_answer(int http_status, const char *message)
+static const struct row *find_answer(unsigned auth, int http_status, const char *message)
 {
     int status = http_status >= 500 ? 500 : http_status;
     for (size_t i = 0; i < ARRAY_SIZE(answers); i++)
-        if (answers[i].status == status && (!answers[i].part || strstr(message, answers[i].part)))
+        if ((answers[i].auth & auth) && answers[i].status == status &&
+            (!answers[i].part || strstr(message, answers[i].part)))
             return &answers[i];
     return NULL;
 }
 
-enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota)
+enum github_class github_classify(enum github_auth auth, int http_status, const char *message, bool has_retry_after,
+                                  bool out_of_quota)
 {
-    const struct row *row = find_answer(http_status, message);
+    const struct row *row = find_answer(auth, http_status, message);
     if (http_status == 403 && (has_retry_after || out_of_quota))
         return GITHUB_THROTTLED;
     if (http_status == 0)
@@ -80,13 +117,43 @@ enum github_class github_classify(int http_status, const char *message, bool has
     return row ? row->class : GITHUB_FATAL;
 }
 
-const char *github_hint(int http_status, const char *message)
+const char *github_hint(enum github_auth auth, int http_status, const char *message)
 {
-    const struct row *row = find_answer(http_status, message);
+    const struct row *row = find_answer(auth, http_status, message);
     return row ? row->hint : NULL;
 }
 
-static bool prepare(struct call *call, struct http_request *q, struct error *err UNUSED)
+/* --- one attempt -------------------------------------------------------------------------------------------------- */
+
+static struct call *before(struct call *call)
+{
+    struct github_call *c = (struct github_call *)call;
+    const struct github *g = c->github;
+    return c->auth == GITHUB_AS_INSTALLATION ? github_app_before(g->app, g->config, &c->ticket) : NULL;
+}
+
+static bool add_authorization(struct github_call *c, struct strlist *headers, struct error *err)
+{
+    const struct github *g = c->github;
+    AUTO_STRBUF line = STRBUF_INIT;
+    CLEANUP(secret_clear) struct secret jwt = { 0 };
+    const char *token = g->config->token.value;
+    line.secret = true;
+    if (c->auth == GITHUB_AS_APP) {
+        github_app_sign(g->app, &jwt);
+        token = jwt.value;
+    } else if (c->auth == GITHUB_AS_INSTALLATION) {
+        token = github_app_token(g->app, g->config, &c->ticket, &c->class, err);
+        if (!token)
+            return false;
+    }
+    strbuf_adds(&line, "Authorization: Bearer ");
+    strbuf_adds(&line, token);
+    strlist_add(headers, strbuf_str(&line));
+    return true;
+}
+
+static bool prepare(struct call *call, struct http_request *q, struct error *err)
 {
     struct github_call *c = (struct github_call *)call;
     const struct github_config *config = c->github->config;
@@ -96,11 +163,8 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     q->fresh = c->once;
     strlist_add(&q->headers, "Accept: application/vnd.github+json");
     strlist_add(&q->headers, "X-GitHub-Api-Version: 2022-11-28");
-    AUTO_STRBUF authorization = STRBUF_INIT;
-    authorization.secret = true;
-    strbuf_adds(&authorization, "Authorization: Bearer ");
-    strbuf_adds(&authorization, config->token.value);
-    strlist_add(&q->headers, strbuf_str(&authorization));
+    if (!add_authorization(c, &q->headers, err))
+        return false;
     if (c->etag) {
         AUTO_FREE char *match = xasprintf("If-None-Match: %s", c->etag);
         strlist_add(&q->headers, match);
@@ -153,13 +217,25 @@ static int64_t wait_ms(const struct github_call *c, const struct http_response *
 static void add_hint(struct error *err, const struct github_call *c, const char *message)
 {
     const struct http_response *r = &c->call.exchange.response;
-    const struct row *row = find_answer(r->status, message);
+    const struct row *row = find_answer(c->auth, r->status, message);
     const char *needs = http_header(r, "X-Accepted-GitHub-Permissions"), *scope = c->github->config->scope;
     bool permission = row && row->class != GITHUB_SERVER && (r->status == 403 || r->status == 404);
     if (row)
         error_hint(err, "%s%s%s%s%s%s", row->about_scope ? "`" : "", row->about_scope ? scope : "",
                    row->about_scope ? "`: " : "", row->hint, permission && needs ? " GitHub asks for: " : "",
                    permission && needs ? needs : "");
+}
+
+/* 401: with another token of the installation, or with the App's own at the time that GitHub has. */
+static bool may_come_again(struct github_call *c, const char *message)
+{
+    const struct github *g = c->github;
+    if (c->auth == GITHUB_AS_INSTALLATION)
+        return github_app_renew(g->app, g->config, &c->ticket);
+    if (c->auth != GITHUB_AS_APP || c->corrected || !(strstr(message, "('exp')") || strstr(message, "('iat')")))
+        return false;
+    c->corrected = github_app_set_clock(g->app, http_header(&c->call.exchange.response, "Date"));
+    return c->corrected;
 }
 
 static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct error *err)
@@ -181,7 +257,9 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     error_set(err, ERROR_GITHUB, r->status, "HTTP %d: %s", r->status, message);
     error_prefix(err, "GitHub: %s", call->name);
     str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
-    c->class = github_classify(r->status, message, http_header(r, "Retry-After"), remaining == 0);
+    c->class = github_classify(c->auth, r->status, message, http_header(r, "Retry-After"), remaining == 0);
+    if (r->status == 401 && may_come_again(c, message))
+        return RETRY_NOW;
     if (c->class == GITHUB_THROTTLED) {
         err->try_later = err->no_room = true;
         *ret_server_ms = wait_ms(c, r);
@@ -208,7 +286,7 @@ static void free_call(struct call *call)
     free(c);
 }
 
-static const struct call_ops ops = { .prepare = prepare, .judge = judge, .free = free_call };
+static const struct call_ops ops = { .before = before, .prepare = prepare, .judge = judge, .free = free_call };
 
 struct github_call *github_call_new(struct github *github, const char *method, const char *path, const char *body)
 {
@@ -219,6 +297,7 @@ struct github_call *github_call_new(struct github *github, const char *method, c
     c->method = method;
     c->path = xstrdup(path);
     c->body = body ? xstrdup(body) : NULL;
+    c->auth = github->app ? GITHUB_AS_INSTALLATION : GITHUB_AS_TOKEN;
     c->once = str_eq(method, "POST");
     return c;
 }

@@ -39,9 +39,49 @@ void call_cancel(struct call_loop *loop, struct call *call)
     call->state = CALL_DONE;
 }
 
+void call_loop_clear(struct call_loop *loop)
+{
+    while (loop->calls)
+        call_cancel(loop, loop->calls);
+}
+
+/* Something has to be done first. */
+static bool block(struct call_loop *loop, struct call *call)
+{
+    struct call *first = call->ops->before ? call->ops->before(call) : NULL;
+    if (!first)
+        return false;
+    if (first->state == CALL_NEW)
+        call_start(loop, first);
+    call->state = CALL_BLOCKED;
+    return true;
+}
+
+/* A call that others wait for is done; one that waited too long to be still wanted ends. */
+static void unblock(struct call_loop *loop, struct call *done)
+{
+    int64_t now = env_mono(loop->env);
+    done->ops->done(done);
+    for (struct call *c = loop->calls; c; c = c->next) {
+        if (c->state != CALL_BLOCKED)
+            continue;
+        c->due = now;
+        c->state = CALL_WAITING;
+        if (!c->give_up || now <= c->give_up)
+            continue;
+        c->state = CALL_DONE;
+        error_clear(&c->error);
+        error_set(&c->error, ERROR_TIMEOUT, 0, "%s: there was no time left for it", c->name);
+        c->error.try_later = true;
+    }
+}
+
 static void attempt(struct call_loop *loop, struct call *call)
 {
+    if (block(loop, call))
+        return;
     http_request_clear(&call->exchange.request);
+    error_clear(&call->error);
     call->attempts++;
     if (!call->ops->prepare(call, &call->exchange.request, &call->error)) {
         call->state = CALL_DONE;
@@ -96,17 +136,25 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
 {
     for (;;) {
         int64_t now = env_mono(loop->env), wake = until;
-        for (struct call *c = loop->calls, *next; c; c = next) {
+        bool again = false; /* the list has changed */
+        for (struct call *c = loop->calls, *next; c && !again; c = next) {
             next = c->next;
-            if (c->state == CALL_WAITING && c->due <= now)
+            if (c->state == CALL_WAITING && c->due <= now) {
                 attempt(loop, c);
+                again = c->state == CALL_BLOCKED;
+            }
             if (c->state == CALL_DONE) {
                 unlink_call(loop, c);
-                return c;
+                if (!c->ops->done)
+                    return c;
+                unblock(loop, c);
+                again = true;
             }
-            if (c->state == CALL_WAITING && c->due < wake)
+            if (!again && c->state == CALL_WAITING && c->due < wake)
                 wake = c->due;
         }
+        if (again)
+            continue;
         struct http_exchange *x = http_wait(loop->http, wake > now ? wake - now : 0, loop->wake_fd);
         if (x) {
             for (struct call *c = loop->calls; c; c = c->next)

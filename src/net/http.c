@@ -119,6 +119,8 @@ static void detach(struct http *h, struct http_exchange *x)
 {
     curl_multi_remove_handle(h->multi, x->easy);
     curl_easy_cleanup(x->easy);
+    for (const struct curl_slist *line = x->slist; line; line = line->next)
+        explicit_bzero(line->data, strlen(line->data)); /* a token may be in it */
     curl_slist_free_all(x->slist);
     x->easy = NULL;
     x->slist = NULL;
@@ -192,7 +194,10 @@ bool http_readable(int fd)
 void http_request_clear(struct http_request *r)
 {
     free(r->url);
+    for (size_t i = 0; i < r->headers.n; i++)
+        explicit_bzero(r->headers.v[i], strlen(r->headers.v[i]));
     strlist_clear(&r->headers);
+    r->body.secret = true;
     strbuf_clear(&r->body);
     *r = (struct http_request){ 0 };
 }

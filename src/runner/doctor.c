@@ -33,6 +33,7 @@ static const char *const check_names[] = {
     [CHECK_USER_DATA] = "user-data",
     [CHECK_LAUNCH] = "launch",
     [CHECK_PLACES] = "places",
+    [CHECK_APP] = "app",
     [CHECK_TOKEN] = "token",
     [CHECK_GITHUB] = "github",
     [CHECK_RATE_LIMIT] = "rate-limit",

@@ -43,7 +43,7 @@ struct known_runner {
     struct known_runner *next;
 };
 
-/* Another scope than the configured one, asked with the same token. */
+/* Another scope than the configured one, asked with the same token, or as the same App. */
 struct other_scope {
     struct github_config config; /* but for scope and path, borrowed from the configured one */
     struct github github;
@@ -93,6 +93,8 @@ enum outcome drive_github_outcome(const struct github_call *call)
 {
     if (call->call.error.domain == ERROR_NONE)
         return OUTCOME_OK;
+    if (call->call.error.domain == ERROR_TIMEOUT) /* it waited for a token, and was never sent */
+        return OUTCOME_THROTTLED;
     switch (call->class) {
     case GITHUB_NOT_FOUND:
         return OUTCOME_NOT_FOUND;
@@ -169,7 +171,7 @@ static struct github_call *list(struct flight *f)
 static struct github *github_of(struct driver *d, const char *scope)
 {
     const struct github *own = d->cloud->github;
-    if (!scope || str_eq(scope, own->config->scope))
+    if (!own || !scope || str_eq(scope, own->config->scope))
         return d->cloud->github;
     for (struct other_scope *o = d->scopes; o; o = o->next)
         if (str_eq(o->config.scope, scope))
@@ -178,7 +180,7 @@ static struct github *github_of(struct driver *d, const char *scope)
     o->config = *own->config;
     o->config.scope = xstrdup(scope);
     o->config.path = must(github_scope_path(scope));
-    o->github = (struct github){ .config = &o->config, .env = own->env, .remaining = -1 };
+    o->github = (struct github){ .config = &o->config, .env = own->env, .app = own->app, .remaining = -1 };
     o->next = d->scopes;
     d->scopes = o;
     return &o->github;
@@ -206,12 +208,22 @@ static void launch_call(struct driver *d, struct flight *f)
     call_start(d->cloud->loop, call);
 }
 
+/* An App's token opens its own scope alone; a workflow run may be elsewhere. */
+static const char *scope_to_ask(const struct driver *d, const struct act *a)
+{
+    const struct github *own = d->cloud->github;
+    if (a->kind != ACT_JOBS || !own || !own->app)
+        return a->scope;
+    size_t n = strlen(own->config->scope);
+    return str_starts(a->repo, own->config->scope) && a->repo[n] == '/' ? NULL : a->repo;
+}
+
 /* The call that an action begins with. */
 static void make_call(struct driver *d, struct flight *f)
 {
     struct aws *aws = d->cloud->aws;
-    struct github *github = d->cloud->github ? github_of(d, f->act.scope) : NULL;
     const struct act *a = &f->act;
+    struct github *github = github_of(d, scope_to_ask(d, a));
     f->via = github;
     switch (a->kind) {
     case ACT_MINT:

@@ -398,7 +398,7 @@ static int by_run(const void *a, const void *b)
 /* Of a run in a repository that nobody named, or whose name is none, nothing can be known. */
 static bool is_repo(const char *repo)
 {
-    AUTO_FREE char *path = repo && strchr(repo, '/') ? github_scope_path(repo) : NULL;
+    AUTO_FREE char *path = repo && github_scope_kind(repo) == GITHUB_REPOSITORY ? github_scope_path(repo) : NULL;
     return path != NULL;
 }
 

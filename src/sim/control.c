@@ -179,6 +179,7 @@ static void reset(struct sim *s)
     held_release(s, 0, true);
     world_clear(s);
     catalog_seed(s);
+    app_reset(s);
     faults_clear(s);
     json_object_put(s->log);
     s->log = must(json_object_new_array());
@@ -361,6 +362,23 @@ static void serve_group(struct sim *s, const char *rest, const struct request *r
     respond_text(res, 200, "");
 }
 
+static void serve_app(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_JSON *body = NULL;
+    bool ok = true;
+    if (!s->app) {
+        respond_text(res, 404, "there is no App without --app-key\n");
+        return;
+    }
+    if (!str_eq(r->method, "GET"))
+        ok = json_parse(strbuf_str(&r->body), r->body.len, "the App", &body, &err) && app_change(s, body, &err);
+    if (ok)
+        respond_json(res, 200, app_json(s));
+    else
+        respond_text(res, 400, err.message);
+}
+
 /* --- the table of requests ---------------------------------------------------------------------------------------- */
 
 static void serve_state(struct sim *s, const char *rest UNUSED, const struct request *r UNUSED, struct response *res)
@@ -438,6 +456,8 @@ static const struct {
       "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt" },
     { "runners/", true, serve_runner, "PUT ID {status, busy}" },
     { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },
+    { "app", false, serve_app,
+      "GET; PUT {permissions: {NAME: LEVEL}, repositories: [OWNER/REPO, …], suspended, installed, revoke}" },
     { "ssm", false, serve_ssm, "GET; PUT {name, value, type, region}; DELETE {name, region}; no region: all" },
     { "sources", false, serve_sources, "GET: settings that lead to each source of credentials" },
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },

@@ -211,13 +211,26 @@ static const struct fault_answer *answer_of(const struct fault_kind *kind, const
     return NULL;
 }
 
+/* A server that repeats what it was sent: {authorization} in a scripted message. Owned. */
+static char *fill_message(const char *message, const struct request *r)
+{
+    static const char hole[] = "{authorization}";
+    const char *at = strstr(message, hole), *value = pairs_get(&r->headers, "authorization");
+    return at ? xasprintf("%.*s%s%s", (int)(at - message), message, value ? value : "", at + strlen(hole))
+              : xstrdup(message);
+}
+
 void fault_answer(const struct fault *f, const struct request *r, struct response *res)
 {
     const struct fault_answer *own = answer_of(f->kind, r->service);
     int status = f->status ? (int)f->status : own && own->status ? own->status : 502;
     const char *code = f->code ? f->code : own && own->code ? own->code : "InternalError";
     AUTO_FREE char *denial = own && !own->message && own->code ? aws_denial(r) : NULL;
-    const char *message = f->message ? f->message : denial ? denial : own && own->message ? own->message : "scripted";
+    AUTO_FREE char *message = fill_message(f->message            ? f->message
+                                           : denial              ? denial
+                                           : own && own->message ? own->message
+                                                                 : "scripted",
+                                           r);
     strbuf_truncate(&res->body, 0);
     pairs_clear(&res->headers);
     if (f->kind->effect == EFFECT_STATUS) {

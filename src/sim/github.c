@@ -419,6 +419,10 @@ static struct json_object *group_json(const struct github_call *c, int64_t id)
 
 static void list_groups(struct github_call *c)
 {
+    if (str_starts(c->scope, "/repos/")) {
+        refuse(c->res, 404, "Not Found");
+        return;
+    }
     struct page page = page_begin(c);
     for (size_t i = 0; i < c->sim->runner_groups.n; i++)
         if (page_takes(&page))
@@ -626,8 +630,7 @@ static const struct route {
     { "GET", "/actions/runners/downloads", "downloads", "administration=read", downloads, NULL },
     { "GET", "/actions/runners/N", "get-runner", "administration=read", get_runner, NULL },
     { "DELETE", "/actions/runners/N", "delete-runner", "administration=write", delete_runner, NULL },
-    { "GET", "/actions/runner-groups", "list-runner-groups", "organization_self_hosted_runners=read", list_groups,
-      "/orgs/" },
+    { "GET", "/actions/runner-groups", "list-runner-groups", "administration=read", list_groups, NULL },
     { "GET", "/actions/runs", "list-runs", "actions=read", list_runs, "/repos/" },
     { "GET", "/actions/runs/N", "get-run", "actions=read", get_run, "/repos/" },
     { "GET", "/actions/runs/N/jobs", "list-jobs", "actions=read", list_jobs, "/repos/" },
@@ -676,14 +679,46 @@ char *github_action(const struct request *r)
 {
     int64_t ids[2];
     const struct route *route = find_route(r->method, api_path(r), NULL, ids);
+    const char *of_app = app_action(r->method, api_path(r));
+    if (of_app)
+        return xstrdup(of_app);
     return route ? xstrdup(route->action) : xasprintf("%s %s", r->method, api_path(r));
 }
 
-static bool is_authorized(const struct sim *s, const struct request *r)
+/* What follows Bearer; NULL: nothing. */
+static const char *bearer_of(const struct request *r)
 {
     const char *value = pairs_get(&r->headers, "authorization");
     size_t skip = !value ? 0 : strncasecmp(value, "Bearer ", 7) == 0 ? 7 : strncasecmp(value, "token ", 6) == 0 ? 6 : 0;
-    return skip && str_eq(value + skip, s->github_token);
+    return skip ? value + skip : NULL;
+}
+
+/* What runners are in a repository's administration is a permission of its own in an organisation. Owned. */
+static char *permission_of(const struct route *route, const char *scope)
+{
+    static const char repository[] = "administration=";
+    bool renamed = str_starts(route->permission, repository) && !str_starts(scope, "/repos/");
+    return renamed ? xasprintf("organization_self_hosted_runners=%s", route->permission + strlen(repository))
+                   : xstrdup(route->permission);
+}
+
+/* An App's token is for its own installation, as far as its permissions go; it sees nothing else. */
+static void serve_route(struct github_call *c, const struct route *route, const struct app_token *token)
+{
+    AUTO_FREE char *permission = permission_of(route, c->scope);
+    if (token && str_starts(c->scope, "/enterprises/")) {
+        refuse(c->res, 403, "Resource not accessible by integration");
+        return;
+    }
+    if (token && !app_token_opens(token, c->scope)) {
+        refuse(c->res, 404, "Not Found");
+        return;
+    }
+    pairs_set(&c->res->headers, "x-accepted-github-permissions", permission);
+    if (token && !app_token_may(token, permission))
+        refuse(c->res, 403, "Resource not accessible by integration");
+    else
+        route->serve(c);
 }
 
 static bool is_api_version(const char *version)
@@ -721,6 +756,8 @@ void github_serve(struct sim *s, const struct request *r, struct response *res)
     const char *path = api_path(r);
     AUTO_FREE char *scope = scope_of(s, path);
     struct github_call c = { .sim = s, .scope = scope, .request = r, .res = res };
+    const char *bearer = bearer_of(r);
+    const struct app_token *token = bearer ? app_token(s, bearer) : NULL;
     tick_rate(s);
     if (str_empty(pairs_get(&r->headers, "user-agent"))) {
         refuse(res, 403,
@@ -728,7 +765,9 @@ void github_serve(struct sim *s, const struct request *r, struct response *res)
                "(https://docs.github.com/en/rest/overview/resources-in-the-rest-api#user-agent-required).");
     } else if (!is_api_version(pairs_get(&r->headers, "x-github-api-version"))) {
         refuse(res, 400, "\"%s\" is not a supported API version", pairs_get(&r->headers, "x-github-api-version"));
-    } else if (!is_authorized(s, r)) {
+    } else if (app_serve(s, path, bearer, r, res)) {
+        return;
+    } else if (!token && !str_eq(bearer, s->github_token)) {
         refuse(res, 401, "Bad credentials");
     } else if (str_eq(path, "/rate_limit") && str_eq(r->method, "GET")) {
         rate_limit(s, r, res);
@@ -736,12 +775,10 @@ void github_serve(struct sim *s, const struct request *r, struct response *res)
         refuse(res, 403, "API rate limit exceeded for installation ID 1234.");
     } else {
         const struct route *route = scope ? find_route(r->method, path, scope, c.ids) : NULL;
-        if (route) {
-            pairs_set(&res->headers, "x-accepted-github-permissions", route->permission);
-            route->serve(&c);
-        } else {
+        if (route)
+            serve_route(&c, route, token);
+        else
             refuse(res, 404, "Not Found");
-        }
     }
 }
 

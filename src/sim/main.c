@@ -22,9 +22,10 @@
 enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 
 struct options {
-    char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate;
+    char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate, *app_key, *app_public_key;
     struct strlist repos;
     uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate, credential_life;
+    int64_t app_token_life;
     bool no_auth, verbose, help, version;
 };
 
@@ -118,6 +119,24 @@ static const struct opt options[] = {
       .help = "just-in-time configurations that GitHub makes; 0: any number",
       .fallback = "0",
       .max = 1000000 },
+    { .name = "app-key",
+      .type = OPT_STRING,
+      ROW(app_key),
+      .arg = "FILE",
+      .help = "play a GitHub App, installed everywhere: make its private key and write it there" },
+    { .name = "app-public-key",
+      .type = OPT_STRING,
+      ROW(app_public_key),
+      .arg = "FILE",
+      .help = "play one whose public key is there, PEM" },
+    { .name = "app-token-life",
+      .type = OPT_SECONDS,
+      ROW(app_token_life),
+      .arg = "DURATION",
+      .help = "how long the tokens of the App work",
+      .fallback = "1h",
+      .min = 1,
+      .max = 86400 },
     { .name = "faults",
       .type = OPT_STRING,
       ROW(faults),
@@ -541,17 +560,28 @@ static char *make_token(void)
     return strbuf_steal(&token);
 }
 
+/* How a client comes to GitHub: by the token, or as the App. */
+static char *github_settings(const struct sim *s, const struct options *o)
+{
+    AUTO_FREE char *key = str_empty(o->app_key) ? NULL : realpath(o->app_key, NULL);
+    if (!s->app)
+        return xasprintf("MAYFLY_GITHUB_TOKEN=%s\n", s->github_token);
+    return xasprintf("MAYFLY_APP_ID=%s\n%s%s%s", app_client_id(), key ? "MAYFLY_APP_KEY_FILE=" : "", key ? key : "",
+                     key ? "\n" : "");
+}
+
 static bool write_settings(const struct sim *s, const struct options *o, struct error *err)
 {
     const char *repository = "octo/demo";
     for (size_t i = s->options.repos.n; i-- > 0;)
         repository = strchr(s->options.repos.v[i], '/') ? s->options.repos.v[i] : repository;
+    AUTO_FREE char *github = github_settings(s, o);
     AUTO_FREE char *text =
         xasprintf("AWS_ENDPOINT_URL=%s\nAWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\nAWS_SESSION_TOKEN=%s\n"
                   "AWS_REGION=us-east-1\nGITHUB_API_URL=%s/api/v3\nGITHUB_SERVER_URL=%s\nGITHUB_REPOSITORY=%s\n"
-                  "MAYFLY_GITHUB_TOKEN=%s\nAWS_EC2_METADATA_SERVICE_ENDPOINT=%s/imds/none\n",
+                  "AWS_EC2_METADATA_SERVICE_ENDPOINT=%s/imds/none\n%s",
                   s->base_url, s->access_key, s->secret_key, s->session_token, s->base_url, s->base_url, repository,
-                  s->github_token, s->base_url);
+                  s->base_url, github);
     AUTO_FREE char *port = xasprintf("%u\n", s->port);
     const char *const files[][2] = { { o->env_file, text }, { o->port_file, port } };
     for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
@@ -683,13 +713,15 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .rate_limit = (int64_t)o->rate_limit,
                                        .image_delay = (int64_t)o->image_delay,
                                        .mint_rate = (int64_t)o->mint_rate,
+                                       .app_token_life = o->app_token_life * 1000,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)
         strlist_add(&s->options.repos, o->repos.v[i]);
     if (!strlist_has(&s->options.repos, "octo/demo"))
         strlist_add(&s->options.repos, "octo/demo");
     catalog_seed(s);
-    return rates_parse(o->run_rate, &s->options, err) && load_faults(s, o->faults, err);
+    return rates_parse(o->run_rate, &s->options, err) && app_open(s, o->app_key, o->app_public_key, err) &&
+           load_faults(s, o->faults, err);
 }
 
 static void close_sim(struct sim *s, const struct options *o)
@@ -698,6 +730,7 @@ static void close_sim(struct sim *s, const struct options *o)
                       s->github_token, s->runner_sha256, s->source_token, s->oidc_token };
     issuer_clear(s);
     faults_clear(s);
+    app_close(s);
     world_clear(s);
     if (s->work_dir && str_empty(o->state_dir))
         remove_dir(s->work_dir);

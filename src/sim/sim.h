@@ -201,6 +201,7 @@ struct fault {
 struct sim_options {
     bool sandbox, verbose, no_auth;
     int64_t boot, online, idle_removal, terminate_delay, image_delay, rate_limit;
+    int64_t app_token_life;                 /* ms */
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
     int64_t credential_life; /* s; 0: as asked for */
@@ -254,6 +255,7 @@ struct sim {
     struct exchange *held;        /* requests that wait: hold, delay, hang */
     struct strlist labels;        /* every label of a runner; its id is its place, from 1 */
     struct strlist runner_groups; /* of every organisation; the id is the place, from 1 */
+    struct app *app;              /* the GitHub App, or NULL */
     struct bucket *buckets;
     size_t n_buckets, next_mint;
     int64_t *mints; /* when the last just-in-time configurations were made: a ring */
@@ -402,6 +404,26 @@ void github_fail(struct response *res, int status, const char *message);
 void github_finish(struct sim *s, const struct request *r, struct response *res);
 /* The name by which faults and the log know a request to GitHub; owned. */
 char *github_action(const struct request *r);
+
+/* github_app.c: the App, when one of the two files is named: the private key is written to the first, or the public one
+ * read from the second. */
+struct app_token;
+bool app_open(struct sim *s, const char *key_file, const char *public_key_file, struct error *err);
+void app_reset(struct sim *s);
+void app_close(struct sim *s);
+const char *app_client_id(void);
+/* The name of a request to the App's own part of the API, static; NULL: it is none. */
+const char *app_action(const char *method, const char *path);
+/* Serves it. bearer: what stood behind Bearer, or NULL. False: it is none, or there is no App. */
+bool app_serve(struct sim *s, const char *path, const char *bearer, const struct request *r, struct response *res);
+/* A token that works; NULL: it does not. */
+const struct app_token *app_token(const struct sim *s, const char *token);
+/* scope: "/repos/octo/demo"; permission: "administration=write". */
+bool app_token_opens(const struct app_token *t, const char *scope);
+bool app_token_may(const struct app_token *t, const char *permission);
+struct json_object *app_json(const struct sim *s);
+bool app_change(struct sim *s, struct json_object *body, struct error *err);
+
 /* Tells what /_sim knows. */
 void control_help(FILE *out);
 void control_serve(struct sim *s, const struct request *r, struct response *res);

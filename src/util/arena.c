@@ -44,6 +44,7 @@ void arena_clear(struct arena *a)
 {
     while (a->chunks) {
         struct arena_chunk *next = a->chunks->next;
+        explicit_bzero(a->chunks->data, a->chunks->size); /* tokens and JIT configurations are decoded into arenas */
         free(a->chunks);
         a->chunks = next;
     }

@@ -25,6 +25,16 @@ void encode_base64(struct strbuf *out, const void *bytes, size_t len)
     }
 }
 
+void encode_base64url(struct strbuf *out, const void *bytes, size_t len)
+{
+    size_t from = out->len;
+    encode_base64(out, bytes, len);
+    while (out->len > from && out->data[out->len - 1] == '=')
+        strbuf_truncate(out, out->len - 1);
+    for (size_t i = from; i < out->len; i++)
+        out->data[i] = out->data[i] == '+' ? '-' : out->data[i] == '/' ? '_' : out->data[i];
+}
+
 static int base64_value(char c)
 {
     const char *p = c ? strchr(base64_digits, c) : NULL;

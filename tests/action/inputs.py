@@ -19,7 +19,7 @@ MODES = ["start", "stop", "reap", "status", "doctor"]
 LIKE_START = "doctor"
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
 # What is an input without being an option.
-BY_HAND = {"mode", "github-token"}
+BY_HAND = {"mode", "github-token", "app-key"}
 
 
 def tables(mayfly):

@@ -228,7 +228,7 @@ run "$mayfly" doctor "${args[@]}" --repo octo
 problem 'a token that may not list groups' runner-group 'HTTP 403'
 no_faults
 run "$mayfly" doctor "${args[@]}" --repo octo --runner-group none
-problem 'no such group' runner-group 'has none such' 'runner-groups'
+problem 'no such group' runner-group 'has none such' 'Runner groups'
 run "$mayfly" doctor "${args[@]}" --runner-group gpu
 problem 'a named group of a repository' runner-group 'no named group' '--repo ORG'
 equal 'nothing was launched in all this' "$(state '([.regions[].instances[]? | select(.state == "running")] | length) + (.runners | length)')" 0

@@ -39,9 +39,9 @@ START_TEST(classes)
         { 503, "", 0, 0, GITHUB_SERVER },
         { 301, "Moved Permanently", 0, 0, GITHUB_FATAL },
     };
-    ck_assert_int_eq(
-        github_classify(cases[_i].status, cases[_i].message, cases[_i].has_retry_after, cases[_i].out_of_quota),
-        cases[_i].class);
+    ck_assert_int_eq(github_classify(GITHUB_AS_TOKEN, cases[_i].status, cases[_i].message, cases[_i].has_retry_after,
+                                     cases[_i].out_of_quota),
+                     cases[_i].class);
 }
 END_TEST
 
@@ -49,56 +49,76 @@ END_TEST
 START_TEST(hints)
 {
     static const struct {
+        enum github_auth auth;
         int status;
         const char *message, *part;
     } cases[] = {
-        { 301, "Moved Permanently", "--repo" },
-        { 302, "", "--repo" },
-        { 307, "", "--repo" },
-        { 308, "", "--repo" },
-        { 400, "Problems parsing JSON", "report" },
-        { 400, "Body should be a JSON object", "report" },
-        { 400, "\"2020-01-01\" is not a supported API version", "too old or too new" },
-        { 401, "Bad credentials", "wrong, expired or revoked" },
-        { 401, "'Expiration time' claim ('exp') is too far in the future", "clock" },
-        { 401, "A JSON web token could not be decoded", "App's key" },
-        { 403, "Resource not accessible by integration", "GITHUB_TOKEN" },
-        { 403, "Resource not accessible by personal access token", "Administration: write" },
-        { 403, "API rate limit exceeded for installation ID 1234.", "rate limit" },
-        { 403, "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.",
+        { GITHUB_AS_TOKEN, 301, "Moved Permanently", "--repo" },
+        { GITHUB_AS_TOKEN, 302, "", "--repo" },
+        { GITHUB_AS_TOKEN, 307, "", "--repo" },
+        { GITHUB_AS_TOKEN, 308, "", "--repo" },
+        { GITHUB_AS_TOKEN, 400, "Problems parsing JSON", "report" },
+        { GITHUB_AS_TOKEN, 400, "Body should be a JSON object", "report" },
+        { GITHUB_AS_TOKEN, 400, "\"2020-01-01\" is not a supported API version", "too old or too new" },
+        { GITHUB_AS_TOKEN, 401, "Bad credentials", "wrong, expired or revoked" },
+        { GITHUB_AS_APP, 401, "'Expiration time' claim ('exp') is too far in the future", "clock" },
+        { GITHUB_AS_APP, 401, "'Issued at' claim ('iat') must be an Integer", "clock" },
+        { GITHUB_AS_APP, 401, "'Issuer' claim ('iss') must be an Integer", "the App ID" },
+        { GITHUB_AS_APP, 401, "A JSON web token could not be decoded", "the key is not the App's" },
+        { GITHUB_AS_APP, 401, "Bad credentials", "the key is not the App's" },
+        { GITHUB_AS_INSTALLATION, 401, "Bad credentials", "still installed" },
+        { GITHUB_AS_INSTALLATION, 403, "Resource not accessible by integration", "accept them" },
+        { GITHUB_AS_INSTALLATION, 403, "", "accept them" },
+        { GITHUB_AS_INSTALLATION, 404, "Not Found", "does the App have" },
+        { GITHUB_AS_APP, 403, "This installation has been suspended", "unsuspend" },
+        { GITHUB_AS_APP, 404, "Integration not found", "--app-id" },
+        { GITHUB_AS_APP, 404, "Not Found", "not installed" },
+        { GITHUB_AS_APP, 422, "The permissions requested are not granted to this installation.", "accept" },
+        { GITHUB_AS_APP, 422,
+          "There is at least one repository that does not exist or is not accessible to the parent "
+          "installation.",
+          "add it" },
+        { GITHUB_AS_APP, 500, "Server Error", "githubstatus" },
+        { GITHUB_AS_TOKEN, 403, "Resource not accessible by integration", "GITHUB_TOKEN" },
+        { GITHUB_AS_TOKEN, 403, "Resource not accessible by personal access token", "Administration: write" },
+        { GITHUB_AS_TOKEN, 403, "API rate limit exceeded for installation ID 1234.", "rate limit" },
+        { GITHUB_AS_TOKEN, 403,
+          "You have exceeded a secondary rate limit. Please wait a few minutes before you try again.", "rate limit" },
+        { GITHUB_AS_TOKEN, 403,
+          "You have exceeded a secondary rate limit and have been temporarily blocked from content creation",
           "rate limit" },
-        { 403, "You have exceeded a secondary rate limit and have been temporarily blocked from content creation",
-          "rate limit" },
-        { 403,
+        { GITHUB_AS_TOKEN, 403,
           "Resource protected by organization SAML enforcement. You must grant your Personal Access token access "
           "to this organization.",
           "single sign-on" },
-        { 403,
+        { GITHUB_AS_TOKEN, 403,
           "Although you appear to have the correct authorization credentials, the `octo` organization has an IP allow "
           "list enabled",
           "addresses" },
-        { 403, "Repository level self-hosted runners are disabled on this repository.", "--repo ORG" },
-        { 403, "Request forbidden by administrative rules. Please make sure your request has a User-Agent header",
-          "proxy" },
-        { 403, "", "Administration: write" },
-        { 404, "Not Found", "spelled right" },
-        { 409, "Already exists - A runner with the name *** already exists.", "new name" },
-        { 410, "Gone", "newer Mayfly" },
-        { 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.", "mayfly reap" },
-        { 422, "Invalid Argument - Runner group 7 does not exist.", "--runner-group" },
-        { 422, "Invalid request.", "--label" },
-        { 422, "Bad request - Runner X is currently running a job and cannot be deleted.", "runs a job" },
-        { 429, "", "rate limit" },
-        { 500, "Server Error", "githubstatus" },
-        { 502, "", "githubstatus" },
-        { 503, "", "githubstatus" },
+        { GITHUB_AS_TOKEN, 403, "Repository level self-hosted runners are disabled on this repository.", "--repo ORG" },
+        { GITHUB_AS_TOKEN, 403,
+          "Request forbidden by administrative rules. Please make sure your request has a User-Agent header", "proxy" },
+        { GITHUB_AS_TOKEN, 403, "", "Administration: write" },
+        { GITHUB_AS_TOKEN, 404, "Not Found", "spelled right" },
+        { GITHUB_AS_TOKEN, 409, "Already exists - A runner with the name *** already exists.", "new name" },
+        { GITHUB_AS_TOKEN, 410, "Gone", "newer Mayfly" },
+        { GITHUB_AS_TOKEN, 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.",
+          "mayfly reap" },
+        { GITHUB_AS_TOKEN, 422, "Invalid Argument - Runner group 7 does not exist.", "--runner-group" },
+        { GITHUB_AS_TOKEN, 422, "Invalid request.", "--label" },
+        { GITHUB_AS_TOKEN, 422, "Bad request - Runner X is currently running a job and cannot be deleted.",
+          "runs a job" },
+        { GITHUB_AS_TOKEN, 429, "", "rate limit" },
+        { GITHUB_AS_TOKEN, 500, "Server Error", "githubstatus" },
+        { GITHUB_AS_TOKEN, 502, "", "githubstatus" },
+        { GITHUB_AS_TOKEN, 503, "", "githubstatus" },
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const char *hint = github_hint(cases[i].status, cases[i].message);
+        const char *hint = github_hint(cases[i].auth, cases[i].status, cases[i].message);
         ck_assert_msg(hint && strstr(hint, cases[i].part), "%d %s: %s", cases[i].status, cases[i].message,
                       hint ? hint : "no hint");
     }
-    ck_assert_ptr_null(github_hint(418, ""));
+    ck_assert_ptr_null(github_hint(GITHUB_AS_TOKEN, 418, ""));
 }
 END_TEST
 
@@ -111,6 +131,10 @@ START_TEST(scope_paths)
     } cases[] = {
         { "org", "/orgs/org" },
         { "owner/repo", "/repos/owner/repo" },
+        { "enterprises/acme", "/enterprises/acme" },
+        { "enterprises/", NULL },
+        { "enterprises/a/b", NULL },
+        { "enterprises", "/orgs/enterprises" },
         { "owner/.github", "/repos/owner/.github" },
         { "owner/a.b_c-d", "/repos/owner/a.b_c-d" },
         { "", NULL },
@@ -153,7 +177,8 @@ static bool load(const char *const *env, const char *repo, const char *token_fil
                  struct error *err)
 {
     environment = env;
-    return github_config_load(repo, token_file, fake_getenv, c, err);
+    const struct github_settings settings = { .repo = repo, .token_file = token_file };
+    return github_config_load(&settings, fake_getenv, c, err);
 }
 
 START_TEST(token_from_the_environment)
@@ -314,6 +339,39 @@ START_TEST(where_the_api_is)
 }
 END_TEST
 
+/* Source: GitHub Docs: `https://HOST/api/v3` of an Enterprise Server, `https://api.SUB.ghe.com` with data residency. */
+START_TEST(where_the_api_of_a_server_is)
+{
+    static const struct {
+        const char *server, *api, *want, *why;
+    } cases[] = {
+        { "https://github.com", "", "https://api.github.com", NULL },
+        { "https://github.com/", "", "https://api.github.com", NULL },
+        { "https://www.github.com", "", "https://api.github.com", NULL },
+        { "https://octo.ghe.com", "", "https://api.octo.ghe.com", NULL },
+        { "https://github.example.com", "", "https://github.example.com/api/v3", NULL },
+        { "https://github.example.com:8443/", "", "https://github.example.com:8443/api/v3", NULL },
+        { "https://ghe.com.example.com", "", "https://ghe.com.example.com/api/v3", NULL },
+        { "https://notghe.com", "", "https://notghe.com/api/v3", NULL },
+        { "http://127.0.0.1:4000", "", "http://127.0.0.1:4000/api/v3", NULL },
+        { "https://github.example.com", "https://other.example.com/api/v3", "https://other.example.com/api/v3", NULL },
+        { "http://github.example.com", "", NULL, "GITHUB_SERVER_URL: `http://github.example.com` is neither https" },
+        { "github.example.com", "", NULL, "GITHUB_SERVER_URL: `github.example.com` is not a URL" },
+    };
+    AUTO_ERROR err = { 0 };
+    struct github_config c = { 0 };
+    const char *const *env =
+        ENV("GITHUB_TOKEN", "t", "GITHUB_SERVER_URL", cases[_i].server, "GITHUB_API_URL", cases[_i].api);
+    if (cases[_i].want) {
+        ASSERT_OK(load(env, "o/r", NULL, &c, &err), &err);
+        ck_assert_str_eq(c.api_url, cases[_i].want);
+        github_config_clear(&c);
+    } else {
+        ASSERT_FAILS(load(env, "o/r", NULL, &c, &err), &err, cases[_i].why);
+    }
+}
+END_TEST
+
 START_TEST(which_repository)
 {
     AUTO_ERROR err = { 0 };
@@ -325,6 +383,10 @@ START_TEST(which_repository)
     ASSERT_OK(load(env, "org", NULL, &c, &err), &err);
     ck_assert_str_eq(c.path, "/orgs/org");
     ck_assert_str_eq(c.scope, "org");
+    github_config_clear(&c);
+    ASSERT_OK(load(env, "enterprises/acme", NULL, &c, &err), &err);
+    ck_assert_str_eq(c.path, "/enterprises/acme");
+    ck_assert_int_eq(github_scope_kind(c.scope), GITHUB_ENTERPRISE);
     github_config_clear(&c);
     ASSERT_FAILS(load(env, "a/b/c", NULL, &c, &err), &err, "`a/b/c` is neither OWNER/REPO nor an organisation");
     ASSERT_FAILS(load(ENV("GITHUB_TOKEN", "t"), NULL, NULL, &c, &err), &err, "no GitHub repository or organisation");
@@ -476,11 +538,12 @@ static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
     tcase_add_loop_test(t, classes, 0, 21);
-    tcase_add_loop_test(t, scope_paths, 0, 21);
+    tcase_add_loop_test(t, scope_paths, 0, 25);
     tcase_add_loop_test(t, token_from_the_environment, 0, 11);
     tcase_add_test(t, refused_token_is_not_shown);
     tcase_add_loop_test(t, token_file_that_is_none, 0, 3);
     tcase_add_loop_test(t, where_the_api_is, 0, 11);
+    tcase_add_loop_test(t, where_the_api_of_a_server_is, 0, 12);
     tcase_add_test(t, which_repository);
     tcase_add_test(t, hints);
     tcase_add_test(t, requests);

@@ -4,13 +4,15 @@
 
 #include "mayfly/codec/json.h"
 
+#include "mayfly/github/app.h"
 #include "mayfly/runner/drive.h"
 #include "mayfly/util/opts.h"
 
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *trace, *log_format;
+    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *app_id, *app_key_file;
+    char *trace, *log_format;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
@@ -32,6 +34,7 @@ struct command {
     const struct opt *opts;
     const struct opt *more_opts; /* of the same options, or NULL */
     size_t options_size;
+    bool reads_jobs; /* of workflow runs: a GitHub App needs a permission more for that */
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
@@ -45,6 +48,7 @@ struct session {
     struct github_config github_config;
     struct aws aws;
     struct github github;
+    struct github_app *app; /* or NULL */
     struct http *http;
     struct call_loop loop;
     struct cloud cloud;
@@ -72,7 +76,9 @@ MUST_CHECK bool regions_find(const struct strlist *given, const char *places, co
 MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
 /* Appends Markdown to $GITHUB_STEP_SUMMARY, if set; a failure is a warning only. */
 void summary_write(struct cmd *cmd, const char *markdown);
-/* Prints a JSON object on one line of stdout. */
+/* Prints a line on stdout, for what may hold the words of a server: without secrets and control characters. */
+void print_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* Prints a JSON object on one such line. */
 void print_json(struct json_object *object);
 
 #endif

@@ -65,6 +65,8 @@ MUST_CHECK bool doctor_try_launch(struct doctor *d, struct error *err);
 /* Lets STS explain the refusals. */
 MUST_CHECK bool doctor_solve_riddles(struct doctor *d, struct error *err);
 
+/* Who the GitHub App is, where it is installed and what it may; rate: the first call with a token of it. */
+void doctor_judge_app(struct doctor *d, const struct github_call *about, const struct github_call *rate);
 /* Whether the token is accepted; sets d->github. */
 void doctor_judge_token(struct doctor *d, const struct github_call *call);
 /* What the token may do, the downloads, the runner group. */

@@ -5,10 +5,13 @@
 #include "mayfly/github/auth.h"
 #include "mayfly/net/call.h"
 
+struct github_app;
+
 struct github { /* borrowed; must outlive its calls */
     const struct github_config *config;
     const struct env *env;
-    int64_t remaining; /* the newest x-ratelimit-remaining, or -1 */
+    struct github_app *app; /* whose tokens the calls carry; NULL: config->token */
+    int64_t remaining;      /* the newest x-ratelimit-remaining, or -1 */
 };
 
 /* What an error answer means. */
@@ -21,13 +24,31 @@ enum github_class {
     GITHUB_SERVER,    /* 5xx, or no answer: the effect may have happened */
 };
 
+/* As whom a call comes. */
+enum github_auth {
+    GITHUB_AS_TOKEN = 1,        /* of the configuration */
+    GITHUB_AS_INSTALLATION = 2, /* of the App, in the scope */
+    GITHUB_AS_APP = 4,          /* the App itself */
+};
+
+/* Where a call stands with the App's token. */
+struct github_ticket {
+    bool waits;      /* for a token that was not there when it asked */
+    bool renewed;    /* its token was refused once */
+    unsigned before; /* how many tokens had been tried for by then */
+    unsigned used;   /* the number of the token that it carries */
+};
+
 struct github_call {
     struct call call;
     struct github *github;
-    const char *method;      /* static */
-    char *path;              /* owned, from "/repos" on, with its query */
-    char *body;              /* owned JSON, or NULL */
-    char *etag;              /* owned: sent as If-None-Match; a 304 then counts as success */
+    const char *method; /* static */
+    char *path;         /* owned, from "/repos" on, with its query */
+    char *body;         /* owned JSON, or NULL */
+    char *etag;         /* owned: sent as If-None-Match; a 304 then counts as success */
+    enum github_auth auth;
+    struct github_ticket ticket;
+    bool corrected;          /* the clock was, once */
     bool once;               /* an attempt that may have had its effect is not repeated: its caller settles it */
     enum github_class class; /* of a call that is done and failed */
 };
@@ -41,8 +62,9 @@ bool github_call_unchanged(const struct github_call *call);
 bool github_call_has_next(const struct github_call *call);
 
 /* Pure: the class of an answer. */
-enum github_class github_classify(int http_status, const char *message, bool has_retry_after, bool out_of_quota);
+enum github_class github_classify(enum github_auth auth, int http_status, const char *message, bool has_retry_after,
+                                  bool out_of_quota);
 /* Pure: what to do about an answer, static; NULL: nothing is known. */
-const char *github_hint(int http_status, const char *message);
+const char *github_hint(enum github_auth auth, int http_status, const char *message);
 
 #endif

@@ -12,6 +12,10 @@
 struct call;
 
 struct call_ops {
+    /* What has to be done before the next attempt (a token to be fetched): a call that somebody else owns, started here
+     * if it is new, or already in the loop because others wait for it too. NULL, or no such function: nothing. Asked
+     * again when a call with `done` has ended. */
+    struct call *(*before)(struct call *call);
     /* Fills *request, which is empty, for the next attempt. False ends the call with the error. */
     bool (*prepare)(struct call *call, struct http_request *request, struct error *err);
     /* Looks at call->exchange.response. RETRY_NEVER without an error: the call succeeded. Else *err is set, and what
@@ -19,6 +23,9 @@ struct call_ops {
     enum retry_class (*judge)(struct call *call, int64_t *ret_server_ms, struct error *err);
     /* Frees the call's own parts and the call itself. */
     void (*free)(struct call *call);
+    /* Only of calls that others wait for: takes the result when the call is done, and may free it. call_loop_next does
+     * not return such calls. */
+    void (*done)(struct call *call);
 };
 
 struct call { /* the head of a bigger struct */
@@ -29,7 +36,7 @@ struct call { /* the head of a bigger struct */
     unsigned attempts;
     int64_t due;     /* on the monotonic clock, of the next attempt */
     int64_t give_up; /* on the monotonic clock: no attempt begins after it; 0: no limit */
-    enum { CALL_NEW, CALL_WAITING, CALL_FLYING, CALL_DONE } state;
+    enum { CALL_NEW, CALL_WAITING, CALL_BLOCKED, CALL_FLYING, CALL_DONE } state;
     bool ambiguous;     /* some attempt may have had its effect without our seeing the answer */
     struct error error; /* of a call that is done and failed */
     void *tag;          /* the owner's */
@@ -50,6 +57,8 @@ struct call_loop {
 void call_start(struct call_loop *loop, struct call *call);
 /* Takes a call out of the loop, its exchange ended. */
 void call_cancel(struct call_loop *loop, struct call *call);
+/* Cancels all that is left in the loop, also calls that others waited for. */
+void call_loop_clear(struct call_loop *loop);
 /* The next call that is done, or NULL at `until` (monotonic milliseconds) or when wake_fd is readable. With nothing in
  * the loop it waits all the same. */
 struct call *call_loop_next(struct call_loop *loop, int64_t until);

@@ -9,6 +9,8 @@ void encode_hex(struct strbuf *out, const void *bytes, size_t len);
 
 /* RFC 4648 section 4, padded. */
 void encode_base64(struct strbuf *out, const void *bytes, size_t len);
+/* RFC 4648 section 5, without padding: as JSON web tokens are written. */
+void encode_base64url(struct strbuf *out, const void *bytes, size_t len);
 /* Decodes RFC 4648 section 4. Blanks and line breaks between characters are skipped; padding is required.
  * False, with nothing appended, for anything else. */
 MUST_CHECK bool decode_base64(struct strbuf *out, const char *s, size_t len);

@@ -1,0 +1,124 @@
+#include "mayfly/crypto/rsa.h"
+
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+
+enum { BITS_MIN = 2048 };
+
+struct rsa_key {
+    EVP_PKEY *pkey;
+};
+
+static void free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+void rsa_key_free(struct rsa_key *key)
+{
+    if (!key)
+        return;
+    EVP_PKEY_free(key->pkey);
+    free(key);
+}
+
+void rsa_key_free_pointer(struct rsa_key **key)
+{
+    rsa_key_free(STEAL(*key));
+}
+
+/* PEM as OpenSSL reads it, with real line breaks: no PEM has a backslash of its own. */
+static void restore_lines(const char *pem, size_t len, struct strbuf *out)
+{
+    for (size_t i = 0; i < len; i++) {
+        char next = i + 1 < len ? pem[i + 1] : '\0';
+        if (pem[i] != '\\' || (next != 'n' && next != 'r')) {
+            strbuf_addc(out, pem[i]);
+            continue;
+        }
+        if (next == 'n')
+            strbuf_addc(out, '\n');
+        i++;
+    }
+}
+
+/* Called by OpenSSL for a key with a passphrase alone. */
+static int no_passphrase(char *out UNUSED, int size UNUSED, int writing UNUSED, void *ctx)
+{
+    *(bool *)ctx = true;
+    return -1;
+}
+
+/* What was given instead of a key: the first row whose words are in it. hint NULL: the caller knows where keys are. */
+static const struct {
+    const char *words, *message, *hint;
+} others[] = {
+    { "Proc-Type: 4,ENCRYPTED", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` takes it off" },
+    { "BEGIN ENCRYPTED PRIVATE KEY", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` takes it off" },
+    { "BEGIN OPENSSH PRIVATE KEY", "is an SSH key", NULL },
+    { "BEGIN PUBLIC KEY", "is a public key", NULL },
+    { "BEGIN RSA PUBLIC KEY", "is a public key", NULL },
+    { "BEGIN CERTIFICATE", "is a certificate", NULL },
+    { "PRIVATE KEY-----", "is a damaged private key",
+      "give the whole of it with its line breaks, from -----BEGIN to the end of -----END …-----" },
+    { "", "is no private key in PEM form", NULL },
+};
+
+static bool refuse(const char *pem, const char *what, struct error *err)
+{
+    size_t i = 0;
+    while (!strstr(pem, others[i].words))
+        i++;
+    error_set(err, ERROR_CONFIG, 0, "%s %s", what, others[i].message);
+    if (others[i].hint)
+        error_hint(err, "%s", others[i].hint);
+    return false;
+}
+
+static bool check(const EVP_PKEY *pkey, const char *what, struct error *err)
+{
+    const char *kind = EVP_PKEY_get0_type_name(pkey);
+    if (!EVP_PKEY_is_a(pkey, "RSA"))
+        return error_set(err, ERROR_CONFIG, 0, "%s is of the kind %s, not RSA", what, kind ? kind : "unknown");
+    if (EVP_PKEY_get_bits(pkey) < BITS_MIN)
+        return error_set(err, ERROR_CONFIG, 0, "%s has %d bits: at least %d are safe", what, EVP_PKEY_get_bits(pkey),
+                         BITS_MIN);
+    return true;
+}
+
+bool rsa_key_read(const char *pem, size_t len, const char *what, struct rsa_key **ret, struct error *err)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    bool passphrase = false;
+    text.secret = true;
+    restore_lines(pem, len, &text);
+    CLEANUP(free_bio) BIO *bio = must(BIO_new_mem_buf(strbuf_str(&text), (int)text.len));
+    EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &passphrase);
+    ERR_clear_error();
+    AUTO_RSA_KEY *key = xcalloc(1, sizeof(*key));
+    key->pkey = pkey;
+    if (!pkey)
+        return refuse(passphrase ? others[0].words : strbuf_str(&text), what, err);
+    if (!check(pkey, what, err))
+        return false;
+    *ret = STEAL(key);
+    return true;
+}
+
+static void free_digest(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+}
+
+void rsa_sign(const struct rsa_key *key, const void *bytes, size_t len, struct strbuf *out)
+{
+    CLEANUP(free_digest) EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
+    size_t n = (size_t)EVP_PKEY_get_size(key->pkey);
+    AUTO_FREE unsigned char *signature = xmalloc(n);
+    /* With a key that was checked, lack of memory is all that can go wrong. */
+    if (EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, key->pkey, NULL) != 1 ||
+        EVP_DigestSign(ctx, signature, &n, bytes, len) != 1)
+        oom();
+    strbuf_add(out, signature, n);
+}

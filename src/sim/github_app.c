@@ -1,0 +1,623 @@
+/* The GitHub App that the simulator plays, with --app-key or --app-public-key: its JSON web tokens, its installations
+ * on every owner there is, and the tokens of those. Source: GitHub REST API, "GitHub Apps"; the words of refusals as
+ * users of it reported them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <strings.h>
+#include <unistd.h>
+
+#include "sim.h"
+
+#include "mayfly/codec/json.h"
+#include "mayfly/util/clock.h"
+#include "mayfly/util/encode.h"
+
+enum { KEY_BITS = 2048, JWT_MAX_S = 600, FIRST_INSTALLATION = 1001, KEY_MAX = 65536 };
+
+static const char client_id[] = "Iv23liMayflySim0000";
+static const char slug[] = "mayfly-sim";
+static const int64_t app_id = 4711;
+
+struct app_token {
+    char *token, *account;       /* account: "octo" */
+    struct strlist repositories; /* names without the owner; none: all of them */
+    struct pairs permissions;
+    int64_t expires; /* simulated ms */
+    bool revoked;
+};
+
+struct app {
+    EVP_PKEY *key;               /* the public half is enough */
+    struct pairs permissions;    /* of every installation */
+    struct strlist repositories; /* selected ones, "octo/demo"; none: all of them */
+    bool suspended, uninstalled;
+    int64_t since; /* simulated ms of the last change */
+    struct app_token *tokens;
+    size_t n_tokens;
+};
+
+/* --- from its beginning to its end -------------------------------------------------------------------------------- */
+
+static void grant_all(struct app *app)
+{
+    static const char *const all[][2] = { { "actions", "read" },
+                                          { "administration", "write" },
+                                          { "metadata", "read" },
+                                          { "organization_self_hosted_runners", "write" } };
+    pairs_clear(&app->permissions);
+    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+        pairs_set(&app->permissions, all[i][0], all[i][1]);
+}
+
+static bool write_key(EVP_PKEY *key, const char *path, struct error *err)
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return error_errno(err, errno, "writing the App's key to %s", path);
+    BIO *bio = must(BIO_new_fd(fd, BIO_CLOSE));
+    /* PKCS#1, as GitHub gives them out */
+    bool ok = PEM_write_bio_PrivateKey_traditional(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
+    BIO_free(bio);
+    return ok || error_set(err, ERROR_SYSTEM, 0, "the App's key cannot be written to %s", path);
+}
+
+static bool read_public_key(const char *path, EVP_PKEY **ret, struct error *err)
+{
+    AUTO_STRBUF text = STRBUF_MAX(KEY_MAX);
+    if (!strbuf_read_file(&text, path, "the App's public key", err))
+        return false;
+    BIO *bio = must(BIO_new_mem_buf(strbuf_str(&text), (int)text.len));
+    *ret = PEM_read_bio_PUBKEY(bio, NULL, NULL, NULL);
+    BIO_free(bio);
+    return *ret || error_set(err, ERROR_CONFIG, 0, "%s holds no public key in PEM form", path);
+}
+
+bool app_open(struct sim *s, const char *key_file, const char *public_key_file, struct error *err)
+{
+    if (str_empty(key_file) && str_empty(public_key_file))
+        return true;
+    s->app = xcalloc(1, sizeof(*s->app));
+    grant_all(s->app);
+    s->app->since = sim_now(s);
+    if (!str_empty(public_key_file))
+        return read_public_key(public_key_file, &s->app->key, err);
+    s->app->key = must(EVP_PKEY_Q_keygen(NULL, NULL, "RSA", (size_t)KEY_BITS));
+    return write_key(s->app->key, key_file, err);
+}
+
+static void clear_token(struct app_token *t)
+{
+    free(t->token);
+    free(t->account);
+    strlist_clear(&t->repositories);
+    pairs_clear(&t->permissions);
+}
+
+void app_reset(struct sim *s)
+{
+    struct app *app = s->app;
+    if (!app)
+        return;
+    for (size_t i = 0; i < app->n_tokens; i++)
+        clear_token(&app->tokens[i]);
+    free(app->tokens);
+    strlist_clear(&app->repositories);
+    pairs_clear(&app->permissions);
+    *app = (struct app){ .key = app->key, .since = sim_now(s) };
+    grant_all(app);
+}
+
+void app_close(struct sim *s)
+{
+    if (!s->app)
+        return;
+    app_reset(s);
+    pairs_clear(&s->app->permissions);
+    EVP_PKEY_free(s->app->key);
+    free(s->app);
+    s->app = NULL;
+}
+
+const char *app_client_id(void)
+{
+    return client_id;
+}
+
+/* --- what it is made of ------------------------------------------------------------------------------------------- */
+
+static struct json_object *number(int64_t n)
+{
+    return must(json_object_new_int64(n));
+}
+
+static struct json_object *date(int64_t ms)
+{
+    return sim_text(clock_rfc3339(ms / 1000).s);
+}
+
+static struct json_object *pairs_json(const struct pairs *p)
+{
+    struct json_object *o = must(json_object_new_object());
+    for (size_t i = 0; i < p->n; i++)
+        json_object_object_add(o, p->v[2 * i], sim_text(p->v[2 * i + 1]));
+    return o;
+}
+
+static struct json_object *list_json(const struct strlist *l)
+{
+    struct json_object *o = must(json_object_new_array());
+    for (size_t i = 0; i < l->n; i++)
+        json_object_array_add(o, sim_text(l->v[i]));
+    return o;
+}
+
+static struct json_object *account_json(const struct sim *s, const char *login)
+{
+    static const char *const urls[] = { "followers_url", "following_url",     "gists_url",  "starred_url",
+                                        "repos_url",     "subscriptions_url", "events_url", "received_events_url",
+                                        "url",           "organizations_url", "html_url",   "avatar_url" };
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *url = xasprintf("%s/api/v3/users/%s", s->base_url, login);
+    json_object_object_add(o, "login", sim_text(login));
+    json_object_object_add(o, "id", number(1));
+    json_object_object_add(o, "node_id", sim_text("O_simulated"));
+    json_object_object_add(o, "gravatar_id", sim_text(""));
+    json_object_object_add(o, "type", sim_text("Organization"));
+    json_object_object_add(o, "site_admin", must(json_object_new_boolean(false)));
+    for (size_t i = 0; i < ARRAY_SIZE(urls); i++)
+        json_object_object_add(o, urls[i], sim_text(url));
+    return o;
+}
+
+/* The owner of "octo/demo" or "octo", owned. */
+static char *owner_of(const char *repo)
+{
+    return xstrndup(repo, strcspn(repo, "/"));
+}
+
+/* The number of an owner's installation: where the owner first is among what exists; 0: nowhere. */
+static int64_t installation_id(const struct sim *s, const char *account)
+{
+    for (size_t i = 0; i < s->options.repos.n; i++) {
+        AUTO_FREE char *owner = owner_of(s->options.repos.v[i]);
+        if (strcasecmp(owner, account) == 0)
+            return FIRST_INSTALLATION + (int64_t)i;
+    }
+    return 0;
+}
+
+static struct json_object *installation_json(const struct sim *s, const char *account)
+{
+    const struct app *app = s->app;
+    struct json_object *o = must(json_object_new_object());
+    int64_t id = installation_id(s, account);
+    AUTO_FREE char *base = xasprintf("%s/api/v3/app/installations/%" PRId64, s->base_url, id);
+    AUTO_FREE char *tokens = xasprintf("%s/access_tokens", base);
+    AUTO_FREE char *html = xasprintf("%s/organizations/%s/settings/installations/%" PRId64, s->base_url, account, id);
+    AUTO_FREE char *repositories = xasprintf("%s/api/v3/installation/repositories", s->base_url);
+    json_object_object_add(o, "id", number(id));
+    json_object_object_add(o, "client_id", sim_text(client_id));
+    json_object_object_add(o, "account", account_json(s, account));
+    json_object_object_add(o, "access_tokens_url", sim_text(tokens));
+    json_object_object_add(o, "repositories_url", sim_text(repositories));
+    json_object_object_add(o, "html_url", sim_text(html));
+    json_object_object_add(o, "app_id", number(app_id));
+    json_object_object_add(o, "app_slug", sim_text(slug));
+    json_object_object_add(o, "target_id", number(1));
+    json_object_object_add(o, "target_type", sim_text("Organization"));
+    json_object_object_add(o, "repository_selection", sim_text(app->repositories.n ? "selected" : "all"));
+    json_object_object_add(o, "permissions", pairs_json(&app->permissions));
+    json_object_object_add(o, "events", must(json_object_new_array()));
+    json_object_object_add(o, "single_file_name", NULL);
+    json_object_object_add(o, "created_at", date(app->since));
+    json_object_object_add(o, "updated_at", date(app->since));
+    json_object_object_add(o, "suspended_at", app->suspended ? date(app->since) : NULL);
+    json_object_object_add(o, "suspended_by", app->suspended ? account_json(s, account) : NULL);
+    return o;
+}
+
+static struct json_object *about_json(const struct sim *s)
+{
+    struct json_object *o = must(json_object_new_object());
+    AUTO_FREE char *html = xasprintf("%s/apps/%s", s->base_url, slug);
+    json_object_object_add(o, "id", number(app_id));
+    json_object_object_add(o, "client_id", sim_text(client_id));
+    json_object_object_add(o, "slug", sim_text(slug));
+    json_object_object_add(o, "node_id", sim_text("A_simulated"));
+    json_object_object_add(o, "owner", account_json(s, "octo"));
+    json_object_object_add(o, "name", sim_text("Mayfly"));
+    json_object_object_add(o, "description", NULL);
+    json_object_object_add(o, "external_url", sim_text(html));
+    json_object_object_add(o, "html_url", sim_text(html));
+    json_object_object_add(o, "created_at", date(s->app->since));
+    json_object_object_add(o, "updated_at", date(s->app->since));
+    json_object_object_add(o, "permissions", pairs_json(&s->app->permissions));
+    json_object_object_add(o, "events", must(json_object_new_array()));
+    return o;
+}
+
+/* --- its JSON web tokens ------------------------------------------------------------------------------------------ */
+
+static bool decode_part(const char *part, size_t len, struct strbuf *out)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    for (size_t i = 0; i < len; i++) {
+        if (strchr("+/=", part[i]))
+            return false;
+        strbuf_addc(&text, part[i] == '-' ? '+' : part[i] == '_' ? '/' : part[i]);
+    }
+    while (text.len % 4)
+        strbuf_addc(&text, '=');
+    return decode_base64(out, strbuf_str(&text), text.len);
+}
+
+static struct json_object *parse_part(const char *part, size_t len)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ERROR ignored = { 0 };
+    struct json_object *o = NULL;
+    if (!decode_part(part, len, &text) || !json_parse(strbuf_str(&text), text.len, "", &o, &ignored))
+        return NULL;
+    return o;
+}
+
+static bool is_signed(const struct app *app, const char *text, size_t len, const struct strbuf *signature)
+{
+    EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
+    bool ok = EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, app->key, NULL) == 1 &&
+              EVP_DigestVerify(ctx, (const unsigned char *)strbuf_str(signature), signature->len,
+                               (const unsigned char *)text, len) == 1;
+    EVP_MD_CTX_free(ctx);
+    return ok;
+}
+
+static int64_t claim(struct json_object *claims, const char *name)
+{
+    struct json_object *value = NULL;
+    bool ok = json_object_object_get_ex(claims, name, &value) && json_object_is_type(value, json_type_int);
+    return ok ? json_object_get_int64(value) : -1;
+}
+
+static bool is_ours(struct json_object *claims)
+{
+    struct json_object *value = NULL;
+    AUTO_FREE char *digits = xasprintf("%" PRId64, app_id);
+    const char *iss = json_object_object_get_ex(claims, "iss", &value) ? json_object_get_string(value) : NULL;
+    return str_eq(iss, client_id) || str_eq(iss, digits);
+}
+
+/* NULL when the App's token is as it should be; else what GitHub says, and *ret_status. */
+static const char *judge_jwt(const struct sim *s, const char *jwt, int *ret_status)
+{
+    static const char undecodable[] = "A JSON web token could not be decoded";
+    size_t head = strcspn(jwt, "."), body = jwt[head] ? strcspn(jwt + head + 1, ".") : 0;
+    const char *claims_at = jwt + head + 1, *signature_at = claims_at + body + 1;
+    AUTO_STRBUF signature = STRBUF_INIT;
+    *ret_status = 401;
+    if (!jwt[head] || !claims_at[body])
+        return undecodable;
+    AUTO_JSON *header = parse_part(jwt, head), *claims = parse_part(claims_at, body);
+    struct json_object *alg = NULL;
+    if (!header || !claims || !json_object_object_get_ex(header, "alg", &alg) ||
+        !str_eq(json_object_get_string(alg), "RS256") || !decode_part(signature_at, strlen(signature_at), &signature))
+        return undecodable;
+    if (!is_ours(claims)) {
+        *ret_status = 404;
+        return "Integration not found";
+    }
+    if (!is_signed(s->app, jwt, head + 1 + body, &signature))
+        return undecodable;
+    int64_t now = sim_now(s) / 1000, iat = claim(claims, "iat"), exp = claim(claims, "exp");
+    if (iat < 0 || iat > now)
+        return "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
+    if (exp <= now)
+        return "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the "
+               "assertion expires";
+    return exp > now + JWT_MAX_S ? "'Expiration time' claim ('exp') is too far in the future" : NULL;
+}
+
+/* --- tokens of installations -------------------------------------------------------------------------------------- */
+
+static int level(const char *word)
+{
+    return str_eq(word, "read") ? 1 : str_eq(word, "write") ? 2 : str_eq(word, "admin") ? 3 : 0;
+}
+
+static struct app_token *find_token(const struct sim *s, const char *token)
+{
+    for (size_t i = 0; s->app && i < s->app->n_tokens; i++)
+        if (str_eq(s->app->tokens[i].token, token))
+            return &s->app->tokens[i];
+    return NULL;
+}
+
+const struct app_token *app_token(const struct sim *s, const char *token)
+{
+    const struct app_token *t = find_token(s, token);
+    bool live = t && !t->revoked && sim_now(s) < t->expires && !s->app->suspended && !s->app->uninstalled;
+    return live ? t : NULL;
+}
+
+/* "/repos/octo/demo": does the token open it at all? */
+bool app_token_opens(const struct app_token *t, const char *scope)
+{
+    const char *owner = strchr(scope + 1, '/') + 1;
+    size_t n = strcspn(owner, "/");
+    if (strlen(t->account) != n || strncasecmp(owner, t->account, n) != 0)
+        return false;
+    if (!str_starts(scope, "/repos/") || t->repositories.n == 0)
+        return true;
+    for (size_t i = 0; i < t->repositories.n; i++)
+        if (strcasecmp(t->repositories.v[i], owner + n + 1) == 0)
+            return true;
+    return false;
+}
+
+/* permission: "administration=write". */
+bool app_token_may(const struct app_token *t, const char *permission)
+{
+    AUTO_FREE char *name = xstrndup(permission, strcspn(permission, "="));
+    return level(pairs_get(&t->permissions, name)) >= level(permission + strlen(name) + 1);
+}
+
+/* As GitHub's have been since 2026: "ghs_", the App's number, and what looks like a JSON web token. */
+static char *make_token(void)
+{
+    AUTO_STRBUF token = STRBUF_INIT;
+    strbuf_addf(&token, "ghs_%" PRId64 "_eyJ", app_id);
+    while (token.len < SIM_TOKEN_LEN) {
+        AUTO_FREE char *more = sim_random_id("", 32);
+        strbuf_adds(&token, more);
+    }
+    strbuf_truncate(&token, SIM_TOKEN_LEN);
+    token.data[60] = token.data[340] = '.';
+    token.data[400] = '_';
+    return strbuf_steal(&token);
+}
+
+struct api { /* one request */
+    struct sim *sim;
+    const struct request *request;
+    struct response *res;
+    const char *account; /* in the path, or of the installation in it */
+    const char *repo;    /* "octo/demo", or NULL */
+};
+
+/* Takes what the body narrows the permissions to. */
+static bool narrow_permissions(const struct api *a, struct json_object *body, struct app_token *t)
+{
+    struct json_object *wanted = NULL;
+    const struct pairs *granted = &a->sim->app->permissions;
+    if (!json_object_object_get_ex(body, "permissions", &wanted)) {
+        pairs_copy(&t->permissions, granted);
+        return true;
+    }
+    pairs_take_json(&t->permissions, body, "permissions");
+    for (size_t i = 0; i < t->permissions.n; i++) {
+        if (level(t->permissions.v[2 * i + 1]) > 0 &&
+            level(t->permissions.v[2 * i + 1]) <= level(pairs_get(granted, t->permissions.v[2 * i])))
+            continue;
+        github_fail(a->res, 422, "The permissions requested are not granted to this installation.");
+        return false;
+    }
+    if (pairs_get(granted, "metadata")) /* comes with all others */
+        pairs_set(&t->permissions, "metadata", "read");
+    return true;
+}
+
+static bool is_installed_on(const struct sim *s, const char *repo)
+{
+    bool exists = false, selected = s->app->repositories.n == 0;
+    for (size_t i = 0; i < s->options.repos.n; i++)
+        exists = exists || strcasecmp(s->options.repos.v[i], repo) == 0;
+    for (size_t i = 0; i < s->app->repositories.n; i++)
+        selected = selected || strcasecmp(s->app->repositories.v[i], repo) == 0;
+    return exists && selected;
+}
+
+static bool narrow_repositories(const struct api *a, struct json_object *body, struct app_token *t)
+{
+    struct json_object *wanted = NULL;
+    if (!json_object_object_get_ex(body, "repositories", &wanted) || !json_object_is_type(wanted, json_type_array)) {
+        for (size_t i = 0; i < a->sim->app->repositories.n; i++)
+            strlist_add(&t->repositories, strchr(a->sim->app->repositories.v[i], '/') + 1);
+        return true;
+    }
+    for (size_t i = 0; i < json_object_array_length(wanted); i++) {
+        const char *name = json_object_get_string(json_object_array_get_idx(wanted, i));
+        AUTO_FREE char *repo = xasprintf("%s/%s", t->account, name ? name : "");
+        if (!is_installed_on(a->sim, repo)) {
+            github_fail(a->res, 422,
+                        "There is at least one repository that does not exist or is not accessible to the parent "
+                        "installation.");
+            return false;
+        }
+        strlist_add(&t->repositories, name);
+    }
+    return true;
+}
+
+static void create_token(struct api *a)
+{
+    struct app *app = a->sim->app;
+    AUTO_JSON *body = NULL;
+    AUTO_ERROR err = { 0 };
+    if (app->suspended) {
+        github_fail(a->res, 403, "This installation has been suspended");
+        return;
+    }
+    if (a->request->body.len > 0 &&
+        !json_parse(strbuf_str(&a->request->body), a->request->body.len, "the body", &body, &err)) {
+        github_fail(a->res, 400, "Problems parsing JSON");
+        return;
+    }
+    struct app_token t = { .account = xstrdup(a->account) };
+    if (!narrow_permissions(a, body, &t) || !narrow_repositories(a, body, &t)) {
+        clear_token(&t);
+        return;
+    }
+    t.token = make_token();
+    t.expires = sim_now(a->sim) + a->sim->options.app_token_life;
+    app->tokens = xreallocarray(app->tokens, app->n_tokens + 1, sizeof(*app->tokens));
+    app->tokens[app->n_tokens++] = t;
+    struct json_object *o = must(json_object_new_object());
+    json_object_object_add(o, "token", sim_text(t.token));
+    json_object_object_add(o, "expires_at", date(t.expires));
+    json_object_object_add(o, "permissions", pairs_json(&t.permissions));
+    json_object_object_add(o, "repository_selection", sim_text(t.repositories.n ? "selected" : "all"));
+    respond_json(a->res, 201, o);
+}
+
+/* --- requests ----------------------------------------------------------------------------------------------------- */
+
+static void get_app(struct api *a)
+{
+    respond_json(a->res, 200, about_json(a->sim));
+}
+
+static void get_installation(struct api *a)
+{
+    if (!a->sim->app->uninstalled && (!a->repo || is_installed_on(a->sim, a->repo)))
+        respond_json(a->res, 200, installation_json(a->sim, a->account));
+    else
+        github_fail(a->res, 404, "Not Found");
+}
+
+static const struct {
+    const char *method, *prefix, *suffix, *action;
+    void (*serve)(struct api *);
+} routes[] = {
+    { "GET", "/app", "", "get-app", get_app },
+    { "GET", "/repos/", "/installation", "get-installation", get_installation },
+    { "GET", "/orgs/", "/installation", "get-installation", get_installation },
+    { "POST", "/app/installations/", "/access_tokens", "create-token", create_token },
+};
+
+/* The number of the route of a path below /api/v3; ARRAY_SIZE(routes): none. *ret_middle, owned, takes what is between.
+ */
+static size_t find_route(const char *method, const char *path, char **ret_middle)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+        size_t prefix = strlen(routes[i].prefix), suffix = strlen(routes[i].suffix), n = strlen(path);
+        bool fits = *routes[i].suffix ? n > prefix + suffix : n == prefix;
+        if (!str_eq(routes[i].method, method) || !fits || !str_starts(path, routes[i].prefix) ||
+            !str_ends(path, routes[i].suffix))
+            continue;
+        *ret_middle = xstrndup(path + prefix, n - prefix - suffix);
+        return i;
+    }
+    return ARRAY_SIZE(routes);
+}
+
+const char *app_action(const char *method, const char *path)
+{
+    AUTO_FREE char *middle = NULL;
+    size_t i = find_route(method, path, &middle);
+    return i < ARRAY_SIZE(routes) ? routes[i].action : NULL;
+}
+
+/* Who has the installation, or is in the path; owned, NULL: nobody who exists. */
+static char *account_of(const struct sim *s, const char *middle)
+{
+    uint64_t id;
+    if (!parse_uint(middle, INT64_MAX, &id)) {
+        AUTO_FREE char *owner = owner_of(middle);
+        return installation_id(s, owner) ? STEAL(owner) : NULL;
+    }
+    for (size_t i = 0; i < s->options.repos.n; i++) {
+        AUTO_FREE char *owner = owner_of(s->options.repos.v[i]);
+        if (installation_id(s, owner) == (int64_t)id)
+            return STEAL(owner);
+    }
+    return NULL;
+}
+
+bool app_serve(struct sim *s, const char *path, const char *bearer, const struct request *r, struct response *res)
+{
+    AUTO_FREE char *middle = NULL;
+    size_t i = s->app ? find_route(r->method, path, &middle) : ARRAY_SIZE(routes);
+    if (i == ARRAY_SIZE(routes))
+        return false;
+    int status;
+    const char *wrong = judge_jwt(s, bearer ? bearer : "", &status);
+    AUTO_FREE char *account = account_of(s, middle);
+    struct api a = {
+        .sim = s, .request = r, .res = res, .account = account, .repo = strchr(middle, '/') ? middle : NULL
+    };
+    if (wrong)
+        github_fail(res, status, wrong);
+    else if (*middle && (!account || s->app->uninstalled))
+        github_fail(res, 404, "Not Found");
+    else
+        routes[i].serve(&a);
+    return true;
+}
+
+/* --- what a test may change --------------------------------------------------------------------------------------- */
+
+struct json_object *app_json(const struct sim *s)
+{
+    const struct app *app = s->app;
+    struct json_object *o = must(json_object_new_object()), *tokens = must(json_object_new_array());
+    for (size_t i = 0; i < app->n_tokens; i++) {
+        struct app_token *t = &app->tokens[i];
+        struct json_object *row = must(json_object_new_object());
+        json_object_object_add(row, "token", sim_text(t->token));
+        json_object_object_add(row, "account", sim_text(t->account));
+        json_object_object_add(row, "repositories", list_json(&t->repositories));
+        json_object_object_add(row, "permissions", pairs_json(&t->permissions));
+        json_object_object_add(row, "expires_at", date(t->expires));
+        json_object_object_add(row, "works", must(json_object_new_boolean(app_token(s, t->token) != NULL)));
+        json_object_array_add(tokens, row);
+    }
+    json_object_object_add(o, "client_id", sim_text(client_id));
+    json_object_object_add(o, "id", number(app_id));
+    json_object_object_add(o, "permissions", pairs_json(&app->permissions));
+    json_object_object_add(o, "repositories", list_json(&app->repositories));
+    json_object_object_add(o, "suspended", must(json_object_new_boolean(app->suspended)));
+    json_object_object_add(o, "installed", must(json_object_new_boolean(!app->uninstalled)));
+    json_object_object_add(o, "tokens", tokens);
+    return o;
+}
+
+struct change {
+    bool suspended, installed, revoke;
+    struct field_list repositories;
+};
+static const struct field change_fields[] = {
+    { .path = "suspended", .type = FIELD_BOOL, .offset = offsetof(struct change, suspended) },
+    { .path = "installed", .type = FIELD_BOOL, .offset = offsetof(struct change, installed) },
+    { .path = "revoke", .type = FIELD_BOOL, .offset = offsetof(struct change, revoke) },
+    { .path = "repositories",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct change, repositories),
+      .item_size = sizeof(char *) },
+    { 0 },
+};
+
+bool app_change(struct sim *s, struct json_object *body, struct error *err)
+{
+    struct app *app = s->app;
+    AUTO_ARENA arena = { 0 };
+    struct change want = { .suspended = app->suspended, .installed = !app->uninstalled };
+    if (!json_decode(body, change_fields, &want, &arena, "the App", err))
+        return false;
+    app->suspended = want.suspended;
+    app->uninstalled = !want.installed;
+    app->since = sim_now(s);
+    for (size_t i = 0; want.revoke && i < app->n_tokens; i++)
+        app->tokens[i].revoked = true;
+    if (json_object_object_get_ex(body, "permissions", NULL)) {
+        pairs_clear(&app->permissions);
+        pairs_take_json(&app->permissions, body, "permissions");
+    }
+    if (json_object_object_get_ex(body, "repositories", NULL)) {
+        strlist_clear(&app->repositories);
+        for (size_t i = 0; i < want.repositories.n; i++)
+            strlist_add(&app->repositories, *FIELD_ROW(&want.repositories, const char *, i));
+    }
+    return true;
+}
