@@ -197,9 +197,8 @@ const struct command command_policy = {
     .arguments = "COMMAND…",
     .summary = "print the least IAM policy for commands",
     .about =
-        "Prints the least IAM policy for the commands named (start, stop, reap, status, bake, doctor), as JSON. What "
-        "the\n"
-        "options do not say stands there as ACCOUNT, REGION, subnet-ID, sg-ID and FLEET. doctor also asks, as dry\n"
+        "Prints the least IAM policy for the commands named, as JSON: start, stop, reap, status, bake, doctor. What\n"
+        "the options do not say stands there as ACCOUNT, REGION, subnet-ID, sg-ID and FLEET. doctor also asks, as dry\n"
         "runs, what start asks: name both. `mayfly policy trust` prints who may take the role on: the workflows of\n"
         "--repo, by the names that GitHub gives them. Asks nobody; needs no credentials.",
     .opts = policy_opts,

@@ -74,7 +74,7 @@ static uint64_t said_before(const struct page *p, const char *name, const char *
         return 0;
     at += strlen(key);
     AUTO_FREE char *value = xstrndup(at, strcspn(at, "\n"));
-    return parse_uint(value, INT64_MAX, &n) ? n : 0;
+    return parse_uint(value, INT64_MAX / 2, &n) ? n : 0; /* what is added must not overflow */
 }
 
 static void count(struct page *p, const char *name, const char *const labels[4], uint64_t n)

@@ -55,7 +55,7 @@ static char *make_fit(const char *s)
     return fit;
 }
 
-static void print_json(FILE *out, enum log_level level, const char *message, const char *hint)
+static void print_object(FILE *out, enum log_level level, const char *message, const char *hint)
 {
     AUTO_STRBUF sb = STRBUF_INIT;
     const struct {
@@ -90,7 +90,7 @@ static void print(enum log_level level, const char *message, const char *hint)
     FILE *out = logger.out ? logger.out : stderr;
     AUTO_FREE char *fit = make_fit(message), *fit_hint = hint ? make_fit(hint) : NULL;
     if (logger.format == LOG_JSON)
-        print_json(out, level, fit, fit_hint);
+        print_object(out, level, fit, fit_hint);
     else
         print_text(out, level, fit, fit_hint);
     fflush(out);

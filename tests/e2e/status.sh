@@ -235,7 +235,7 @@ no_faults
 	echo $? >"$tmp/watch.status"
 ) | head -1 >/dev/null
 equal 'it ends when nobody reads on' "$(cat "$tmp/watch.status")" 1
-out=$(script -qec "stty cols 100 rows 9; timeout -s INT --foreground 3 $mayfly status --watch 2s; echo \$?" /dev/null </dev/null | tr -d '\r')
+out=$(script -qec "stty cols 100 rows 9; timeout -s INT --foreground 1 $mayfly status --watch 2s; echo \$?" /dev/null </dev/null | tr -d '\r')
 has 'on a terminal it draws anew' "$out" $'\e[H\e[J'
 run "$mayfly" status --watch 1s
 expect 'too often is refused' 2 err '--watch: 1s is not between 2s and 1d'
@@ -249,6 +249,6 @@ launch runner
 launch runner
 run "$mayfly" status
 equal 'a fleet of 120' "$(grep -c 'keep     launched moments ago' <<<"$out")" 120
-out=$(script -qec "stty cols 100 rows 20; timeout -s INT --foreground 3 $mayfly status --watch 60s" /dev/null </dev/null | tr -d '\r')
+out=$(script -qec "stty cols 100 rows 20; timeout -s INT --foreground 1 $mayfly status --watch 60s" /dev/null </dev/null | tr -d '\r')
 has 'watched on a small terminal' "$out" '… and 106 more'
 exit $((failures > 0))

@@ -104,6 +104,14 @@ expect 'a reaper with metrics' 0 out "marked $id"
 told 'the first pass' success 1 exit_status 0 'instances{done=marked,rule=offline}' 1 'left{kind=instance}' 0 \
 	'removed_total{kind=instance}' 0 'removed_total{kind=spot request}' 0 'api_throttles_total{service=ec2}' 0 \
 	'api_requests_total{service=sts}' 1 'api_requests_total{service=github}' 1 'api_retries_total{service=ec2}' 0
+docs=$top/docs/operating.md
+while read -r name; do
+	check "docs/operating.md: $name" grep -q "^# TYPE $name " "$prom"
+done < <(grep -oE 'mayfly_reap_[a-z_]+' "$docs" | sort -u)
+equal 'every metric is told there' "$(sed -n 's/^# TYPE \([^ ]*\).*/\1/p' "$prom" | grep -vxFf <(grep -oE 'mayfly_reap_[a-z_]+' "$docs"))" ''
+sed -n '/^```yaml$/,/^```$/{/^```/!p}' "$docs" >"$tmp/rules.yaml"
+check 'its rules are YAML' "$venv/bin/python" -c 'import sys, yaml; assert all(r["expr"] for g in yaml.safe_load(sys.stdin)["groups"] for r in g["rules"])' \
+	<"$tmp/rules.yaml"
 # The judge must be able to fail.
 for spoil in '/^# TYPE mayfly_reap_success/d' 's/^(mayfly_reap_left.*instance.*)$/\1\n\1/' 's/^(mayfly_reap_success.*)$/\1 1700000000/' \
 	's/removed_total/removed/' 's/^mayfly_reap_success(.*)"/mayfly_reap_success\1\\"/' 's/ gauge$/ counter/'; do

@@ -16,8 +16,8 @@ enum log_format {
     LOG_JSON,    /* {"time", "level", "message"} */
 };
 
-/* level: what is below is not shown. `out`, often stderr, is borrowed. env: whose clock LOG_JSON writes. */
 struct env;
+/* level: what is below is not shown. `out`, often stderr, is borrowed. env: whose clock LOG_JSON writes. */
 void log_init(enum log_level level, FILE *out, enum log_format format, const struct env *env);
 bool log_enabled(enum log_level level);
 
