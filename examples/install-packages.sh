@@ -2,7 +2,7 @@
 # Installs, on Debian and Ubuntu, what building and testing needs. As root, or by sudo. Does nothing when all is there.
 set -eu
 packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-openssl-dev libssl-dev libxml2-dev
-	libjson-c-dev libmicrohttpd-dev ca-certificates curl bubblewrap"
+	libjson-c-dev libmicrohttpd-dev zlib1g-dev ca-certificates curl bubblewrap"
 [ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
 	systemd-container mmdebstrap"
 # For actionlint, which comes as source; a Go that is not a package will do.

@@ -16,7 +16,7 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap,
+const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap, &command_bake,
                                            &command_doctor, &command_policy, NULL };
 
 static const char *get_env(const char *name)

@@ -94,6 +94,11 @@ static const struct field image_fields[] = { STR("imageId", id),
                                              STR("creationDate", created),
                                              STR("name", name),
                                              STR("architecture", architecture),
+                                             STR("stateReason/message", reason),
+                                             { .path = "blockDeviceMapping/item/ebs/snapshotId",
+                                               .type = FIELD_LIST,
+                                               .offset = offsetof(struct ec2_leftover, snapshots),
+                                               .item_size = sizeof(const char *) },
                                              TAGS,
                                              { 0 } };
 static const struct field snapshot_fields[] = {

@@ -5,7 +5,7 @@ enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
 const char *image_state(const struct sim *s, const struct image *image)
 {
-    return image->failed ? "failed" : sim_now(s) < image->available_at ? "pending" : "available";
+    return sim_now(s) < image->available_at ? "pending" : image->failed ? "failed" : "available";
 }
 
 bool image_is_own(const struct image *image)
@@ -88,7 +88,7 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_close(out, "ebs");
     element_close(out, "item");
     element_close(out, "blockDeviceMapping");
-    if (image->failed) {
+    if (str_eq(image_state(s, image), "failed")) {
         element_open(out, "stateReason");
         element(out, "code", image->failed);
         element(out, "message", image->failed);
@@ -241,6 +241,7 @@ static struct image *add_image(struct call *c, const struct instance *i)
 {
     struct image *image = xcalloc(1, sizeof(*image));
     const struct volume *root = root_of(c->sim, i);
+    const struct request making = { .service = "builder", .action = (char *)"image" };
     image->id = sim_random_id("ami-", ID_DIGITS);
     str_set(&image->region, c->region);
     str_set(&image->name, call_param(c, "Name"));
@@ -252,6 +253,7 @@ static struct image *add_image(struct call *c, const struct instance *i)
     image->gib = root ? root->size : 0;
     image->created = sim_now(c->sim);
     image->available_at = image->created + c->sim->options.image_delay;
+    image->failed = fault_due(c->sim, &making, FAULT_BEFORE) ? "Client.InternalError" : NULL;
     struct snapshot *snapshot = add_snapshot(c, image, root);
     str_set(&image->snapshot, snapshot->id);
     ROW_ADD(c->sim->images, c->sim->n_images, image);

@@ -24,7 +24,7 @@ enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 struct options {
     char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate;
+    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, bake, rate_limit, mint_rate;
     bool no_auth, verbose, help, version;
 };
 
@@ -90,6 +90,13 @@ static const struct opt options[] = {
       ROW(image_delay),
       .arg = "MS",
       .help = "milliseconds from CreateImage to an available image",
+      .fallback = "1000",
+      .max = 86400000 },
+    { .name = "bake",
+      .type = OPT_NUMBER,
+      ROW(bake),
+      .arg = "MS",
+      .help = "milliseconds that a builder takes (model)",
       .fallback = "1000",
       .max = 86400000 },
     { .name = "rate-limit",
@@ -669,6 +676,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .idle_removal = (int64_t)o->idle_removal,
                                        .rate_limit = (int64_t)o->rate_limit,
                                        .image_delay = (int64_t)o->image_delay,
+                                       .bake = (int64_t)o->bake,
                                        .mint_rate = (int64_t)o->mint_rate,
                                        .terminate_delay = (int64_t)o->terminate_delay };
     for (size_t i = 0; i < o->repos.n; i++)

@@ -14,7 +14,7 @@ import textwrap
 
 import yaml
 
-MODES = ["start", "stop", "reap"]
+MODES = ["start", "stop", "reap", "bake"]
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
 # What is an input without being an option.
 BY_HAND = {"mode", "github-token"}

@@ -379,7 +379,7 @@ START_TEST(other_requests)
              "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Filter.1.Name=name"
              "&Filter.1.Value.1=al2023-ami-2023%2A-x86_64");
     has_body(ssm_get_parameter_call(&no_aws, "us-east-1", "/x"), "GetParameter", "{\"Name\":\"\\/x\"}");
-    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1"), "GetConsoleOutput",
+    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1", true), "GetConsoleOutput",
              "Action=GetConsoleOutput&Version=2016-11-15&InstanceId=i-1&Latest=true");
     has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k:1", "x y"), "CreateTags",
              "Action=CreateTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k%3A1&Tag.1.Value=x%20y");

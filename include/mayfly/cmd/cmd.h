@@ -34,7 +34,7 @@ struct command {
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
-extern const struct command command_start, command_stop, command_reap, command_doctor, command_policy;
+extern const struct command command_bake, command_start, command_stop, command_reap, command_doctor, command_policy;
 /* All commands, NULL-terminated. */
 extern const struct command *const commands[];
 
