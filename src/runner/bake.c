@@ -11,6 +11,7 @@ enum {
     HURRY_MS = 6500,    /* after a signal; GitHub kills after 10 s */
     HURRY_FIND_MS = 3000,
     GIVE_UP_MS = 500,
+    LOST_MAX = 3, /* answers of PutParameter */
 };
 enum { LIST_OF_IMAGE, LIST_OF_OLD }; /* `who` of ACT_LEFTOVERS */
 
@@ -221,7 +222,8 @@ static int newest_first(const void *a, const void *b)
 void bake_choose(struct bake_old *v, size_t n, size_t keep, const struct strlist *spared)
 {
     size_t proven = 0;
-    qsort(v, n, sizeof(*v), newest_first);
+    if (n > 0)
+        qsort(v, n, sizeof(*v), newest_first);
     for (size_t i = 0; i < n; i++) {
         bool beyond = v[i].proven ? ++proven > keep : v[i].late;
         v[i].goes = beyond && !v[i].kept && !strlist_has(spared, v[i].id);
@@ -301,23 +303,33 @@ static void prune_failed(struct bake *b, const struct error *why)
     b->phase = BAKE_DONE;
 }
 
+static void published(struct bake *b)
+{
+    b->published = true;
+    b->phase = BAKE_LIST;
+    tell(b, "image", "published");
+}
+
 static void answer_parameter(struct bake *b, const struct event *e)
 {
     AUTO_ERROR err = { 0 };
     bool absent = b->phase == BAKE_READ && e->outcome != OUTCOME_OK && str_eq(e->error->code, "ParameterNotFound");
-    if (e->outcome != OUTCOME_OK && !absent) {
+    if (b->phase != BAKE_READ && e->outcome == OUTCOME_AMBIGUOUS && ++b->lost_answers < LOST_MAX) {
+        b->phase = BAKE_READ;
+    } else if (e->outcome != OUTCOME_OK && !absent) {
         error_copy(&err, e->error);
         error_prefix(&err, "the image %s is proven, but not published in %s", b->image.id, b->config->parameter);
         bake_fail(b, &err);
-        return;
-    }
-    if (b->phase == BAKE_READ && !absent && ec2_id_is_valid(e->text, "ami"))
+    } else if (b->phase == BAKE_PUBLISH || (!absent && b->phase == BAKE_READ && str_eq(e->text, b->image.id))) {
+        published(b);
+    } else if (b->phase == BAKE_SAVE) {
+        b->phase = BAKE_PUBLISH;
+    } else if (!absent && ec2_id_is_valid(e->text, "ami")) {
         str_set(&b->previous, e->text);
-    if (b->phase == BAKE_PUBLISH) {
-        b->published = true;
-        tell(b, "image", "published");
+        b->phase = BAKE_SAVE;
+    } else {
+        b->phase = BAKE_PUBLISH;
     }
-    b->phase += b->phase == BAKE_READ && !b->previous ? 2 : 1;
 }
 
 /* The answer to the one action of the phase. */

@@ -83,6 +83,7 @@ struct bake {
     int64_t deadline;
     char *previous, *previous_name; /* what the parameter was, or NULL; where that is kept */
     bool published;
+    unsigned lost_answers; /* of PutParameter: what came of them is read */
     struct bake_old *old;
     size_t n_old;
     struct strlist spared, going; /* ids */
