@@ -110,7 +110,7 @@ static const struct opt bake_opts[] = {
       .arg = "DURATION",
       .help = "until the image is proven",
       .fallback = "1h",
-      .min = 60,
+      .min = 5,
       .max = 4 * 3600 },
     { .name = "no-smoke", .type = OPT_FLAG, ROW(no_smoke), .help = "publish the image without having booted it" },
     { .name = "parameter",

@@ -4,7 +4,7 @@
 #include "mayfly/runner/bake.h"
 
 enum {
-    EASE_MIN_MS = 1000,
+    EASE_MIN_MS = 300,
     EASE_MAX_MS = 10000,
     VANISHED_MS = 120000,
     CONSOLE_LAG_MS = 120000, /* a console may be this late after the end */

@@ -176,6 +176,47 @@ void ec2_deregister_image(struct call *c)
     call_end(c);
 }
 
+/* --- ModifyImageAttribute: who may launch it ------------------------------------------------------------------------
+ */
+
+static bool check_account(struct call *c, const char *account)
+{
+    bool number = strlen(account) == strlen(aws_account) && strspn(account, "0123456789") == strlen(account);
+    return number || call_refuse(c, 400, "InvalidAMIAttributeItemValue",
+                                 "Invalid attribute item value \"%s\" for userId item type.", account);
+}
+
+void ec2_modify_image_attribute(struct call *c)
+{
+    const char *id = call_param(c, "ImageId"), *account;
+    AUTO_STRLIST accounts = { 0 };
+    if (!image_check(c, id))
+        return;
+    struct image *image = world_image(c->sim, id);
+    if (!image_is_own(image)) {
+        call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
+        return;
+    }
+    for (size_t n = 1;; n++) {
+        AUTO_FREE char *name = xasprintf("LaunchPermission.Add.%zu.UserId", n);
+        if ((account = call_param(c, name)) == NULL)
+            break;
+        if (!check_account(c, account))
+            return;
+        strlist_add(&accounts, account);
+    }
+    if (accounts.n == 0) {
+        call_refuse(c, 400, "InvalidParameterCombination", "No attributes specified.");
+        return;
+    }
+    if (!call_is_wet(c))
+        return;
+    for (size_t n = 0; n < accounts.n; n++)
+        if (!strlist_has(&image->shared, accounts.v[n]))
+            strlist_add(&image->shared, accounts.v[n]);
+    call_return_true(c);
+}
+
 /* --- CreateImage -------------------------------------------------------------------------------------------------- */
 
 static bool check_new_name(struct call *c, const char *name)

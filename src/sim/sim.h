@@ -78,6 +78,7 @@ struct image {
     const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
     int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
     bool baked;                                /* has a runner in it */
+    struct strlist shared;                     /* accounts that may launch it */
     struct pairs tags;
 };
 

@@ -448,13 +448,13 @@ END_TEST
 /* For most of a builder's hour it looks every ten seconds, not every one. */
 START_TEST(it_looks_less_and_less)
 {
-    ck_assert_int_eq(bake_ease(0), 1000);
+    ck_assert_int_eq(bake_ease(0), 300);
     ck_assert_int_eq(bake_ease(50000), 5000);
     ck_assert_int_eq(bake_ease(3600000), 10000);
     struct world w;
     world_init(&w);
     bake(&w);
-    ck_assert_uint_lt(w.n, 120);
+    ck_assert_uint_lt(w.n, 160);
     world_clear(&w);
 }
 END_TEST
