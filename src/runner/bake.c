@@ -7,8 +7,9 @@ enum {
     IMAGE_BUSY_MS = 5000,    /* the instance is in a state that passes */
     FIND_MS = 30000,         /* when all is undone, an image that may exist is looked for so long */
     RETRY_MS = 2000,
-    PATIENCE_MS = 8000, /* ends that fail for now are asked for again so long */
-    HURRY_MS = 6500,    /* after a signal; GitHub kills after 10 s */
+    PATIENCE_MS = 8000,   /* ends that fail for now are asked for again so long */
+    HURRY_MS = 6500,      /* after a signal; GitHub kills after 10 s */
+    HURRY_LOOK_MS = 4500, /* before the end: what CreateImage has not answered by then is looked for */
     HURRY_FIND_MS = 3000,
     GIVE_UP_MS = 500,
     LOST_MAX = 3, /* answers of PutParameter */
@@ -140,6 +141,8 @@ static void may_exist(struct bake *b, int64_t now)
 static void answer_image(struct bake *b, const struct event *e)
 {
     const char *code = e->outcome == OUTCOME_OK ? "" : e->error->code ? e->error->code : "";
+    if (!b->image.asked) /* it was not waited for */
+        return;
     b->image.asked = false;
     if (e->outcome == OUTCOME_OK) {
         str_set(&b->image.id, e->text);
@@ -521,6 +524,14 @@ static void time_out(struct bake *b, int64_t now)
  */
 static bool undo_image(struct bake *b, int64_t now, struct acts *acts)
 {
+    int64_t look_at = b->hurry_until ? b->hurry_until - HURRY_LOOK_MS : INT64_MAX;
+    if (b->image.asked && now >= look_at) {
+        b->image.asked = false;
+        b->image.unsure = true;
+        may_exist(b, now);
+    }
+    if (b->image.asked && b->hurry_until)
+        wake_at(b, look_at);
     if (b->image.asked || b->image.looking)
         return false;
     if (!b->image.maybe)

@@ -23,8 +23,8 @@ until_seen() {
 	done
 	return 1
 }
-background() { # ARGUMENT…
-	"$mayfly" bake amd64 "${where[@]}" "$@" >"$tmp/out" 2>"$tmp/err" &
+background() {
+	"$mayfly" bake amd64 "${where[@]}" >"$tmp/out" 2>"$tmp/err" &
 	bake_pid=$!
 }
 ended() {
@@ -47,16 +47,16 @@ export GITHUB_OUTPUT=$tmp/output GITHUB_STEP_SUMMARY=$tmp/summary GITHUB_RUN_ID=
 run "$mayfly" bake amd64 "${where[@]}" --share 210987654321 --tags team=ci
 unset GITHUB_OUTPUT GITHUB_STEP_SUMMARY GITHUB_RUN_ID GITHUB_SHA
 expect 'a bake' 0 err 'builder: bake-docker' err 'image: available' err 'smoke: kernel' err 'image: published'
-id=$(state "$images[0].id")
+id=$(state "${images}[0].id")
 equal 'its outputs' "$(grep -A1 -h '^image-id<<\|^previous-image-id<<\|^parameter<<' "$tmp/output" | grep -v '<<\|^--' | paste -sd ' ')" "$id ami-0a11ce00000000003 /mayfly/ami/amd64"
 has 'its summary' "$(cat "$tmp/summary")" "| \`$id\` |"
 equal 'it is published, what was before is kept' "$(parameter /mayfly/ami/amd64) $(parameter /mayfly/ami/amd64/previous)" "$id ami-0a11ce00000000003"
 equal 'nothing runs' "$(state "$alive")" 0
 equal 'image and snapshot say what they are of' "$(state "$ours | map(.tags | [.\"mayfly:role\", .\"mayfly:name\", .\"mayfly:run\", .\"mayfly:commit\", .\"mayfly:limits\", .team] | map(. // \"-\") | join(\" \")) | unique | .[]")" 'bake amd64 77/1 0123abc - ci'
-has 'and of what' "$(state "$images[0].tags[\"mayfly:source\"]")" 'ami-0a11ce00000000001 ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-'
-has 'the image knows its runner' "$(state "$images[0].tags[\"mayfly:runner-version\"]")" '2.'
-equal 'its root volume has the size asked for' "$(state "$images[0].size")" 20
-equal 'shared' "$(state "$images[0].shared | join(\",\")")" 210987654321
+has 'and of what' "$(state "${images}[0].tags[\"mayfly:source\"]")" 'ami-0a11ce00000000001 ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-'
+has 'the image knows its runner' "$(state "${images}[0].tags[\"mayfly:runner-version\"]")" '2.'
+equal 'its root volume has the size asked for' "$(state "${images}[0].size")" 20
+equal 'shared' "$(state "${images}[0].shared | join(\",\")")" 210987654321
 builder=$(state '.regions["us-east-1"].instances[] | select(.tags["mayfly:role"] == "bake") | .id')
 equal 'a builder stops by itself, a smoke boot terminates; both want session tokens' \
 	"$(state '[.regions["us-east-1"].instances[] | .tags["mayfly:role"] + " " + .on_shutdown + " " + .metadata_options.tokens] | sort | join(", ")')" \
@@ -80,7 +80,7 @@ equal 'the newest is published, the one before too' "$(parameter /mayfly/ami/amd
 printf 'apt-get install hello\nEND-x\ncat <<END\n$(false) `false`\nEND' >"$tmp/tools.sh"
 run "$mayfly" bake "$tmp/tools.sh" --base arm64 --with go,"$tmp/tools.sh" "${where[@]}" --parameter none --volume-size 50
 expect 'a recipe of one'"'"'s own on top of ours' 0 err 'builder: bake-own-2' err 'builder: bake-go' out 'parameter='
-equal 'by its own name, on its own architecture' "$(state "$images[] | select(.tags[\"mayfly:name\"] == \"tools\") | .architecture")" arm64
+equal 'by its own name, on its own architecture' "$(state "${images}[] | select(.tags[\"mayfly:name\"] == \"tools\") | .architecture")" arm64
 builder=$(state '.regions["us-east-1"].instances[] | select(.tags["mayfly:role"] == "bake" and .tags["mayfly:name"] == "tools") | .id')
 equal 'it arrives as it is' "$(curl -sS "$url/_sim/instances/$builder/user-data" | gunzip | sed -n '/^cat >steps\/own-2.sh/,/^END-.\{26\}$/p' | sed '1d;$d')" "$(cat "$tmp/tools.sh")"
 printf 'a\0b' >"$tmp/nul.sh"
