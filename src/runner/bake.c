@@ -310,7 +310,8 @@ static void published(struct bake *b)
 {
     b->published = true;
     b->phase = BAKE_LIST;
-    tell(b, "image", "published");
+    AUTO_FREE char *what = xasprintf("published in %s", b->config->parameter);
+    tell(b, "image", what);
 }
 
 static void answer_parameter(struct bake *b, const struct event *e)

@@ -1,5 +1,5 @@
-/* Model mode: what a machine does whose user-data bakes an image, or proves one. It reads the nonce and the steps, and
- * says on its console what the real ones say. */
+/* What a machine does whose user-data bakes an image, or proves one: modelled, also where others run in a sandbox. It
+ * reads the nonce and the steps, and says on its console what the real ones say. */
 #include "sim.h"
 
 #include "mayfly/codec/gzip.h"

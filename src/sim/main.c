@@ -96,7 +96,7 @@ static const struct opt options[] = {
       .type = OPT_NUMBER,
       ROW(bake),
       .arg = "MS",
-      .help = "milliseconds that a builder takes (model)",
+      .help = "milliseconds that a builder takes, which is always modelled",
       .fallback = "1000",
       .max = 86400000 },
     { .name = "rate-limit",

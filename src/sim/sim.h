@@ -411,7 +411,7 @@ void sandbox_kill(struct sim *s, struct instance *i);
 /* Reads consoles, notices ends. */
 void sandbox_poll(struct sim *s);
 
-/* builder.c: model mode's machines that bake or prove an image */
+/* builder.c: machines that bake or prove an image, which no sandbox can */
 void builder_boot(struct sim *s, struct instance *i);
 void builder_tick(struct sim *s, struct instance *i, int64_t now);
 

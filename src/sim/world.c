@@ -416,11 +416,11 @@ static void boot(struct sim *s, struct instance *i)
     i->state = "running";
     i->reason_code = i->reason_message = NULL;
     i->runner = read_runner_id(i);
-    if (s->options.sandbox) {
+    builder_boot(s, i);
+    if (s->options.sandbox && !i->nonce) {
         sandbox_start(s, i);
         return;
     }
-    builder_boot(s, i);
     AUTO_FREE char *line =
         xasprintf("[    0.000000] Linux version 6.8.0-sim (%s)\nmayfly: phase booting (1.00s)\n%s", i->id,
                   i->runner || i->nonce ? "" : "mayfly-sim: no MAYFLY_JIT in the user-data\n");
@@ -466,10 +466,9 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
     } else if (instance_is(i, "stopping") && now >= i->change_at) {
         i->state = "stopped";
     }
-    if (!s->options.sandbox) {
+    if (!s->options.sandbox)
         tick_model(s, i, now);
-        builder_tick(s, i, now);
-    }
+    builder_tick(s, i, now);
 }
 
 static void free_instance(struct instance *i)

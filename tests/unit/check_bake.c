@@ -440,7 +440,7 @@ START_TEST(a_bake)
     ck_assert_str_eq(strbuf_str(&w.told),
                      "builder: i-builder, c7i.large in s1\nbuilder: bake-base (9.1s)\nimage: ami-new, " NAME
                      "\nimage: pending\nimage: available\nsmoke: i-smoke, c7i.large in s1\nsmoke: bake-base (9.1s)\n"
-                     "image: published\n");
+                     "image: published in /p\n");
     world_clear(&w);
 }
 END_TEST
