@@ -592,7 +592,6 @@ int main(int argc, char *argv[])
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    umask(077);
     phase("agent");
     long until = uptime_ms() + o.limit * 1000L;
     fetch(&o, "meta-data/instance-id", until, &a);

@@ -78,6 +78,39 @@ user_data() {
 	strip "$boot_sh"
 }
 
+# recipe DIRECTORY: the files of a bake as the payload lays them
+recipe() {
+	mkdir -p "$1/steps" "$1/units" "$1/agent"
+	for file in "$top"/ami/bake/*.sh "$top"/ami/versions "$top"/ami/units/* "$top"/src/agent/agent.c; do
+		case $file in
+		*/main.sh) strip "$file" >"$1/main.sh" ;;
+		*.sh) strip "$file" >"$1/steps/${file##*/}" ;;
+		*.c) sed '/^ *\/\*.*\*\/$/d; /^ *\/\*/,/\*\/$/d; s/^ *//; /^$/d' "$file" >"$1/agent/${file##*/}" ;;
+		*/versions) strip "$file" >"$1/versions" ;;
+		*) strip "$file" >"$1/units/${file##*/}" ;;
+		esac
+	done
+}
+
+# payload STEPS [NAME=VALUE...]: the user-data of a builder, unpacked, of the recipe in $d/recipe; of its steps only those
+payload() {
+	steps=$1
+	shift
+	assign NONCE=f00ba4 VERSION=0.0.0 IMAGE=test ARCH=amd64 "STEPS=$steps" LIFE_SECONDS=600 RUNNER_URL= RUNNER_SHA256= \
+		DEBUG= "$@" | sed 's/^MAYFLY_/export &/'
+	echo 'mkdir -p /run/mayfly-bake/steps /run/mayfly-bake/units /run/mayfly-bake/agent && cd /run/mayfly-bake || exit'
+	(
+		cd "$d/recipe" || exit
+		for file in main.sh versions units/* agent/* steps/*; do
+			case $file in steps/*) case " $steps " in *" $(basename "$file" .sh) "*) ;; *) continue ;; esac ;; esac
+			printf "cat >%s <<'END-f00ba4'\n" "$file"
+			cat "$file"
+			echo END-f00ba4
+		done
+	)
+	echo 'exec sh /run/mayfly-bake/main.sh'
+}
+
 # script FILE TEXT
 script() {
 	printf '#!/bin/sh\n%s\n' "$2" >"$1"
@@ -170,9 +203,14 @@ own_cgroup() {
 # power_on SECONDS: until the machine is off, which has to be within SECONDS; $network is an option of nspawn
 power_on() {
 	own_cgroup
-	timeout -k 5 "$1" systemd-nspawn -q --register=no --keep-unit --link-journal=no "${network:---private-network}" \
-		--console=read-only -M "mayfly-$(echo "$name" | tr _ -)" -b -D "$d/disk" </dev/null >"$d/raw" 2>&1
-	status=$?
+	: >"$d/raw"
+	status=133
+	# That is how it says that the machine reboots.
+	while [ "$status" = 133 ]; do
+		timeout -k 5 "$1" systemd-nspawn -q --register=no --keep-unit --link-journal=no "${network:---private-network}" \
+			--console=read-only -M "mayfly-$(echo "$name" | tr _ -)" -b -D "$d/disk" </dev/null >>"$d/raw" 2>&1
+		status=$?
+	done
 	tr -d '\r' <"$d/raw" >"$d/log"
 	if ! grep -q 'systemd.*running in system mode\|Welcome to\|mayfly:' "$d/log"; then
 		skip "systemd-nspawn does not boot: $(tail -n 1 "$d/log")"
