@@ -487,6 +487,82 @@ case_systemd_killed() {
 
 ### The whole
 
+# nothing NAME: the list in $d/NAME is empty
+nothing() {
+	[ ! -s "$d/$1" ] || fail "$1: $(tr '\n' ' ' <"$d/$1")"
+}
+
+case_image_secrets() {
+	needs_image
+	grep -rIl canary-of-the-builder "$d/disk" --exclude-dir=proc --exclude-dir=sys >"$d/canaries"
+	nothing canaries
+	find "$d/disk" -xdev \( -name 'ssh_host_*' -o -name 'authorized_keys*' -o -name '.*_history' -o -name '*credentials*' \
+		-o -name '.netrc' -o -name 'id_*' -path '*/.ssh/*' -o -name '*.pem' -path '*/private/*' \) ! -path '*/python3*' \
+		! -path '*/git-core/*' ! -path '*/usr/share/*' ! -path '*/usr/lib/*' >"$d/secrets"
+	nothing secrets
+	# Nobody can log in: no password is set.
+	awk -F: 'length($2) > 2 && $2 !~ /^!/ { print $1 }' "$d/disk/etc/shadow" >"$d/passwords"
+	awk -F: '$1 == "root" && $2 == "" { print $1 }' "$d/disk/etc/shadow" >>"$d/passwords"
+	nothing passwords
+}
+
+case_image_state() {
+	needs_image
+	[ -f "$d/disk/etc/machine-id" ] && [ ! -s "$d/disk/etc/machine-id" ] || fail "machine-id is not an empty file"
+	{
+		find "$d/disk/var/log" "$d/disk/tmp" "$d/disk/var/tmp" "$d/disk/var/lib/cloud" "$d/disk/var/lib/apt/lists" -type f
+		find "$d/disk/var/cache/apt" -name '*.deb' -o -name '*.bin'
+		find "$d/disk/var/lib" "$d/disk/etc" -name '*mayfly-bake*'
+		find "$d/disk/run" -mindepth 1 -path '*mayfly*'
+	} >"$d/files"
+	nothing files
+	[ "$(ls "$d/disk/home")" = runner ] || fail "home of $(ls "$d/disk/home")"
+	same disk/etc/hostname runner
+	expect disk/etc/apt/sources.list '^# http://archive.ubuntu.com/ubuntu$'
+	[ "$(readlink "$d/disk/etc/resolv.conf")" = ../run/systemd/resolve/stub-resolv.conf ] || fail "resolv.conf"
+}
+
+case_image_units() {
+	needs_image
+	for unit in mayfly-agent.service mayfly-grow.service docker.socket systemd-networkd.service systemd-resolved.service; do
+		[ "$(systemctl --root="$d/disk" is-enabled "$unit")" = enabled ] || fail "$unit is not enabled"
+	done
+	for unit in docker.service containerd.service; do
+		[ "$(systemctl --root="$d/disk" is-enabled "$unit")" = disabled ] || fail "$unit is not disabled"
+	done
+	for unit in ssh.service cron.service apt-daily.timer man-db.timer systemd-networkd-wait-online.service getty@.service; do
+		[ ! -e "$d/disk/usr/lib/systemd/system/$unit" ] || [ "$(systemctl --root="$d/disk" is-enabled "$unit")" = masked ] ||
+			fail "$unit is not masked"
+	done
+	[ -e "$d/disk/etc/cloud/cloud-init.disabled" ] || fail "cloud-init runs"
+	systemd-analyze verify --man=no --root="$d/disk" mayfly-agent.service mayfly-grow.service >"$d/log" 2>&1 || fail "verify"
+	! grep mayfly "$d/log" || fail "systemd-analyze complains"
+	# Should it be a first boot after all: the same.
+	systemctl --root="$d/disk" preset-all >"$d/log" 2>&1 || fail "preset-all"
+	[ "$(systemctl --root="$d/disk" is-enabled docker.service)" = disabled ] &&
+		[ "$(systemctl --root="$d/disk" is-enabled mayfly-agent.service)" = enabled ] || fail "a first boot changes units"
+}
+
+case_image_tools() {
+	needs_image
+	in_image() {
+		bwrap --die-with-parent --unshare-pid --unshare-net --bind "$d/disk" / --dev /dev --proc /proc --tmpfs /run --clearenv \
+			--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" >>"$d/log" 2>&1 || fail "$*: exit $?"
+	}
+	for tool in git jq curl wget tox zstd unzip cc docker qemu-aarch64-static gzip setpriv growpart resize2fs; do
+		in_image sh -c "command -v $tool"
+	done
+	in_image setpriv --reuid=1001 --regid=1001 --init-groups sh -c 'cd /opt/actions-runner && ./bin/Runner.Listener --version &&
+		[ -w . ] && [ -w /opt/hostedtoolcache ] && id -nG | grep -w docker'
+	in_image sh -c 'sudo -l -U runner | grep NOPASSWD'
+	in_image python3 -m venv /root/venv
+	in_image sh -c 'echo "#include <openssl/ssl.h>
+#include <ffi.h>
+#include <Python.h>" | cc $(python3-config --includes 2>/dev/null) -x c -fsyntax-only -'
+	in_image mayfly-agent --version
+	expect log '^mayfly-agent 0.0.0$'
+}
+
 # The payload has to fit user-data, with room for recipes of one's own.
 case_size() {
 	recipe "$d/recipe"
@@ -519,4 +595,5 @@ case_shellcheck() {
 # shellcheck disable=SC2046 # names
 set -- $(cases "$@")
 case $* in *systemd*) make_rootfs rootfs systemd-sysv ;; esac
+case $* in *image*) make_image ;; esac
 run_cases "$@"

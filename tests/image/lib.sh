@@ -10,8 +10,7 @@
 # shellcheck disable=SC1091,SC2015 # os-release; "a && b || fail"
 set -u
 
-here=$(cd "$(dirname "$0")" && pwd)
-top=$here/../..
+top=$(cd "$(dirname "$0")/../.." && pwd)
 boot_sh=${BOOT_SH:-$top/ami/boot.sh}
 cache=${MAYFLY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mayfly-tests}
 
@@ -35,8 +34,10 @@ if [ -z "${IMAGE_TEST_WORK-}" ]; then
 	exit
 fi
 work=$IMAGE_TEST_WORK
-# Where nspawn leaves directories.
-[ -z "$IMAGE_TEST_UNSHARED" ] || { mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn; }
+# Where nspawn and ip leave something.
+for dir in /run/systemd/nspawn /run/netns; do
+	[ -z "$IMAGE_TEST_UNSHARED" ] || { mkdir -p "$dir" && mount -t tmpfs tmpfs "$dir"; }
+done
 
 # As long as a real one, and never the same.
 jit=$(head -c 3150 /dev/urandom | base64 -w 0)
@@ -178,6 +179,102 @@ make_rootfs() {
 	) 9>"$cache/$1.lock"
 }
 
+# make_image: a real bake of a root file system of this distribution, with its docker.io and a stand-in for the runner; the
+# layers for `disk` in $image, what the bake said beside it. Kept until the recipe changes. What a builder has that may not
+# be in an image has the word
+# "canary-of-the-builder" in it.
+make_image() {
+	image=
+	[ "$(id -u)" = 0 ] && [ "$IMAGE_TEST_UNSHARED" ] && have bwrap || return 0
+	# shellcheck disable=SC2046 # words
+	make_rootfs bakefs "$(echo systemd-sysv cloud-init openssh-server cron docker.io \
+		$(sed -n '/^apt-get install/,$p' "$top/ami/bake/base.sh" | sed 's/^apt-get install//; s/\\$//') | tr ' ' ',')" || return 0
+	name=image
+	d=$work/image
+	mkdir -p "$d" && recipe "$d/recipe"
+	sed -i 's/^DOCKER_REPO=.*/DOCKER_REPO=/' "$d/recipe/versions"
+	baked=$cache/baked-$(cd "$d/recipe" && cat "$top/tests/image/lib.sh" main.sh versions ./*/* | sha256sum | cut -c 1-16)
+	(
+		flock 9
+		[ ! -d "$baked" ] || exit 0
+		rm -rf "$cache"/baked-*
+		bake_image "$baked.new" && mv "$baked.new" "$baked"
+	) 9>"$cache/baked.lock" || return 0
+	image=$baked/upper:$cache/bakefs
+}
+
+# A runner as GitHub packs it, in $d/runner.tar.gz: it does what the image's /srv/run.sh says.
+image_tarball() {
+	mkdir -p "$d/tar/bin"
+	script "$d/tar/run.sh" '[ ! -e /srv/run.sh ] || exec /srv/run.sh'
+	script "$d/tar/bin/Runner.Listener" 'echo 2.337.0'
+	script "$d/tar/bin/installdependencies.sh" true
+	tar -C "$d/tar" -czf "$d/runner.tar.gz" .
+}
+
+# dirt DIRECTORY: what a builder has gathered by the time of the bake
+dirt() {
+	(
+		cd "$1" || exit
+		mkdir -p var/lib/cloud/instances/i-1 home/ubuntu/.ssh root/.ssh var/log/journal/0123 etc/netplan root/.cache var/lib/dhcp \
+			var/lib/mayfly root/.gnupg
+		echo 'ubuntu:x:1000:1000:canary-of-the-builder:/home/ubuntu:/bin/bash' >>etc/passwd
+		echo 'ubuntu:x:1000:' >>etc/group
+		echo 'ubuntu:!:19000:0:99999:7:::' >>etc/shadow
+		for file in var/lib/cloud/instances/i-1/user-data.txt home/ubuntu/.ssh/authorized_keys root/.ssh/authorized_keys \
+			home/ubuntu/.bash_history root/.bash_history root/.python_history root/.wget-hsts root/.gnupg/x root/.cache/x \
+			var/log/cloud-init-output.log var/log/journal/0123/system.journal var/log/apt/history.log var/lib/systemd/random-seed \
+			var/lib/systemd/credential.secret etc/sudoers.d/90-cloud-init-users etc/netplan/50-cloud-init.yaml etc/hostname \
+			etc/machine-id var/lib/dbus/machine-id etc/ssh/ssh_host_ed25519_key var/lib/dhcp/dhclient.leases tmp/x tmp/.x var/tmp/x \
+			var/lib/mayfly/instance-id var/lib/docker/engine-id; do
+			mkdir -p "${file%/*}"
+			echo canary-of-the-builder >"$file"
+		done
+		printf '127.0.0.1 localhost\n10.0.0.1 canary-of-the-builder\n' >>etc/hosts
+		echo '# http://eu-west-1.ec2.archive.ubuntu.com/ubuntu' >>etc/apt/sources.list
+	)
+}
+
+bake_image() {
+	rm -rf "$1"
+	image_tarball
+	mkdir -p "$1/upper" "$1/work" "$d/disk" "$d/bin"
+	mount -t overlay -o "lowerdir=$cache/bakefs,upperdir=$1/upper,workdir=$1/work" overlay "$d/disk" || return
+	# The network of the machine, for apt.
+	for file in resolv.conf hosts; do
+		rm -f "$d/disk/etc/$file"
+		cat "/etc/$file" >"$d/disk/etc/$file"
+	done
+	apt-config dump | grep '^Acquire::\(Check-\|http\)' >"$d/disk/etc/apt/apt.conf.d/99test"
+	script "$d/disk/usr/sbin/policy-rc.d" 'exit 101'
+	dirt "$d/disk"
+	sha=$(sha256sum <"$d/runner.tar.gz")
+	payload 'base docker runner agent prune seal' RUNNER_URL=file:///srv/runner.tar.gz "RUNNER_SHA256=${sha%% *}" >"$d/user-data"
+	script "$d/bin/poweroff" 'kill -KILL -1'
+	mkdir -p "$d/disk/var/lib/docker"
+	bwrap --die-with-parent --unshare-pid --unshare-ipc --unshare-uts --bind "$d/disk" / --dev /dev --proc /proc --tmpfs /run \
+		--bind "$d" /srv --cap-add ALL --clearenv --setenv HOME / --setenv PATH /srv/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		sh /srv/user-data >"$1/log" 2>&1
+	tail -n 1 "$1/log" | grep -qx 'mayfly: bake ok f00ba4' || {
+		cp "$1/log" "$d/log"
+		umount "$d/disk"
+		return 1
+	}
+	rm "$d/disk/usr/sbin/policy-rc.d" "$d/disk/etc/apt/apt.conf.d/99test"
+	umount "$d/disk"
+	rm -rf "$1/work"
+}
+
+# needs_image: $d/disk is a baked root file system
+needs_image() {
+	if [ -z "$image" ]; then
+		[ -d "$cache/bakefs" ] || skip "no root file system to bake: $(tail -n 1 "$work/mmdebstrap.log" 2>/dev/null)"
+		[ ! -e "$work/image/log" ] || { cp "$work/image/log" "$d/log" && fail "the bake failed"; }
+		skip "no bake: needs root, namespaces, bwrap and overlay file systems"
+	fi
+	disk "$image"
+}
+
 # disk LAYERS: $d/disk, a copy of these directories, the uppermost first; separated by colons
 disk() {
 	mkdir "$d/disk" "$d/upper" "$d/work"
@@ -225,12 +322,19 @@ cases() {
 	[ $# = 0 ] || printf '%s\n' "$@"
 }
 
-# run_cases NAME...: the exit status of the script
+# run_cases NAME...: the exit status of the script; $slots cases at a time, since each systemd takes of what is scarce
 run_cases() {
+	mkfifo "$work/slots"
+	exec 8<>"$work/slots"
+	yes | head -n "${slots:-100}" >&8
 	for name in "$@"; do
+		read -r _ <&8
 		d=$work/$name
 		mkdir "$d"
-		("case_$name" && echo "ok - $name") >"$d.result" 2>&1 &
+		{
+			("case_$name" && echo "ok - $name") >"$d.result" 2>&1
+			echo >&8
+		} &
 	done
 	wait
 	status=0
