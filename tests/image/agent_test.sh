@@ -53,7 +53,6 @@ launch() {
 	network=--network-namespace-path=/run/netns/$netns
 	power_on "$seconds"
 	! grep -q '^usage\|: not found' "$d/log" || fail "a command complains"
-	[ ! -e "$d/disk/run/mayfly-agent/user-data" ] || fail "the user-data is still there"
 	! grep -rqF "$jit" "$d/upper/etc" "$d/upper/var" "$d/upper/opt" 2>/dev/null || fail "the JIT configuration is on the disk"
 }
 
@@ -69,11 +68,14 @@ job='[ -s "${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/job" ] || bash -e "$ACTIONS_RUN
 ### User-data
 
 case_exit_0() {
-	instance 'id -un >/srv/user; id -nG >/srv/groups; pwd >/srv/pwd; env >/srv/env; exit 0'
+	instance 'id -un >/srv/user; id -nG >/srv/groups; pwd >/srv/pwd; env >/srv/env
+sleep 1; sudo -n find /run/mayfly-agent /run/mayfly -type f >/srv/files; exit 0'
 	launch 30
 	phases 'agent,user-data,booting,runner-ready,runner-starting,runner-exited 0,poweroff'
 	same disk/srv/user runner
 	same disk/srv/groups 'runner docker'
+	sort "$d/disk/srv/files" | tr '\n' ' ' >"$d/files"
+	same files '/run/mayfly/apt.conf /run/mayfly/job /run/mayfly/job-started.sh /run/mayfly/next-hook '
 	same disk/srv/pwd /opt/actions-runner
 	expect disk/srv/env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
 	same disk/var/lib/mayfly/instance-id i-0123456789abcdef0
