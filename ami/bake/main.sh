@@ -28,6 +28,7 @@ phase() {
 # Nothing is stopped in an orderly way: what services write when they stop would end up in the image.
 off() {
 	trap - EXIT
+	cd /
 	sync
 	poweroff -f
 }
@@ -40,7 +41,7 @@ die() {
 
 # fetch FILE URL [SHA256]
 fetch() {
-	curl -gfsSL --proto =https,file --retry 8 --retry-all-errors --connect-timeout 10 -m 900 -o "$1" -- "$2" || return
+	curl -gfsSL --proto =https,file --retry 6 --retry-connrefused --connect-timeout 10 -m 900 -o "$1" -- "$2" || return
 	[ $# = 2 ] || echo "$3  $1" | sha256sum -c -
 }
 
@@ -82,7 +83,12 @@ pick() {
 	esac
 }
 
-# The deadline counts from the boot, so before a reboot it is what is left.
+uptime() {
+	read -r up _ </proc/uptime
+	echo "${up%.*}"
+}
+
+# The deadline counts from the boot, so before a reboot it becomes what is left.
 deadline() {
 	cat >$units/mayfly-bake-deadline.timer <<-END
 		[Timer]
@@ -96,28 +102,38 @@ deadline() {
 reboot_for_step() {
 	[ ! -e "reboot-$step" ] || die "wants a second reboot"
 	: >"reboot-$step"
-	read -r up _ </proc/uptime
-	deadline $((MAYFLY_LIFE_SECONDS - ${up%.*}))
-	echo "export MAYFLY_LIFE_SECONDS=$((MAYFLY_LIFE_SECONDS - ${up%.*}))" >>vars
+	left=$((MAYFLY_LIFE_SECONDS - $(uptime) + begin))
+	deadline "$left"
+	echo "export MAYFLY_LIFE_SECONDS=$left" >>vars
 	# On an image of ours the agent takes a second boot for a mistake.
 	rm -f boot /var/lib/mayfly/instance-id
 	phase reboot
 	sync
 	# Forced: the end of the unit by an orderly one would be taken for the end of the bake.
+	trap - EXIT
+	trap 'exit 0' HUP INT TERM
 	systemctl reboot --force
-	sleep 600
+	sleep 600 &
+	wait $!
 	die "no reboot"
+}
+
+tell() {
+	while IFS= read -r line; do
+		say "| $(printf %s "$line" | tr -cd '[:print:]')"
+	done
 }
 
 run_step() {
 	phase "bake-$step"
-	log=$state/log
-	[ -z "$MAYFLY_DEBUG" ] || log=/dev/console
-	sh "$state/main.sh" step "$step" >"$log" 2>&1 </dev/null
+	sh "$state/main.sh" step "$step" >log 2>&1 </dev/null &
+	pid=$!
+	[ -z "$MAYFLY_DEBUG" ] || tail -n +1 -f --pid=$pid log | tell
+	wait $pid
 	status=$?
 	[ $status != 194 ] || reboot_for_step
 	[ $status != 0 ] || return 0
-	[ "$MAYFLY_DEBUG" ] || tail -n 30 "$log" | tr -cd '[:print:]\n' | while IFS= read -r line; do say "| $line"; done
+	[ "$MAYFLY_DEBUG" ] || tail -n 30 log | tell
 	die "exit $status"
 }
 
@@ -164,6 +180,8 @@ case ${1-} in
 	;;
 go)
 	trap 'die ended' EXIT
+	trap 'exit 1' HUP INT TERM
+	begin=$(uptime)
 	# shellcheck disable=SC1091 # of its first pass
 	{ cd $state && . ./vars; } || die "no $state"
 	read -r boot_id </proc/sys/kernel/random/boot_id

@@ -19,7 +19,7 @@ sed -i 's/[a-z0-9-]*\.ec2\.\(archive\|ports\)\.ubuntu/\1.ubuntu/g' /etc/apt/sour
 # The user of cloud-init; ours is `runner`.
 ! id -u ubuntu >/dev/null 2>&1 || userdel -rf ubuntu || :
 passwd -ql root
-rm -rf /etc/sudoers.d/90-cloud-init-users /var/lib/cloud/* /var/lib/mayfly /var/lib/amazon \
+rm -rf /etc/passwd- /etc/shadow- /etc/group- /etc/gshadow- /etc/subuid- /etc/subgid- /etc/sudoers.d/90-cloud-init-users /var/lib/cloud/* /var/lib/mayfly /var/lib/amazon \
 	/etc/ssh/ssh_host_* /etc/ssl/private/ssl-cert-snakeoil.key /var/lib/systemd/random-seed \
 	/var/lib/systemd/credential.secret /var/lib/systemd/timers/* /var/lib/systemd/timesync/* /var/lib/dbus/machine-id \
 	/var/lib/dhcp/* /var/lib/chrony/* /var/lib/docker/engine-id /etc/docker/key.json \

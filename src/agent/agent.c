@@ -380,19 +380,21 @@ static void check_first_boot(const struct options *o, const char *id)
         die("user-data", "%s: %s", path, strerror(errno));
 }
 
-/* Into a file of tmpfs that root alone may read: it holds the runner's credential. */
-static void unpack(const struct options *o, const struct answer *data, const char *path)
+/* Whether the file begins as a script does. */
+static bool is_script(const char *path)
 {
-    char packed[512];
-    mkdir(o->run_dir, 0700);
-    if (data->len < 2 || memcmp(data->body, "\x1f\x8b", 2) != 0) {
-        if (!write_file(path, 0500, data->body, data->len))
-            die("user-data", "%s: %s", path, strerror(errno));
-        return;
-    }
-    snprintf(packed, sizeof packed, "%s.gz", path);
-    if (!write_file(packed, 0400, data->body, data->len) || !write_file(path, 0500, "", 0))
-        die("user-data", "%s: %s", packed, strerror(errno));
+    char begin[2] = "";
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    bool is = fd >= 0 && read(fd, begin, 2) == 2 && memcmp(begin, "#!", 2) == 0;
+    if (fd >= 0)
+        close(fd);
+    return is;
+}
+
+/* By gzip itself; it may write so much and no more. */
+static int gunzip(const char *packed, const char *path)
+{
+    int status = -1;
     pid_t pid = fork();
     if (pid == 0) {
         struct rlimit size = { SCRIPT_MAX, SCRIPT_MAX };
@@ -402,12 +404,27 @@ static void unpack(const struct options *o, const struct answer *data, const cha
         execlp("gzip", "gzip", "-dc", (char *)NULL);
         _exit(127);
     }
-    int status = -1;
     while (pid > 0 && waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
+    return status;
+}
+
+/* Into a file of tmpfs that root alone may read: it holds the runner's credential. */
+static void unpack(const struct options *o, const struct answer *data, const char *path)
+{
+    char packed[512];
+    bool is_gzip = data->len >= 2 && memcmp(data->body, "\x1f\x8b", 2) == 0;
+    snprintf(packed, sizeof packed, "%s.gz", path);
+    mkdir(o->run_dir, 0700);
+    if ((is_gzip && !write_file(packed, 0400, data->body, data->len)) ||
+        !write_file(path, 0500, data->body, is_gzip ? 0 : data->len))
+        die("user-data", "%s: %s", path, strerror(errno));
+    int status = is_gzip ? gunzip(packed, path) : 0;
     unlink(packed);
     if (status != 0)
         die("user-data", "gzip: status %d", status);
+    if (!is_script(path))
+        die("user-data", "it is no script");
 }
 
 /* Not by the file's own mode: /run may be mounted noexec. */
@@ -592,7 +609,6 @@ int main(int argc, char *argv[])
     sigaddset(&signals, SIGCHLD);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
-    umask(077);
     phase("agent");
     long until = uptime_ms() + o.limit * 1000L;
     fetch(&o, "meta-data/instance-id", until, &a);
