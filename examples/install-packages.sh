@@ -7,6 +7,8 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 	systemd-container mmdebstrap iproute2"
 # For actionlint, which comes as source; a Go that is not a package will do.
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
+# A judge of the simulator, which Ubuntu does not have.
+[ "${1-}" = build ] || ! grep -q '^ID=debian' /etc/os-release || packages="$packages packer"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"
