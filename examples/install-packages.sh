@@ -2,13 +2,15 @@
 # Installs, on Debian and Ubuntu, what building and testing needs. As root, or by sudo. Does nothing when all is there.
 set -eu
 packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-openssl-dev libssl-dev libxml2-dev
-	libjson-c-dev libmicrohttpd-dev ca-certificates curl bubblewrap"
+	libjson-c-dev libmicrohttpd-dev zlib1g-dev ca-certificates curl bubblewrap"
 [ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
-	systemd-container mmdebstrap mandoc zsh fish"
+	systemd-container mmdebstrap mandoc zsh fish iproute2"
 # For actionlint, which comes as source; a Go that is not a package will do.
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
 # For Prism, which judges what is said to GitHub; a Node.js that is not a package will do.
 [ "${1-}" = build ] || command -v npm >/dev/null || packages="$packages nodejs npm"
+# A judge of the simulator, which Ubuntu does not have.
+[ "${1-}" = build ] || ! grep -q '^ID=debian' /etc/os-release || packages="$packages packer"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

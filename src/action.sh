@@ -105,7 +105,7 @@ make_program() { # DIRECTORY
 		clean "$top/examples/install-packages.sh" build ||
 			echo 'the packages could not be installed; trying with what is there'
 	fi
-	cd "$1" && clean ./autogen.sh && cd build && clean ../configure && clean make src/runner/boot_sh.h &&
+	cd "$1" && clean ./autogen.sh && cd build && clean ../configure && clean make src/runner/boot_sh.h src/runner/recipe.h &&
 		clean make -j"$(nproc)" mayfly
 }
 
@@ -132,8 +132,8 @@ build() {
 
 read -r mode <<<"${INPUT_MODE-}" # without blanks around it
 case $mode in
-start | stop | reap | status | doctor) ;;
-*) die "mode: \`$mode\` is none of: start, stop, reap, status, doctor" 'give the action the input `mode: start` or `mode: stop`' ;;
+start | stop | reap | status | doctor | bake) ;;
+*) die "mode: \`$mode\` is none of: start, stop, reap, status, doctor, bake" 'give the action the input `mode: start` or `mode: stop`' ;;
 esac
 [ "$(uname -s)" = Linux ] ||
 	die "there is no Mayfly for $(uname -s)" 'run this step on ubuntu-latest: the job can run anywhere'

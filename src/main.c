@@ -17,8 +17,8 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap, &command_status,
-                                           &command_doctor, &command_policy, NULL };
+const struct command *const commands[] = { &command_start, &command_stop,   &command_reap,   &command_status,
+                                           &command_bake,  &command_doctor, &command_policy, NULL };
 
 static const char *get_env(const char *name)
 {

@@ -160,7 +160,7 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
     query_add(&body, run->client_token, "ClientToken");
     add_network(&body, run);
     query_add(&body, run->user_data, "UserData");
-    query_add(&body, "terminate", "InstanceInitiatedShutdownBehavior");
+    query_add(&body, run->stops ? "stop" : "terminate", "InstanceInitiatedShutdownBehavior");
     for (size_t i = 0; run->params && i + 1 < run->params->n; i += 2)
         query_add(&body, run->params->v[i + 1], "%s", run->params->v[i]);
     if (run->instance_profile)
@@ -335,12 +335,13 @@ bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena
     return true;
 }
 
-struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id)
+struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id, bool latest)
 {
     struct strbuf body = STRBUF_INIT;
     query_begin(&body, "GetConsoleOutput", EC2_VERSION);
     query_add(&body, id, "InstanceId");
-    query_add_bool(&body, true, "Latest");
+    if (latest)
+        query_add_bool(&body, true, "Latest");
     return ec2_call_new(aws, region, "GetConsoleOutput", &body);
 }
 

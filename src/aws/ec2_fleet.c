@@ -94,6 +94,11 @@ static const struct field image_fields[] = { STR("imageId", id),
                                              STR("creationDate", created),
                                              STR("name", name),
                                              STR("architecture", architecture),
+                                             STR("stateReason/message", reason),
+                                             { .path = "blockDeviceMapping/item/ebs/snapshotId",
+                                               .type = FIELD_LIST,
+                                               .offset = offsetof(struct ec2_leftover, snapshots),
+                                               .item_size = sizeof(const char *) },
                                              TAGS,
                                              { 0 } };
 static const struct field snapshot_fields[] = {
@@ -184,7 +189,7 @@ bool ec2_remove_leftover_result(const struct aws_call *call, enum ec2_kind kind,
     struct removal r = { 0 };
     if (!decode(call, removal_fields, &r, &arena, err))
         return false;
-    const char *says = kind == EC2_SPOT_REQUEST ? r.state : r.done;
+    const char *says = kind == EC2_SPOT_REQUEST ? r.state : r.done ? r.done : "true"; /* by its model it says nothing */
     if (str_is_one_of(says ? says : "", kind == EC2_SPOT_REQUEST ? "cancelled closed completed" : "true"))
         return true;
     return error_set(err, ERROR_PARSE, 0, "the answer to %s says `%.40s`", call->call.name, says ? says : "nothing");

@@ -115,7 +115,7 @@ static struct aws_call *trial_call(struct doctor *d, const struct trial *t, cons
     if (str_ends(t->action, "TerminateInstances"))
         return ec2_terminate_instances_call(aws, region, &ids);
     if (str_ends(t->action, "GetConsoleOutput"))
-        return ec2_get_console_output_call(aws, region, id);
+        return ec2_get_console_output_call(aws, region, id, true);
     return ec2_tag_call(aws, region, id, TAG_MARK, "doctor");
 }
 

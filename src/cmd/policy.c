@@ -5,7 +5,6 @@
 struct policy_options {
     struct strlist regions, subnets, security_groups, images, types, placement_groups, roles;
     char *account, *partition, *subject, *owner_id, *repo_id;
-    int64_t image_retention;
 };
 
 #define ROW(member) .offset = offsetof(struct policy_options, member)
@@ -57,11 +56,6 @@ static const struct opt policy_opts[] = {
       ROW(roles),
       .arg = "NAME|ARN",
       .help = "role of start's --instance-profile, to be given to instances" },
-    { .name = "image-retention",
-      .type = OPT_SECONDS,
-      ROW(image_retention),
-      .arg = "DURATION",
-      .help = "as of reap, which then removes images and snapshots too" },
     { .name = "subject",
       .type = OPT_STRING,
       ROW(subject),
@@ -173,8 +167,6 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .placement_groups = &o->placement_groups,
         .roles = &o->roles,
     };
-    if (o->image_retention > 0 && strlist_has(&cmd->rest, "reap"))
-        strlist_add(&cmd->rest, "reap-images");
     /* Workflows run in repositories, also those of an enterprise. */
     bool enterprise = repo && github_scope_kind(repo) == GITHUB_ENTERPRISE;
     const struct policy_trust trust = { .partition = partition,

@@ -32,7 +32,7 @@ static const struct opt reap_opts[] = {
       ROW(image_retention),
       .arg = "DURATION",
       .help = "also remove images of the fleet's own bakes that are older, but never the newest of a name, and their "
-              "snapshots; without it no image is touched",
+              "snapshots; without it only those go that a bake began and never got done with",
       .min = 86400,
       .max = 366 * 86400 },
     { .name = "lock",
@@ -135,8 +135,8 @@ const struct command command_reap = {
         "the\n"
         "fleet that are offline, older than an hour, and that no instance belongs to; volumes of the fleet that "
         "nothing\n"
-        "is attached to and spot requests that nothing came of, older than an hour. With --json, every line is an\n"
-        "object; the last tells of the pass.",
+        "is attached to and spot requests that nothing came of, older than an hour; images that a bake began and\n"
+        "never got done with. With --json, every line is an object; the last tells of the pass.",
     .opts = reap_opts,
     .options_size = sizeof(struct reap_options),
     .reads_jobs = true,

@@ -1,6 +1,7 @@
 #include "mayfly/runner/drive.h"
 
 #include "mayfly/aws/errors.h"
+#include "mayfly/aws/ssm.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
@@ -278,13 +279,26 @@ static void make_call(struct driver *d, struct flight *f)
         break;
     }
     case ACT_CONSOLE:
-        f->aws = ec2_get_console_output_call(aws, a->region, a->instance_id);
+        f->aws = ec2_get_console_output_call(aws, a->region, a->instance_id, !a->old);
         break;
     case ACT_MARK:
-        f->aws = ec2_tag_many_call(aws, a->region, a->ids, TAG_MARK, a->mark);
+        f->aws = ec2_tag_many_call(aws, a->region, a->ids, a->tag ? a->tag : TAG_MARK, a->mark);
         break;
     case ACT_REMOVE:
         f->aws = ec2_remove_leftover_call(aws, a->region, a->leftover, a->name);
+        break;
+    case ACT_IMAGE:
+        f->aws = ec2_create_image_call(aws, a->image);
+        f->aws->call.give_up = d->machine->give_up;
+        break;
+    case ACT_SHARE:
+        f->aws = ec2_share_image_call(aws, a->region, a->name, a->ids);
+        break;
+    case ACT_GET_PARAMETER:
+        f->aws = ssm_get_parameter_call(aws, a->region, a->name);
+        break;
+    case ACT_PUT_PARAMETER:
+        f->aws = ssm_put_parameter_call(aws, a->region, a->name, a->mark, true);
         break;
     case ACT_NONE:
         break;
@@ -424,8 +438,14 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
             return false;
         e->text = arena_strdup(&f->arena, strbuf_str(&text));
         return true;
+    case ACT_IMAGE:
+        return ec2_create_image_result(f->aws, &f->arena, &e->text, err);
+    case ACT_GET_PARAMETER:
+        return ssm_get_parameter_result(f->aws, &f->arena, &e->text, err);
     case ACT_DELETE:
     case ACT_MARK:
+    case ACT_SHARE:
+    case ACT_PUT_PARAMETER:
     case ACT_NONE:
         return true;
     }
@@ -481,7 +501,8 @@ static void land(struct driver *d, struct flight *f)
     e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */
-        e.outcome = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
+        bool makes = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT || f->act.kind == ACT_IMAGE;
+        e.outcome = makes ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
         e.error = &err;
     }
     e.instances = f->instances;

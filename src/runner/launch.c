@@ -18,7 +18,6 @@ enum {
     HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
     HURRY_ENDING_MS = 1000,
     RANDOM_CHARS = 10,
-    FAMILY_MAX = 12,
     VANISHED_MS = 120000,
     SETTLED_MS = 10000, /* a record younger than this may be missing from one of GitHub's replicas */
     GIVE_UP_MS = 500,
@@ -109,7 +108,7 @@ void launch_clear(struct launch *l)
     for (size_t i = 0; i < l->n_regions; i++)
         strlist_clear(&l->regions[i].ids);
     free(l->regions);
-    free(l->ruled_out);
+    room_clear(&l->room);
     free(l->console);
     error_clear(&l->error);
     *l = (struct launch){ 0 };
@@ -216,51 +215,6 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     s->mint_at = e->now + (e->outcome == OUTCOME_AMBIGUOUS ? MINT_BACKOFF_MS << (s->mint_failures - 1) : 0);
 }
 
-/* On-demand and spot vCPUs are granted by families of types: one quota for the standard ones, one for each other.
- * Source: Service Quotas, "Running On-Demand … instances". */
-static const char *quota_family(const char *type, char family[static FAMILY_MAX])
-{
-    size_t n = strcspn(type, "0123456789.");
-    if (n >= FAMILY_MAX)
-        n = FAMILY_MAX - 1;
-    memcpy(family, type, n);
-    family[n] = '\0';
-    return str_is_one_of(family, "a c d h i im is m r t z") ? "standard" : str_eq(family, "vt") ? "g" : family;
-}
-
-static bool is_same_quota(const struct cell *a, const struct cell *b)
-{
-    char x[FAMILY_MAX], y[FAMILY_MAX];
-    return a->spot == b->spot && str_eq(a->region, b->region) &&
-           str_eq(quota_family(a->type, x), quota_family(b->type, y));
-}
-
-/* What one cell's failure says of the others: quota is of a market in a region, addresses are of a subnet. */
-static void rule_out(struct launch *l, size_t failed, enum outcome outcome)
-{
-    const struct cell *f = &l->config->plan->cells[failed];
-    l->ruled_out[failed] = true;
-    for (size_t i = 0; i < l->config->plan->n; i++) {
-        const struct cell *c = &l->config->plan->cells[i];
-        if (outcome == OUTCOME_QUOTA && is_same_quota(c, f))
-            l->ruled_out[i] = true;
-        if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, f->subnet))
-            l->ruled_out[i] = true;
-    }
-}
-
-/* Moves the slot to the first cell that may still have room; false: none is left. */
-static bool find_cell(struct launch *l, struct launch_slot *s)
-{
-    size_t i = s->cell;
-    while (i < l->config->plan->n && l->ruled_out[i])
-        i++;
-    if (i == l->config->plan->n)
-        return false;
-    s->cell = i;
-    return true;
-}
-
 static void took_instance(struct launch *l, struct launch_slot *s, const struct ec2_instance *i, int64_t now)
 {
     str_set(&s->pair.instance_id, i->id);
@@ -303,8 +257,8 @@ static void answer_run(struct launch *l, struct launch_slot *s, const struct eve
     case OUTCOME_SUBNET_FULL:
     case OUTCOME_QUOTA:
         s->cell_tried = true;
-        rule_out(l, s->cell, e->outcome);
-        if (!s->down && !find_cell(l, s))
+        room_rule_out(&l->room, s->cell, e->outcome);
+        if (!s->down && !room_find(&l->room, &s->cell))
             no_room(l, s, e->error);
         return;
     case OUTCOME_TOKEN_USED: /* an instance of ours that is gone, or a request that EC2 took for another */
@@ -565,7 +519,7 @@ static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
 {
     struct launch_slot *s = &l->slots[who];
     struct pair *p = &s->pair;
-    if (p->instance == INSTANCE_NONE && !s->replace && !find_cell(l, s)) {
+    if (p->instance == INSTANCE_NONE && !s->replace && !room_find(&l->room, &s->cell)) {
         no_room(l, s, NULL); /* other slots have found out */
         return;
     }
@@ -844,7 +798,7 @@ void launch_init(struct launch *l, const struct launch_config *config)
         .slots = xcalloc(config->count, sizeof(struct launch_slot)),
         .random = config->seed,
     };
-    l->ruled_out = xcalloc(config->plan->n, sizeof(*l->ruled_out));
+    room_init(&l->room, config->plan);
     l->regions = xcalloc(config->plan->n, sizeof(*l->regions));
     for (size_t i = 0; i < config->plan->n; i++) {
         size_t r = 0;

@@ -325,6 +325,7 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
     const char *version = ec2_instance_tag(&tagged, TAG_RUNNER_VERSION);
     image->has_runner = version != NULL;
     image->runner_version = version ? arena_strdup(arena, version) : NULL;
+    image->name = row->name ? arena_strdup(arena, row->name) : NULL;
     image->created = row->created ? arena_strdup(arena, row->created) : NULL;
     return true;
 }

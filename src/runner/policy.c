@@ -86,18 +86,24 @@ static const struct statement {
       .resources = SHARED("image/*") " " SNAPSHOTS,
       .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" },
                       { "StringEquals", TAGGED(TAG_ROLE), "bake" } } },
+    /* Only the mark of an unproven image; as with MarkOwn. */
+    { .sid = "BakeProven",
+      .resources = SHARED("image/*") " " SNAPSHOTS,
+      .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" },
+                      { "StringEquals", TAGGED(TAG_ROLE), "bake" },
+                      { "ForAllValues:StringEquals", "aws:TagKeys", TAG_LIMITS },
+                      { "Null", "aws:TagKeys", "false" } } },
     { .sid = "BakeParameter", .resources = PARAMETERS },
 };
 
-/* What each command asks AWS for, and which statement allows it. reap-images: reap with --image-retention. */
+/* What each command asks AWS for, and which statement allows it. */
 static const struct {
     const char *action, *sid, *commands;
 } actions[] = {
     { "ec2:DescribeInstances", "Read", "start stop reap status bake doctor" },
-    { "ec2:DescribeImages", "Read", "start bake doctor reap-images" },
-    { "ec2:DescribeInstanceStatus", "Read", "bake" },
-    { "ec2:DescribeSnapshots", "Read", "bake reap-images" },
-    { "ec2:DescribeSubnets", "Read", "bake doctor" },
+    { "ec2:DescribeImages", "Read", "start reap bake doctor" },
+    { "ec2:DescribeSnapshots", "Read", "reap" },
+    { "ec2:DescribeSubnets", "Read", "doctor" },
     { "ec2:DescribeRouteTables", "Read", "doctor" },
     { "ec2:DescribeSecurityGroups", "Read", "doctor" },
     { "ec2:DescribeInstanceTypeOfferings", "Read", "doctor" },
@@ -121,13 +127,16 @@ static const struct {
     { "ec2:DeleteVolume", "LeaveKept", "reap" },
     { "ec2:RunInstances", "BakeInto", "bake" },
     { "ec2:RunInstances", "BakeInstance", "bake" },
-    { "ec2:StopInstances", "BakeOwn", "bake" },
     { "ec2:TerminateInstances", "BakeOwn", "bake" },
     { "ec2:CreateImage", "BakeOwn", "bake" },
     { "ec2:CreateImage", "BakeImage", "bake" },
     { "ec2:CreateTags", "BakeTag", "bake" },
-    { "ec2:DeregisterImage", "BakeRemove", "bake reap-images" },
-    { "ec2:DeleteSnapshot", "BakeRemove", "bake reap-images" },
+    { "ec2:DeregisterImage", "BakeRemove", "reap bake" },
+    { "ec2:DeleteSnapshot", "BakeRemove", "reap bake" },
+    { "ec2:DeregisterImage", "LeaveKept", "reap" },
+    { "ec2:DeleteSnapshot", "LeaveKept", "reap" },
+    { "ec2:DeleteTags", "BakeProven", "bake" },
+    { "ec2:ModifyImageAttribute", "BakeRemove", "bake" },
     { "ssm:PutParameter", "BakeParameter", "bake" },
 };
 

@@ -22,6 +22,8 @@ struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t r
         { f->keep, { false, "kept", "tagged " TAG_KEEP } },
         { !f->idle, { false, "in-use", "in use" } },
         { f->age < 0, { false, "ageless", "of unknown age" } },
+        { f->unproven && f->age <= f->life, { false, "unproven", "a bake makes it" } },
+        { f->unproven, { true, "unproven", "a bake began it and never got done" } },
         { is_image(f->kind) && retention == 0, { false, "no-retention", "no retention is given" } },
         { f->age <= grace, { false, "young", "young" } },
         { f->newest, { false, "newest", "the newest of its name" } },
@@ -50,6 +52,8 @@ static void set_filters(struct leftovers *l)
     strlist_clear(&l->state);
     l->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &l->fleet };
     l->filters[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &l->role };
+    if (is_image(l->kind) && l->config->retention == 0)
+        l->filters[1] = (struct ec2_filter){ "tag-key", &l->limits };
     if (is_image(l->kind) || !kinds[l->kind].filter)
         return;
     strlist_add(&l->state, kinds[l->kind].state);
@@ -73,22 +77,32 @@ static bool begin_list(struct leftovers *l, struct acts *acts)
 
 static struct leftover_facts facts_of(const struct leftovers *l, const struct ec2_leftover *row)
 {
-    const char *state = kinds[l->kind].state;
+    const char *state = kinds[l->kind].state, *limits_tag = ec2_leftover_tag(row, TAG_LIMITS);
+    struct limits limits = LIMITS_DEFAULT;
     const bool baked = str_eq(ec2_leftover_tag(row, TAG_ROLE), "bake");
     int64_t created = ec2_leftover_created(row);
+    if (limits_tag && !limits_parse(limits_tag, &limits))
+        limits = LIMITS_DEFAULT;
     return (struct leftover_facts){
         .kind = l->kind,
         .ours = str_eq(ec2_leftover_tag(row, TAG_FLEET), l->config->fleet) && (baked || !is_image(l->kind)),
         .keep = ec2_leftover_tag(row, TAG_KEEP) != NULL,
+        .unproven = limits_tag && is_image(l->kind),
+        .life = limits.life,
         .idle = !state || str_eq(row->state, state),
         .age = created > 0 && created <= l->cloud_now ? l->cloud_now - created : -1,
     };
 }
 
-/* "mayfly-cuda-20261101" and "mayfly-cuda-20261102" follow each other. */
+/* Images of one TAG_NAME follow each other; without it, "mayfly-cuda-20261101" and "mayfly-cuda-20261102" do. */
 static char *group_of(const struct ec2_leftover *row)
 {
     AUTO_STRBUF group = STRBUF_INIT;
+    const char *name = ec2_leftover_tag(row, TAG_NAME);
+    if (!str_empty(name)) {
+        strbuf_addf(&group, "%s %s", name, row->architecture ? row->architecture : "");
+        return strbuf_steal(&group);
+    }
     size_t n = row->name ? strlen(row->name) : 0;
     while (n > 0 && strchr("0123456789-._:TZ", row->name[n - 1]))
         n--;
@@ -109,7 +123,7 @@ static void take(struct leftovers *l, const struct ec2_leftover *row, size_t reg
     l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
     l->v[l->n++] = (struct leftover){ .id = xstrdup(row->id),
                                       .group = l->kind == EC2_IMAGE ? group_of(row) : NULL,
-                                      .works = str_eq(row->state, "available"),
+                                      .works = str_eq(row->state, "available") && !f.unproven,
                                       .region = region,
                                       .facts = f,
                                       .ruling = r };
@@ -195,8 +209,7 @@ static void answer_removal(struct leftover *o, const struct event *e)
 
 static bool next_kind(struct leftovers *l)
 {
-    enum ec2_kind last = l->config->retention > 0 ? EC2_SNAPSHOT : EC2_SPOT_REQUEST;
-    if (l->kind == last)
+    if (l->kind == EC2_SNAPSHOT)
         return false;
     l->kind++;
     l->region = 0;
@@ -241,6 +254,7 @@ void leftovers_init(struct leftovers *l, const struct leftovers_config *config)
     *l = (struct leftovers){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
     strlist_add(&l->fleet, config->fleet);
     strlist_add(&l->role, "bake");
+    strlist_add(&l->limits, TAG_LIMITS);
     set_filters(l);
 }
 
@@ -256,6 +270,7 @@ void leftovers_clear(struct leftovers *l)
     free(l->v);
     strlist_clear(&l->fleet);
     strlist_clear(&l->role);
+    strlist_clear(&l->limits);
     strlist_clear(&l->state);
     error_clear(&l->error);
     *l = (struct leftovers){ 0 };

@@ -5,6 +5,8 @@
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/util/encode.h"
 
+enum { TAG_VALUE_MAX = 256 };
+
 char *limits_format(const struct limits *l)
 {
     return xasprintf("boot=%" PRId64 ",idle=%" PRId64 ",life=%" PRId64, l->boot, l->idle, l->life);
@@ -41,6 +43,21 @@ static bool has_key(const struct ec2_tag *tags, size_t n, const char *key)
     return false;
 }
 
+/* The user's own, and those of ours that have a value; the first of ours is Name, where the user's wins. */
+static void make_tags(const struct ec2_tag *ours, size_t n_ours, const struct field_list *more, struct arena *arena,
+                      struct ec2_tag **ret, size_t *ret_n)
+{
+    size_t n_more = more ? more->n : 0, n = 0;
+    struct ec2_tag *tags = arena_alloc(arena, (n_ours + n_more) * sizeof(*tags));
+    for (size_t i = 0; i < n_more; i++)
+        tags[n++] = *FIELD_ROW(more, const struct ec2_tag, i);
+    for (size_t i = 0; i < n_ours; i++)
+        if (!str_empty(ours[i].value) && !(i == 0 && has_key(tags, n_more, ours[i].key)))
+            tags[n++] = (struct ec2_tag){ ours[i].key, arena_strdup(arena, ours[i].value) };
+    *ret = tags;
+    *ret_n = n;
+}
+
 void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n)
 {
     AUTO_FREE char *limits = limits_format(&v->limits);
@@ -50,15 +67,21 @@ void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_
         { TAG_LABEL, v->label }, { TAG_RUNNER, v->runner }, { TAG_RUNNER_ID, id },   { TAG_RUN, v->run },
         { TAG_ROLE, "runner" },  { TAG_NAME, v->name },     { TAG_LIMITS, limits },  { TAG_VERSION, v->version },
     };
-    size_t n_more = v->more ? v->more->n : 0, n = 0;
-    struct ec2_tag *tags = arena_alloc(arena, (ARRAY_SIZE(all) + n_more) * sizeof(*tags));
-    for (size_t i = 0; i < n_more; i++)
-        tags[n++] = *FIELD_ROW(v->more, const struct ec2_tag, i);
-    for (size_t i = 0; i < ARRAY_SIZE(all); i++)
-        if (!str_empty(all[i].value) && !(i == 0 && has_key(tags, n_more, all[i].key)))
-            tags[n++] = (struct ec2_tag){ all[i].key, arena_strdup(arena, all[i].value) };
-    *ret = tags;
-    *ret_n = n;
+    make_tags(all, ARRAY_SIZE(all), v->more, arena, ret, ret_n);
+}
+
+void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n)
+{
+    AUTO_FREE char *limits = xasprintf("life=%" PRId64, v->life);
+    AUTO_FREE char *source = v->source ? xstrndup(v->source, TAG_VALUE_MAX) : NULL;
+    AUTO_FREE char *steps = v->steps ? xstrndup(v->steps, TAG_VALUE_MAX) : NULL;
+    const struct ec2_tag all[] = {
+        { "Name", v->title },        { TAG_FLEET, v->fleet },   { TAG_ROLE, v->role },
+        { TAG_NAME, v->name },       { TAG_RUN, v->run },       { TAG_LIMITS, limits },
+        { TAG_VERSION, v->version }, { TAG_SOURCE, source },    { TAG_RUNNER_VERSION, v->runner_version },
+        { TAG_STEPS, steps },        { TAG_COMMIT, v->commit },
+    };
+    make_tags(all, ARRAY_SIZE(all), v->more, arena, ret, ret_n);
 }
 
 char *runner_name_mark(const char *account, const char *fleet)

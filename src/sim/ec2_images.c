@@ -5,7 +5,7 @@ enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
 const char *image_state(const struct sim *s, const struct image *image)
 {
-    return image->failed ? "failed" : sim_now(s) < image->available_at ? "pending" : "available";
+    return sim_now(s) < image->available_at ? "pending" : image->failed ? "failed" : "available";
 }
 
 bool image_is_own(const struct image *image)
@@ -88,7 +88,7 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_close(out, "ebs");
     element_close(out, "item");
     element_close(out, "blockDeviceMapping");
-    if (image->failed) {
+    if (str_eq(image_state(s, image), "failed")) {
         element_open(out, "stateReason");
         element(out, "code", image->failed);
         element(out, "message", image->failed);
@@ -176,6 +176,47 @@ void ec2_deregister_image(struct call *c)
     call_end(c);
 }
 
+/* --- ModifyImageAttribute: who may launch it ------------------------------------------------------------------------
+ */
+
+static bool check_account(struct call *c, const char *account)
+{
+    bool number = strlen(account) == strlen(aws_account) && strspn(account, "0123456789") == strlen(account);
+    return number || call_refuse(c, 400, "InvalidAMIAttributeItemValue",
+                                 "Invalid attribute item value \"%s\" for userId item type.", account);
+}
+
+void ec2_modify_image_attribute(struct call *c)
+{
+    const char *id = call_param(c, "ImageId"), *account;
+    AUTO_STRLIST accounts = { 0 };
+    if (!image_check(c, id))
+        return;
+    struct image *image = world_image(c->sim, id);
+    if (!image_is_own(image)) {
+        call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
+        return;
+    }
+    for (size_t n = 1;; n++) {
+        AUTO_FREE char *name = xasprintf("LaunchPermission.Add.%zu.UserId", n);
+        if ((account = call_param(c, name)) == NULL)
+            break;
+        if (!check_account(c, account))
+            return;
+        strlist_add(&accounts, account);
+    }
+    if (accounts.n == 0) {
+        call_refuse(c, 400, "InvalidParameterCombination", "No attributes specified.");
+        return;
+    }
+    if (!call_is_wet(c))
+        return;
+    for (size_t n = 0; n < accounts.n; n++)
+        if (!strlist_has(&image->shared, accounts.v[n]))
+            strlist_add(&image->shared, accounts.v[n]);
+    call_return_true(c);
+}
+
 /* --- CreateImage -------------------------------------------------------------------------------------------------- */
 
 static bool check_new_name(struct call *c, const char *name)
@@ -241,6 +282,7 @@ static struct image *add_image(struct call *c, const struct instance *i)
 {
     struct image *image = xcalloc(1, sizeof(*image));
     const struct volume *root = root_of(c->sim, i);
+    const struct request making = { .service = "builder", .action = (char *)"image" };
     image->id = sim_random_id("ami-", ID_DIGITS);
     str_set(&image->region, c->region);
     str_set(&image->name, call_param(c, "Name"));
@@ -252,6 +294,7 @@ static struct image *add_image(struct call *c, const struct instance *i)
     image->gib = root ? root->size : 0;
     image->created = sim_now(c->sim);
     image->available_at = image->created + c->sim->options.image_delay;
+    image->failed = fault_due(c->sim, &making, FAULT_BEFORE) ? "Client.InternalError" : NULL;
     struct snapshot *snapshot = add_snapshot(c, image, root);
     str_set(&image->snapshot, snapshot->id);
     ROW_ADD(c->sim->images, c->sim->n_images, image);

@@ -200,12 +200,14 @@ static bool check_profile(struct call *c, struct run *r)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+=,.@_-";
     const char *name = call_param(c, "IamInstanceProfile.Name"), *arn = call_param(c, "IamInstanceProfile.Arn");
+    if (name && *name == '\0') /* as Packer sends it */
+        name = NULL;
     AUTO_FREE char *prefix = xasprintf("arn:aws:iam::%s:instance-profile/", aws_account);
     if (name && arn)
         return call_refuse(
             c, 400, "InvalidParameterCombination",
             "The parameters iamInstanceProfile.arn and iamInstanceProfile.name may not be used together");
-    if (name && (*name == '\0' || strlen(name) > 128 || strspn(name, letters) != strlen(name)))
+    if (name && (strlen(name) > 128 || strspn(name, letters) != strlen(name)))
         return call_refuse(
             c, 400, "InvalidParameterValue",
             "Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", name);

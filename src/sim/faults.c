@@ -52,7 +52,8 @@ void faults_help(FILE *out)
     fprintf(out, "\nfaults:");
     for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
         fprintf(out, "%s %s", i ? "," : "", fault_kinds[i].name);
-    fprintf(out, "\n");
+    fprintf(out,
+            "\nof the service `builder` (a step, ok, smoke, image): error, lost (off without a word), hang, garbage\n");
 }
 
 static void fault_clear(struct fault *f)

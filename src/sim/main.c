@@ -24,7 +24,8 @@ enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 struct options {
     char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate, *app_key, *app_public_key;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate, credential_life;
+    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, bake, rate_limit, mint_rate,
+        credential_life;
     int64_t app_token_life;
     bool no_auth, verbose, help, version;
 };
@@ -100,6 +101,13 @@ static const struct opt options[] = {
       .help = "life of temporary credentials; 0: as asked for, else an hour",
       .fallback = "0",
       .max = 86400 },
+    { .name = "bake",
+      .type = OPT_NUMBER,
+      ROW(bake),
+      .arg = "MS",
+      .help = "milliseconds that a builder takes, which is always modelled",
+      .fallback = "1000",
+      .max = 86400000 },
     { .name = "rate-limit",
       .type = OPT_NUMBER,
       ROW(rate_limit),
@@ -712,6 +720,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .credential_life = (int64_t)o->credential_life,
                                        .rate_limit = (int64_t)o->rate_limit,
                                        .image_delay = (int64_t)o->image_delay,
+                                       .bake = (int64_t)o->bake,
                                        .mint_rate = (int64_t)o->mint_rate,
                                        .app_token_life = o->app_token_life * 1000,
                                        .terminate_delay = (int64_t)o->terminate_delay };

@@ -78,6 +78,7 @@ struct image {
     const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
     int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
     bool baked;                                /* has a runner in it */
+    struct strlist shared;                     /* accounts that may launch it */
     struct pairs tags;
 };
 
@@ -138,6 +139,11 @@ struct instance {
     int console_fd;
     char *sandbox_dir;
     int64_t dead_at; /* the machine died silently */
+    char *nonce;     /* of a bake, or NULL */
+    bool smoke;      /* it proves an image */
+    struct strlist steps;
+    size_t steps_done;
+    int64_t step_at; /* simulated ms; the next step, or the end; 0: none */
 };
 
 struct runner {
@@ -200,7 +206,7 @@ struct fault {
 
 struct sim_options {
     bool sandbox, verbose, no_auth;
-    int64_t boot, online, idle_removal, terminate_delay, image_delay, rate_limit;
+    int64_t boot, online, idle_removal, terminate_delay, image_delay, bake, rate_limit;
     int64_t app_token_life;                 /* ms */
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
@@ -334,6 +340,8 @@ void world_remove_runner(struct sim *s, struct runner *r);
 /* The machine goes off; what follows depends on who asked (code) and on its shutdown behaviour. */
 void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message);
 void world_stop(struct sim *s, struct instance *i);
+/* By itself. */
+void world_power_off(struct sim *s, struct instance *i);
 /* The machine is gone without a word: GitHub notices after 30 s. */
 void world_kill(struct sim *s, struct instance *i);
 void world_connect(struct sim *s, struct runner *r);
@@ -440,6 +448,10 @@ void sandbox_start(struct sim *s, struct instance *i);
 void sandbox_kill(struct sim *s, struct instance *i);
 /* Reads consoles, notices ends. */
 void sandbox_poll(struct sim *s);
+
+/* builder.c: machines that bake or prove an image, which no sandbox can */
+void builder_boot(struct sim *s, struct instance *i);
+void builder_tick(struct sim *s, struct instance *i, int64_t now);
 
 /* standin.c: `mayfly-sim runner` */
 int standin_main(void);

@@ -163,6 +163,10 @@ static void add_images(const struct sim *s, struct json_object *regions)
         json_object_object_add(o, "id", sim_text(i->id));
         json_object_object_add(o, "name", sim_text(i->name));
         json_object_object_add(o, "state", sim_text(image_state(s, i)));
+        json_object_object_add(o, "architecture", sim_text(i->architecture));
+        json_object_object_add(o, "size", number(i->gib));
+        json_object_object_add(o, "created", number(i->created));
+        json_object_object_add(o, "shared", list_json(&i->shared));
         json_object_object_add(o, "snapshot", sim_text(i->snapshot));
         json_object_object_add(o, "tags", pairs_json(&i->tags));
         json_object_array_add(array_of(region_of(regions, i->region), "images"), o);

@@ -182,6 +182,7 @@ static void free_image(struct image *i)
 {
     char *owned[] = { i->id, i->region, i->name, i->description, i->owner, i->snapshot, i->root_device };
     free_strings(owned, ARRAY_SIZE(owned));
+    strlist_clear(&i->shared);
     pairs_clear(&i->tags);
     free(i);
 }
@@ -374,7 +375,7 @@ void world_kill(struct sim *s, struct instance *i)
         lose_runner(s, r, DEATH_SEEN_MS);
 }
 
-static void power_off(struct sim *s, struct instance *i)
+void world_power_off(struct sim *s, struct instance *i)
 {
     world_shutdown(s, i, "Client.InstanceInitiatedShutdown",
                    "Client.InstanceInitiatedShutdown: Instance initiated shutdown");
@@ -415,12 +416,14 @@ static void boot(struct sim *s, struct instance *i)
     i->state = "running";
     i->reason_code = i->reason_message = NULL;
     i->runner = read_runner_id(i);
-    if (s->options.sandbox) {
+    builder_boot(s, i);
+    if (s->options.sandbox && !i->nonce) {
         sandbox_start(s, i);
         return;
     }
-    AUTO_FREE char *line = xasprintf("[    0.000000] Linux version 6.8.0-sim (%s)\nmayfly: phase booting (1.00s)\n%s",
-                                     i->id, i->runner ? "" : "mayfly-sim: no MAYFLY_JIT in the user-data\n");
+    AUTO_FREE char *line =
+        xasprintf("[    0.000000] Linux version 6.8.0-sim (%s)\nmayfly: phase booting (1.00s)\n%s", i->id,
+                  i->runner || i->nonce ? "" : "mayfly-sim: no MAYFLY_JIT in the user-data\n");
     strbuf_add_tail(&i->console, line, strlen(line));
 }
 
@@ -432,7 +435,7 @@ static void tick_model(struct sim *s, struct instance *i, int64_t now)
         return;
     struct runner *r = world_runner(s, i->runner);
     if (!r) { /* its record is gone: the program ends */
-        power_off(s, i);
+        world_power_off(s, i);
         return;
     }
     if (!r->connected) {
@@ -446,7 +449,7 @@ static void tick_model(struct sim *s, struct instance *i, int64_t now)
     for (size_t c = 0; c < j->commands.n; c++)
         strbuf_addf(&j->log, "%s\n", j->commands.v[c]);
     world_finish_job(s, j, "success", true);
-    power_off(s, i);
+    world_power_off(s, i);
 }
 
 static void tick_instance(struct sim *s, struct instance *i, int64_t now)
@@ -465,6 +468,7 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
     }
     if (!s->options.sandbox)
         tick_model(s, i, now);
+    builder_tick(s, i, now);
 }
 
 static void free_instance(struct instance *i)
@@ -473,10 +477,11 @@ static void free_instance(struct instance *i)
         i->id,         i->reservation,   i->region,          i->image,       i->type,       i->subnet,
         i->zone,       i->client_token,  i->spot_request,    i->profile,     i->key_name,   i->http_tokens,
         i->transition, i->http_endpoint, i->metadata_tags,   i->root_device, i->imds_token, i->sandbox_dir,
-        i->http_ipv6,  i->tenancy,       i->placement_group, i->host,        i->credits
+        i->http_ipv6,  i->tenancy,       i->placement_group, i->host,        i->credits,    i->nonce
     };
     free_strings(owned, ARRAY_SIZE(owned));
     strlist_clear(&i->groups);
+    strlist_clear(&i->steps);
     pairs_clear(&i->tags);
     strbuf_clear(&i->user_data);
     strbuf_clear(&i->console);
@@ -521,6 +526,7 @@ int64_t world_next(const struct sim *s)
         earlier(&next, now, i->running_at + s->options.online);
         earlier(&next, now, i->change_at);
         earlier(&next, now, i->interrupt_at);
+        earlier(&next, now, i->step_at);
     }
     for (size_t n = 0; n < s->n_jobs; n++)
         if (str_eq(s->jobs[n]->status, "in_progress"))

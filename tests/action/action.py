@@ -111,11 +111,11 @@ def no_drift(tmp):
     action = Composite(TOP).action
     equal("no input of machulav/ec2-github-runner is missing", [p for p in peers if p not in action["inputs"]], [])
     equal("no output is missing", {"label", "ec2-instance-id", "region"} - action["outputs"].keys(), set())
-    said = re.search(
-        r"Outputs: ([a-z0-9, -]+)\.",
-        subprocess.run([BUILD / "mayfly", "start", "--help"], capture_output=True, text=True).stdout,
-    )
-    equal("the outputs are those of start --help", sorted(action["outputs"]), sorted(said.group(1).split(", ")))
+    said = []
+    for command in ("start", "bake"):
+        told = subprocess.run([BUILD / "mayfly", command, "--help"], capture_output=True, text=True).stdout
+        said += re.search(r"Outputs: ([a-z0-9, -]+)\.", told).group(1).split(", ")
+    equal("the outputs are those of start --help and bake --help", sorted(action["outputs"]), sorted(said))
     script = (TOP / "src/action.sh").read_text()
     equal(
         "the modes are those of the script",
@@ -367,7 +367,7 @@ def fallback(world):
 
 def refused(world):
     for name, mode, given, want in (
-        ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap, status, doctor"),
+        ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap, status, doctor, bake"),
         ("a mode with blanks", " start\n", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
         ("an unknown mode", "begin", BASIC, "mode: `begin` is none of"),
         (

@@ -14,7 +14,7 @@ import textwrap
 
 import yaml
 
-MODES = ["start", "stop", "reap", "status", "doctor"]
+MODES = ["start", "stop", "reap", "status", "doctor", "bake"]
 # Takes the very options of start, so that the inputs of start are its own.
 LIKE_START = "doctor"
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."

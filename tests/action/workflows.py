@@ -513,6 +513,15 @@ def reap(tmp):
         s.log("reap", "fleet octo/demo: 0 live instances looked at", "by schedule")
 
 
+def bake(tmp):
+    with Scenario(tmp, "bake.yml", variables={"MAYFLY_BAKE_ROLE": "arn:aws:iam::123456789012:role/bake"}) as s:
+        s.run("bake.yml", {"event_name": "workflow_dispatch"}, {"images": '["amd64", "arm64"]'})
+        s.results(bake="success")
+        for image in ("amd64", "arm64"):
+            s.log(f"bake ({image})", f"image: published in /mayfly/ami/{image}", f"{image} is published")
+        s.clean()
+
+
 def readme(tmp):
     """Its first workflow is one-job.yml without the comments."""
     text = (TOP / "README.md").read_text()
@@ -540,6 +549,7 @@ def main():
             one_job_without_machine,
             parity_report,
             reap,
+            bake,
             readme,
         ]
         work += [functools.partial(arm64_or_qemu, room=room) for room in (True, False)]

@@ -32,7 +32,8 @@ class Profile:
 
     @property
     def command(self):
-        return "stop" if self.stop_by else "reap" if self.name == "reap" else "start"
+        first = self.name.split()[0].rstrip(",")
+        return "stop" if self.stop_by else first if first in ("reap", "bake") else "start"
 
     def start_args(self):
         """Of the start, or of the one that comes before."""
@@ -44,6 +45,7 @@ class Profile:
 REFUSED = {"service": "ec2", "action": "RunInstances", "nth": 3, "fault": "error", "status": 403,
            "code": "UnauthorizedOperation", "message": "You are not authorized to perform this operation."}
 NO_ROOM = {"service": "ec2", "action": "RunInstances", "nth": 1, "times": 0, "fault": "capacity"}
+BAKE = ["bake", "amd64", "--subnets", SUBNET, "--security-groups", GROUP]
 ENDING = "delete-runner TerminateInstances"
 PROFILES = [
     Profile("start x1"),
@@ -68,13 +70,16 @@ PROFILES = [
     Profile("stop of the run x3", count=3, stop_by="run", only=ENDING, faults=False),
     Profile("stop of the run, busy", stop_by="run", busy=True),
     Profile("reap"),
+    Profile("bake", faults=False),
+    Profile("bake, disturbed", only="CreateImage DeleteTags PutParameter"),
 ]
 
 # Requests that are sent at once come in any order: this is the cases'.
 ORDER = ("GetCallerIdentity GetParameter DescribeImages downloads generate-jitconfig RunInstances get-runner list-runners "
          "DescribeInstances GetConsoleOutput delete-runner TerminateInstances").split()
-# A start repeats these until its runners are online; so many of them are disturbed.
+# A start repeats these until its runners are online, a bake until its machines are done; so many of them are disturbed.
 POLLS = {"get-runner": 3, "list-runners": 3, "DescribeInstances": 1}
+BAKE_POLLS = {"DescribeInstances": 2, "GetConsoleOutput": 2, "DescribeImages": 3}
 
 
 @dataclasses.dataclass(frozen=True)

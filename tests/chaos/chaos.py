@@ -1,4 +1,4 @@
-"""usage: chaos.py [PATTERN]: whatever happens to `mayfly start`, `stop` or `reap`, nothing is left.
+"""usage: chaos.py [PATTERN]: whatever happens to `mayfly start`, `stop`, `reap` or `bake`, nothing is left.
 
 Every case has a simulator to itself. One thing happens to one request of one command: the program is killed, it gets a
 signal, the answer is lost, wrong or late, the clock jumps. Then time passes, the reaper runs, and the simulator is asked
@@ -19,7 +19,7 @@ import tempfile
 import time
 import traceback
 
-from cases import HOUR, LABEL, LIMIT, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
+from cases import BAKE, BAKE_POLLS, HOUR, LABEL, LIMIT, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
 from cloud import BUILD, FLEET, NEVER_ONLINE_MS, OTHER_FLEET, REGION, TERMINATE_MS, Program, Simulator, base36, end_all, mark
 
 WORKERS = 24, 32  # of cases that compute, and of those that only wait
@@ -60,8 +60,11 @@ class Play:
         sim.plant_record("somebody", "self-hosted")
         if profile.busy:
             sim.queue(LABEL, int(RUN_ID))
+        self.before = sim.published()
         if profile.command == "start":
             return profile.start_args()
+        if profile.command == "bake":
+            return BAKE
         with Program(sim, "prepare", profile.start_args(), self.environment) as program:
             if not program.wait(LIMIT) or program.status != 0:
                 raise Wrong(f"the start before it failed: {program.text('err')}")
@@ -134,7 +137,7 @@ class Play:
         self.judge_secrets(program, state)
         if self.case.deed == "kill":
             return
-        done = (0, 3) if program.command == "reap" else (0,)  # 3: done in part, and a warning says which
+        done = (0, 3) if program.command in ("reap", "bake") else (0,)  # 3: done in part, and a warning says which
         err, failed = program.text("err"), program.status not in done
         self.expect(program.status in (*done, 1, 75), f"exit status {program.status}: {err[-300:]}")
         lines = err.splitlines()
@@ -149,11 +152,13 @@ class Play:
             self.judge_start(state, failed, err)
         elif program.command == "stop":
             self.judge_stop(state, failed, err)
+        elif program.command == "bake":
+            self.judge_bake(state, failed, err)
 
     def judge_secrets(self, program, state):
         secrets = [self.sim.settings[name] for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MAYFLY_GITHUB_TOKEN")]
         for instance in state.ours:
-            data = self.sim.control("GET", f"instances/{instance['id']}/user-data").decode()
+            data = self.sim.control("GET", f"instances/{instance['id']}/user-data").decode(errors="replace")
             secrets += [jit[:60] for jit in re.findall("^MAYFLY_JIT='(.+)'", data, re.M)]
         said = "".join(program.text(stream) for stream in program.files)
         self.expect(not any(secret in said for secret in secrets), "a secret is in its output")
@@ -192,8 +197,23 @@ class Play:
         elif self.case.deed == "signal" and self.case.request.action != "DescribeInstances":
             self.expect(not unsaid, f"it leaves {unsaid} and does not say so: {err[-300:]}")
 
+    def judge_bake(self, state, failed, err):
+        """One image that is proven, with its snapshot, or nothing, or what is there is named."""
+        names = {i["id"]: i["client_token"] for i in state.alive} | {i["id"]: i["name"] for i in state.baked if i["id"] in state.unproven}
+        unsaid = [one for one, name in names.items() if one not in err and name not in err.split("warning: left behind")[-1]]
+        self.expect(not unsaid, f"it leaves {unsaid}, and does not say so: {err[-300:]}")
+        proven = [i["id"] for i in state.baked if i["id"] not in state.unproven]
+        self.expect(len(proven) <= 1, f"there are {proven}")
+        self.expect(failed or proven == [self.sim.published()], f"it succeeded with {proven}, published is {self.sim.published()}")
+        self.expect(failed or len(state.snapshots) == 1, f"it succeeded with {len(state.snapshots)} snapshots")
+        self.expect(proven or self.sim.published() == self.before, "what is published was never proven")
+
     def judge_launches(self, state):
         """At most one instance a runner name, at most `count` at a time under a label."""
+        if self.profile.command == "bake":
+            roles = collections.Counter(i["tags"]["mayfly:role"] for i in state.ours)
+            self.expect(roles["bake"] <= 1 and roles["smoke"] <= 1, f"launched twice: {roles}")
+            return
         runners = collections.Counter(i["tags"]["mayfly:runner"] for i in state.ours)
         self.expect(all(n == 1 for n in runners.values()), f"launched twice: {runners}")
         moments = []
@@ -280,6 +300,9 @@ class Play:
         gone = {"state": "terminated"}
         open_ = [q["id"] for q in state.spot_requests if state.by_id.get(q["instance"], gone)["state"] != "terminated"]
         self.expect(not open_, f"spot requests are open: {open_}")
+        self.expect(not state.unproven, f"unproven images are left: {state.unproven}")
+        published = self.sim.published()
+        self.expect(published == self.before or published in [i["id"] for i in state.baked], "what is published is gone")
         records = [r["name"] for r in state.records]
         self.expect(not records, f"records are left: {records}")
         self.judge_bystanders(state)
@@ -305,11 +328,12 @@ class Play:
                     program.wait(LIMIT)
                 if program.status is None or (program.status != 0) != profile.fails:
                     raise Wrong(f"it ends with status {program.status}: {program.text('err')}")
+        limits = POLLS if polls else BAKE_POLLS if profile.command == "bake" else {}
         totals, found = collections.Counter(), []
         for row in self.log:
             action = row["action"]
             totals[action] += 1
-            if action in (profile.only.split() or totals) and not (polls and totals[action] > POLLS.get(action, 99)):
+            if action in (profile.only.split() or totals) and totals[action] <= limits.get(action, 99):
                 found.append((row["service"], action, totals[action]))
         found.sort(key=lambda f: (ORDER.index(f[1]) if f[1] in ORDER else len(ORDER), f[1], f[2]))
         alone = collections.Counter(action for _, action, _ in found)

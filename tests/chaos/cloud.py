@@ -66,6 +66,9 @@ class State:
         self.live = [i for i in self.ours if i["state"] != "terminated"]
         self.alive = [i for i in self.live if i["state"] != "shutting-down"]
         self.by_id = {i["id"]: i for i in self.instances}
+        self.baked = [i for r in regions for i in r["images"] if i["tags"].get("mayfly:role") == "bake"]
+        self.snapshots = [n for r in regions for n in r["snapshots"] if n["tags"].get("mayfly:role") == "bake"]
+        self.unproven = [thing["id"] for thing in self.baked + self.snapshots if "mayfly:limits" in thing["tags"]]
 
 
 class Simulator:
@@ -78,7 +81,7 @@ class Simulator:
         settings = os.path.join(home, "settings")
         self.process = spawn(
             [os.path.join(BUILD, "mayfly-sim"), "--env-file", settings, "--state-dir", home, "--verbose", "--boot", "10",
-             "--online", str(online_ms), "--terminate-delay", str(TERMINATE_MS)],
+             "--online", str(online_ms), "--terminate-delay", str(TERMINATE_MS), "--bake", "10", "--image-delay", "10"],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         self.process.stdout.readline()  # its settings are written
         os.set_blocking(self.process.stderr.fileno(), False)
@@ -185,6 +188,10 @@ class Simulator:
         for record in self.state().records:
             with contextlib.suppress(RuntimeError):  # it may be deleted at this moment
                 self.control("POST", f"runners/{record['id']}", {"status": "online"})
+
+    def published(self):
+        rows = json.loads(self.control("GET", "ssm"))
+        return [row["value"] for row in rows if row["region"] == REGION and row["name"] == "/mayfly/ami/amd64"][0]
 
     def queue(self, label, run_id):
         """A job that outlives every case."""

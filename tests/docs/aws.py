@@ -31,6 +31,8 @@ def value(shape, words):
                 if member.type_name == "list" and name in item and not isinstance(item[name], list):
                     item[name] = [item[name]]
         return items
+    if shape.type_name == "boolean" and not words:
+        return True
     (word,) = words
     if word.startswith("file://"):
         with open(word[len("file://"):], encoding="utf-8") as f:

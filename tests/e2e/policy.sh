@@ -16,8 +16,8 @@ equal 'no placeholder is left' "$(grep -cE 'ACCOUNT|REGION|FLEET|subnet-ID|sg-ID
 printf '[default]\nregion = eu-west-1\nimage = ssm:/ci/ami\nsubnets = subnet-0a11ce31\n' >"$tmp/mayfly.ini"
 run "$mayfly" policy start --config "$tmp/mayfly.ini"
 expect 'filled in by the configuration file' 0 out 'arn:aws:ssm:eu-west-1:ACCOUNT:parameter/ci/ami' out 'eu-west-1:ACCOUNT:subnet/subnet-0a11ce31'
-run "$mayfly" policy reap --image-retention 30d
-expect 'a reaper of images' 0 out '"ec2:DeregisterImage"' out '"ec2:DescribeSnapshots"'
+run "$mayfly" policy reap
+expect 'a reaper of images too' 0 out '"ec2:DeregisterImage"' out '"ec2:DescribeSnapshots"'
 run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
 expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
 

@@ -1,131 +1,14 @@
 #!/bin/sh
 # Tests of ami/boot.sh: in bubblewrap sandboxes, with stand-ins for run.sh and poweroff, and in real systemd boots under
 # systemd-nspawn. One line a case: ok, not ok or skip; exit 1 on any "not ok".
-#
-# usage: boot_test.sh [CASE...]
-#
-# All cases run at the same time, because most of them wait. The root file system for nspawn is made once, by
-# mmdebstrap, in $MAYFLY_TEST_CACHE. BOOT_SH names another script to test.
+# BOOT_SH names another script to test.
 # shellcheck disable=SC2016 # the stand-ins are scripts in single quotes
 # shellcheck disable=SC2317 # the cases are called by name
-# shellcheck disable=SC1091,SC2015 # os-release; "a && b || fail"
-set -u
-
-here=$(cd "$(dirname "$0")" && pwd)
-boot_sh=${BOOT_SH:-$here/../../ami/boot.sh}
-cache=${MAYFLY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mayfly-tests}
-
-clean_up() {
-	kill -KILL $! 2>/dev/null
-	wait
-	find /sys/fs/cgroup -depth -type d -path "*/${work##*/}*" -exec rmdir {} + 2>/dev/null
-	rm -rf "$work"
-}
-
-# The tests proper run in namespaces of their own, so that no process and no mount outlives them.
-if [ -z "${BOOT_TEST_WORK-}" ]; then
-	work=$(mktemp -d)
-	chmod 755 "$work"
-	unshare='unshare -pf --kill-child --mount-proc'
-	$unshare true 2>/dev/null || unshare=
-	BOOT_TEST_WORK=$work BOOT_TEST_UNSHARED=$unshare $unshare sh "$0" "$@" &
-	trap 'exit 1' HUP INT TERM
-	trap clean_up EXIT
-	wait $!
-	exit
-fi
-work=$BOOT_TEST_WORK
-# Where nspawn leaves directories.
-[ -z "$BOOT_TEST_UNSHARED" ] || { mkdir -p /run/systemd/nspawn && mount -t tmpfs tmpfs /run/systemd/nspawn; }
-
-# As long as a real one, and never the same.
-jit=$(head -c 3150 /dev/urandom | base64 -w 0)
-
-fail() {
-	echo "not ok - $name: $*"
-	[ ! -e "$d/log" ] || tail -n 8 "$d/log" | sed 's/^/    /'
-	exit 1
-}
-
-skip() {
-	echo "skip - $name: $*"
-	exit 0
-}
-
-have() {
-	command -v "$1" >/dev/null
-}
-
-# As the build does it.
-strip() {
-	grep -vE '^[[:space:]]*(#|$)' "$boot_sh"
-}
-
-# user_data [NAME=VALUE...]: as src/runner/userdata.c writes it; the last of several values wins.
-user_data() {
-	echo '#!/bin/sh'
-	for pair in VERSION=0.0.0 "JIT=$jit" RUNNER_NAME=mf-test RUNNER_URL= RUNNER_SHA256= RUNNER_DIR= USER= \
-		BOOT_SECONDS=600 IDLE_SECONDS=1800 LIFE_SECONDS=21600 PACKAGES= PRE_RUNNER= DEBUG= "$@"; do
-		printf "MAYFLY_%s='" "${pair%%=*}"
-		printf %s "${pair#*=}" | sed "s/'/'\\\\''/g"
-		printf "'\n"
-	done
-	strip
-}
-
-# script FILE TEXT
-script() {
-	printf '#!/bin/sh\n%s\n' "$2" >"$1"
-	chmod 755 "$1"
-}
-
-# expect FILE PATTERN
-expect() {
-	grep -qs -- "$2" "$d/$1" || fail "no '$2' in $1"
-}
-
-# same FILE TEXT
-same() {
-	[ "$(cat "$d/$1" 2>&1)" = "$2" ] || fail "$1 is '$(cat "$d/$1" 2>&1)', not '$2'"
-}
-
-# phases NAMES: exactly these came, in this order; not always at the start of a line, since a console has a login prompt
-phases() {
-	got=$(sed -n 's/^.*mayfly: phase \(.*\) ([0-9.]*s)$/\1/p' "$d/log" | tr '\n' ',')
-	[ "$got" = "$1," ] || fail "phases are $got not $1"
-}
+# shellcheck disable=SC2015 # "a && b || fail"
+# shellcheck source=lib.sh
+. "${0%/*}/lib.sh"
 
 ### Sandbox
-
-# The sandbox sees the machine read-only, but its own /opt and /etc, and the directory of the case as /srv. Nothing that
-# boot.sh could do by mistake reaches the machine: a real power-off would end the sandbox.
-sandbox() {
-	timeout -k 1 70 env --default-signal=INT,QUIT bwrap --die-with-parent \
-		--unshare-pid --unshare-net --unshare-ipc --unshare-uts --ro-bind / / --dev /dev --proc /proc \
-		--tmpfs /run --tmpfs /tmp --tmpfs /home --tmpfs /root \
-		--bind "$d" /srv --bind "$d/opt" /opt --bind "$d/etc" /etc --chdir / \
-		--cap-drop ALL --cap-add CAP_SETUID --cap-add CAP_SETGID --cap-add CAP_CHOWN --cap-add CAP_KILL \
-		--cap-add CAP_DAC_OVERRIDE --cap-add CAP_FOWNER \
-		--clearenv --setenv PATH /srv/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
-}
-
-needs_sandbox() {
-	[ "$(id -u)" = 0 ] || skip "not root, so there is no second user in a sandbox"
-	have bwrap || skip "no bwrap"
-	mkdir -p "$d/opt" "$d/etc" "$d/bin"
-	chmod 777 "$d" "$d/opt"
-	for file in gshadow shadow login.defs nsswitch.conf ld.so.cache alternatives; do
-		[ ! -e "/etc/$file" ] || cp -a "/etc/$file" "$d/etc"
-	done
-	grep -v '^\(runner\|docker\):' /etc/passwd >"$d/etc/passwd"
-	grep -v '^\(runner\|docker\):' /etc/group >"$d/etc/group"
-	# Power off as a machine does: nothing outlives it. Before that, look for what is left of the JIT configuration.
-	script "$d/bin/poweroff" 'echo off >>/srv/off
-grep -rlF "$(cat /srv/jit)" /run /tmp /opt /etc >/srv/left 2>/dev/null
-kill -KILL -1'
-	printf %s "$jit" >"$d/jit"
-	error=$(sandbox true 2>&1) || skip "bwrap: $error"
-}
 
 # runner TEXT: an image with this run.sh and the user for it
 runner() {
@@ -587,26 +470,10 @@ case_boot_limit_ends_with_the_boot() {
 
 ### Real boots
 
-rootfs=$cache/rootfs
-
-make_rootfs() {
-	[ ! -d "$rootfs" ] || return 0
-	mkdir -p "$cache" && rm -rf "$rootfs.new" || return
-	suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-	mmdebstrap --variant=minbase --include=systemd-sysv \
-		--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/locale/*' \
-		"$suite" "$rootfs.new" >"$work/mmdebstrap.log" 2>&1 && mv "$rootfs.new" "$rootfs"
-}
-
 # machine RUN_SH [NAME=VALUE...]: the disk of a machine whose user-data runs as cloud-init would run it
 machine() {
-	[ "$(id -u)" = 0 ] || skip "not root"
-	have systemd-nspawn || skip "no systemd-nspawn"
-	[ -d "$rootfs" ] || skip "no root file system: $(tail -n 1 "$work/mmdebstrap.log" 2>/dev/null)"
-	mkdir "$d/disk" "$d/upper" "$d/work"
-	[ "$BOOT_TEST_UNSHARED" ] &&
-		mount -t overlay -o "lowerdir=$rootfs,upperdir=$d/upper,workdir=$d/work" overlay "$d/disk" 2>/dev/null ||
-		cp -a "$rootfs/." "$d/disk"
+	needs_nspawn "$cache/rootfs"
+	disk "$cache/rootfs"
 	mkdir -p "$d/disk/opt/actions-runner" "$d/disk/srv"
 	# It would take /srv from the user of the runner.
 	ln -s /dev/null "$d/disk/etc/tmpfiles.d/home.conf"
@@ -624,27 +491,6 @@ machine() {
 		StandardOutput=journal+console
 	END
 	ln -s ../user-data.service "$units/multi-user.target.wants/user-data.service"
-}
-
-# Machines that run at the same time in the same cgroup would see one another's services there.
-own_cgroup() {
-	for tree in /sys/fs/cgroup /sys/fs/cgroup/unified /sys/fs/cgroup/systemd; do
-		[ -e "$tree/cgroup.procs" ] && mkdir -p "$tree/${work##*/}/$name" && echo 0 >"$tree/${work##*/}/$name/cgroup.procs"
-	done 2>/dev/null
-}
-
-# power_on SECONDS: until the machine is off, which has to be within SECONDS
-power_on() {
-	own_cgroup
-	timeout -k 5 "$1" systemd-nspawn -q --register=no --keep-unit --link-journal=no --private-network \
-		--console=read-only -M "mayfly-$(echo "$name" | tr _ -)" -b -D "$d/disk" </dev/null >"$d/raw" 2>&1
-	status=$?
-	tr -d '\r' <"$d/raw" >"$d/log"
-	if ! grep -q 'systemd.*running in system mode\|Welcome to\|mayfly:' "$d/log"; then
-		skip "systemd-nspawn does not boot: $(tail -n 1 "$d/log")"
-	fi
-	[ "$status" = 0 ] || fail "still up after $1 s"
-	! grep -qF "$jit" "$d/log" || fail "the JIT configuration is in the log"
 }
 
 case_systemd() {
@@ -734,39 +580,26 @@ case_systemd_second_boot() {
 
 case_shellcheck() {
 	have shellcheck || skip "no shellcheck"
-	shellcheck "$boot_sh" "$here/boot_test.sh" >"$d/log" || fail "complaints"
+	shellcheck "$boot_sh" "$0" >"$d/log" || fail "complaints"
 }
 
 case_shfmt() {
 	have shfmt || skip "no shfmt"
-	shfmt -d "$boot_sh" "$here/boot_test.sh" >"$d/log" || fail "differences"
+	shfmt -d "$boot_sh" "$0" >"$d/log" || fail "differences"
 }
 
 case_size() {
-	size=$(strip | wc -c)
+	size=$(strip "$boot_sh" | wc -c)
 	[ "$size" -lt 7168 ] || fail "$size bytes when stripped, 7168 are too many"
 }
 
 # The stripper may not change the script: no line of a here-document may look like a comment.
 case_strip() {
-	strip | sh -n || fail "not a script any more"
+	strip "$boot_sh" | sh -n || fail "not a script any more"
 	awk '/<<-/ { doc = 1; next } /^\t*END$/ { doc = 0 } doc && /^[ \t]*(#|$)/ { exit 1 }' "$boot_sh" || fail "a comment in a here-document"
 }
 
-if [ $# = 0 ]; then
-	# shellcheck disable=SC2046 # names
-	set -- $(sed -n 's/^case_\(.*\)() {$/\1/p' "$0")
-fi
-case $* in *systemd*) make_rootfs ;; esac
-for name in "$@"; do
-	d=$work/$name
-	mkdir "$d"
-	("case_$name" && echo "ok - $name") >"$d.result" 2>&1 &
-done
-wait
-status=0
-for name in "$@"; do
-	cat "$work/$name.result"
-	grep -q '^\(ok\|skip\) - ' "$work/$name.result" || status=1
-done
-exit $status
+# shellcheck disable=SC2046 # names
+set -- $(cases "$@")
+case $* in *systemd*) make_rootfs rootfs systemd-sysv ;; esac
+run_cases "$@"

@@ -1,4 +1,5 @@
 #include "mayfly/aws/config.h"
+#include "mayfly/aws/ec2_images.h"
 #include "mayfly/aws/ec2_network.h"
 #include "mayfly/aws/errors.h"
 #include "mayfly/aws/query.h"
@@ -379,8 +380,10 @@ START_TEST(other_requests)
              "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Filter.1.Name=name"
              "&Filter.1.Value.1=al2023-ami-2023%2A-x86_64");
     has_body(ssm_get_parameter_call(&no_aws, "us-east-1", "/x"), "GetParameter", "{\"Name\":\"\\/x\"}");
-    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1"), "GetConsoleOutput",
+    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1", true), "GetConsoleOutput",
              "Action=GetConsoleOutput&Version=2016-11-15&InstanceId=i-1&Latest=true");
+    has_body(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1", false), "GetConsoleOutput",
+             "Action=GetConsoleOutput&Version=2016-11-15&InstanceId=i-1");
     has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k:1", "x y"), "CreateTags",
              "Action=CreateTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k%3A1&Tag.1.Value=x%20y");
     has_body(ec2_tag_call(&no_aws, "us-east-1", "i-1", "k", ""), "CreateTags",
@@ -389,6 +392,32 @@ START_TEST(other_requests)
              "Action=DeleteTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k");
     has_body(sts_get_caller_identity_call(&no_aws, "us-east-1"), "GetCallerIdentity",
              "Action=GetCallerIdentity&Version=2011-06-15");
+}
+END_TEST
+
+/* Bodies as botocore writes them: reference, 1.2. */
+START_TEST(bodies_of_a_bake)
+{
+    const struct ec2_tag tags[] = { { "k", "v" }, { "e", "" } };
+    const struct ec2_new_image image = { .region = "us-east-1",
+                                         .instance_id = "i-1",
+                                         .name = "mayfly-x (1)",
+                                         .description = "d",
+                                         .tags = tags,
+                                         .n_tags = ARRAY_SIZE(tags) };
+    const struct strlist accounts = { .v = (char *[]){ "123456789012", "210987654321" }, .n = 2 };
+    has_body(ec2_create_image_call(&no_aws, &image), "CreateImage",
+             "Action=CreateImage&Version=2016-11-15&InstanceId=i-1&Name=mayfly-x%20%281%29&Description=d"
+             "&TagSpecification.1.ResourceType=image&TagSpecification.1.Tag.1.Key=k&TagSpecification.1.Tag.1.Value=v"
+             "&TagSpecification.1.Tag.2.Key=e&TagSpecification.1.Tag.2.Value="
+             "&TagSpecification.2.ResourceType=snapshot&TagSpecification.2.Tag.1.Key=k&TagSpecification.2.Tag.1.Value=v"
+             "&TagSpecification.2.Tag.2.Key=e&TagSpecification.2.Tag.2.Value=");
+    has_body(ec2_share_image_call(&no_aws, "us-east-1", "ami-1", &accounts), "ModifyImageAttribute",
+             "Action=ModifyImageAttribute&Version=2016-11-15&ImageId=ami-1&LaunchPermission.Add.1.UserId=123456789012"
+             "&LaunchPermission.Add.2.UserId=210987654321");
+    has_body(ssm_put_parameter_call(&no_aws, "us-east-1", "/x", "ami-1", true), "PutParameter",
+             "{\"Name\":\"\\/x\",\"Value\":\"ami-1\",\"Type\":\"String\",\"DataType\":\"aws:ec2:image\","
+             "\"Overwrite\":true}");
 }
 END_TEST
 
@@ -832,6 +861,7 @@ static TCase *requests(void)
     tcase_add_loop_test(t, run_instances, 0, 7);
     tcase_add_test(t, describe_instances);
     tcase_add_test(t, other_requests);
+    tcase_add_test(t, bodies_of_a_bake);
     tcase_add_test(t, network_requests);
     tcase_add_test(t, answer_of_route_tables);
     tcase_add_test(t, answer_of_groups);

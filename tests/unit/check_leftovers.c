@@ -6,14 +6,19 @@
 
 enum { DAY = 86400 };
 
+static bool is_image(enum ec2_kind kind)
+{
+    return kind == EC2_IMAGE || kind == EC2_SNAPSHOT;
+}
+
 /* Every combination of the facts: never foreign, kept, used, young or of unknown age; no image without a retention, and
- * never the newest. */
+ * never the newest; but one that was never proven goes at the end of its life, whatever the retention. */
 START_TEST(every_combination_of_facts)
 {
     static const int64_t ages[] = { -1, 0, 3599, 3600, 3601, 29 * DAY, 30 * DAY, 30 * DAY + 1 };
     static const int64_t retentions[] = { 0, DAY, 30 * DAY };
     for (int kind = 0; kind < EC2_KIND_COUNT; kind++)
-        for (unsigned bits = 0; bits < 16; bits++)
+        for (unsigned bits = 0; bits < 32; bits++)
             for (size_t a = 0; a < ARRAY_SIZE(ages); a++)
                 for (size_t r = 0; r < ARRAY_SIZE(retentions); r++) {
                     const struct leftover_facts f = { .kind = (enum ec2_kind)kind,
@@ -21,11 +26,15 @@ START_TEST(every_combination_of_facts)
                                                       .keep = bits & 2,
                                                       .idle = bits & 4,
                                                       .newest = bits & 8,
+                                                      .unproven = (bits & 16) && is_image((enum ec2_kind)kind),
+                                                      .life = 3600,
                                                       .age = ages[a] };
                     const struct leftover_ruling ruling = leftover_decide(&f, retentions[r]);
-                    bool image = kind == EC2_IMAGE || kind == EC2_SNAPSHOT;
-                    bool may = f.ours && !f.keep && f.idle && !f.newest && f.age >= 0;
-                    bool old = image ? retentions[r] > 0 && f.age > retentions[r] : f.age > REAP_LEFTOVER_GRACE;
+                    bool image = is_image((enum ec2_kind)kind);
+                    bool may = f.ours && !f.keep && f.idle && (!f.newest || f.unproven) && f.age >= 0;
+                    bool old = f.unproven ? f.age > f.life
+                               : image    ? retentions[r] > 0 && f.age > retentions[r]
+                                          : f.age > REAP_LEFTOVER_GRACE;
                     ck_assert(*ruling.rule && !strchr(ruling.rule, ' ') && *ruling.reason);
                     ck_assert(ruling.remove == (may && old));
                 }
@@ -42,7 +51,7 @@ enum { NOW = 1700000000 };
 
 struct item {
     enum ec2_kind kind;
-    const char *id, *created, *state, *name, *fleet, *role, *keep;
+    const char *id, *created, *state, *name, *fleet, *role, *keep, *kin, *limits;
     enum outcome outcome; /* of its removal */
     const char *code;
 };
@@ -89,7 +98,9 @@ static void show(struct world *w, const struct act *a, struct event *e)
         const struct item *item = &w->items[i];
         const struct ec2_tag tags[] = { { TAG_FLEET, item->fleet ? item->fleet : FLEET },
                                         { TAG_ROLE, item->role ? item->role : "bake" },
-                                        { TAG_KEEP, item->keep } };
+                                        { TAG_KEEP, item->keep },
+                                        { TAG_NAME, item->kin },
+                                        { TAG_LIMITS, item->limits } };
         if (item->kind != a->leftover || !item->id)
             continue;
         struct ec2_leftover *row = &rows[e->n_leftovers++];
@@ -169,7 +180,8 @@ START_TEST(volumes_and_spot_requests_go)
     put(&w, (struct item){ .kind = EC2_SPOT_REQUEST, .id = "sir-active", .created = OLD, .state = "active" });
     put(&w, (struct item){ .kind = EC2_VOLUME, .id = "vol-ageless", .created = "yesterday" });
     pass(&w);
-    ck_assert_str_eq(strbuf_str(&w.log), "list volume, remove vol-1, list spot request, remove sir-1");
+    ck_assert_str_eq(strbuf_str(&w.log), "list volume, remove vol-1, list spot request, remove sir-1, "
+                                         "list image, list snapshot");
     ck_assert(find(&w, "vol-1")->removed && find(&w, "sir-1")->removed);
     ck_assert_str_eq(find(&w, "vol-kept")->ruling.rule, "kept"); /* and told */
     world_clear(&w);
@@ -221,7 +233,31 @@ START_TEST(images_are_left_alone_without_a_retention)
     put(&w, (struct item){ .kind = EC2_IMAGE, .id = "ami-old", .created = OLD, .name = "a" });
     put(&w, (struct item){ .kind = EC2_IMAGE, .id = "ami-new", .created = YOUNG, .name = "a" });
     pass(&w);
-    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request");
+    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, list image, list snapshot");
+    world_clear(&w);
+}
+END_TEST
+
+/* What a bake began and never got done with: at the end of its life, and a proven one of its name stays the newest. */
+START_TEST(unproven_images_go_at_the_end_of_their_life)
+{
+    struct world w;
+    world_init(&w);
+    w.config.retention = _i == 0 ? 0 : 30 * DAY;
+    put(&w, (struct item){ .kind = EC2_IMAGE, .id = "ami-good", .created = OLD, .name = "a", .kin = "x" });
+    put(&w,
+        (struct item){
+            .kind = EC2_IMAGE, .id = "ami-dead", .created = MIDDLE, .name = "b", .kin = "x", .limits = "life=5400" });
+    put(&w,
+        (struct item){
+            .kind = EC2_IMAGE, .id = "ami-made", .created = YOUNG, .name = "c", .kin = "x", .limits = "life=5400" });
+    put(&w, (struct item){ .kind = EC2_SNAPSHOT, .id = "snap-dead", .created = MIDDLE, .limits = "life=5400" });
+    put(&w, (struct item){ .kind = EC2_SNAPSHOT, .id = "snap-made", .created = YOUNG, .limits = "life=5400" });
+    pass(&w);
+    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, list image, remove ami-dead, list snapshot, "
+                                         "remove snap-dead");
+    ck_assert_str_eq(find(&w, "ami-dead")->ruling.rule, "unproven");
+    ck_assert_str_eq(find(&w, "ami-good")->ruling.rule, _i == 0 ? "no-retention" : "newest");
     world_clear(&w);
 }
 END_TEST
@@ -233,7 +269,7 @@ START_TEST(a_rehearsal_removes_nothing)
     w.config.dry_run = true;
     put(&w, (struct item){ .kind = EC2_VOLUME, .id = "vol-1", .created = OLD });
     pass(&w);
-    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request");
+    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, list image, list snapshot");
     ck_assert(find(&w, "vol-1")->ruling.remove && !find(&w, "vol-1")->removed);
     world_clear(&w);
 }
@@ -252,7 +288,7 @@ START_TEST(what_cannot_be_read_or_removed_is_told)
                            .outcome = OUTCOME_FAILED,
                            .code = "UnauthorizedOperation" });
     pass(&w);
-    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, remove sir-1");
+    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, remove sir-1, list image, list snapshot");
     ck_assert_int_eq(w.l.errors[EC2_VOLUME].domain, ERROR_AWS);
     ck_assert_int_eq(w.l.errors[EC2_SPOT_REQUEST].domain, ERROR_NONE);
     ck_assert_int_eq(find(&w, "sir-1")->error.domain, ERROR_AWS);
@@ -413,6 +449,7 @@ static TCase *all(void)
     tcase_add_test(t, volumes_and_spot_requests_go);
     tcase_add_test(t, images_go_past_their_retention);
     tcase_add_test(t, images_are_left_alone_without_a_retention);
+    tcase_add_loop_test(t, unproven_images_go_at_the_end_of_their_life, 0, 2);
     tcase_add_test(t, a_rehearsal_removes_nothing);
     tcase_add_test(t, what_cannot_be_read_or_removed_is_told);
     tcase_add_test(t, one_pass_is_bounded);

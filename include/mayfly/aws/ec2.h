@@ -55,6 +55,7 @@ struct ec2_run { /* what RunInstances is asked for; all borrowed; NULL leaves a 
     const char *region, *image, *type, *subnet, *client_token;
     const struct strlist *security_groups;
     bool spot;
+    bool stops;            /* when it powers itself off, and does not terminate; not of spot */
     const char *max_price; /* of spot, in dollars an hour, or NULL: the on-demand price, which interrupts least */
     const char *user_data; /* base64 */
     enum ec2_public_ip public_ip;
@@ -68,7 +69,8 @@ struct ec2_run { /* what RunInstances is asked for; all borrowed; NULL leaves a 
  * it would. EC2 checks the parameters too. */
 void ec2_make_dry(struct aws_call *call);
 
-/* Launches exactly one instance: terminates on shutdown, tags on instance, volumes and spot request in the same call.
+/* Launches exactly one instance: terminates on shutdown unless it stops, tags on instance, volumes and spot request in
+ * the same call.
  */
 struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *run);
 MUST_CHECK bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_instance *ret,
@@ -105,7 +107,9 @@ struct aws_call *ec2_describe_images_call(struct aws *aws, const char *region, c
 MUST_CHECK bool ec2_describe_images_result(const struct aws_call *call, struct arena *arena,
                                            struct field_list *ret_images, struct error *err);
 
-struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id);
+/* latest: as it is now, which types without Nitro refuse with UnsupportedOperation; else as of the last start or stop.
+ */
+struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id, bool latest);
 /* Appends the decoded text; nothing when EC2 has none yet. */
 MUST_CHECK bool ec2_get_console_output_result(const struct aws_call *call, struct strbuf *ret, struct error *err);
 

@@ -11,4 +11,9 @@ struct aws_call *ssm_get_parameter_call(struct aws *aws, const char *region, con
 MUST_CHECK bool ssm_get_parameter_result(const struct aws_call *call, struct arena *arena, const char **ret,
                                          struct error *err);
 
+/* Makes the parameter, or gives it a new value. image: its value is an image's id, which AWS then checks. Needs
+ * ssm:PutParameter, and with image ec2:DescribeImages. */
+struct aws_call *ssm_put_parameter_call(struct aws *aws, const char *region, const char *name, const char *value,
+                                        bool image);
+
 #endif

@@ -38,7 +38,8 @@ struct command {
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
-extern const struct command command_start, command_stop, command_reap, command_status, command_doctor, command_policy;
+extern const struct command command_bake, command_doctor, command_policy, command_reap, command_start, command_status,
+    command_stop;
 /* All commands, NULL-terminated. */
 extern const struct command *const commands[];
 

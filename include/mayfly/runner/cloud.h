@@ -1,45 +1,53 @@
 /* The words that the state machines speak: actions they want done, events that tell what came of them.
  *
- * launch, stop and reap are pure: step(state, event) appends actions. drive.c turns actions into calls to EC2 and
+ * launch, stop, reap and bake are pure: step(state, event) appends actions. drive.c turns actions into calls to EC2 and
  * GitHub and answers into events; tests/unit turns them into a model of both. A machine never blocks, reads no clock
  * and asks for no randomness. */
 #ifndef MAYFLY_RUNNER_CLOUD_H
 #define MAYFLY_RUNNER_CLOUD_H
 
 #include "mayfly/aws/ec2_fleet.h"
+#include "mayfly/aws/ec2_images.h"
 #include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 
 enum act_kind {
     ACT_NONE,
-    ACT_MINT,      /* name, labels of the launch: generate-jitconfig */
-    ACT_FIND,      /* name: the runner record of this name */
-    ACT_GET,       /* runner_id */
-    ACT_LIST,      /* every runner record of the scope, all pages */
-    ACT_DELETE,    /* runner_id */
-    ACT_RUN,       /* RunInstances for slot `who`; the driver renders it from the machine */
-    ACT_SETTLE,    /* client_token: DescribeInstances */
-    ACT_LOOK,      /* ids: DescribeInstances by instance-id */
-    ACT_SCAN,      /* filters: DescribeInstances, all pages */
-    ACT_TERMINATE, /* instance_id, or ids */
-    ACT_CONSOLE,   /* instance_id */
-    ACT_MARK,      /* ids, mark (NULL removes it): the reaper's tag */
-    ACT_JOBS,      /* repo, run_id: the jobs of a workflow run; by_page alone */
-    ACT_LEFTOVERS, /* leftover, filters: what there is of this kind; by_page alone */
-    ACT_REMOVE,    /* leftover, name: its id */
+    ACT_MINT,          /* name, labels of the launch: generate-jitconfig */
+    ACT_FIND,          /* name: the runner record of this name */
+    ACT_GET,           /* runner_id */
+    ACT_LIST,          /* every runner record of the scope, all pages */
+    ACT_DELETE,        /* runner_id */
+    ACT_RUN,           /* RunInstances for slot `who`; the driver renders it from the machine */
+    ACT_SETTLE,        /* client_token: DescribeInstances */
+    ACT_LOOK,          /* ids: DescribeInstances by instance-id */
+    ACT_SCAN,          /* filters: DescribeInstances, all pages */
+    ACT_TERMINATE,     /* instance_id, or ids */
+    ACT_CONSOLE,       /* instance_id */
+    ACT_MARK,          /* ids, tag, mark (NULL removes it) */
+    ACT_JOBS,          /* repo, run_id: the jobs of a workflow run; by_page alone */
+    ACT_LEFTOVERS,     /* leftover, filters: what there is of this kind; by_page alone */
+    ACT_REMOVE,        /* leftover, name: its id */
+    ACT_IMAGE,         /* image: CreateImage */
+    ACT_SHARE,         /* name: an image's id, ids: accounts that may launch it */
+    ACT_GET_PARAMETER, /* name */
+    ACT_PUT_PARAMETER, /* name, mark: its value, an image's id */
 };
 
-enum { ACT_COUNT = ACT_REMOVE + 1 };
+enum { ACT_COUNT = ACT_PUT_PARAMETER + 1 };
 
 struct act {
     enum act_kind kind;
     size_t who;         /* the machine's own index; comes back in the event */
     const char *region; /* strings are borrowed until the machine's next step; filters live as long as the machine */
     const char *name, *client_token, *instance_id, *mark;
+    const char *tag;   /* of ACT_MARK: its key; NULL: the reaper's */
     const char *scope; /* of ACT_LIST, ACT_GET and ACT_DELETE: another than the configured one; or NULL */
     const char *repo;
     int64_t runner_id, run_id;
     enum ec2_kind leftover;
+    const struct ec2_new_image *image;
+    bool old;     /* of ACT_CONSOLE: as of the last stop, where the type cannot tell the newest */
     bool by_page; /* of lists: EVENT_PAGE for each page but the last, which is the answer */
     const struct strlist *ids;
     const struct ec2_filter *filters;
@@ -96,14 +104,14 @@ struct event { /* borrowed, valid during the step */
     unsigned pages;    /* of ACT_LIST */
     bool scarce;       /* few of GitHub's requests are left in this hour: ask seldom */
     const char *jit;   /* of ACT_MINT */
-    const char *text;  /* of ACT_CONSOLE */
+    const char *text;  /* of ACT_CONSOLE; of ACT_IMAGE: the id; of ACT_GET_PARAMETER: the value */
     int64_t cloud_now; /* EC2's own clock, seconds since 1970; of answers by EC2 */
 };
 
 /* What the driver and the model need of a machine. */
 struct machine {
     void (*step)(struct machine *m, const struct event *event, struct acts *acts);
-    /* The parameters of ACT_RUN for slot `who`; strings go into the arena. Only launch has it. */
+    /* The parameters of ACT_RUN for slot `who`; strings go into the arena. Only who launches has it. */
     void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
     const struct strlist *labels; /* of ACT_MINT */
     int64_t runner_group;         /* of ACT_MINT */

@@ -7,7 +7,7 @@
 #define MAYFLY_RUNNER_LAUNCH_H
 
 #include "mayfly/runner/pair.h"
-#include "mayfly/runner/plan.h"
+#include "mayfly/runner/room.h"
 #include "mayfly/util/secret.h"
 
 struct launch_config { /* borrowed, valid as long as the launch */
@@ -66,7 +66,7 @@ struct launch {
     struct launch_slot *slots;
     struct launch_region *regions;
     size_t n_regions;
-    bool *ruled_out;   /* for each cell: no capacity there */
+    struct room room;
     int64_t mint_rate; /* of generate-jitconfig: see rate_take */
     uint64_t random;
     int64_t started_at, deadline;

@@ -22,7 +22,7 @@ struct policy_scope {
     const struct strlist *roles; /* that instances may be given: names or ARNs; else none */
 };
 
-/* Is there a policy for this command? Besides those of mayfly there is "reap-images", what --image-retention adds. */
+/* Is there a policy for this command? */
 bool policy_is_for(const char *command);
 /* The least policy for the commands, each of which policy_is_for; owned. */
 struct json_object *policy_make(const struct strlist *commands, const struct policy_scope *scope);

@@ -1,5 +1,6 @@
 /* What instances and bakes of a fleet leave behind: volumes that nothing is attached to, spot requests that nothing
- * came of, and, where a retention is given, old images of our own bakes with their snapshots. A pure state machine.
+ * came of, images with their snapshots that a bake began and never got done with, and, where a retention is given, old
+ * ones. A pure state machine.
  *
  * Only what carries the fleet's tag is ever asked for. */
 #ifndef MAYFLY_RUNNER_REAP_LEFTOVERS_H
@@ -12,18 +13,20 @@ enum { REAP_LEFTOVER_GRACE = 3600, REAP_LEFTOVERS_MAX = 200 /* of a kind in one 
 struct leftovers_config {          /* borrowed, valid as long as the pass */
     const char *fleet;             /* not empty */
     const struct strlist *regions; /* at least one */
-    int64_t retention;             /* seconds; of images and snapshots; 0: these are left alone */
+    int64_t retention;             /* seconds; of images and snapshots; 0: those that are done are left alone */
     bool dry_run;
 };
 
 /* What is known of one. */
 struct leftover_facts {
     enum ec2_kind kind;
-    bool ours;   /* carries the fleet's tag; images and snapshots: and the role bake */
-    bool keep;   /* TAG_KEEP */
-    bool idle;   /* its state is one in which nothing uses it */
-    bool newest; /* image: the newest that works of its name and architecture */
-    int64_t age; /* seconds since it was made, by EC2's clock; -1: unknown */
+    bool ours;     /* carries the fleet's tag; images and snapshots: and the role bake */
+    bool keep;     /* TAG_KEEP */
+    bool idle;     /* its state is one in which nothing uses it */
+    bool unproven; /* image, snapshot: TAG_LIMITS says until when a bake may be at it */
+    int64_t life;  /* seconds; how long that is */
+    bool newest;   /* image: the newest that works of its name and architecture */
+    int64_t age;   /* seconds since it was made, by EC2's clock; -1: unknown */
 };
 
 struct leftover_ruling {
@@ -36,7 +39,7 @@ struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t r
 
 struct leftover {
     char *id, *group; /* group: images that follow each other; or NULL */
-    bool works;       /* image: is available, not failed or in the making */
+    bool works;       /* image: is available and proven */
     size_t region;
     struct leftover_facts facts;
     struct leftover_ruling ruling;
@@ -49,7 +52,7 @@ struct leftovers {
     struct machine machine; /* first */
     const struct leftovers_config *config;
     enum ec2_kind kind; /* one after the other: an image before its snapshots */
-    struct strlist fleet, role, state;
+    struct strlist fleet, role, limits, state;
     struct ec2_filter filters[3];
     size_t region, in_flight, first; /* the region to be asked next; actions; the kind's first of v */
     bool removing;

@@ -14,11 +14,16 @@
 #define TAG_RUN "mayfly:run"             /* "<run id>/<attempt>" */
 #define TAG_ROLE "mayfly:role"           /* "runner", "bake", "smoke" */
 #define TAG_NAME "mayfly:name"           /* --name of the start */
-#define TAG_LIMITS "mayfly:limits"       /* "boot=600,idle=1800,life=21600", seconds */
+#define TAG_LIMITS                                                                                                     \
+    "mayfly:limits" /* "boot=600,idle=1800,life=21600", seconds; of an image: until it is                              \
+                      proven */
 #define TAG_VERSION "mayfly:version"
 #define TAG_KEEP "mayfly:keep" /* protects from the reaper */
 #define TAG_MARK "mayfly:reap-mark"
 #define TAG_RUNNER_VERSION "mayfly:runner-version" /* of a baked image */
+#define TAG_SOURCE "mayfly:source"                 /* the image that a bake began with: id and name */
+#define TAG_STEPS "mayfly:steps"                   /* of its recipe */
+#define TAG_COMMIT "mayfly:commit"                 /* that it was baked at: GITHUB_SHA */
 
 enum { TAGS_FOR_USERS = 37 }; /* a resource takes 50; 12 are ours at launch, the reaper adds its mark */
 
@@ -46,6 +51,17 @@ struct tag_values {
 };
 /* The tags of a runner's instance, in the arena. */
 void tags_of_runner(const struct tag_values *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
+
+/* Of a bake: its builder, its smoke boot, its image with the snapshots. Strings are borrowed, NULL leaves a tag out. */
+struct bake_tags {
+    const char *role;  /* "bake", "smoke" */
+    const char *title; /* Name, unless the user's own has one */
+    const char *fleet, *name, *run, *version;
+    const char *runner_version, *source, *steps, *commit; /* of an image */
+    int64_t life;                                         /* seconds; of an image: until it is proven */
+    const struct field_list *more;
+};
+void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
 
 /* "mf-<6 characters of the hash of account and fleet>-": begins every runner name of the fleet. Owned. */
 char *runner_name_mark(const char *account, const char *fleet);

@@ -1,0 +1,23 @@
+/* EC2 for who makes images. Each operation is a pair, as in ec2.h; what there is is told by ec2_fleet.h's lists. */
+#ifndef MAYFLY_AWS_EC2_IMAGES_H
+#define MAYFLY_AWS_EC2_IMAGES_H
+
+#include "mayfly/aws/ec2.h"
+
+struct ec2_new_image { /* what CreateImage is asked for; all borrowed */
+    const char *region, *instance_id, *name, *description;
+    const struct ec2_tag *tags; /* of the image and of its snapshots */
+    size_t n_tags;
+};
+
+/* Two of one name are refused (InvalidAMIName.Duplicate), so that asking again is safe. */
+struct aws_call *ec2_create_image_call(struct aws *aws, const struct ec2_new_image *image);
+/* *ret_id: in the arena. The image is pending. */
+MUST_CHECK bool ec2_create_image_result(const struct aws_call *call, struct arena *arena, const char **ret_id,
+                                        struct error *err);
+
+/* Lets other accounts launch it; at least one account, of 12 digits. */
+struct aws_call *ec2_share_image_call(struct aws *aws, const char *region, const char *id,
+                                      const struct strlist *accounts);
+
+#endif

@@ -1,0 +1,42 @@
+/* The builder and the smoke boot of a bake: launched somewhere in the plan, followed by state and console, and judged
+ * by what they say. Parts of the state machine of bake.h. */
+#ifndef MAYFLY_RUNNER_BAKE_BOX_H
+#define MAYFLY_RUNNER_BAKE_BOX_H
+
+#include "mayfly/runner/pair.h"
+#include "mayfly/runner/room.h"
+
+struct bake;
+
+enum bake_role { BAKE_BUILDER, BAKE_SMOKE, BAKE_BOXES };
+
+struct bake_box {
+    struct pair pair;
+    struct room room;
+    size_t cell;
+    unsigned attempt; /* part of the client token */
+    bool down;        /* the goal */
+    int64_t ask_at;   /* RunInstances is not asked before */
+    int64_t launched_at, seen_at, follow_at;
+    bool looking, reading, reading_late; /* in flight; late: asked for when the box was off already */
+    bool old_console;                    /* the type cannot tell its newest */
+    enum ec2_state state;
+    int64_t off_at; /* seen off; 0: not yet */
+    bool read_late;
+    char *reason; /* why EC2 says that it is off, or NULL */
+    char *console;
+    struct strlist told; /* lines of it */
+};
+
+enum box_state { BOX_WORKS, BOX_DONE, BOX_FAILED };
+
+/* Asks for the next thing on the way to its being done. */
+void bake_box_up(struct bake *b, enum bake_role role, int64_t now, struct acts *acts);
+/* Takes the answer to one of its actions. */
+void bake_box_answer(struct bake *b, enum bake_role role, const struct event *e);
+/* Done: the builder has said so with the nonce and is stopped, the smoke boot has said so. Failed: *ret_why is set. */
+enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, struct error *ret_why);
+/* Milliseconds until the next look: a tenth of those that have passed, within bounds. */
+int64_t bake_ease(int64_t passed);
+
+#endif

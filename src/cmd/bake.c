@@ -1,0 +1,782 @@
+/* bake: builds an image, proves and publishes it. */
+#include "mayfly/runner/bake.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "mayfly/cmd/start.h"
+#include "mayfly/crypto/crypto.h"
+#include "mayfly/net/url.h"
+#include "mayfly/runner/params.h"
+#include "mayfly/runner/payload.h"
+#include "mayfly/util/encode.h"
+#include "mayfly/util/log.h"
+#include "mayfly/version.h"
+
+enum {
+    LIFE_MARGIN = 1800, /* seconds that a builder outlives --bake-timeout, for whoever looks at it */
+    SMOKE_LIFE = 900,
+    NAME_MAX_LEN = 40,
+    ASK_MS = 60000, /* for all that is asked before the first effect */
+};
+
+struct bake_options {
+    char *recipe, *base, *source_image, *volume_type, *public_ip, *parameter, *tags, *payload, *payload_url,
+        *payload_sha256;
+    struct strlist with, steps, types, subnets, security_groups, share;
+    uint64_t volume_size, keep;
+    int64_t timeout;
+    bool no_smoke, dry_run;
+};
+
+#define ROW(member) .offset = offsetof(struct bake_options, member)
+
+static const struct opt bake_opts[] = {
+    { .name = "recipe",
+      .type = OPT_STRING,
+      ROW(recipe),
+      .arg = "NAME|FILE",
+      .help = "the same as the argument: amd64, arm64, cuda, or a sh script of one's own, like ./tools.sh",
+      .bits = OPT_TRUSTED },
+    { .name = "base",
+      .type = OPT_STRING,
+      ROW(base),
+      .arg = "amd64|arm64|cuda",
+      .help = "what a script of one's own comes on top of",
+      .fallback = "amd64",
+      .choices = "amd64 arm64 cuda" },
+    { .name = "with",
+      .type = OPT_LIST,
+      ROW(with),
+      .arg = "STEP|FILE[,…]",
+      .help = "further steps: python (3.8 to 3.13), go, or scripts of one's own",
+      .bits = OPT_TRUSTED },
+    { .name = "steps",
+      .type = OPT_LIST,
+      ROW(steps),
+      .arg = "STEP[,STEP…]",
+      .help = "these steps and no others, in this order; own-1 is the first script of one's own" },
+    /* Not `image`, nor `timeout`: those of start, in a configuration file, mean something else. */
+    { .name = "source-image",
+      .type = OPT_STRING,
+      ROW(source_image),
+      .arg = "IMAGE",
+      .help = "what to begin with: ami-…, ssm:/parameter, or name:PATTERN@OWNER; else the newest Ubuntu 24.04" },
+    { .name = "types",
+      .type = OPT_LIST,
+      ROW(types),
+      .arg = "TYPE[,TYPE…]",
+      .help = "instance types of the builder and the smoke boot, in the order to try; else some that fit" },
+    { .name = "subnets",
+      .type = OPT_LIST,
+      ROW(subnets),
+      .arg = "ID[,ID…]",
+      .help = "subnets that reach the internet, in the order to try" },
+    { .name = "security-groups",
+      .type = OPT_LIST,
+      ROW(security_groups),
+      .arg = "ID[,ID…]",
+      .help = "security groups; nothing needs to come in" },
+    { .name = "public-ip",
+      .type = OPT_STRING,
+      ROW(public_ip),
+      .arg = "yes|no",
+      .help = "public address; else what the subnet says",
+      .choices = "yes no" },
+    { .name = "volume-size",
+      .type = OPT_NUMBER,
+      ROW(volume_size),
+      .arg = "GIB",
+      .help = "of the image's root volume; else 20, or 30 with cuda",
+      .min = 8,
+      .max = 65536 },
+    { .name = "volume-type",
+      .type = OPT_STRING,
+      ROW(volume_type),
+      .arg = "TYPE",
+      .help = "of the image's root volume",
+      .fallback = "gp3",
+      .choices = "gp2 gp3" },
+    { .name = "tags",
+      .type = OPT_TEXT,
+      ROW(tags),
+      .arg = "KEY=VALUE,…|JSON",
+      .help = "tags of your own on builder, smoke boot, image and snapshots" },
+    { .name = "bake-timeout",
+      .type = OPT_SECONDS,
+      ROW(timeout),
+      .arg = "DURATION",
+      .help = "until the image is proven",
+      .fallback = "1h",
+      .min = 5,
+      .max = 4 * 3600 },
+    { .name = "no-smoke", .type = OPT_FLAG, ROW(no_smoke), .help = "publish the image without having booted it" },
+    { .name = "parameter",
+      .type = OPT_STRING,
+      ROW(parameter),
+      .arg = "NAME|none",
+      .help = "the SSM parameter to publish the image in; else /mayfly/ami/NAME; what it was before goes to "
+              "NAME/previous" },
+    { .name = "keep",
+      .type = OPT_NUMBER,
+      ROW(keep),
+      .arg = "N",
+      .help = "images of this name to keep, the new one counted; those that are published or in use stay; 0: all",
+      .fallback = "3",
+      .max = 1000 },
+    { .name = "share",
+      .type = OPT_LIST,
+      ROW(share),
+      .arg = "ACCOUNT[,ACCOUNT…]",
+      .help = "accounts that may launch the image" },
+    { .name = "payload",
+      .type = OPT_STRING,
+      ROW(payload),
+      .arg = "FILE",
+      .help = "only write the recipe to FILE, for --payload-url" },
+    { .name = "payload-url",
+      .type = OPT_STRING,
+      ROW(payload_url),
+      .arg = "URL",
+      .help = "where the builder fetches what --payload wrote, if the recipe is too large for user-data",
+      .bits = OPT_TRUSTED },
+    { .name = "payload-sha256",
+      .type = OPT_STRING,
+      ROW(payload_sha256),
+      .arg = "HEX",
+      .help = "its SHA-256",
+      .bits = OPT_TRUSTED },
+    { .name = "dry-run", .type = OPT_FLAG, ROW(dry_run), .help = "print steps, plan and payload, launch nothing" },
+    { 0 },
+};
+
+/* What the names stand for. */
+static const struct kind {
+    const char *name, *arch;
+    const char *steps; /* before those of --with */
+    const char *types;
+    uint64_t gib;
+} kinds[] = {
+    { "amd64", "amd64", "base docker runner agent", "m7i.large m7a.large m6i.large t3.large", 20 },
+    { "arm64", "arm64", "base docker runner agent", "m7g.large m6g.large t4g.large", 20 },
+    { "cuda", "amd64", "base docker runner agent cuda", "g4dn.xlarge g5.xlarge g6.xlarge", 30 },
+};
+static const char last_steps[] = "prune seal";
+#define UBUNTU "ssm:/aws/service/canonical/ubuntu/server/24.04/stable/current/%s/hvm/ebs-gp3/ami-id"
+
+/* One bake, from its options to its result. */
+struct bake_run {
+    struct cmd *cmd;
+    const struct bake_options *o;
+    const struct kind *kind;
+    struct session session;
+    struct start look; /* images are looked for as start does */
+    struct spec spec;
+    struct payload payload;
+    struct strlist own, steps, boot_params, params; /* params: of RunInstances, of the smoke boot and of the builder */
+    struct field_list own_tags;
+    struct bake_tags tags;
+    struct bake_config config;
+    struct bake bake;
+    struct strbuf user_data, smoke_data; /* base64 */
+    size_t payload_size;
+    char *name, *nonce, *image_name, *description, *parameter, *run, *source, *steps_text, *runner_version;
+    struct arena arena;
+};
+
+static void run_clear(struct bake_run *r)
+{
+    struct strlist *const lists[] = { &r->own,         &r->steps,        &r->boot_params,          &r->params,
+                                      &r->spec.images, &r->spec.subnets, &r->spec.security_groups, &r->spec.types,
+                                      &r->spec.market };
+    char *const texts[] = { r->name, r->nonce,  r->image_name, r->description,    r->parameter,
+                            r->run,  r->source, r->steps_text, r->runner_version, r->spec.volume_type };
+    bake_clear(&r->bake);
+    start_clear(&r->look);
+    session_close(&r->session);
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        strlist_clear(lists[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        free(texts[i]);
+    strbuf_clear(&r->user_data);
+    strbuf_clear(&r->smoke_data);
+    arena_clear(&r->arena);
+}
+
+/* --- the recipe -----------------------------------------------------------------------------------------------------
+ */
+
+static bool is_path(const char *s)
+{
+    return strchr(s, '/') || str_ends(s, ".sh");
+}
+
+static bool add_own(struct bake_run *r, const char *path, struct error *err)
+{
+    AUTO_STRBUF text = STRBUF_MAX(OWN_RECIPE_MAX);
+    if (!strbuf_read_file(&text, path, "the recipe", err)) {
+        err->domain = ERROR_CONFIG;
+        return false;
+    }
+    if (strlen(strbuf_str(&text)) != text.len)
+        return error_set(err, ERROR_CONFIG, 0, "the recipe `%s` holds a NUL byte", path);
+    if (text.len == 0)
+        return error_set(err, ERROR_CONFIG, 0, "the recipe `%s` is empty", path);
+    strlist_add(&r->own, strbuf_str(&text));
+    AUTO_FREE char *step = xasprintf("own-%zu", r->own.n);
+    strlist_add(&r->steps, step);
+    return true;
+}
+
+static bool add_step(struct bake_run *r, const char *step, struct error *err)
+{
+    if (strlist_has(&r->steps, step))
+        return true;
+    if (payload_has_step(step, r->own.n)) {
+        strlist_add(&r->steps, step);
+        return true;
+    }
+    AUTO_FREE char *all = payload_steps();
+    error_set(err, ERROR_USAGE, 0, "there is no step `%.60s`", step);
+    error_hint(err, "there are %s; a script of one's own is a path, like ./tools.sh", all);
+    return false;
+}
+
+static bool add_steps(struct bake_run *r, const char *steps, struct error *err)
+{
+    AUTO_STRLIST list = { 0 };
+    strlist_split(&list, steps, " ");
+    for (size_t i = 0; i < list.n; i++)
+        if (!add_step(r, list.v[i], err))
+            return false;
+    return true;
+}
+
+static const struct kind *find_kind(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        if (str_eq(kinds[i].name, name))
+            return &kinds[i];
+    return NULL;
+}
+
+/* "tools" of "./recipes/tools.sh". */
+static char *name_of_path(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *base = slash ? slash + 1 : path;
+    return xstrndup(base, strlen(base) - (str_ends(base, ".sh") ? strlen(".sh") : 0));
+}
+
+static bool take_name(struct bake_run *r, const char *given, struct error *err)
+{
+    r->kind = is_path(given) ? find_kind(r->o->base) : find_kind(given);
+    if (!r->kind) {
+        error_set(err, ERROR_USAGE, 0, "there is no recipe `%.60s`", given);
+        error_hint(err, "there are amd64, arm64 and cuda; a script of one's own is a path, like ./tools.sh");
+        return false;
+    }
+    r->name = is_path(given) ? name_of_path(given) : xstrdup(given);
+    if (strlen(r->name) <= NAME_MAX_LEN && label_is_valid(r->name))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "`%.60s` is no name for an image", r->name);
+    error_hint(err, "the script's name becomes the image's: at most %d letters, digits and - _ .", NAME_MAX_LEN);
+    return false;
+}
+
+/* A script of one's own is the last before the disk is cleaned. */
+static bool take_steps(struct bake_run *r, const char *given, struct error *err)
+{
+    if (!add_steps(r, r->kind->steps, err))
+        return false;
+    for (size_t i = 0; i < r->o->with.n; i++)
+        if (!(is_path(r->o->with.v[i]) ? add_own(r, r->o->with.v[i], err) : add_step(r, r->o->with.v[i], err)))
+            return false;
+    if ((is_path(given) && !add_own(r, given, err)) || !add_steps(r, last_steps, err))
+        return false;
+    if (r->o->steps.n > 0)
+        strlist_clear(&r->steps);
+    for (size_t i = 0; i < r->o->steps.n; i++)
+        if (!add_step(r, r->o->steps.v[i], err))
+            return false;
+    return true;
+}
+
+static bool take_recipe(struct bake_run *r, struct error *err)
+{
+    const struct strlist *rest = &r->cmd->rest;
+    const char *given = rest->n ? rest->v[0] : r->o->recipe;
+    if (str_empty(given) || rest->n > 1) {
+        error_set(err, ERROR_USAGE, 0, rest->n > 1 ? "more than one image is named" : "no image is named");
+        error_hint(err, "mayfly bake amd64; there are amd64, arm64, cuda, and scripts of one's own, like ./tools.sh");
+        return false;
+    }
+    return take_name(r, given, err) && take_steps(r, given, err);
+}
+
+/* --- the other options ----------------------------------------------------------------------------------------------
+ */
+
+static bool is_hex64(const char *s)
+{
+    return strlen(s) == 64 && strspn(s, "0123456789abcdef") == 64;
+}
+
+static bool check_payload_url(const struct bake_options *o, struct error *err)
+{
+    AUTO_URL url = { 0 };
+    if (str_empty(o->payload_url) != str_empty(o->payload_sha256)) {
+        error_set(err, ERROR_USAGE, 0, "--payload-url and --payload-sha256 go together");
+        error_hint(err, "--payload FILE writes the recipe and prints its SHA-256");
+        return false;
+    }
+    if (str_empty(o->payload_url))
+        return true;
+    if (!is_hex64(o->payload_sha256))
+        return error_set(err, ERROR_USAGE, 0, "--payload-sha256: `%.80s` is not 64 hexadecimal digits in lower case",
+                         o->payload_sha256);
+    AUTO_FREE char *plain = xstrndup(o->payload_url, strcspn(o->payload_url, "?")); /* signed URLs have a query */
+    if (!url_parse(plain, "--payload-url", &url, err)) {
+        err->domain = ERROR_USAGE;
+        return false;
+    }
+    return str_eq(url.scheme, "https") || error_set(err, ERROR_USAGE, 0, "--payload-url is not https");
+}
+
+static bool check_options(struct bake_run *r, struct error *err)
+{
+    const struct bake_options *o = r->o;
+    const char *parameter = o->parameter;
+    for (size_t i = 0; i < o->share.n; i++)
+        if (strlen(o->share.v[i]) != 12 || strspn(o->share.v[i], "0123456789") != 12)
+            return error_set(err, ERROR_USAGE, 0, "--share: `%.40s` is not an account's 12 digits", o->share.v[i]);
+    if (str_empty(parameter))
+        r->parameter = xasprintf("/mayfly/ami/%s", r->name);
+    else if (!str_eq(parameter, "none"))
+        r->parameter = xstrdup(parameter);
+    if (r->parameter && (r->parameter[0] != '/' || strlen(r->parameter) > 900 || str_starts(r->parameter, "/aws/") ||
+                         strspn(r->parameter, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/") !=
+                             strlen(r->parameter))) {
+        error_set(err, ERROR_USAGE, 0, "--parameter: `%.120s` is not the name of a parameter", r->parameter);
+        error_hint(err, "names look like /mayfly/ami/amd64; `none` publishes nothing");
+        return false;
+    }
+    return check_payload_url(o, err);
+}
+
+static void copy_list(struct strlist *to, const struct strlist *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        strlist_add(to, from->v[i]);
+}
+
+/* A bake goes wherever a start of these options would, on demand: a builder has to stop, which spot does not. */
+static bool take_places(struct bake_run *r, struct error *err)
+{
+    const struct bake_options *o = r->o;
+    AUTO_FREE char *ubuntu = xasprintf(UBUNTU, r->kind->arch);
+    r->spec = (struct spec){ .count = 1,
+                             .timeout = o->timeout,
+                             .max_lifetime = o->timeout + LIFE_MARGIN,
+                             .volume_size = o->volume_size ? o->volume_size : r->kind->gib,
+                             .volume_type = xstrdup(o->volume_type),
+                             .tags = o->tags };
+    strlist_add(&r->spec.images, str_empty(o->source_image) ? ubuntu : o->source_image);
+    strlist_add(&r->spec.market, "on-demand");
+    copy_list(&r->spec.types, &o->types);
+    if (o->types.n == 0)
+        strlist_split(&r->spec.types, r->kind->types, " ");
+    copy_list(&r->spec.subnets, &o->subnets);
+    copy_list(&r->spec.security_groups, &o->security_groups);
+    return spec_check(&r->spec, err) && params_tags(&r->spec, &r->arena, &r->own_tags, err);
+}
+
+/* --- what is asked before the first effect --------------------------------------------------------------------------
+ */
+
+static bool ask(struct bake_run *r, struct call *call, struct error *err)
+{
+    call->give_up = env_mono(r->cmd->env) + ASK_MS;
+    return call_run(&r->session.loop, call, err);
+}
+
+static bool ask_image(struct bake_run *r, struct image *image, struct error *err)
+{
+    struct start *s = &r->look;
+    const char *id = image->ref;
+    AUTO_CALL *first = &start_find_image_call(s, image)->call;
+    if (!ask(r, first, err))
+        return false;
+    if (image->kind != IMAGE_SSM)
+        return start_take_image(s, image, id, (struct aws_call *)first, err);
+    if (!start_take_parameter(s, image, (struct aws_call *)first, &id, err))
+        return false;
+    AUTO_CALL *second = &start_describe_image_call(s, image->region, id)->call;
+    return ask(r, second, err) && start_take_image(s, image, id, (struct aws_call *)second, err);
+}
+
+/* "2.337.0" of "https://…/actions-runner-linux-x64-2.337.0.tar.gz", owned, or NULL. */
+static char *version_of_url(const char *url)
+{
+    const char *dash = strrchr(url, '-');
+    size_t n = dash ? strspn(dash + 1, "0123456789.") : 0;
+    return n > 1 && str_eq(dash + n, ".tar.gz") ? xstrndup(dash + 1, n - 1) : NULL;
+}
+
+/* The newest runner, where GitHub can be asked; else the one of ami/versions. */
+static void ask_runner(struct bake_run *r, struct image *image)
+{
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    if (!strlist_has(&r->steps, "runner"))
+        return;
+    r->runner_version = payload_version("RUNNER_VERSION");
+    if (!r->session.cloud.github) {
+        log_info("no GitHub token: the runner will be %s, which this version of Mayfly knows", r->runner_version);
+        return;
+    }
+    image->has_runner = false; /* it gets the newest */
+    AUTO_CALL *call = &github_downloads_call(&r->session.github)->call;
+    if (!ask(r, call, &err) || !github_downloads_result((struct github_call *)call, &r->look.arena, &rows, &err) ||
+        !start_take_download(&r->look, image, &rows, &err)) {
+        AUTO_FREE char *why = error_format(&err);
+        log_warn("GitHub does not say which runner is the newest, so that it will be %s: %s", r->runner_version, why);
+        return;
+    }
+    const struct download *d = &r->look.downloads[0];
+    char *version = version_of_url(d->url);
+    r->payload.runner_url = d->url;
+    r->payload.runner_sha256 = d->sha256;
+    free(r->runner_version);
+    r->runner_version = version;
+}
+
+static bool open_session(struct bake_run *r, struct error *err)
+{
+    AUTO_ERROR aws = { 0 }, github = { 0 };
+    session_open_each(&r->session, r->cmd, &aws, &github);
+    if (aws.domain != ERROR_NONE)
+        return error_move(err, &aws);
+    if (r->session.fleet)
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "no fleet: whose image is it?");
+    error_hint(err, "give --repo OWNER/REPO or --fleet NAME, or set GITHUB_REPOSITORY");
+    return false;
+}
+
+/* --- the payload ----------------------------------------------------------------------------------------------------
+ */
+
+static char *random_text(struct bake_run *r, size_t n)
+{
+    uint8_t random[NONCE_CHARS];
+    AUTO_STRBUF text = STRBUF_INIT;
+    r->cmd->env->random(r->cmd->env->ctx, random, n);
+    encode_random32(&text, random, n);
+    return strbuf_steal(&text);
+}
+
+static void make_payload(struct bake_run *r)
+{
+    r->nonce = random_text(r, NONCE_CHARS);
+    r->steps_text = strlist_join(&r->steps, " ");
+    r->payload = (struct payload){ .nonce = r->nonce,
+                                   .name = r->name,
+                                   .arch = r->kind->arch,
+                                   .steps = &r->steps,
+                                   .own = &r->own,
+                                   .life = r->o->timeout + LIFE_MARGIN,
+                                   .debug = r->cmd->common.verbose };
+}
+
+static bool write_payload(struct bake_run *r, struct error *err)
+{
+    const char *path = r->o->payload;
+    AUTO_STRBUF recipe = STRBUF_INIT, sha256 = STRBUF_INIT;
+    payload_recipe(&recipe, &r->payload);
+    crypto_sha256_hex(&sha256, strbuf_str(&recipe), recipe.len);
+    FILE *f = fopen(path, "we");
+    if (!f)
+        return error_errno(err, errno, "opening `%s`", path);
+    bool ok = fwrite(strbuf_str(&recipe), 1, recipe.len, f) == recipe.len;
+    ok = fclose(f) == 0 && ok;
+    if (!ok)
+        return error_errno(err, errno, "writing `%s`", path);
+    printf("%s has %zu bytes, steps: %s\n--payload-sha256 %s\n", path, recipe.len, r->steps_text, strbuf_str(&sha256));
+    return true;
+}
+
+static bool render_payload(struct bake_run *r, struct error *err)
+{
+    AUTO_STRBUF script = STRBUF_INIT, smoke = STRBUF_INIT;
+    struct payload of_smoke = r->payload;
+    of_smoke.life = SMOKE_LIFE;
+    if (str_empty(r->o->payload_url))
+        payload_render(&script, &r->payload);
+    else
+        payload_fetch(&script, &r->payload, r->o->payload_url, r->o->payload_sha256);
+    payload_smoke(&smoke, &of_smoke);
+    r->payload_size = script.len;
+    if (script.len > USERDATA_MAX) {
+        error_set(err, ERROR_CONFIG, 0, "the recipe has %zu bytes, compressed, and EC2 takes %d as user-data",
+                  script.len, USERDATA_MAX);
+        error_hint(err, "write it with --payload FILE, put that where the builder can fetch it, and give --payload-url "
+                        "and --payload-sha256");
+        return false;
+    }
+    encode_base64(&r->user_data, strbuf_str(&script), script.len);
+    encode_base64(&r->smoke_data, strbuf_str(&smoke), smoke.len);
+    return true;
+}
+
+/* --- what is sent ---------------------------------------------------------------------------------------------------
+ */
+
+static void make_names(struct bake_run *r, const struct image *image)
+{
+    struct rfc3339_date now = clock_rfc3339(env_now(r->cmd->env) / 1000);
+    const char *run_id = r->cmd->getenv("GITHUB_RUN_ID"), *attempt = r->cmd->getenv("GITHUB_RUN_ATTEMPT");
+    AUTO_FREE char *random = random_text(r, 6);
+    AUTO_STRBUF date = STRBUF_INIT;
+    for (const char *p = now.s; *p; p++)
+        if (isdigit((unsigned char)*p))
+            strbuf_addc(&date, *p);
+    r->image_name = xasprintf("mayfly-%s-%s-%s", r->name, strbuf_str(&date), random);
+    r->source = xasprintf("%s %s", image->id, image->name ? image->name : "");
+    r->description = xasprintf("baked by Mayfly %s from %s: %.120s", MAYFLY_VERSION, image->id, r->steps_text);
+    if (!str_empty(run_id))
+        r->run = xasprintf("%s/%s", run_id, str_empty(attempt) ? "1" : attempt);
+    r->tags = (struct bake_tags){ .role = "bake",
+                                  .title = r->image_name,
+                                  .fleet = r->session.fleet,
+                                  .name = r->name,
+                                  .run = r->run,
+                                  .version = MAYFLY_VERSION,
+                                  .life = r->payload.life,
+                                  .more = &r->own_tags };
+}
+
+static void render(void *ctx, enum bake_role role, const struct cell *cell, const char *image, struct arena *arena,
+                   struct ec2_run *ret)
+{
+    const struct bake_run *r = ctx;
+    const char *public_ip = r->o->public_ip;
+    bool smoke = role == BAKE_SMOKE;
+    struct bake_tags values = r->tags;
+    struct ec2_tag *tags;
+    size_t n;
+    values.role = smoke ? "smoke" : "bake";
+    tags_of_bake(&values, arena, &tags, &n);
+    *ret = (struct ec2_run){
+        .region = cell->region,
+        .image = image ? image : cell->image->id,
+        .type = cell->type,
+        .subnet = cell->subnet,
+        .security_groups = cell->security_groups,
+        .stops = !smoke,
+        .user_data = strbuf_str(smoke ? &r->smoke_data : &r->user_data),
+        .public_ip = str_empty(public_ip)       ? EC2_PUBLIC_IP_DEFAULT
+                     : str_eq(public_ip, "yes") ? EC2_PUBLIC_IP_YES
+                                                : EC2_PUBLIC_IP_NO,
+        .params = smoke ? &r->boot_params : &r->params,
+        .tags = tags,
+        .n_tags = n,
+    };
+}
+
+static void tell(void *ctx UNUSED, const char *who, const char *what)
+{
+    log_info("%s: %s", who, what);
+}
+
+static bool make_config(struct bake_run *r, struct error *err)
+{
+    struct spec boot = r->spec;
+    const struct image *image = &r->look.plan.images[0];
+    struct bake_tags values;
+    struct ec2_tag *tags;
+    boot.volume_size = 0;
+    boot.volume_type = NULL;
+    if (!plan_cells(&r->look.plan, &r->spec, err) || !params_make(&r->spec, image->root_device, &r->params, err) ||
+        !params_make(&boot, image->root_device, &r->boot_params, err))
+        return false;
+    make_names(r, image);
+    values = r->tags;
+    values.source = r->source;
+    values.steps = r->steps_text;
+    values.runner_version = r->runner_version ? r->runner_version : image->runner_version;
+    values.commit = r->cmd->getenv("GITHUB_SHA");
+    r->config = (struct bake_config){
+        .name = r->name,
+        .fleet = r->session.fleet,
+        .nonce = r->nonce,
+        .image = { .region = image->region, .name = r->image_name, .description = r->description },
+        .plan = &r->look.plan,
+        .smoke = !r->o->no_smoke,
+        .parameter = r->parameter,
+        .share = &r->o->share,
+        .keep = r->o->keep,
+        .timeout_ms = r->o->timeout * 1000,
+        .render = render,
+        .tell = tell,
+        .ctx = r,
+    };
+    tags_of_bake(&values, &r->arena, &tags, &r->config.image.n_tags);
+    r->config.image.tags = tags;
+    return true;
+}
+
+/* Everything that must be known before the first effect. */
+static bool prepare(struct bake_run *r, struct error *err)
+{
+    if (!take_places(r, err) || !open_session(r, err))
+        return false;
+    start_init(&r->look, r->cmd, &r->spec, &r->session);
+    if (!plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err))
+        return false;
+    struct image *image = &r->look.plan.images[0];
+    if (!ask_image(r, image, err))
+        return false;
+    ask_runner(r, image);
+    return render_payload(r, err) && make_config(r, err);
+}
+
+/* --- what a person and a workflow get
+ * --------------------------------------------------------------------------------- */
+
+static struct json_object *text(const char *s)
+{
+    return must(json_object_new_string(s ? s : ""));
+}
+
+static void print_plan(const struct bake_run *r)
+{
+    const struct plan *plan = &r->look.plan;
+    if (r->cmd->common.json) {
+        AUTO_JSON *object = must(json_object_new_object());
+        struct json_object *cells = must(json_object_new_array());
+        for (size_t i = 0; i < plan->n; i++) {
+            struct json_object *cell = must(json_object_new_object());
+            json_object_object_add(cell, "type", text(plan->cells[i].type));
+            json_object_object_add(cell, "subnet", text(plan->cells[i].subnet));
+            json_object_array_add(cells, cell);
+        }
+        json_object_object_add(object, "name", text(r->name));
+        json_object_object_add(object, "steps", text(r->steps_text));
+        json_object_object_add(object, "source", text(plan->images[0].id));
+        json_object_object_add(object, "runner-version", text(r->runner_version));
+        json_object_object_add(object, "parameter", text(r->parameter));
+        json_object_object_add(object, "plan", cells);
+        json_object_object_add(object, "user-data-bytes", must(json_object_new_int64((int64_t)r->payload_size)));
+        print_json(object);
+        return;
+    }
+    printf("image: %s\nfrom: %s\nsteps: %s\nrunner: %s\nbuilder%s:\n", r->image_name, r->source, r->steps_text,
+           r->runner_version ? r->runner_version : "none", r->o->no_smoke ? "" : " and smoke boot");
+    for (size_t i = 0; i < plan->n; i++)
+        printf("  %zu. %s in %s\n", i + 1, plan->cells[i].type, plan->cells[i].subnet);
+    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\nkept of this name: ",
+           r->spec.volume_size, r->spec.volume_type, r->payload_size, USERDATA_MAX,
+           r->parameter ? r->parameter : "nothing");
+    if (r->o->keep)
+        printf("%" PRIu64 "\n", r->o->keep);
+    else
+        printf("all\n");
+}
+
+static bool write_outputs(struct bake_run *r, struct error *err)
+{
+    const struct bake *b = &r->bake;
+    const struct {
+        const char *name, *value;
+    } outputs[] = {
+        { "image-id", b->image.id },
+        { "image-name", r->image_name },
+        { "previous-image-id", b->previous },
+        { "parameter", b->published ? r->parameter : NULL },
+    };
+    AUTO_JSON *object = must(json_object_new_object());
+    for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
+        const char *value = outputs[i].value ? outputs[i].value : "";
+        json_object_object_add(object, outputs[i].name, text(value));
+        if (!output_write(r->cmd, outputs[i].name, value, err))
+            return error_prefix(err, "the output %s", outputs[i].name);
+    }
+    if (r->cmd->common.json)
+        print_json(object);
+    AUTO_STRBUF md = STRBUF_INIT;
+    strbuf_addf(&md,
+                "### Mayfly: baked `%s`\n\n| image | from | steps | runner | published in | before |\n"
+                "|---|---|---|---|---|---|\n| `%s` | %s | %s | %s | %s | %s |\n",
+                r->name, b->image.id, r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
+                b->published ? r->parameter : "-", b->previous ? b->previous : "-");
+    summary_write(r->cmd, strbuf_str(&md));
+    return true;
+}
+
+/* What is wrong with older images is no reason to fail: the new one is there. */
+static void report_rest(struct bake_run *r)
+{
+    AUTO_FREE char *left = bake_leftovers(&r->bake);
+    AUTO_FREE char *pruning = r->bake.pruning.domain ? error_format(&r->bake.pruning) : NULL;
+    if (left)
+        log_warn("left behind, for its own deadline and the reaper: %s", left);
+    if (pruning)
+        log_warn("older images could not be looked at: %s", pruning);
+    if (left || pruning)
+        r->cmd->exit_status = EXIT_PARTIAL;
+}
+
+static bool bake(struct bake_run *r, struct error *err)
+{
+    bake_init(&r->bake, &r->config);
+    log_info("image: %s from %s, steps: %s", r->image_name, r->source, r->steps_text);
+    drive(&r->session.cloud, &r->bake.machine);
+    report_rest(r);
+    if (bake_is_proven(&r->bake) && !write_outputs(r, err))
+        return false;
+    if (r->bake.error.domain == ERROR_NONE)
+        return true;
+    error_copy(err, &r->bake.error);
+    return false;
+}
+
+static bool run(struct cmd *cmd, void *options, struct error *err)
+{
+    CLEANUP(run_clear)
+    struct bake_run r = { .cmd = cmd, .o = options, .user_data = STRBUF_INIT, .smoke_data = STRBUF_INIT };
+    if (!take_recipe(&r, err) || !check_options(&r, err))
+        return false;
+    make_payload(&r);
+    if (!str_empty(r.o->payload))
+        return write_payload(&r, err);
+    if (!prepare(&r, err)) {
+        session_explain(&r.session, "bake", err);
+        return false;
+    }
+    if (r.o->dry_run) {
+        print_plan(&r);
+        return true;
+    }
+    if (bake(&r, err))
+        return true;
+    session_explain(&r.session, "bake", err);
+    return false;
+}
+
+const struct command command_bake = {
+    .name = "bake",
+    .arguments = "NAME",
+    .summary = "build an image, prove it, publish it",
+    .about =
+        "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
+        "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
+        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; removes older ones. Needs no\n"
+        "SSH, no key and no open port. Every failure, timeout or signal undoes what was done.\n"
+        "Outputs: image-id, image-name, previous-image-id, parameter.",
+    .opts = bake_opts,
+    .options_size = sizeof(struct bake_options),
+    .run = run,
+};
