@@ -7,6 +7,8 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 	systemd-container mmdebstrap mandoc zsh fish"
 # For actionlint, which comes as source; a Go that is not a package will do.
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
+# For Prism, which judges what is said to GitHub; a Node.js that is not a package will do.
+[ "${1-}" = build ] || command -v npm >/dev/null || packages="$packages nodejs npm"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

@@ -50,6 +50,7 @@ static bool authorize(struct aws *aws, const struct creds_source *s, struct strb
         error_set(err, ERROR_CONFIG, 0, "AWS_CONTAINER_AUTHORIZATION_TOKEN holds a line break");
         return false;
     }
+    secret_hide(value);
     strbuf_addf(header, "Authorization: %s", value);
     return true;
 }

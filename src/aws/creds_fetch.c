@@ -148,6 +148,7 @@ bool creds_read_token(const char *path, const char *what, struct strbuf *ret, st
         strbuf_truncate(ret, ret->len - 1);
     if (ret->len == 0 || strlen(strbuf_str(ret)) != ret->len || strpbrk(strbuf_str(ret), " \t\r\n"))
         return error_set(err, ERROR_CONFIG, 0, "%s: `%s` does not hold a token of one line", what, path);
+    secret_hide(strbuf_str(ret));
     return true;
 }
 

@@ -75,6 +75,7 @@ static bool get_session(struct aws *aws, const struct creds_source *s, struct st
         return nothing_found(s, problem, err);
     }
     ret_header->secret = true;
+    secret_hide(strbuf_str(&token));
     strbuf_addf(ret_header, "X-aws-ec2-metadata-token: %s", strbuf_str(&token));
     return true;
 }

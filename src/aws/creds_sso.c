@@ -104,6 +104,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     strbuf_adds(&url, "&account_id=");
     encode_percent(&url, s->sso_account_id);
     header.secret = true;
+    secret_hide(token.access_token);
     strbuf_addf(&header, "x-amz-sso_bearer_token: %s", token.access_token);
     const struct creds_question q = { .name = what,
                                       .method = "GET",

@@ -92,8 +92,10 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     int status = 0;
     AUTO_FREE char *audience = aws_oidc_audience(aws->config->region);
     AUTO_FREE char *url = xasprintf("%s%caudience=%s", s->url, strchr(s->url, '?') ? '&' : '?', audience);
+    const char *token = aws->config->getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
     header.secret = true;
-    strbuf_addf(&header, "Authorization: Bearer %s", aws->config->getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"));
+    secret_hide(token);
+    strbuf_addf(&header, "Authorization: Bearer %s", token);
     const struct creds_question q = {
         .name = what, .method = "GET", .url = url, .headers = { strbuf_str(&header) }, .total_ms = 5000, .attempts = 4
     };
@@ -106,6 +108,7 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     }
     if (!json_decode_text(strbuf_str(&body), body.len, oidc_fields, &oidc, &arena, what, err))
         return false;
+    secret_hide(oidc.value);
     return creds_assume_with_token(aws, &s->role, oidc.value, ret, err);
 }
 

@@ -175,9 +175,11 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     };
     if (o->image_retention > 0 && strlist_has(&cmd->rest, "reap"))
         strlist_add(&cmd->rest, "reap-images");
+    /* Workflows run in repositories, also those of an enterprise. */
+    bool enterprise = repo && github_scope_kind(repo) == GITHUB_ENTERPRISE;
     const struct policy_trust trust = { .partition = partition,
                                         .account = o->account,
-                                        .repo = repo,
+                                        .repo = enterprise ? cmd->getenv("GITHUB_REPOSITORY") : repo,
                                         .owner_id = o->owner_id,
                                         .repo_id = o->repo_id,
                                         .subject = o->subject };

@@ -235,14 +235,6 @@ static const struct field minted_fields[] = {
     { 0 },
 };
 
-static bool decode(const struct github_call *c, const struct field *fields, void *out, struct arena *arena,
-                   struct error *err)
-{
-    const struct strbuf *body = &c->call.exchange.response.body;
-    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", c->call.name);
-    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
-}
-
 /* Fails when something that is wanted for more than jobs is not granted. */
 static bool check_permissions(const struct installation *i, struct error *err)
 {
@@ -263,7 +255,7 @@ static bool take_where(struct installation *i, const struct github_call *c, stru
 {
     AUTO_ARENA arena = { 0 };
     struct where w = { 0 };
-    if (!decode(c, where_fields, &w, &arena, err))
+    if (!github_call_decode(c, where_fields, &w, &arena, err))
         return false;
     str_set(&i->selection, w.selection);
     str_set(&i->settings, w.settings);
@@ -291,7 +283,7 @@ static bool take_token(struct installation *i, const struct github_call *c, stru
     struct minted m = { 0 };
     int64_t expires, now = 0;
     const char *date = http_header(&c->call.exchange.response, "Date");
-    if (!decode(c, minted_fields, &m, &arena, err))
+    if (!github_call_decode(c, minted_fields, &m, &arena, err))
         return false;
     if (!github_token_is_valid(m.token, strlen(m.token)) || !clock_parse_rfc3339(m.expires_at, &expires))
         return error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no token, or no time of its end",
@@ -401,7 +393,7 @@ bool github_app_result(const struct github_call *call, struct arena *arena, stru
         { 0 },
     };
     struct github_app_about about = { 0 };
-    if (!decode(call, fields, &about, arena, err))
+    if (!github_call_decode(call, fields, &about, arena, err))
         return false;
     *ret = about;
     return true;

@@ -182,16 +182,17 @@ static char *decode_message(const struct http_response *r)
 {
     AUTO_ERROR bad = { 0 };
     AUTO_JSON *object = NULL;
+    static const char unknown[] = "no GitHub error is in the answer";
     AUTO_STRBUF text = STRBUF_MAX(1000);
     struct json_object *message = NULL, *errors = NULL;
     if (!json_parse(strbuf_str(&r->body), r->body.len, "", &object, &bad) ||
         !json_object_is_type(object, json_type_object))
-        return xasprintf("HTTP %d without a GitHub error in it", r->status);
+        return xstrdup(unknown);
     if (json_object_object_get_ex(object, "message", &message) && json_object_is_type(message, json_type_string))
         strbuf_adds(&text, json_object_get_string(message));
     if (json_object_object_get_ex(object, "errors", &errors))
         strbuf_addf(&text, " %s", json_object_to_json_string_ext(errors, JSON_C_TO_STRING_PLAIN));
-    return strbuf_steal(&text);
+    return text.len ? strbuf_steal(&text) : xstrdup(unknown);
 }
 
 static int64_t header_number(const struct http_response *r, const char *name)
@@ -311,4 +312,12 @@ bool github_call_has_next(const struct github_call *call)
 {
     const char *link = http_header(&call->call.exchange.response, "Link");
     return link && strstr(link, "rel=\"next\"");
+}
+
+bool github_call_decode(const struct github_call *call, const struct field *fields, void *out, struct arena *arena,
+                        struct error *err)
+{
+    const struct strbuf *body = &call->call.exchange.response.body;
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
+    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
 }

@@ -2,8 +2,6 @@
 
 #include <inttypes.h>
 
-#include "mayfly/codec/json.h"
-
 enum { PER_PAGE = 100 };
 
 struct rows {
@@ -49,10 +47,8 @@ struct github_call *github_list_jobs_call(struct github *g, const char *repo, in
 bool github_list_jobs_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
                              struct error *err)
 {
-    const struct strbuf *body = &call->call.exchange.response.body;
     struct rows rows = { 0 };
-    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
-    if (!json_decode_text(strbuf_str(body), body->len, jobs_fields, &rows, arena, what, err))
+    if (!github_call_decode(call, jobs_fields, &rows, arena, err))
         return false;
     *ret_rows = rows.list;
     return true;

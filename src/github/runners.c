@@ -55,14 +55,6 @@ static const struct field runners_fields[] = {
     { 0 },
 };
 
-static bool decode(const struct github_call *c, const struct field *fields, void *out, struct arena *arena,
-                   struct error *err)
-{
-    const struct strbuf *body = &c->call.exchange.response.body;
-    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", c->call.name);
-    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
-}
-
 struct github_call *github_jit_call(struct github *g, const char *name, int64_t runner_group,
                                     const struct strlist *labels)
 {
@@ -127,7 +119,7 @@ bool github_jit_result(const struct github_call *call, const char *name, struct 
                        struct error *err)
 {
     struct github_jit jit = { 0 };
-    if (!decode(call, jit_fields, &jit, arena, err) || !check_jit(jit.encoded, name, arena, err))
+    if (!github_call_decode(call, jit_fields, &jit, arena, err) || !check_jit(jit.encoded, name, arena, err))
         return false;
     *ret = jit;
     return true;
@@ -143,7 +135,7 @@ bool github_get_runner_result(const struct github_call *call, struct arena *aren
                               struct error *err)
 {
     struct github_runner runner = { 0 };
-    if (!decode(call, runner_fields, &runner, arena, err))
+    if (!github_call_decode(call, runner_fields, &runner, arena, err))
         return false;
     *ret = runner;
     return true;
@@ -164,7 +156,7 @@ bool github_list_runners_result(const struct github_call *call, struct arena *ar
                                 struct error *err)
 {
     struct rows rows = { 0 };
-    if (!decode(call, runners_fields, &rows, arena, err))
+    if (!github_call_decode(call, runners_fields, &rows, arena, err))
         return false;
     *ret_rows = rows.list;
     return true;
@@ -244,7 +236,7 @@ bool github_list_groups_result(const struct github_call *call, struct arena *are
                                struct error *err)
 {
     struct rows rows = { 0 };
-    if (!decode(call, groups_fields, &rows, arena, err))
+    if (!github_call_decode(call, groups_fields, &rows, arena, err))
         return false;
     *ret_rows = rows.list;
     return true;
@@ -271,7 +263,7 @@ struct github_call *github_rate_call(struct github *g)
 bool github_rate_result(const struct github_call *call, struct arena *arena, struct github_rate *ret, struct error *err)
 {
     struct github_rate rate = { 0 };
-    if (!decode(call, rate_fields, &rate, arena, err))
+    if (!github_call_decode(call, rate_fields, &rate, arena, err))
         return false;
     *ret = rate;
     return true;

@@ -735,6 +735,7 @@ static void rate_limit(struct sim *s, const struct request *r, struct response *
     json_object_object_add(core, "remaining", must(json_object_new_int64(s->options.rate_limit - s->rate_used)));
     json_object_object_add(core, "reset", must(json_object_new_int64(s->rate_reset)));
     json_object_object_add(resources, "core", json_object_get(core));
+    json_object_object_add(resources, "search", json_object_get(core)); /* of its own at GitHub; nobody here searches */
     json_object_object_add(o, "resources", resources);
     if (!str_eq(pairs_get(&r->headers, "x-github-api-version"), "2026-03-10"))
         json_object_object_add(o, "rate", json_object_get(core));

@@ -138,22 +138,6 @@ static struct json_object *date(int64_t ms)
     return sim_text(clock_rfc3339(ms / 1000).s);
 }
 
-static struct json_object *pairs_json(const struct pairs *p)
-{
-    struct json_object *o = must(json_object_new_object());
-    for (size_t i = 0; i < p->n; i++)
-        json_object_object_add(o, p->v[2 * i], sim_text(p->v[2 * i + 1]));
-    return o;
-}
-
-static struct json_object *list_json(const struct strlist *l)
-{
-    struct json_object *o = must(json_object_new_array());
-    for (size_t i = 0; i < l->n; i++)
-        json_object_array_add(o, sim_text(l->v[i]));
-    return o;
-}
-
 static struct json_object *account_json(const struct sim *s, const char *login)
 {
     static const char *const urls[] = { "followers_url", "following_url",     "gists_url",  "starred_url",

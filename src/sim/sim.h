@@ -368,6 +368,8 @@ void rates_clear(struct sim *s);
 /* state.c */
 struct json_object *state_json(const struct sim *s);
 struct json_object *state_job(const struct job *j);
+struct json_object *pairs_json(const struct pairs *p); /* an object of strings */
+struct json_object *list_json(const struct strlist *l);
 
 /* ssm.c */
 struct parameter *ssm_find(const struct sim *s, const char *region, const char *name);

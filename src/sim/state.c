@@ -8,7 +8,7 @@ static struct json_object *number(int64_t n)
     return must(json_object_new_int64(n));
 }
 
-static struct json_object *pairs_json(const struct pairs *p)
+struct json_object *pairs_json(const struct pairs *p)
 {
     struct json_object *o = must(json_object_new_object());
     for (size_t i = 0; i < p->n; i++)
@@ -16,7 +16,7 @@ static struct json_object *pairs_json(const struct pairs *p)
     return o;
 }
 
-static struct json_object *list_json(const struct strlist *l)
+struct json_object *list_json(const struct strlist *l)
 {
     struct json_object *o = must(json_object_new_array());
     for (size_t i = 0; i < l->n; i++)

@@ -72,7 +72,7 @@ class World:
         return Local(temp or tempfile.mkdtemp(dir=self.tmp), whole | env)
 
     def step(self, mode, given, local=None, **more):
-        token = {"github-token": self.sim.env["MAYFLY_GITHUB_TOKEN"]}
+        token = {"github-token": self.sim.env.get("MAYFLY_GITHUB_TOKEN", "")}
         return self.composite.run(local or self.local(), {"mode": mode} | token | given, **more)
 
 
@@ -304,6 +304,27 @@ def example(world, name):
     )
     check(f"{name}: stop", ended.status == 0 and ended.log.count("ended i-") == len(ids), ended.log)
     check(f"{name}: it is gone", all(gone(world, i) for i in ids))
+
+
+# --- a GitHub App ----------------------------------------------------------------------------------------------------
+
+
+def as_an_app(tmp):
+    """The key as its file has it, over several lines, and as one line with \\n in it."""
+    key = Path(tmp) / "app.pem"
+    with Simulator(f"{tmp}/app", "--boot", "200", "--online", "300", "--terminate-delay", "100", "--app-key", key) as sim:
+        world = World(tmp, sim)
+        pem = key.read_text()
+        for name, text in (("over several lines", pem), ("in one line", pem.replace("\n", "\\n"))):
+            app = {"github-token": "", "app-id": sim.env["MAYFLY_APP_ID"], "app-key": text}
+            began = world.step("start", BASIC | app)
+            check(f"an App's key {name}: start", began.status == 0, began.log)
+            ended = world.step("stop", app | {"label": began.outputs.get("label", "")})
+            check(f"an App's key {name}: stop", ended.status == 0 and not sim.live(), ended.log)
+            check(f"an App's key {name}: is not in the log", pem.split("\n")[1] not in began.log + ended.log)
+        told = world.step("start", BASIC | app | {"github-token": "ghp_x"})
+        check("an App and a token", told.status == 2, told.log)
+        has("an App and a token: it says so", told.log, "both a GitHub App (--app-id) and a token")
 
 
 # --- stop ------------------------------------------------------------------------------------------------------------
@@ -614,7 +635,7 @@ def main():
                 "times": 99,
             }
             sim.ask("faults", "POST", [fault])
-            work = [functools.partial(build, world), functools.partial(no_drift, tmp)]
+            work = [functools.partial(build, world), functools.partial(no_drift, tmp), functools.partial(as_an_app, tmp)]
             work += [functools.partial(example, world, name) for name in EXAMPLES]
             work += [
                 functools.partial(f, world)

@@ -8,7 +8,6 @@
 #ifndef MAYFLY_GITHUB_APP_H
 #define MAYFLY_GITHUB_APP_H
 
-#include "mayfly/codec/field.h"
 #include "mayfly/github/call.h"
 
 struct github_app;

@@ -2,6 +2,7 @@
 #ifndef MAYFLY_GITHUB_CALL_H
 #define MAYFLY_GITHUB_CALL_H
 
+#include "mayfly/codec/field.h"
 #include "mayfly/github/auth.h"
 #include "mayfly/net/call.h"
 
@@ -60,6 +61,9 @@ struct github_call *github_call_new(struct github *github, const char *method, c
 bool github_call_unchanged(const struct github_call *call);
 /* Has a Link header with rel="next". */
 bool github_call_has_next(const struct github_call *call);
+/* Fills out from the answer, an object, by the table. */
+MUST_CHECK bool github_call_decode(const struct github_call *call, const struct field *fields, void *out,
+                                   struct arena *arena, struct error *err);
 
 /* Pure: the class of an answer. */
 enum github_class github_classify(enum github_auth auth, int http_status, const char *message, bool has_retry_after,
