@@ -8,6 +8,7 @@
 
 #include "mayfly/util/arena.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
 
 enum { WIDTH_DEFAULT = 80, GAP = 2, WHY_MIN = 20, SUMMARY_MAX = 900 << 10 /* bytes; GitHub takes 1 MiB of a step */ };
@@ -299,6 +300,7 @@ static void print_table(const struct view *v, bool again)
         add_table_line(&text, v->lines[i].cells, widths);
     if (shown < v->n)
         strbuf_addf(&text, "… and %zu more\n", v->n - shown);
+    secret_redact(&text); /* an answer may repeat what it was sent */
     fwrite(strbuf_str(&text), 1, text.len, stdout);
 }
 
@@ -397,6 +399,7 @@ static void write_summary(struct cmd *cmd, const struct view *v)
         add_markdown_line(&md, &v->lines[i]);
     if (i < v->n)
         strbuf_addf(&md, "\nand %zu more\n", v->n - i);
+    secret_redact(&md);
     summary_write(cmd, strbuf_str(&md));
 }
 

@@ -91,7 +91,9 @@ everything() {
 	guarded "$who: doctor as JSON" "$mayfly" doctor "${args[@]}" "${loud[@]}" --json
 	guarded "$who: policy" "$mayfly" policy start stop reap "${loud[@]}"
 	guarded "$who: stop" "$mayfly" stop --label l1 "${loud[@]}"
-	guarded "$who: reap" "$mayfly" reap "${loud[@]}"
+	guarded "$who: status" "$mayfly" status "${loud[@]}"
+	guarded "$who: status as JSON" "$mayfly" status --json --log-format json "${loud[@]}"
+	guarded "$who: reap" "$mayfly" reap --lock lock --metrics metrics "${loud[@]}"
 	guarded "$who: reap as JSON" "$mayfly" reap --json "${loud[@]}"
 	guarded "$who: usage" "$mayfly" start "${args[@]}" --nonsense
 	# Servers that fail, and repeat what they were sent.
@@ -102,6 +104,7 @@ everything() {
 		guarded "$who: start, $action echoes" "$mayfly" start "${args[@]}" "${loud[@]}" --label l3
 		guarded "$who: doctor, $action echoes" "$mayfly" doctor "${args[@]}" "${loud[@]}"
 		guarded "$who: reap, $action echoes" "$mayfly" reap "${loud[@]}"
+		guarded "$who: status, $action echoes" "$mayfly" status "${loud[@]}"
 	done
 	guarded "$who: stop, all that can be echoed" "$mayfly" stop --label l2 "${loud[@]}"
 	control DELETE faults >/dev/null
