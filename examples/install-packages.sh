@@ -4,7 +4,7 @@ set -eu
 packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-openssl-dev libssl-dev libxml2-dev
 	libjson-c-dev libmicrohttpd-dev ca-certificates curl bubblewrap"
 [ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
-	systemd-container mmdebstrap"
+	systemd-container mmdebstrap mandoc zsh fish"
 # For actionlint, which comes as source; a Go that is not a package will do.
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
 # For Prism, which judges what is said to GitHub; a Node.js that is not a package will do.

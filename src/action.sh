@@ -132,8 +132,8 @@ build() {
 
 read -r mode <<<"${INPUT_MODE-}" # without blanks around it
 case $mode in
-start | stop | reap) ;;
-*) die "mode: \`$mode\` is none of: start, stop, reap" 'give the action the input `mode: start` or `mode: stop`' ;;
+start | stop | reap | status | doctor) ;;
+*) die "mode: \`$mode\` is none of: start, stop, reap, status, doctor" 'give the action the input `mode: start` or `mode: stop`' ;;
 esac
 [ "$(uname -s)" = Linux ] ||
 	die "there is no Mayfly for $(uname -s)" 'run this step on ubuntu-latest: the job can run anywhere'

@@ -10,13 +10,14 @@
 #include <unistd.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/cmd/manual.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/version.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap,
+const struct command *const commands[] = { &command_start,  &command_stop,   &command_reap, &command_status,
                                            &command_doctor, &command_policy, NULL };
 
 static const char *get_env(const char *name)
@@ -37,6 +38,8 @@ static void command_usage(const struct command *c)
     printf("usage: mayfly %s %s%s[OPTIONS]\n\n%s\n\noptions:\n", c->name, c->arguments ? c->arguments : "",
            c->arguments ? " " : "", c->about);
     opts_help(stdout, c->opts);
+    if (c->more_opts)
+        opts_help(stdout, c->more_opts);
     printf("\nfor every command:\n");
     opts_help(stdout, common_opts);
     printf(
@@ -69,6 +72,9 @@ static void print_options(void)
     for (const struct command *const *c = commands; *c; c++)
         for (const struct opt *o = (*c)->opts; o->name; o++)
             print_option((*c)->name, o);
+    for (const struct command *const *c = commands; *c; c++)
+        for (const struct opt *o = (*c)->more_opts; o && o->name; o++)
+            print_option((*c)->name, o);
     for (const struct opt *o = common_opts; o->name; o++)
         print_option(NULL, o);
 }
@@ -79,25 +85,23 @@ static void version(void)
            OpenSSL_version(OPENSSL_VERSION), LIBXML_DOTTED_VERSION, json_c_version());
 }
 
-/* One line, then the hint. In GitHub Actions the line becomes an annotation. */
 static int print_error(const char *command, const struct error *err)
 {
-    AUTO_STRBUF line = STRBUF_INIT, hint = STRBUF_INIT;
     AUTO_FREE char *message = error_format(err);
-    strbuf_addf(&line, "mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
-    secret_redact(&line);
-    if (str_eq(getenv("GITHUB_ACTIONS"), "true")) {
-        AUTO_FREE char *data = log_escape_command(strbuf_str(&line));
-        fprintf(stderr, "::error::%s\n", data);
-    } else {
-        fprintf(stderr, "%s\n", strbuf_str(&line));
-    }
-    if (err->hint) {
-        strbuf_addf(&hint, "hint: %s\n", err->hint);
-        secret_redact(&hint);
-        fputs(strbuf_str(&hint), stderr);
-    }
+    AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
+    log_error(line, err->hint);
     return error_exit_status(err);
+}
+
+/* Whoever asks for a format wins over GitHub Actions. */
+static void open_log(const struct common *common)
+{
+    bool actions = str_eq(getenv("GITHUB_ACTIONS"), "true");
+    bool debug = common->verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
+    enum log_format format = str_eq(common->log_format, "json")         ? LOG_JSON
+                             : actions && str_empty(common->log_format) ? LOG_ACTIONS
+                                                                        : LOG_TEXT;
+    log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, format, &env_system);
 }
 
 static bool is_known_key(const char *key)
@@ -105,7 +109,7 @@ static bool is_known_key(const char *key)
     if (opts_find(common_opts, key))
         return true;
     for (const struct command *const *c = commands; *c; c++)
-        if (opts_find((*c)->opts, key))
+        if (opts_find((*c)->opts, key) || ((*c)->more_opts && opts_find((*c)->more_opts, key)))
             return true;
     return false;
 }
@@ -136,7 +140,9 @@ static char *find_config(const char *named)
 
 static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct strlist *notices, struct error *err)
 {
-    const struct opt_set sets[] = { { cmd->command->opts, options }, { common_opts, &cmd->common }, { 0 } };
+    const struct opt_set sets[] = {
+        { cmd->command->opts, options }, { common_opts, &cmd->common }, { cmd->command->more_opts, options }, { 0 }
+    };
     AUTO_INI ini = { 0 };
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
@@ -192,8 +198,7 @@ static int run_command(const struct command *command, char *const *args)
     }
     bool ok = parse_options(&cmd, options, args, &notices, &err);
     if (ok) {
-        bool debug = cmd.common.verbose || str_eq(getenv("RUNNER_DEBUG"), "1");
-        log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, str_eq(getenv("GITHUB_ACTIONS"), "true"));
+        open_log(&cmd.common);
         for (size_t i = 0; i < notices.n; i++)
             log_notice("%s", notices.v[i]);
         cmd.signal_fd = open_signals();
@@ -211,11 +216,20 @@ static int run_command(const struct command *command, char *const *args)
     return status;
 }
 
+static const struct command *find_command(const char *name)
+{
+    for (const struct command *const *c = commands; *c; c++)
+        if (str_eq((*c)->name, name))
+            return *c;
+    return NULL;
+}
+
 int main(int argc UNUSED, char **argv)
 {
     AUTO_ERROR err = { 0 };
     const char *name = argv[0] ? argv[1] : NULL;
     secret_protect_process();
+    open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     if (str_eq(name, "--version") || str_eq(name, "version")) {
         version();
         return 0;
@@ -224,16 +238,22 @@ int main(int argc UNUSED, char **argv)
         print_options();
         return 0;
     }
+    if (str_eq(name, "--manual") && (!argv[2] || find_command(argv[2]))) {
+        manual_print(argv[2] ? find_command(argv[2]) : NULL);
+        return 0;
+    }
+    if (str_eq(name, "--completion") && completion_print(argv[2]))
+        return 0;
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         usage(name ? stdout : stderr);
         return name ? 0 : 2;
     }
+    const struct command *command = find_command(name);
     const char *best = NULL;
-    for (const struct command *const *c = commands; *c; c++) {
-        if (str_eq((*c)->name, name))
-            return run_command(*c, argv + 2);
+    if (command)
+        return run_command(command, argv + 2);
+    for (const struct command *const *c = commands; *c; c++)
         best = opts_nearest(name, best, (*c)->name);
-    }
     error_set(&err, ERROR_USAGE, 0, "there is no command `%.40s`", name);
     if (best)
         error_hint(&err, "did you mean `mayfly %s`? `mayfly --help` lists all commands", best);

@@ -55,7 +55,7 @@ variable "security_groups" {
 }
 
 variable "commands" {
-  description = "what the role may do: start, stop, reap, doctor, bake"
+  description = "what the role may do: start, stop, reap, status, doctor, bake"
   type        = list(string)
   default     = ["start", "stop", "reap", "doctor"]
 }

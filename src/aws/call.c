@@ -1,5 +1,6 @@
 #include "mayfly/aws/call.h"
 
+#include "mayfly/aws/creds_fetch.h"
 #include "mayfly/aws/sigv4.h"
 #include "mayfly/codec/json.h"
 #include "mayfly/codec/xml.h"
@@ -44,6 +45,8 @@ static const struct field json_envelope_fields[] = {
 static bool prepare(struct call *call, struct http_request *q, struct error *err)
 {
     struct aws_call *c = (struct aws_call *)call;
+    if (!c->anonymous && !aws_creds_renew(c->aws, err))
+        return error_prefix(err, "%s", call->name);
     const struct aws_creds *creds = &c->aws->config->creds;
     AUTO_FREE char *endpoint = aws_endpoint(c->aws->config, c->service, c->region);
     AUTO_URL url = { 0 };
@@ -67,6 +70,11 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
         .body = strbuf_str(&c->body),
         .body_len = c->body.len,
     };
+    if (c->anonymous) {
+        AUTO_FREE char *type = xasprintf("Content-Type: %s", request.content_type);
+        strlist_add(&q->headers, type);
+        return true;
+    }
     c->signed_skew = c->aws->skew;
     const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->signed_skew };
     sigv4_sign(&q->headers, &key, &request, &scope);
@@ -151,6 +159,15 @@ static bool correct_clock(struct aws_call *c, int64_t date)
     return true;
 }
 
+/* Credentials that ended early, or while the request was under way: renewed and signed again, once. */
+static bool renew(struct aws_call *c)
+{
+    if (c->renewed || c->anonymous || !c->aws->config->creds.expires || !c->aws->config->source.provider)
+        return false;
+    c->renewed = c->aws->creds_refused = true;
+    return true;
+}
+
 static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, struct error *err)
 {
     struct aws_call *c = (struct aws_call *)call;
@@ -183,7 +200,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
         error_hint(err, "%s", aws_class_hint(AWS_SERVER));
         return RETRY_TRANSIENT;
     case AWS_EXPIRED:
-        return correct_clock(c, date) ? RETRY_NOW : RETRY_NEVER;
+        return correct_clock(c, date) || renew(c) ? RETRY_NOW : RETRY_NEVER;
     case AWS_BUSY:
         return RETRY_TRANSIENT;
     default:

@@ -1,6 +1,7 @@
 #include "mayfly/aws/config.h"
 
 #include <errno.h>
+#include <strings.h>
 #include <unistd.h>
 
 #include "mayfly/net/url.h"
@@ -59,20 +60,52 @@ static bool check_endpoint(const char *url, const char *what, char **ret, struct
 }
 
 static const struct {
-    const char *service, *variable;
+    const char *service, *variable, *host; /* host: what stands before the region */
 } services[AWS_SERVICES] = {
-    { "ec2", "AWS_ENDPOINT_URL_EC2" },
-    { "ssm", "AWS_ENDPOINT_URL_SSM" },
-    { "sts", "AWS_ENDPOINT_URL_STS" },
+    { "ec2", "AWS_ENDPOINT_URL_EC2", "ec2" },
+    { "ssm", "AWS_ENDPOINT_URL_SSM", "ssm" },
+    { "sts", "AWS_ENDPOINT_URL_STS", "sts" },
+    { "sso", "AWS_ENDPOINT_URL_SSO", "portal.sso" },
 };
 
+/* endpoint_url of a service in the [services NAME] that the profile names: "ec2 =\n  endpoint_url = URL", owned. */
+static char *section_endpoint(const struct aws_creds_from *from, const char *service)
+{
+    const char *name = aws_profile_get(from, "services");
+    const char *lines = name ? aws_section_get(from->config, "services", name, service) : NULL;
+    AUTO_STRLIST l = { 0 };
+    strlist_split(&l, lines ? lines : "", "\n");
+    for (size_t i = 0; i < l.n; i++) {
+        AUTO_STRLIST pair = { 0 };
+        strlist_split(&pair, l.v[i], "=");
+        if (pair.n >= 2 && str_eq(pair.v[0], "endpoint_url")) {
+            const char *value = strchr(l.v[i], '=') + 1;
+            return xstrdup(value + strspn(value, " \t"));
+        }
+    }
+    return NULL;
+}
+
+/* The service's variable, AWS_ENDPOINT_URL, the service's of the profile's [services], the profile's endpoint_url. */
 static bool fill_endpoints(const struct aws_creds_from *from, struct aws_config *c, struct error *err)
 {
-    for (size_t i = 0; i < AWS_SERVICES; i++)
-        if (!check_endpoint(from->getenv(services[i].variable), services[i].variable, &c->endpoints[i], err))
+    const char *all = from->getenv("AWS_ENDPOINT_URL"), *profile = aws_profile_get(from, "endpoint_url");
+    for (size_t i = 0; i < AWS_SERVICES; i++) {
+        AUTO_FREE char *section = section_endpoint(from, services[i].service);
+        const char *own = from->getenv(services[i].variable);
+        const char *what = !str_empty(own)   ? services[i].variable
+                           : !str_empty(all) ? "AWS_ENDPOINT_URL"
+                                             : "endpoint_url";
+        if (!check_endpoint(first_of(own, all, section, profile), what, &c->endpoints[i], err))
             return false;
-    return check_endpoint(first_of(from->getenv("AWS_ENDPOINT_URL"), aws_profile_get(from, "endpoint_url"), NULL, NULL),
-                          "AWS_ENDPOINT_URL", &c->endpoint, err);
+    }
+    return true;
+}
+
+static bool is_true(const struct aws_creds_from *from, const char *variable, const char *key)
+{
+    const char *value = first_of(from->getenv(variable), aws_profile_get(from, key), NULL, NULL);
+    return value && strcasecmp(value, "true") == 0;
 }
 
 static bool fill(const struct aws_creds_from *from, const char *region, struct aws_config *c, struct error *err)
@@ -84,14 +117,17 @@ static bool fill(const struct aws_creds_from *from, const char *region, struct a
     str_set(&c->region, region);
     const char *ca = first_of(from->getenv("AWS_CA_BUNDLE"), aws_profile_get(from, "ca_bundle"), NULL, NULL);
     str_set(&c->ca_bundle, ca);
-    const char *ignore = from->getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS");
-    if (!str_eq(ignore, "true") && !fill_endpoints(from, c, err))
+    c->fips = is_true(from, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
+    c->dual_stack = is_true(from, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
+    c->getenv = from->getenv;
+    if (!is_true(from, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "ignore_configured_endpoint_urls") &&
+        !fill_endpoints(from, c, err))
         return false;
-    return aws_creds_find(from, &c->creds, err);
+    return aws_creds_find(from, &c->source, err);
 }
 
-bool aws_config_load(const char *profile, const char *region, const char *(*getenv_fn)(const char *),
-                     struct aws_config *ret, struct error *err)
+bool aws_config_load(const struct aws_flags *flags, const char *(*getenv_fn)(const char *), struct aws_config *ret,
+                     struct error *err)
 {
     AUTO_INI config = { 0 }, credentials = { 0 };
     const char *home = getenv_fn("HOME");
@@ -102,11 +138,12 @@ bool aws_config_load(const char *profile, const char *region, const char *(*gete
         .getenv = getenv_fn,
         .config = &config,
         .credentials = &credentials,
-        .profile = first_of(profile, getenv_fn("AWS_PROFILE"), "default", NULL),
-        .profile_given = !str_empty(profile),
+        .profile = first_of(flags->profile, getenv_fn("AWS_PROFILE"), "default", NULL),
+        .profile_given = !str_empty(flags->profile),
+        .role_arn = flags->role_arn,
     };
     struct aws_config c = { 0 };
-    if (!fill(&from, region, &c, err)) {
+    if (!fill(&from, flags->region, &c, err)) {
         aws_config_clear(&c);
         return false;
     }
@@ -117,8 +154,8 @@ bool aws_config_load(const char *profile, const char *region, const char *(*gete
 void aws_config_clear(struct aws_config *c)
 {
     aws_creds_clear(&c->creds);
+    creds_source_clear(&c->source);
     free(c->region);
-    free(c->endpoint);
     for (size_t i = 0; i < AWS_SERVICES; i++)
         free(c->endpoints[i]);
     free(c->ca_bundle);
@@ -126,13 +163,19 @@ void aws_config_clear(struct aws_config *c)
 }
 
 /* Partitions by the prefix of their regions' names; the last row takes the rest.
- * Source: botocore's partitions.json. */
+ * Source: botocore's partitions.json, and its endpoint rules of EC2, SSM, STS and SSO. */
 static const struct partition {
-    const char *prefix, *name, *suffix;
+    const char *prefix, *name, *suffix, *dual_suffix;
+    bool plain_fips; /* without dual stack the plain name is the one with FIPS */
 } partitions[] = {
-    { "cn-", "aws-cn", "amazonaws.com.cn" },      { "us-gov-", "aws-us-gov", "amazonaws.com" },
-    { "eusc-", "aws-eusc", "amazonaws.eu" },      { "us-iso-", "aws-iso", "c2s.ic.gov" },
-    { "us-isob-", "aws-iso-b", "sc2s.sgov.gov" }, { "", "aws", "amazonaws.com" },
+    { "cn-", "aws-cn", "amazonaws.com.cn", "api.amazonwebservices.com.cn", false },
+    { "us-gov-", "aws-us-gov", "amazonaws.com", "api.aws", true },
+    { "eusc-", "aws-eusc", "amazonaws.eu", "api.amazonwebservices.eu", false },
+    { "us-iso-", "aws-iso", "c2s.ic.gov", "api.aws.ic.gov", false },
+    { "us-isob-", "aws-iso-b", "sc2s.sgov.gov", "api.aws.scloud", false },
+    { "eu-isoe-", "aws-iso-e", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk", false },
+    { "us-isof-", "aws-iso-f", "csp.hci.ic.gov", "api.aws.hci.ic.gov", false },
+    { "", "aws", "amazonaws.com", "api.aws", false },
 };
 
 static const struct partition *find_partition(const char *region)
@@ -148,13 +191,20 @@ const char *aws_partition(const char *region)
     return find_partition(region)->name;
 }
 
+char *aws_oidc_audience(const char *region)
+{
+    return xasprintf("sts.%s", find_partition(region ? region : "")->suffix);
+}
+
 char *aws_endpoint(const struct aws_config *c, const char *service, const char *region)
 {
-    const char *override = c->endpoint;
-    for (size_t n = 0; n < AWS_SERVICES; n++)
-        if (str_eq(services[n].service, service) && c->endpoints[n])
-            override = c->endpoints[n];
-    if (override)
-        return xstrdup(override);
-    return xasprintf("https://%s.%s.%s/", service, region, find_partition(region)->suffix);
+    const struct partition *p = find_partition(region);
+    size_t n = 0;
+    while (!str_eq(services[n].service, service))
+        n++;
+    if (c->endpoints[n])
+        return xstrdup(c->endpoints[n]);
+    return xasprintf("https://%s%s.%s.%s/", services[n].host,
+                     c->fips && (c->dual_stack || !p->plain_fips) ? "-fips" : "", region,
+                     c->dual_stack ? p->dual_suffix : p->suffix);
 }

@@ -1,121 +1,104 @@
-#include "mayfly/aws/creds.h"
+#include "creds_provider.h"
 
-enum found { FOUND, ABSENT, BROKEN };
+/* The order of AWS's own tools (botocore, credentials.py: create_credential_resolver), and before all what --role-arn
+ * asks for in a workflow. */
+static const struct creds_provider *const chain[] = {
+    &creds_oidc,         &creds_environment, &creds_role_of_profile,
+    &creds_web_identity, &creds_sso,         &creds_credentials_file,
+    &creds_process,      &creds_config_file, &creds_container,
+    &creds_imds,
+};
 
-static const char *credentials_get(const struct aws_creds_from *from, const char *key)
+const struct creds_provider *const creds_of_profile[] = {
+    &creds_web_identity, &creds_sso, &creds_credentials_file, &creds_process, &creds_config_file, NULL,
+};
+
+/* A profile that somebody asked for has to be there, unless the environment has keys. */
+static bool check_profile(const struct aws_creds_from *from, struct error *err)
 {
-    return ini_get(from->credentials, from->profile, key);
+    if (aws_profile_exists(from) || (!from->profile_given && str_empty(from->getenv("AWS_PROFILE"))))
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "there is no AWS profile `%s` in the config and credentials files", from->profile);
+    error_hint(err, "look at ~/.aws/config and ~/.aws/credentials, or at AWS_CONFIG_FILE and "
+                    "AWS_SHARED_CREDENTIALS_FILE");
+    return false;
 }
 
-/* Section of the config file: [profile NAME], or [default] for the default one. */
-static const char *config_get(const struct aws_creds_from *from, const char *key)
+static bool find(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
 {
-    AUTO_FREE char *section = xasprintf("profile %s", from->profile);
-    const char *value = ini_get(from->config, section, key);
-    if (str_empty(value) && str_eq(from->profile, "default"))
-        value = ini_get(from->config, "default", key);
-    return value;
-}
-
-const char *aws_profile_get(const struct aws_creds_from *from, const char *key)
-{
-    const char *value = credentials_get(from, key);
-    if (str_empty(value))
-        value = config_get(from, key);
-    return str_empty(value) ? NULL : value;
-}
-
-bool aws_profile_exists(const struct aws_creds_from *from)
-{
-    AUTO_FREE char *section = xasprintf("profile %s", from->profile);
-    return ini_has_section(from->credentials, from->profile) || ini_has_section(from->config, section) ||
-           (str_eq(from->profile, "default") && ini_has_section(from->config, "default"));
-}
-
-/* Anything else would break out of the header that carries it. */
-static bool is_printable(const char *s)
-{
-    for (; *s; s++)
-        if (*s <= ' ' || *s > '~')
+    for (size_t i = 0; i < ARRAY_SIZE(chain); i++) {
+        const struct creds_provider *p = chain[i];
+        if (p == &creds_role_of_profile && !check_profile(from, err))
             return false;
+        enum found found = p->find(from, s, err);
+        if (found != ABSENT) {
+            s->provider = s->provider ? s->provider : p;
+            return found == FOUND;
+        }
+        AUTO_FREE char *why = xasprintf("%s: %s", p->name, p->absent);
+        strlist_add(&s->passed_over, why);
+    }
+    error_set(err, ERROR_CONFIG, 0, "no AWS credentials anywhere, and the instance metadata service is disabled");
+    error_hint(err, "`mayfly doctor --credentials` tells what was looked at");
+    return false;
+}
+
+bool aws_creds_find(const struct aws_creds_from *from, struct creds_source *ret, struct error *err)
+{
+    struct creds_source s = { 0 };
+    if (!find(from, &s, err)) {
+        creds_source_clear(&s);
+        return false;
+    }
+    if (!str_empty(from->role_arn) && s.provider != &creds_oidc) {
+        s.roles = xreallocarray(s.roles, s.n_roles + 1, sizeof(*s.roles));
+        s.roles[s.n_roles++] = (struct creds_role){ .arn = xstrdup(from->role_arn) };
+    }
+    *ret = s;
     return true;
 }
 
-static enum found take(const char *id, const char *secret, const char *token, const char *source, const char *where,
-                       struct aws_creds *ret, struct error *err)
+char *creds_source_format(const struct creds_source *s)
 {
-    if (str_empty(id) != str_empty(secret)) {
-        error_set(err, ERROR_CONFIG, 0, "AWS credentials from %s are incomplete: %s is missing", where,
-                  str_empty(id) ? "the access key id" : "the secret access key");
-        return BROKEN;
-    }
-    if (str_empty(id))
-        return ABSENT;
-    if (!is_printable(id) || !is_printable(secret) || (token && !is_printable(token))) {
-        error_set(err, ERROR_CONFIG, 0, "AWS credentials from %s hold a blank, a line break or a control character",
-                  where);
-        error_hint(err, "often a line break was pasted at the end: set the value again without it");
-        return BROKEN;
-    }
-    str_set(&ret->access_key_id, id);
-    secret_set(&ret->secret_access_key, secret, strlen(secret));
-    if (!str_empty(token))
-        secret_set(&ret->session_token, token, strlen(token));
-    ret->source = source;
-    return FOUND;
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_adds(&text, s->where);
+    if (s->role.arn)
+        strbuf_addf(&text, " with the role %s", s->role.arn);
+    for (size_t i = 0; i < s->n_roles; i++)
+        strbuf_addf(&text, ", then the role %s", s->roles[i].arn);
+    return strbuf_steal(&text);
 }
 
-static enum found from_environment(const struct aws_creds_from *from, struct aws_creds *ret, struct error *err)
+const char *creds_source_name(const struct creds_source *s)
 {
-    if (from->profile_given)
-        return ABSENT;
-    return take(from->getenv("AWS_ACCESS_KEY_ID"), from->getenv("AWS_SECRET_ACCESS_KEY"),
-                from->getenv("AWS_SESSION_TOKEN"), "environment", "the environment (AWS_ACCESS_KEY_ID, …)", ret, err);
+    return s->provider->name;
 }
 
-static enum found from_profile(const struct aws_creds_from *from, struct aws_creds *ret, struct error *err)
+void creds_role_clear(struct creds_role *r)
 {
-    AUTO_FREE char *where = xasprintf("the profile `%s`", from->profile);
-    if (!aws_profile_exists(from)) {
-        if (!from->profile_given && str_eq(from->profile, "default"))
-            return ABSENT;
-        error_set(err, ERROR_CONFIG, 0, "there is no AWS profile `%s` in the config and credentials files",
-                  from->profile);
-        error_hint(err, "look at ~/.aws/config and ~/.aws/credentials, or at AWS_CONFIG_FILE and "
-                        "AWS_SHARED_CREDENTIALS_FILE");
-        return BROKEN;
-    }
-    /* The three belong together: a token of one file is not for the key of the other. */
-    const char *(*const files[])(const struct aws_creds_from *, const char *) = { credentials_get, config_get };
-    enum found found = ABSENT;
-    for (size_t i = 0; i < ARRAY_SIZE(files) && found == ABSENT; i++)
-        found = take(files[i](from, "aws_access_key_id"), files[i](from, "aws_secret_access_key"),
-                     files[i](from, "aws_session_token"), "profile", where, ret, err);
-    return found;
+    free(r->arn);
+    free(r->session_name);
+    free(r->external_id);
+    *r = (struct creds_role){ 0 };
 }
 
-static const struct {
-    const char *what;
-    enum found (*find)(const struct aws_creds_from *, struct aws_creds *, struct error *);
-} sources[] = {
-    { "the environment (AWS_ACCESS_KEY_ID)", from_environment },
-    { "the shared profile", from_profile },
-};
-
-bool aws_creds_find(const struct aws_creds_from *from, struct aws_creds *ret, struct error *err)
+void creds_source_clear(struct creds_source *s)
 {
-    AUTO_STRLIST tried = { 0 };
-    for (size_t i = 0; i < ARRAY_SIZE(sources); i++) {
-        enum found found = sources[i].find(from, ret, err);
-        if (found != ABSENT)
-            return found == FOUND;
-        strlist_add(&tried, sources[i].what);
-    }
-    AUTO_FREE char *list = strlist_join(&tried, ", ");
-    error_set(err, ERROR_CONFIG, 0, "no AWS credentials: tried %s", list);
-    error_hint(err, "in a workflow use aws-actions/configure-aws-credentials before this step; elsewhere set "
-                    "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or --profile");
-    return false;
+    free(s->where);
+    aws_creds_clear(&s->keys);
+    creds_role_clear(&s->role);
+    free(s->token_file);
+    free(s->command);
+    free(s->url);
+    free(s->sso_region);
+    free(s->sso_account_id);
+    free(s->sso_role_name);
+    free(s->sso_session);
+    for (size_t i = 0; i < s->n_roles; i++)
+        creds_role_clear(&s->roles[i]);
+    free(s->roles);
+    strlist_clear(&s->passed_over);
+    *s = (struct creds_source){ 0 };
 }
 
 void aws_creds_clear(struct aws_creds *c)

@@ -51,6 +51,49 @@ struct aws_call *sts_decode_message_call(struct aws *aws, const char *region, co
     return new_call(aws, region, "DecodeAuthorizationMessage", &body);
 }
 
+struct aws_call *sts_assume_role_call(struct aws *aws, const char *region, const struct sts_role *role)
+{
+    struct strbuf body = STRBUF_INIT;
+    const char *action = role->token ? "AssumeRoleWithWebIdentity" : "AssumeRole";
+    body.secret = true;
+    query_begin(&body, action, "2011-06-15");
+    query_add(&body, role->arn, "RoleArn");
+    query_add(&body, role->session_name, "RoleSessionName");
+    query_add(&body, role->external_id, "ExternalId");
+    query_add(&body, role->token, "WebIdentityToken");
+    if (role->duration)
+        query_add_uint(&body, (uint64_t)role->duration, "DurationSeconds");
+    struct aws_call *call = new_call(aws, region, action, &body);
+    call->anonymous = role->token;
+    return call;
+}
+
+#define CREDENTIALS(action, member, name)                                                                              \
+    {                                                                                                                  \
+        .path = action "Result/Credentials/" name, .type = FIELD_STR,                                                  \
+        .offset = offsetof(struct sts_credentials, member)                                                             \
+    }
+#define ALL_CREDENTIALS(action)                                                                                        \
+    CREDENTIALS(action, access_key_id, "AccessKeyId"), CREDENTIALS(action, secret_access_key, "SecretAccessKey"),      \
+        CREDENTIALS(action, session_token, "SessionToken"), CREDENTIALS(action, expiration, "Expiration")
+static const struct field credentials_fields[] = {
+    ALL_CREDENTIALS("AssumeRole"),
+    ALL_CREDENTIALS("AssumeRoleWithWebIdentity"),
+    { 0 },
+};
+
+bool sts_assume_role_result(const struct aws_call *call, struct arena *arena, struct sts_credentials *ret,
+                            struct error *err)
+{
+    struct sts_credentials got = { 0 };
+    if (!decode(call, credentials_fields, &got, arena, err))
+        return false;
+    if (str_empty(got.access_key_id) || str_empty(got.session_token) || str_empty(got.expiration))
+        return error_set(err, ERROR_PARSE, 0, "the answer to %s holds no credentials", call->call.name);
+    *ret = got;
+    return true;
+}
+
 struct message {
     const char *json;
 };

@@ -1,10 +1,13 @@
 #include <errno.h>
 
+#include "mayfly/aws/creds_fetch.h"
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/plan.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
+#include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
 enum { DECODE_MS = 5000 }; /* an explanation is not waited for longer */
@@ -24,6 +27,13 @@ const struct opt common_opts[] = {
       ROW(profile),
       .arg = "NAME",
       .help = "AWS profile; wins over keys in the environment",
+      .bits = OPT_TRUSTED },
+    { .name = "role-arn",
+      .type = OPT_STRING,
+      ROW(role_arn),
+      .arg = "ARN",
+      .help = "AWS role to assume: in a workflow with `id-token: write` by its OIDC token, else with the credentials "
+              "found",
       .bits = OPT_TRUSTED },
     { .name = "repo",
       .type = OPT_STRING,
@@ -57,6 +67,12 @@ const struct opt common_opts[] = {
       .bits = OPT_TRUSTED },
     { .name = "json", .type = OPT_FLAG, ROW(json), .help = "print the result as one JSON object" },
     { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request", .aliases = "runner-debug" },
+    { .name = "log-format",
+      .type = OPT_STRING,
+      ROW(log_format),
+      .arg = "text|json",
+      .help = "of what is told on standard error: json is one object a line",
+      .choices = "text json" },
     { .name = "trace",
       .type = OPT_STRING,
       ROW(trace),
@@ -79,7 +95,8 @@ static char *find_fleet(const struct cmd *cmd, const struct github_config *githu
 void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
     *s = (struct session){ 0 };
-    bool aws = aws_config_load(cmd->common.profile, cmd->common.region, cmd->getenv, &s->aws_config, ret_aws);
+    const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
+    bool aws = aws_config_load(&flags, cmd->getenv, &s->aws_config, ret_aws);
     const struct github_settings settings = { .repo = cmd->common.repo,
                                               .token_file = cmd->common.github_token_file,
                                               .app_id = cmd->common.app_id,
@@ -90,7 +107,7 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
         error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
     s->fleet = find_fleet(cmd, &s->github_config);
-    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env };
+    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env, .wake_fd = cmd->signal_fd };
     if (s->github_config.app_id)
         s->app = github_app_new(&s->github_config, cmd->env, cmd->command->reads_jobs);
     s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .app = s->app, .remaining = -1 };
@@ -99,6 +116,8 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
     s->cloud = (struct cloud){
         .aws = &s->aws, .github = github ? &s->github : NULL, .loop = &s->loop, .signal_fd = cmd->signal_fd
     };
+    if (aws && ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
+        aws = false;
 }
 
 bool session_open(struct session *s, struct cmd *cmd, struct error *err)
@@ -158,6 +177,20 @@ void session_close(struct session *s)
     *s = (struct session){ 0 };
 }
 
+bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                  struct error *err)
+{
+    for (size_t i = 0; i < given->n; i++) {
+        if (!aws_region_is_valid(given->v[i]))
+            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", given->v[i]);
+        if (!strlist_has(ret, given->v[i]))
+            strlist_add(ret, given->v[i]);
+    }
+    if (ret->n == 0 && fallback)
+        strlist_add(ret, fallback);
+    return str_empty(places) || plan_place_regions(places, ret, err);
+}
+
 static bool append(const char *path, const char *text, struct error *err)
 {
     FILE *f = fopen(path, "ae");
@@ -209,10 +242,23 @@ void print_line(const char *fmt, ...)
     strbuf_vaddf(&line, fmt, ap);
     va_end(ap);
     secret_redact(&line);
-    printf("%s\n", strbuf_str(&line));
+    AUTO_FREE char *text = strbuf_steal(&line);
+    text_clean(text);
+    printf("%s\n", text);
 }
 
+/* json-c escapes the control characters of C0 alone; a terminal obeys others too. */
 void print_json(struct json_object *object)
 {
-    print_line("%s", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+    const char *s = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
+    AUTO_STRBUF line = STRBUF_INIT;
+    for (size_t n; *s; s += n) {
+        int c = text_control(s);
+        n = text_char(s) ? text_char(s) : 1;
+        if (c >= 0)
+            strbuf_addf(&line, "\\u%04x", (unsigned)c);
+        else
+            strbuf_add(&line, s, n);
+    }
+    print_line("%s", strbuf_str(&line));
 }

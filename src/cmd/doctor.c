@@ -143,14 +143,14 @@ static void read_options(struct doctor *d)
 /* --- the flow ----------------------------------------------------------------------------------------------------- */
 
 /* Both sides at once: what they say first decides what they are asked further. */
-static bool ask_who(struct doctor *d, struct error *err)
+static bool ask_who(struct doctor *d, bool github, struct error *err)
 {
     struct session *s = &d->session;
     struct aws_call *identity = NULL;
     struct github_call *rate = NULL, *app = NULL;
     if (d->aws_error.domain == ERROR_NONE)
         identity = doctor_ask(d, sts_get_caller_identity_call(&s->aws, s->aws_config.region));
-    if (d->github_error.domain == ERROR_NONE)
+    if (github && d->github_error.domain == ERROR_NONE)
         rate = doctor_ask_github(d, github_rate_call(&s->github));
     if (d->github_error.domain == ERROR_NONE && s->app)
         app = doctor_ask_github(d, github_app_call(&s->github));
@@ -166,7 +166,7 @@ static bool ask_who(struct doctor *d, struct error *err)
         doctor_judge_app(d, app, rate);
     if (rate)
         doctor_judge_token(d, rate);
-    else
+    else if (github)
         doctor_tell_error(
             finding_add(&d->findings, CHECK_TOKEN, FINDING_PROBLEM, "looked for the repository and a token or an App"),
             &d->github_error);
@@ -254,24 +254,59 @@ static void print_findings_json(const struct findings *f)
     print_json(object);
 }
 
+struct doctor_options {
+    struct spec spec; /* first: the options of start */
+    bool credentials;
+};
+
+static const struct opt doctor_opts[] = {
+    { .name = "credentials",
+      .type = OPT_FLAG,
+      .offset = offsetof(struct doctor_options, credentials),
+      .help = "only tell where AWS credentials were looked for, which were taken, and whose they are",
+      .bits = OPT_FLAG_ONLY },
+    { 0 },
+};
+
+/* What was passed over and why, what was taken, and who that is. */
+static bool tell_credentials(struct doctor *d, struct error *err)
+{
+    const struct strlist *passed_over = &d->session.aws_config.source.passed_over;
+    for (size_t i = 0; i < passed_over->n; i++) {
+        const char *line = passed_over->v[i];
+        size_t n = strcspn(line, ":");
+        finding_result(finding_add(&d->findings, CHECK_CREDENTIALS, FINDING_OK, "passed over %.*s", (int)n, line), "%s",
+                       line + n + strspn(line + n, ": "));
+    }
+    return ask_who(d, false, err);
+}
+
+static bool finish(struct doctor *d, size_t usable)
+{
+    findings_settle(&d->findings, usable);
+    if (d->cmd->common.json)
+        print_findings_json(&d->findings);
+    else
+        print_findings(&d->findings);
+    d->cmd->exit_status = findings_have_problem(&d->findings) ? EXIT_PROBLEM : 0;
+    return true;
+}
+
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
+    const struct doctor_options *o = options;
     CLEANUP(doctor_clear) struct doctor d = { .cmd = cmd };
     session_open_each(&d.session, cmd, &d.aws_error, &d.github_error);
     find_region(&d);
-    start_init(&d.start, cmd, options, &d.session);
+    start_init(&d.start, cmd, &o->spec, &d.session);
+    if (o->credentials)
+        return tell_credentials(&d, err) && finish(&d, 1);
     read_options(&d);
-    if (!ask_who(&d, err) || !look(&d, err))
+    if (!ask_who(&d, true, err) || !look(&d, err))
         return false;
     size_t usable = count_usable(&d);
     tell_places(&d, usable);
-    findings_settle(&d.findings, usable);
-    if (cmd->common.json)
-        print_findings_json(&d.findings);
-    else
-        print_findings(&d.findings);
-    cmd->exit_status = findings_have_problem(&d.findings) ? EXIT_PROBLEM : 0;
-    return true;
+    return finish(&d, usable);
 }
 
 const struct command command_doctor = {
@@ -283,7 +318,8 @@ const struct command command_doctor = {
         "problem or not checked, what was done, what came of it, and what to do. Changes nothing. Exit status 1\n"
         "when a launch would fail. `mayfly policy start doctor` prints what it needs.",
     .opts = start_opts,
-    .options_size = sizeof(struct spec),
+    .more_opts = doctor_opts,
+    .options_size = sizeof(struct doctor_options),
     .reads_jobs = true,
     .run = run,
 };

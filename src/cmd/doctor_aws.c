@@ -43,7 +43,8 @@ void doctor_judge_identity(struct doctor *d, const struct aws_call *call)
     } else {
         finding_result(f, "account %s", who.account);
         finding_result(f, "%s", who.arn ? who.arn : "without a name");
-        finding_result(f, "from the %s", config->creds.source);
+        AUTO_FREE char *from = creds_source_format(&config->source);
+        finding_result(f, "from %s", from);
         d->start.account = xstrdup(who.account);
         d->aws = true;
     }

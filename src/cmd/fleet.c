@@ -14,30 +14,26 @@ static char *ask_name_mark(struct session *session, struct error *err)
     AUTO_CALL *call = &sts_get_caller_identity_call(&session->aws, session->aws_config.region)->call;
     bool ok = call_run(&session->loop, call, err) &&
               sts_get_caller_identity_result((struct aws_call *)call, &arena, &who, err);
-    session->cloud.tally.requests += call->attempts;
+    session->cloud.tally[SERVICE_STS].requests += call->attempts;
+    session->cloud.tally[SERVICE_STS].retries += call->attempts - 1;
     return ok ? runner_name_mark(who.account, session->fleet) : NULL;
 }
 
 bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o, struct error *err)
 {
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!aws_region_is_valid(o->regions.v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
-                             o->regions.v[i]);
-    if (o->regions.n > REGIONS_MAX)
+    f->command = cmd->command->name;
+    if (!session_open(&f->session, cmd, err) ||
+        !regions_find(&o->regions, o->places, f->session.aws_config.region, &f->regions, err))
+        return false;
+    if (f->regions.n > REGIONS_MAX)
         return error_set(err, ERROR_USAGE, 0, "--regions: more than %d", REGIONS_MAX);
-    if (!session_open(&f->session, cmd, err) || !(f->name_mark = ask_name_mark(&f->session, err)))
+    if (!(f->name_mark = ask_name_mark(&f->session, err)))
         return false;
     if (f->session.aws.date == 0) {
         error_set(err, ERROR_AWS, 200, "AWS's answers have no Date: nobody knows what is past its deadline");
         error_hint(err, "a proxy between here and AWS may drop the header");
         return false;
     }
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!strlist_has(&f->regions, o->regions.v[i]))
-            strlist_add(&f->regions, o->regions.v[i]);
-    if (f->regions.n == 0)
-        strlist_add(&f->regions, f->session.aws_config.region);
     f->config = (struct reap_config){
         .fleet = f->session.fleet,
         .scope = f->session.github_config.scope,
@@ -51,10 +47,13 @@ bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o,
 
 bool fleet_pass(struct fleet *f, struct error *err)
 {
+    reap_clear(&f->reap);
     reap_init(&f->reap, &f->config);
     drive(&f->session.cloud, &f->reap.machine);
-    if (f->reap.error.domain != ERROR_NONE)
+    if (f->reap.error.domain != ERROR_NONE) {
+        session_explain(&f->session, f->command, &f->reap.error);
         return error_move(err, &f->reap.error);
+    }
     f->skew = f->session.aws.date - env_now(f->session.aws.env) / 1000;
     return true;
 }
@@ -94,6 +93,11 @@ bool fleet_warn(const struct fleet *f)
     if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
         log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
                  f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+    if (r->over_max)
+        log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
+                 "reap --dry-run, then raise --max");
+    if (r->more_ghosts)
+        log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     if (r->jobs_error.domain) {
         AUTO_FREE char *why = error_format(&r->jobs_error);
         log_warn("what may have a job stays, since the jobs of its workflow run could not be read (the token needs "

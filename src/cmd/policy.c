@@ -124,7 +124,7 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
 static bool check_commands(const struct strlist *named, struct error *err)
 {
     static const char hint[] =
-        "mayfly policy start stop; there are start, stop, reap, bake, doctor, and trust by itself";
+        "mayfly policy start stop; there are start, stop, reap, status, bake, doctor, and trust by itself";
     if (named->n == 0) {
         error_set(err, ERROR_USAGE, 0, "no command is named whose policy to print");
         error_hint(err, "%s", hint);
@@ -197,7 +197,8 @@ const struct command command_policy = {
     .arguments = "COMMAND…",
     .summary = "print the least IAM policy for commands",
     .about =
-        "Prints the least IAM policy for the commands named (start, stop, reap, bake, doctor), as JSON. What the\n"
+        "Prints the least IAM policy for the commands named (start, stop, reap, status, bake, doctor), as JSON. What "
+        "the\n"
         "options do not say stands there as ACCOUNT, REGION, subnet-ID, sg-ID and FLEET. doctor also asks, as dry\n"
         "runs, what start asks: name both. `mayfly policy trust` prints who may take the role on: the workflows of\n"
         "--repo, by the names that GitHub gives them. Asks nobody; needs no credentials.",

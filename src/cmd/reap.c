@@ -1,11 +1,13 @@
-#include "reap_report.h"
+#include "reap_metrics.h"
 
+#include "mayfly/util/lock.h"
 #include "mayfly/util/log.h"
 
 struct reap_options {
     struct fleet_options fleet;
     uint64_t max;
     int64_t image_retention;
+    char *lock, *metrics;
     bool dry_run, no_confirm;
 };
 
@@ -33,35 +35,40 @@ static const struct opt reap_opts[] = {
               "snapshots; without it no image is touched",
       .min = 86400,
       .max = 366 * 86400 },
+    { .name = "lock",
+      .type = OPT_STRING,
+      ROW(lock),
+      .arg = "FILE",
+      .help = "hold this file's lock; while another run holds it, do nothing and exit with status 75",
+      .bits = OPT_TRUSTED },
+    { .name = "metrics",
+      .type = OPT_STRING,
+      ROW(metrics),
+      .arg = "FILE",
+      .help = "write what came of the pass there, also when it failed, for the textfile collector of Prometheus' "
+              "node_exporter",
+      .bits = OPT_TRUSTED },
     { 0 },
 };
 
-static void add_number(struct json_object *o, const char *key, size_t n)
-{
-    json_object_object_add(o, key, must(json_object_new_int64((int64_t)n)));
-}
-
 static void summarise(struct cmd *cmd, const struct fleet *f, const struct report *report)
 {
-    size_t ended = counts_of(&report->instances, "ended"), deleted = counts_of(&report->runners, "deleted"),
-           removed = 0;
-    for (size_t k = 0; k < EC2_KIND_COUNT; k++)
-        removed += counts_of(&report->leftovers[k], "removed");
+    size_t removed = 0;
+    for (size_t k = REPORT_LEFTOVER; k < REPORT_KINDS; k++)
+        removed += report->gone[k];
     if (cmd->common.json) {
-        AUTO_JSON *o = must(json_object_new_object());
-        json_object_object_add(o, "time", must(json_object_new_string(clock_rfc3339(f->reap.cloud_now).s)));
-        json_object_object_add(o, "kind", must(json_object_new_string("pass")));
-        json_object_object_add(o, "fleet", must(json_object_new_string(f->config.fleet)));
-        add_number(o, "instances", f->reap.rows.n);
-        add_number(o, "ended", ended);
-        add_number(o, "deleted", deleted);
-        add_number(o, "removed", removed);
+        struct json_object *o = row_new(f->reap.cloud_now, "pass");
+        row_text(o, "fleet", f->config.fleet);
+        row_number(o, "instances", (int64_t)f->reap.rows.n);
+        row_number(o, "ended", (int64_t)report->gone[REPORT_INSTANCE]);
+        row_number(o, "deleted", (int64_t)report->gone[REPORT_RUNNER]);
+        row_number(o, "removed", (int64_t)removed);
         json_object_object_add(o, "whole", must(json_object_new_boolean(cmd->exit_status == 0)));
-        print_json(o);
+        row_print(o);
     } else {
         log_info("fleet %s: %zu live instances looked at, %zu ended, %zu runner records without instance deleted, %zu "
                  "leftovers removed",
-                 f->config.fleet, f->reap.rows.n, ended, deleted, removed);
+                 f->config.fleet, f->reap.rows.n, report->gone[REPORT_INSTANCE], report->gone[REPORT_RUNNER], removed);
     }
 }
 
@@ -78,25 +85,44 @@ static bool remove_leftovers(struct cmd *cmd, const struct reap_options *o, stru
     return left.error.domain == ERROR_NONE || error_move(err, &left.error);
 }
 
+static bool pass(struct cmd *cmd, const struct reap_options *o, struct fleet *fleet, struct report *report,
+                 struct error *err)
+{
+    if (!fleet_open(fleet, cmd, &o->fleet, err))
+        return false;
+    fleet->config.max = o->max;
+    fleet->config.dry_run = o->dry_run;
+    fleet->config.confirm = !o->no_confirm;
+    bool ok = fleet_pass(fleet, err);
+    if (fleet->reap.phase == REAP_ACTING) /* a signal may have come while it was under way */
+        report_pass(cmd, fleet, report);
+    if (!ok || !remove_leftovers(cmd, o, fleet, report, err))
+        return false;
+    if (!fleet_warn(fleet) || report_has_left(report))
+        cmd->exit_status = EXIT_PARTIAL;
+    summarise(cmd, fleet, report);
+    return true;
+}
+
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct reap_options *o = options;
-    struct report report = { 0 };
+    AUTO_ERROR unwritten = { 0 };
     AUTO_FLEET fleet = { 0 };
-    if (!fleet_open(&fleet, cmd, &o->fleet, err))
+    CLEANUP(lock_release) int lock = -1;
+    CLEANUP(metrics_clear) struct metrics metrics = { 0 };
+    CLEANUP(report_clear) struct report report = { 0 };
+    if ((!str_empty(o->lock) && !lock_take(o->lock, &lock, err)) || !metrics_open(&metrics, o->metrics, cmd->env, err))
         return false;
-    fleet.config.max = o->max;
-    fleet.config.dry_run = o->dry_run;
-    fleet.config.confirm = !o->no_confirm;
-    if (!fleet_pass(&fleet, err))
-        return false;
-    report_pass(cmd, &fleet, &report);
-    if (!remove_leftovers(cmd, o, &fleet, &report, err))
-        return false;
-    if (!fleet_warn(&fleet) || report.left)
-        cmd->exit_status = EXIT_PARTIAL;
-    summarise(cmd, &fleet, &report);
-    return true;
+    bool ok = pass(cmd, o, &fleet, &report, err);
+    int status = ok ? cmd->exit_status : error_exit_status(err);
+    if (metrics_write(&metrics, &fleet, &report, ok, status, &unwritten))
+        return ok;
+    if (ok)
+        return error_move(err, &unwritten);
+    AUTO_FREE char *why = error_format(&unwritten);
+    log_warn("%s", why);
+    return false;
 }
 
 const struct command command_reap = {

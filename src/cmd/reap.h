@@ -7,6 +7,7 @@
 
 struct fleet_options {
     struct strlist regions;
+    char *places;
     int64_t boot_grace, idle_limit, max_lifetime;
 };
 
@@ -18,6 +19,12 @@ struct fleet_options {
       FLEET_ROW(owner_, in_, regions),                                                                                 \
       .arg = "REGION[,REGION…]",                                                                                       \
       .help = "regions to look at; else the one of --region" },                                                        \
+        { .name = "places",                                                                                            \
+          .type = OPT_TEXT,                                                                                            \
+          FLEET_ROW(owner_, in_, places),                                                                              \
+          .arg = "JSON",                                                                                               \
+          .help = "as of start: its regions are looked at too",                                                        \
+          .aliases = "availability-zones-config" },                                                                    \
         { .name = "boot-grace",                                                                                        \
           .type = OPT_SECONDS,                                                                                         \
           FLEET_ROW(owner_, in_, boot_grace),                                                                          \
@@ -40,6 +47,7 @@ struct fleet_options {
     }
 
 struct fleet {
+    const char *command; /* its name */
     struct session session;
     char *name_mark;
     struct strlist regions;

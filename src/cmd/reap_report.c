@@ -3,47 +3,76 @@
 #include <inttypes.h>
 
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 
-void counts_add(struct counts *c, const char *name)
+/* --- counts ------------------------------------------------------------------------------------------------------- */
+
+const char *report_kind_name(size_t kind)
+{
+    return kind == REPORT_INSTANCE ? "instance"
+           : kind == REPORT_RUNNER ? "runner"
+                                   : ec2_kind_name((enum ec2_kind)(kind - REPORT_LEFTOVER));
+}
+
+/* Counts one by what was done: the words are those of the lines. */
+static void count(struct report *r, size_t kind, const char *done)
+{
+    static const char *const gone[] = { "ended", "deleted", "removed" };
+    static const char *const left[] = { "failed", "held back", "not ended", "not deleted", "not removed" };
+    for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
+        r->gone[kind] += str_eq(done, gone[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(left); i++)
+        r->left[kind] += str_eq(done, left[i]);
+}
+
+static void count_rule(struct report *r, const char *done, const char *rule)
 {
     size_t i = 0;
-    while (i < c->n && !str_eq(c->v[i].name, name))
+    while (i < r->n_counts && !(str_eq(r->counts[i].done, done) && str_eq(r->counts[i].rule, rule)))
         i++;
-    if (i == ARRAY_SIZE(c->v))
-        return;
-    c->v[i].name = name;
-    c->v[i].n++;
-    c->n = i == c->n ? i + 1 : c->n;
+    if (i == r->n_counts) {
+        r->counts = xreallocarray(r->counts, i + 1, sizeof(*r->counts));
+        r->counts[r->n_counts++] = (struct report_count){ .done = done, .rule = rule };
+    }
+    r->counts[i].n++;
 }
 
-size_t counts_of(const struct counts *c, const char *name)
+bool report_has_left(const struct report *r)
 {
-    for (size_t i = 0; i < c->n; i++)
-        if (str_eq(c->v[i].name, name))
-            return c->v[i].n;
-    return 0;
+    size_t n = r->unseen;
+    for (size_t k = 0; k < REPORT_KINDS; k++)
+        n += r->left[k];
+    return n > 0;
 }
 
-static void add_text(struct json_object *row, const char *key, const char *value)
+void report_clear(struct report *r)
+{
+    free(r->counts);
+    *r = (struct report){ 0 };
+}
+
+/* --- lines -------------------------------------------------------------------------------------------------------- */
+
+void row_text(struct json_object *row, const char *key, const char *value)
 {
     if (value)
         json_object_object_add(row, key, must(json_object_new_string(value)));
 }
 
-static void add_number(struct json_object *row, const char *key, int64_t value)
+void row_number(struct json_object *row, const char *key, int64_t value)
 {
     json_object_object_add(row, key, must(json_object_new_int64(value)));
 }
 
-static struct json_object *new_row(int64_t now, const char *kind)
+struct json_object *row_new(int64_t now, const char *kind)
 {
     struct json_object *row = must(json_object_new_object());
-    add_text(row, "time", clock_rfc3339(now).s);
-    add_text(row, "kind", kind);
+    row_text(row, "time", clock_rfc3339(now).s);
+    row_text(row, "kind", kind);
     return row;
 }
 
-static void print_row(struct json_object *row)
+void row_print(struct json_object *row)
 {
     print_json(row);
     json_object_put(row);
@@ -79,28 +108,27 @@ static void report_instance(struct cmd *cmd, const struct reap *r, const struct 
     AUTO_FREE char *problem = t && t->error.domain ? error_format(&t->error) : NULL;
     const char *why = problem ? problem : ruling.reason;
     int64_t age = r->cloud_now - row->launched;
-    counts_add(&ret->instances, what);
-    counts_add(&ret->rules, ruling.rule);
-    ret->left = ret->left || str_is_one_of(what, "failed") || str_eq(what, "held back") || str_eq(what, "not ended");
+    count(ret, REPORT_INSTANCE, what);
+    count_rule(ret, what, ruling.rule);
     if (row->keep && row->ours && age > r->rows.limits[row->limits].life)
         log_warn("%s is past its deadline, and tagged %s", row->id, TAG_KEEP);
     if (!cmd->common.json) {
         print_line("%s %s: %s (%s, %s, age %" PRId64 " s)", what, row->id, why, ruling.rule, state, age);
         return;
     }
-    struct json_object *o = new_row(r->cloud_now, "instance");
-    add_text(o, "instance", row->id);
-    add_text(o, "region", r->config->regions->v[row->region]);
-    add_text(o, "runner", t ? t->runner : NULL);
-    add_text(o, "state", state);
-    add_text(o, "record", reap_record_name(f.record));
+    struct json_object *o = row_new(r->cloud_now, "instance");
+    row_text(o, "instance", row->id);
+    row_text(o, "region", r->config->regions->v[row->region]);
+    row_text(o, "runner", t ? t->runner : NULL);
+    row_text(o, "state", state);
+    row_text(o, "record", reap_record_name(f.record));
     if (t && t->run_id)
-        add_text(o, "job", reap_job_name(f.job));
-    add_number(o, "age", age);
-    add_text(o, "done", what);
-    add_text(o, "rule", ruling.rule);
-    add_text(o, "reason", why);
-    print_row(o);
+        row_text(o, "job", reap_job_name(f.job));
+    row_number(o, "age", age);
+    row_text(o, "done", what);
+    row_text(o, "rule", ruling.rule);
+    row_text(o, "reason", why);
+    row_print(o);
 }
 
 /* Targets by the row that they are of: they stand in another order. */
@@ -114,6 +142,14 @@ static const struct reap_target **sort_targets(const struct reap *r)
 
 /* --- records without instance ------------------------------------------------------------------------------------- */
 
+char *report_ghost_reason(const struct reap_ghost *g)
+{
+    return g->error.domain ? error_format(&g->error)
+           : !g->absent    ? xstrdup("an instance has it after all")
+           : g->online     ? xstrdup("online, and no instance of the fleet has it")
+                           : xstrdup("no instance has it");
+}
+
 static void report_ghost(struct cmd *cmd, const struct reap *r, const struct reap_ghost *g, struct report *ret)
 {
     const char *what = g->error.domain           ? "failed"
@@ -121,12 +157,8 @@ static void report_ghost(struct cmd *cmd, const struct reap *r, const struct rea
                        : !g->absent || g->online ? "kept"
                        : r->config->dry_run      ? "would delete"
                                                  : "not deleted";
-    AUTO_FREE char *why = g->error.domain ? error_format(&g->error)
-                          : !g->absent    ? xstrdup("an instance has it after all")
-                          : g->online     ? xstrdup("online, and no instance of the fleet has it")
-                                          : xstrdup("no instance has it");
-    counts_add(&ret->runners, what);
-    ret->left = ret->left || g->error.domain || str_eq(what, "not deleted");
+    AUTO_FREE char *why = report_ghost_reason(g);
+    count(ret, REPORT_RUNNER, what);
     if (g->online && g->absent)
         log_warn("runner %s is online, and no instance of the fleet has it: was its instance's tag taken off?",
                  g->name);
@@ -134,15 +166,15 @@ static void report_ghost(struct cmd *cmd, const struct reap *r, const struct rea
         print_line("%s runner %s: %s (ghost, age %" PRId64 " s)", what, g->name, why, g->age);
         return;
     }
-    struct json_object *o = new_row(r->cloud_now, "runner");
-    add_text(o, "runner", g->name);
-    add_number(o, "runner-id", g->runner_id);
-    add_text(o, "region", r->config->regions->v[g->region]);
-    add_number(o, "age", g->age);
-    add_text(o, "done", what);
-    add_text(o, "rule", "ghost");
-    add_text(o, "reason", why);
-    print_row(o);
+    struct json_object *o = row_new(r->cloud_now, "runner");
+    row_text(o, "runner", g->name);
+    row_number(o, "runner-id", g->runner_id);
+    row_text(o, "region", r->config->regions->v[g->region]);
+    row_number(o, "age", g->age);
+    row_text(o, "done", what);
+    row_text(o, "rule", "ghost");
+    row_text(o, "reason", why);
+    row_print(o);
 }
 
 void report_pass(struct cmd *cmd, const struct fleet *f, struct report *ret)
@@ -153,12 +185,7 @@ void report_pass(struct cmd *cmd, const struct fleet *f, struct report *ret)
         report_instance(cmd, r, &r->rows.v[i], targets[i], ret);
     for (size_t i = 0; i < r->n_ghosts; i++)
         report_ghost(cmd, r, &r->ghosts[i], ret);
-    if (r->over_max)
-        log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
-                 "reap --dry-run, then raise --max");
-    if (r->more_ghosts)
-        log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
-    ret->left = ret->left || r->more_ghosts;
+    ret->unseen = ret->unseen || r->more_ghosts;
 }
 
 /* --- leftovers ---------------------------------------------------------------------------------------------------- */
@@ -172,20 +199,19 @@ static void report_leftover(struct cmd *cmd, const struct leftovers *l, const st
                        : l->config->dry_run ? "would remove"
                                             : "not removed";
     AUTO_FREE char *why = o->error.domain ? error_format(&o->error) : xstrdup(o->ruling.reason);
-    counts_add(&ret->leftovers[o->facts.kind], what);
-    ret->left = ret->left || str_eq(what, "failed") || str_eq(what, "not removed");
+    count(ret, (size_t)REPORT_LEFTOVER + o->facts.kind, what);
     if (!cmd->common.json) {
         print_line("%s %s %s: %s (%s, age %" PRId64 " s)", what, kind, o->id, why, o->ruling.rule, o->facts.age);
         return;
     }
-    struct json_object *row = new_row(l->cloud_now, kind);
-    add_text(row, "id", o->id);
-    add_text(row, "region", l->config->regions->v[o->region]);
-    add_number(row, "age", o->facts.age);
-    add_text(row, "done", what);
-    add_text(row, "rule", o->ruling.rule);
-    add_text(row, "reason", why);
-    print_row(row);
+    struct json_object *row = row_new(l->cloud_now, kind);
+    row_text(row, "id", o->id);
+    row_text(row, "region", l->config->regions->v[o->region]);
+    row_number(row, "age", o->facts.age);
+    row_text(row, "done", what);
+    row_text(row, "rule", o->ruling.rule);
+    row_text(row, "reason", why);
+    row_print(row);
 }
 
 void report_leftovers(struct cmd *cmd, const struct leftovers *l, struct report *ret)
@@ -193,7 +219,7 @@ void report_leftovers(struct cmd *cmd, const struct leftovers *l, struct report 
     for (size_t i = 0; i < l->n; i++)
         report_leftover(cmd, l, &l->v[i], ret);
     for (size_t k = 0; k < EC2_KIND_COUNT; k++) {
-        ret->left = ret->left || l->errors[k].domain || l->more[k];
+        ret->unseen = ret->unseen || l->errors[k].domain || l->more[k];
         if (l->more[k])
             log_warn("more than %d of the kind %s are left: the next passes remove the others", REAP_LEFTOVERS_MAX,
                      ec2_kind_name((enum ec2_kind)k));

@@ -3,6 +3,7 @@
 
 #include "mayfly/cmd/start.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 
 enum { CONSOLE_TAIL = 20 };
 
@@ -142,7 +143,9 @@ void start_write_summary(struct start *s, bool ok, const struct error *why)
     strbuf_adds(&md, "\nSeconds since the start of this command.\n");
     if (why && why->domain != ERROR_NONE) {
         AUTO_FREE char *message = error_format(why);
-        strbuf_addf(&md, "\n%s: `%s`\n", ok ? "Not all of it" : "It failed", message);
+        strbuf_addf(&md, "\n%s: ", ok ? "Not all of it" : "It failed");
+        text_add_code(&md, message);
+        strbuf_addc(&md, '\n');
     }
     secret_redact(&md);
     summary_write(s->cmd, strbuf_str(&md));

@@ -1,6 +1,5 @@
 #include "mayfly/runner/stop.h"
 #include "mayfly/cmd/cmd.h"
-#include "mayfly/runner/plan.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
@@ -51,10 +50,6 @@ static bool check(const struct stop_options *o, struct error *err)
     }
     if (!str_empty(o->label) && !label_is_valid(o->label))
         return error_set(err, ERROR_USAGE, 0, "--label: `%.120s` is not a label", o->label);
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!aws_region_is_valid(o->regions.v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
-                             o->regions.v[i]);
     return true;
 }
 
@@ -114,17 +109,6 @@ static bool finish(const struct stop *s, struct error *err)
     return true;
 }
 
-static bool find_regions(const struct stop_options *o, const char *default_region, struct strlist *ret,
-                         struct error *err)
-{
-    for (size_t i = 0; i < o->regions.n; i++)
-        if (!strlist_has(ret, o->regions.v[i]))
-            strlist_add(ret, o->regions.v[i]);
-    if (ret->n == 0)
-        strlist_add(ret, default_region);
-    return str_empty(o->places) || plan_place_regions(o->places, ret, err);
-}
-
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct stop_options *o = options;
@@ -133,7 +117,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     AUTO_STRLIST regions = { 0 };
     if (!check(o, err) || !session_open(&session, cmd, err))
         return false;
-    if (!find_regions(o, session.aws_config.region, &regions, err))
+    if (!regions_find(&o->regions, o->places, session.aws_config.region, &regions, err))
         return false;
     const struct stop_config config = {
         .fleet = session.fleet,

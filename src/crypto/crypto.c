@@ -18,6 +18,14 @@ void crypto_sha256_hex(struct strbuf *out, const void *bytes, size_t len)
     encode_hex(out, hash, sizeof(hash));
 }
 
+void crypto_sha1_hex(struct strbuf *out, const void *bytes, size_t len)
+{
+    uint8_t hash[20];
+    if (EVP_Q_digest(NULL, "SHA1", NULL, bytes, len, hash, NULL) != 1)
+        oom();
+    encode_hex(out, hash, sizeof(hash));
+}
+
 void crypto_hmac_sha256(const void *key, size_t key_len, const void *bytes, size_t len, uint8_t ret[static SHA256_LEN])
 {
     if (EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, key_len, bytes, len, ret, SHA256_LEN, NULL) == NULL)

@@ -4,6 +4,7 @@
 
 #include "mayfly/net/url.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 
 static uint32_t random32(const struct env *env)
 {
@@ -96,10 +97,14 @@ static void trace(const struct call *call, const char *code)
     log_debug("%s: attempt %u: %s%d%s%s in %lld ms", call->name, call->attempts, r->status ? "HTTP " : "no answer ",
               r->status ? r->status : r->curl_code, code ? " " : "", code ? code : "", (long long)r->took_ms);
     if (log_trace_enabled()) {
-        AUTO_FREE char *line =
-            xasprintf("{\"call\":\"%s\",\"attempt\":%u,\"status\":%d,\"curl\":%d,\"code\":\"%s\",\"ms\":%lld}",
-                      call->name, call->attempts, r->status, r->curl_code, code ? code : "", (long long)r->took_ms);
-        log_trace(line);
+        AUTO_STRBUF line = STRBUF_INIT;
+        strbuf_adds(&line, "{\"call\":");
+        text_add_json(&line, call->name);
+        strbuf_addf(&line, ",\"attempt\":%u,\"status\":%d,\"curl\":%d,\"code\":", call->attempts, r->status,
+                    r->curl_code);
+        text_add_json(&line, code ? code : "");
+        strbuf_addf(&line, ",\"ms\":%lld}", (long long)r->took_ms);
+        log_trace(strbuf_str(&line));
     }
 }
 
@@ -213,10 +218,10 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
     AUTO_URL url = { 0 };
     AUTO_ERROR ignored = { 0 };
     AUTO_FREE char *host = NULL;
-    if (url_parse(call->exchange.request.url, "", &url, &ignored))
+    AUTO_FREE char *base = xstrndup(call->exchange.request.url, strcspn(call->exchange.request.url, "?"));
+    if (url_parse(base, "", &url, &ignored))
         host = url_host_header(&url);
-    error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : call->exchange.request.url,
-              r->problem);
+    error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : base, r->problem);
     err->try_later = true;
     switch (r->curl_code) {
     case CURLE_COULDNT_CONNECT:

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "mayfly/util/encode.h"
+#include "mayfly/util/text.h"
 
 enum {
     SKEW_WARN = 60,   /* seconds; AWS takes five minutes */
@@ -70,9 +71,7 @@ struct finding *finding_add(struct findings *f, enum check check, enum finding_s
 static void append(char **at, const char *between, const char *fmt, va_list ap)
 {
     AUTO_FREE char *more = xvasprintf(fmt, ap);
-    for (char *c = more; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
+    text_clean(more);
     char *all = xasprintf("%s%s%s", *at ? *at : "", *at ? between : "", more);
     free(*at);
     *at = all;

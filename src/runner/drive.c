@@ -59,6 +59,12 @@ struct driver {
     int signal_fd; /* -1 once the signal was told */
 };
 
+const char *service_name(enum service service)
+{
+    static const char *const names[] = { "ec2", "sts", "github" };
+    return names[service];
+}
+
 enum outcome drive_aws_outcome(const struct aws_call *call)
 {
     const struct error *err = &call->call.error;
@@ -185,6 +191,7 @@ static enum retry_class judge_and_count(struct call *call, int64_t *ret_server_m
     const struct flight *f = call->tag;
     enum retry_class class = f->judge(call, ret_server_ms, err);
     f->tally->requests++;
+    f->tally->retries += call->attempts > 1;
     f->tally->throttles += class == RETRY_THROTTLE;
     return class;
 }
@@ -195,7 +202,7 @@ static void launch_call(struct driver *d, struct flight *f)
     f->judge = call->ops->judge;
     f->ops = *call->ops;
     f->ops.judge = judge_and_count;
-    f->tally = &d->cloud->tally;
+    f->tally = &d->cloud->tally[f->aws ? SERVICE_EC2 : SERVICE_GITHUB];
     call->ops = &f->ops;
     call->tag = f;
     call_start(d->cloud->loop, call);

@@ -93,7 +93,7 @@ static const struct statement {
 static const struct {
     const char *action, *sid, *commands;
 } actions[] = {
-    { "ec2:DescribeInstances", "Read", "start stop reap bake doctor" },
+    { "ec2:DescribeInstances", "Read", "start stop reap status bake doctor" },
     { "ec2:DescribeImages", "Read", "start bake doctor reap-images" },
     { "ec2:DescribeInstanceStatus", "Read", "bake" },
     { "ec2:DescribeSnapshots", "Read", "bake reap-images" },

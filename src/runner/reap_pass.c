@@ -256,7 +256,8 @@ static struct reap_batch *add_batch(struct reap *r, enum act_kind kind, size_t r
 }
 
 /* Takes targets of one stage and one region together, from the first on; NULL when there is none. */
-static struct reap_batch *gather(struct reap *r, enum reap_stage stage, enum reap_stage next, enum act_kind kind)
+static struct reap_batch *gather(struct reap *r, enum reap_stage stage, enum reap_stage next, enum act_kind kind,
+                                 int64_t now)
 {
     struct reap_batch *b = NULL;
     const struct reap_target *first = NULL;
@@ -274,7 +275,7 @@ static struct reap_batch *gather(struct reap *r, enum reap_stage stage, enum rea
             first = t;
             b = add_batch(r, kind, target_region(r, t));
             if (kind == ACT_MARK && !unmarks)
-                b->mark = reap_mark_format(t->ruling.rule, r->cloud_now);
+                b->mark = reap_mark_format(t->ruling.rule, (now + r->cloud_ahead) / 1000);
         }
         strlist_add(&b->ids, target_id(r, t));
         b->members[b->n++] = i;
@@ -283,10 +284,10 @@ static struct reap_batch *gather(struct reap *r, enum reap_stage stage, enum rea
     return b;
 }
 
-static bool begin_batch(struct reap *r, enum reap_stage stage, enum reap_stage next, enum act_kind kind,
+static bool begin_batch(struct reap *r, enum reap_stage stage, enum reap_stage next, enum act_kind kind, int64_t now,
                         struct acts *acts)
 {
-    const struct reap_batch *b = gather(r, stage, next, kind);
+    const struct reap_batch *b = gather(r, stage, next, kind, now);
     if (!b)
         return false;
     acts_add(acts, (struct act){ .kind = kind,
@@ -297,9 +298,9 @@ static bool begin_batch(struct reap *r, enum reap_stage stage, enum reap_stage n
     return true;
 }
 
-static bool begin_close(struct reap *r, int64_t now UNUSED, struct acts *acts)
+static bool begin_close(struct reap *r, int64_t now, struct acts *acts)
 {
-    return begin_batch(r, REAP_UNSEEN, REAP_SEEN, ACT_LOOK, acts);
+    return begin_batch(r, REAP_UNSEEN, REAP_SEEN, ACT_LOOK, now, acts);
 }
 
 static uint64_t fingerprint_tags(const struct ec2_instance *i)
@@ -525,18 +526,47 @@ static void set_fenced(struct reap *r, struct reap_target *t, int64_t now)
     set_stage(r, t, REAP_FENCED);
 }
 
+/* It stays after all. */
+static void spare(struct reap *r, struct reap_target *t, struct reap_ruling ruling)
+{
+    t->ruling = ruling;
+    t->ruling.verdict = REAP_KEEP;
+    set_stage(r, t, t->has_mark && !r->hurry_until ? REAP_TO_MARK : REAP_DONE);
+}
+
+/* Judged anew with what was read just now: it must come to the same. */
+static bool still_ends(struct reap *r, struct reap_target *t)
+{
+    struct reap_ruling now = reap_decide(&t->facts, r->config->confirm);
+    if (now.verdict == REAP_TERMINATE && str_eq(now.rule, t->ruling.rule))
+        return true;
+    spare(r, t, now);
+    return false;
+}
+
+/* A job that began before its runner's record went may be known to its workflow run alone, and none begins now. */
+static void ask_again(struct reap *r, struct reap_target *t, int64_t now, struct acts *acts)
+{
+    if (t->ruling.late || t->run_id == 0 || !is_repo(t->repo) || !reap_needs_job(&t->facts)) {
+        set_fenced(r, t, now);
+        return;
+    }
+    set_stage(r, t, REAP_ASKING);
+    t->facts.job = REAP_JOB_NONE;
+    acts_add(
+        acts,
+        (struct act){
+            .kind = ACT_JOBS, .who = (size_t)(t - r->targets), .repo = t->repo, .run_id = t->run_id, .by_page = true });
+}
+
 /* The first step to its end. False: it asked for nothing. */
 static bool begin_end(struct reap *r, struct reap_target *t, int64_t now, struct acts *acts)
 {
     const struct reap_row *row = &r->rows.v[t->row];
-    bool askable = row->runner_id && r->scopes[row->scope].error.domain == ERROR_NONE;
-    if (!askable) { /* past its deadline: before it, nothing unknown is ended */
-        set_fenced(r, t, now);
-        return false;
-    }
-    if (t->ruling.late) {
-        fence(r, t, acts);
-        return true;
+    const size_t before = acts->n;
+    if (t->facts.record == REAP_RECORD_UNKNOWN || row->others) { /* past its deadline; or there is none to delete */
+        ask_again(r, t, now, acts);
+        return acts->n > before;
     }
     set_stage(r, t, REAP_READING);
     acts_add(acts, (struct act){ .kind = ACT_GET,
@@ -556,55 +586,24 @@ static bool begin_next_end(struct reap *r, int64_t now, struct acts *acts)
     return false;
 }
 
-/* It stays after all. */
-static void spare(struct reap *r, struct reap_target *t, struct reap_ruling ruling)
-{
-    t->ruling = ruling;
-    t->ruling.verdict = REAP_KEEP;
-    set_stage(r, t, t->has_mark && !r->hurry_until ? REAP_TO_MARK : REAP_DONE);
-}
-
-/* Judged anew with what was read just now: it must come to the same. */
-static bool still_ends(struct reap *r, struct reap_target *t)
-{
-    struct reap_ruling now = reap_decide(&t->facts, r->config->confirm);
-    if (now.verdict == REAP_TERMINATE && str_eq(now.rule, t->ruling.rule))
-        return true;
-    spare(r, t, now);
-    return false;
-}
-
 static void answer_reading(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
 {
     const struct github_runner *found = e->outcome == OUTCOME_OK && e->n_runners ? e->runners : NULL;
     if (e->outcome != OUTCOME_OK && e->outcome != OUTCOME_NOT_FOUND) {
-        give_up(r, t, e->error);
+        if (t->ruling.late)
+            set_fenced(r, t, e->now);
+        else
+            give_up(r, t, e->error);
         return;
     }
-    if (found && !str_eq(found->name, t->runner))
-        found = NULL;
-    t->facts.record = found ? reap_read_record(found) : REAP_RECORD_ABSENT;
+    bool is_other = found && !str_eq(found->name, t->runner);
+    t->facts.record = found && !is_other ? reap_read_record(found) : REAP_RECORD_ABSENT;
     if (!still_ends(r, t))
         return;
-    if (found)
+    if (is_other) /* the record of this id is somebody else's */
+        ask_again(r, t, e->now, acts);
+    else /* also what is not there: one look may be an old one */
         fence(r, t, acts);
-    else
-        set_fenced(r, t, e->now);
-}
-
-/* A job that began before its runner's record went may be known to its workflow run alone, and none begins now. */
-static void ask_again(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
-{
-    if (t->ruling.late || t->run_id == 0 || !is_repo(t->repo) || !reap_needs_job(&t->facts)) {
-        set_fenced(r, t, e->now);
-        return;
-    }
-    set_stage(r, t, REAP_ASKING);
-    t->facts.job = REAP_JOB_NONE;
-    acts_add(
-        acts,
-        (struct act){
-            .kind = ACT_JOBS, .who = (size_t)(t - r->targets), .repo = t->repo, .run_id = t->run_id, .by_page = true });
 }
 
 static void answer_asking(struct reap *r, struct reap_target *t, const struct event *e)
@@ -620,7 +619,7 @@ static void answer_fencing(struct reap *r, struct reap_target *t, const struct e
                                                 "GitHub does not let go of its runner, which runs a job" };
     t->fenced = e->outcome == OUTCOME_OK;
     if (t->ruling.late || e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
-        ask_again(r, t, e, acts); /* past the deadline nothing that GitHub says holds the end back */
+        ask_again(r, t, e->now, acts); /* past the deadline nothing that GitHub says holds the end back */
     } else if (e->outcome == OUTCOME_BUSY) {
         t->has_mark = t->has_mark && t->facts.record != REAP_RECORD_OFFLINE_BUSY; /* GitHub lets go of it later */
         spare(r, t, refused);
@@ -781,13 +780,13 @@ static bool is_due(const struct reap *r, int64_t now)
 /* What is near its end goes first. After a signal nothing is begun that was not begun before it. */
 static bool begin_act(struct reap *r, int64_t now, struct acts *acts)
 {
-    if (begin_batch(r, REAP_CLEARED, REAP_ENDING, ACT_TERMINATE, acts))
+    if (begin_batch(r, REAP_CLEARED, REAP_ENDING, ACT_TERMINATE, now, acts))
         return true;
     if (!r->hurry_until && begin_next_end(r, now, acts))
         return true;
-    if (is_due(r, now) && begin_batch(r, REAP_FENCED, REAP_LOOKING, ACT_LOOK, acts))
+    if (is_due(r, now) && begin_batch(r, REAP_FENCED, REAP_LOOKING, ACT_LOOK, now, acts))
         return true;
-    return !r->hurry_until && (begin_batch(r, REAP_TO_MARK, REAP_MARKING, ACT_MARK, acts) ||
+    return !r->hurry_until && (begin_batch(r, REAP_TO_MARK, REAP_MARKING, ACT_MARK, now, acts) ||
                                begin_ghost_look(r, acts) || begin_ghost_end(r, acts));
 }
 
@@ -809,6 +808,8 @@ static void answer_act(struct reap *r, const struct event *e, struct acts *acts)
 
 static void answer(struct reap *r, const struct event *e, struct acts *acts)
 {
+    if (e->cloud_now * 1000 - e->now > r->cloud_ahead)
+        r->cloud_ahead = e->cloud_now * 1000 - e->now;
     switch (r->phase) {
     case REAP_SCANNING:
         answer_scan(r, e);
@@ -882,7 +883,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
 void reap_init(struct reap *r, const struct reap_config *config)
 {
     static const char *const live[] = { "pending", "running", "stopping", "stopped" };
-    *r = (struct reap){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
+    *r = (struct reap){ .machine = { .step = step, .wake = INT64_MAX }, .config = config, .cloud_ahead = INT64_MIN };
     strlist_add(&r->fleet, config->fleet);
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->states, live[i]);

@@ -116,7 +116,8 @@ bool reap_rows_match(struct reap_rows *rows, size_t scope, const struct github_r
         row--;
     for (; row && row < rows->v + rows->n && by_record(row, &key) == 0; row++) {
         /* Ids are counted per tenant: a record of the same id and another name is another runner. */
-        if (row->runner != reap_fingerprint(0, record->name))
+        row->others = row->runner != reap_fingerprint(0, record->name);
+        if (row->others)
             continue;
         row->record = reap_read_record(record) & 7;
         matched = true;
@@ -126,7 +127,8 @@ bool reap_rows_match(struct reap_rows *rows, size_t scope, const struct github_r
 
 bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now)
 {
-    size_t old = 0, old_absent = 0;
+    size_t without = 0;
+    bool proved = false;
     for (size_t i = 0; i < rows->n; i++) {
         struct reap_row *row = &rows->v[i];
         if (row->scope != scope || row->runner_id == 0)
@@ -134,11 +136,10 @@ bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now)
         if (row->record == REAP_RECORD_UNKNOWN)
             row->record = REAP_RECORD_ABSENT;
         const struct reap_facts f = reap_row_facts(rows, row, now);
-        bool running = f.state == EC2_RUNNING && f.age > f.limits.boot;
-        old += running;
-        old_absent += running && f.record == REAP_RECORD_ABSENT;
+        proved = proved || f.record != REAP_RECORD_ABSENT;
+        without += f.ours && !f.keep && !f.builder && f.state == EC2_RUNNING && f.age > f.limits.boot;
     }
-    if (old < SUSPICIOUS_FROM || old_absent < old)
+    if (proved || without < SUSPICIOUS_FROM)
         return true;
     reap_rows_forget(rows, scope);
     return false;

@@ -26,6 +26,12 @@ struct action {
 };
 extern const struct action ec2_actions[], sts_actions[];
 
+/* sts.c, issuer.c */
+void sts_begin(struct call *c);
+void sts_end(struct call *c);
+void sts_assume_role(struct call *c);
+void sts_assume_role_with_web_identity(struct call *c);
+
 /* --- aws.c: answers ----------------------------------------------------------------------------------------------- */
 
 /* <name>text</name>; NULL text writes nothing. */

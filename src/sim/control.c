@@ -306,6 +306,26 @@ static void set_route(struct sim *s, struct subnet *subnet, const char *route)
     }
 }
 
+/* Settings that lead to each source of credentials, as environments; and every secret that they gave away. */
+static void serve_sources(struct sim *s, const char *rest UNUSED, const struct request *r UNUSED, struct response *res)
+{
+    const char *u = s->base_url, *t = s->source_token;
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_addf(&text,
+                "{\"instance\":{\"AWS_EC2_METADATA_SERVICE_ENDPOINT\":\"%s/imds/role\"},"
+                "\"container\":{\"AWS_CONTAINER_CREDENTIALS_FULL_URI\":\"%s/credentials/container\","
+                "\"AWS_CONTAINER_AUTHORIZATION_TOKEN\":\"%s\"},"
+                "\"oidc\":{\"ACTIONS_ID_TOKEN_REQUEST_URL\":\"%s/oidc/token?api-version=2.0\","
+                "\"ACTIONS_ID_TOKEN_REQUEST_TOKEN\":\"%s\"},"
+                "\"sso\":{\"AWS_ENDPOINT_URL_SSO\":\"%s\",\"accessToken\":\"%s\"},\"secrets\":[\"%s\",\"%s\"",
+                u, u, t, u, t, u, t, t, s->oidc_token ? s->oidc_token : t);
+    for (size_t i = 0; i < s->n_issued; i++)
+        strbuf_addf(&text, ",\"%s\",\"%s\"", s->issued[i].secret_key, s->issued[i].session_token);
+    strbuf_adds(&text, "]}\n");
+    respond_text(res, 200, strbuf_str(&text));
+    res->content_type = "application/json";
+}
+
 static void serve_subnet(struct sim *s, const char *rest, const struct request *r, struct response *res)
 {
     static const char *const routes[] = { "igw", "nat", "none" };
@@ -443,6 +463,8 @@ static const struct {
     { "app", false, serve_app,
       "GET; PUT {permissions: {NAME: LEVEL}, repositories: [OWNER/REPO, …], suspended, installed, revoke}" },
     { "ssm", false, serve_ssm, "GET; PUT {name, value, type, region}; DELETE {name, region}; no region: all" },
+    { "sources", false, serve_sources,
+      "GET: settings that lead to each source of credentials, and what they gave away" },
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
     { "security-groups/", true, serve_group, "PUT ID {egress}" },
     { "clock", true, serve_clock, "POST {advance_seconds}" },

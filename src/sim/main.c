@@ -24,7 +24,7 @@ enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 struct options {
     char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate, *app_key, *app_public_key;
     struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate;
+    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, rate_limit, mint_rate, credential_life;
     int64_t app_token_life;
     bool no_auth, verbose, help, version;
 };
@@ -93,6 +93,13 @@ static const struct opt options[] = {
       .help = "milliseconds from CreateImage to an available image",
       .fallback = "1000",
       .max = 86400000 },
+    { .name = "credential-life",
+      .type = OPT_NUMBER,
+      ROW(credential_life),
+      .arg = "SECONDS",
+      .help = "life of temporary credentials; 0: as asked for, else an hour",
+      .fallback = "0",
+      .max = 86400 },
     { .name = "rate-limit",
       .type = OPT_NUMBER,
       ROW(rate_limit),
@@ -176,7 +183,7 @@ static void route(struct sim *s, const struct request *r, struct response *res)
         void (*serve)(struct sim *, const struct request *, struct response *);
     } routes[] = {
         { "ec2", aws_serve },      { "sts", aws_serve },   { "ssm", ssm_serve },       { "github", github_serve },
-        { "_sim", control_serve }, { "imds", imds_serve }, { "runner", broker_serve },
+        { "_sim", control_serve }, { "imds", imds_serve }, { "runner", broker_serve }, { "issuer", issuer_serve },
     };
     for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
         if (str_eq(routes[i].service, r->service)) {
@@ -195,7 +202,11 @@ static void identify(struct request *r)
 {
     static const struct {
         const char *prefix, *service;
-    } prefixes[] = { { "/api/v3/", "github" }, { "/_sim/", "_sim" }, { "/imds/", "imds" }, { "/runner/", "runner" } };
+    } prefixes[] = {
+        { "/api/v3/", "github" }, { "/_sim/", "_sim" },          { "/imds/", "imds" },
+        { "/runner/", "runner" }, { "/credentials/", "issuer" }, { "/federation/", "issuer" },
+        { "/oidc/", "issuer" },   { "/imds/role/", "issuer" },
+    };
     r->service = "dist";
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
         if (str_starts(r->path, prefixes[i].prefix))
@@ -208,9 +219,9 @@ static void identify(struct request *r)
             r->action = xstrdup(target && strchr(target, '.') ? strchr(target, '.') + 1 : "?");
             return;
         }
-        r->service = str_eq(service, "sts") ? "sts" : "ec2";
         r->form_ok = form_parse(strbuf_str(&r->body), r->body.len, &r->form);
         const char *action = pairs_get(&r->form, "Action");
+        r->service = str_eq(service, "sts") || str_eq(action, "AssumeRoleWithWebIdentity") ? "sts" : "ec2";
         r->action = xstrdup(action ? action : "?");
     } else if (str_eq(r->service, "github")) {
         r->action = github_action(r);
@@ -688,6 +699,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
     s->access_key = sim_random_id("ASIA", 16);
     s->secret_key = sim_random_id("", 40);
     s->session_token = sim_random_id("IQoJ", 60);
+    s->source_token = sim_random_id("src.", 40);
     s->github_token = make_token();
     s->runner_tarball = STRBUF_INIT;
     s->log = must(json_object_new_array());
@@ -697,6 +709,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .boot = (int64_t)o->boot,
                                        .online = (int64_t)o->online,
                                        .idle_removal = (int64_t)o->idle_removal,
+                                       .credential_life = (int64_t)o->credential_life,
                                        .rate_limit = (int64_t)o->rate_limit,
                                        .image_delay = (int64_t)o->image_delay,
                                        .mint_rate = (int64_t)o->mint_rate,
@@ -713,8 +726,9 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
 
 static void close_sim(struct sim *s, const struct options *o)
 {
-    char *owned[] = { s->self,          s->base_url,     s->access_key,   s->secret_key,
-                      s->session_token, s->github_token, s->runner_sha256 };
+    char *owned[] = { s->self,         s->base_url,      s->access_key,   s->secret_key, s->session_token,
+                      s->github_token, s->runner_sha256, s->source_token, s->oidc_token };
+    issuer_clear(s);
     faults_clear(s);
     app_close(s);
     world_clear(s);

@@ -204,6 +204,7 @@ struct sim_options {
     int64_t app_token_life;                 /* ms */
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
+    int64_t credential_life; /* s; 0: as asked for */
 };
 
 struct bucket { /* of a region's RunInstances */
@@ -216,6 +217,14 @@ struct sim {
     uint16_t port;
     char *base_url, *self; /* self: path of this program */
     char *access_key, *secret_key, *session_token, *github_token, *work_dir;
+    struct issued { /* temporary credentials that somebody was given */
+        char *access_key, *secret_key, *session_token, *arn;
+        int64_t expires; /* simulated ms */
+    } * issued;
+    size_t n_issued;
+    char *source_token; /* what a container, a job, an SSO session or an instance shows for its own */
+    char *oidc_token;   /* the last one that was issued, for a web identity */
+    int64_t oidc_until;
     char *runner_sha256;
     struct strbuf runner_tarball;
     int64_t offset; /* ms that simulated time is ahead of the clock */
@@ -262,7 +271,7 @@ struct request {
     struct pairs form;           /* the body of a request to AWS */
     bool form_ok;
     struct strbuf body;
-    const char *service; /* static: "ec2", "sts", "ssm", "github", "imds", "runner", "dist", "_sim" */
+    const char *service; /* static: "ec2", "sts", "ssm", "github", "imds", "issuer", "runner", "dist", "_sim" */
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
     bool empty_page;     /* a scripted fault: a page without rows and with a token */
@@ -377,8 +386,13 @@ const char *catalog_region(size_t n);
 bool verify_signature(const struct sim *s, const struct request *r, char **ret_region, const char **ret_code,
                       const char **ret_message, int *ret_status);
 /* A part of the credential scope, owned; NULL: there is none. */
-enum scope_part { SCOPE_REGION = 2, SCOPE_SERVICE = 3 };
+enum scope_part { SCOPE_KEY = 0, SCOPE_REGION = 2, SCOPE_SERVICE = 3 };
 char *verify_scope(const struct request *r, enum scope_part part);
+
+/* issuer.c: the credentials with this key, or NULL */
+const struct issued *issuer_find(const struct sim *s, const char *access_key);
+void issuer_clear(struct sim *s);
+void issuer_serve(struct sim *s, const struct request *r, struct response *res);
 
 /* aws.c, ssm.c, github.c, control.c: fill *res */
 void aws_serve(struct sim *s, const struct request *r, struct response *res);

@@ -8,13 +8,13 @@ static const char mark[] = "simulated+";
 
 #define CALLER "arn:aws:sts::%s:assumed-role/mayfly/simulator"
 
-static void begin(struct call *c)
+void sts_begin(struct call *c)
 {
     strbuf_addf(&c->res->body, "<%sResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><%sResult>", c->action,
                 c->action);
 }
 
-static void end(struct call *c)
+void sts_end(struct call *c)
 {
     strbuf_addf(&c->res->body, "</%sResult><ResponseMetadata>", c->action);
     aws_request_id(c->res, "RequestId");
@@ -23,11 +23,12 @@ static void end(struct call *c)
 
 static void get_caller_identity(struct call *c)
 {
-    begin(c);
-    strbuf_addf(&c->res->body,
-                "<Arn>" CALLER "</Arn><UserId>AROASIMULATED00000001:simulator</UserId><Account>%s</Account>",
-                aws_account, aws_account);
-    end(c);
+    AUTO_FREE char *key = verify_scope(c->request, SCOPE_KEY), *plain = xasprintf(CALLER, aws_account);
+    const struct issued *issued = issuer_find(c->sim, key);
+    sts_begin(c);
+    strbuf_addf(&c->res->body, "<Arn>%s</Arn><UserId>AROASIMULATED00000001:simulator</UserId><Account>%s</Account>",
+                issued ? issued->arn : plain, aws_account);
+    sts_end(c);
 }
 
 static void decode_authorization_message(struct call *c)
@@ -45,12 +46,15 @@ static void decode_authorization_message(struct call *c)
         call_refuse(c, 400, "InvalidAuthorizationMessageException", "Message is not valid");
         return;
     }
-    begin(c);
+    sts_begin(c);
     element(&c->res->body, "DecodedMessage", strbuf_str(&text));
-    end(c);
+    sts_end(c);
 }
 
 const struct action sts_actions[] = {
+    { "AssumeRole", sts_assume_role, "RoleArn RoleSessionName ExternalId DurationSeconds#" },
+    { "AssumeRoleWithWebIdentity", sts_assume_role_with_web_identity,
+      "RoleArn RoleSessionName WebIdentityToken DurationSeconds#" },
     { "GetCallerIdentity", get_caller_identity, "" },
     { "DecodeAuthorizationMessage", decode_authorization_message, "EncodedMessage" },
     { 0 },

@@ -11,7 +11,7 @@ enum { SKEW_MAX = 900 };
 static const char algorithm[] = "AWS4-HMAC-SHA256";
 
 /* What AWS answers: EC2, the other Query services and those of JSON have codes and statuses of their own. */
-enum refusal { R_MISSING, R_INCOMPLETE, R_KEY, R_TOKEN, R_SIGNATURE, R_EXPIRED };
+enum refusal { R_MISSING, R_INCOMPLETE, R_KEY, R_TOKEN, R_SIGNATURE, R_EXPIRED, R_ENDED };
 static const struct {
     struct refusal_code {
         const char *code;
@@ -43,6 +43,10 @@ static const struct {
                     { "SignatureDoesNotMatch", 403 },
                     { "InvalidSignatureException", 400 },
                     "Signature expired: the request has expired" },
+    [R_ENDED] = { { "RequestExpired", 400 },
+                  { "ExpiredToken", 403 },
+                  { "ExpiredTokenException", 400 },
+                  "The security token included in the request is expired" },
 };
 
 /* The value of NAME=value in the Authorization header, up to a comma or blank; owned, or NULL. */
@@ -159,7 +163,7 @@ static bool signs_enough(const struct strlist *names, const struct request *r)
     return true;
 }
 
-static bool is_signature(const struct sim *s, const struct request *r, const struct strlist *scope,
+static bool is_signature(const char *secret, const struct request *r, const struct strlist *scope,
                          const struct strlist *names, const char *list, const char *signature)
 {
     AUTO_STRBUF canonical = STRBUF_INIT, to_sign = STRBUF_INIT, hex = STRBUF_INIT;
@@ -168,7 +172,7 @@ static bool is_signature(const struct sim *s, const struct request *r, const str
     strbuf_addf(&to_sign, "%s\n%s\n%s/%s/%s/aws4_request\n", algorithm, pairs_get(&r->headers, "x-amz-date"),
                 scope->v[1], scope->v[2], scope->v[3]);
     crypto_sha256_hex(&to_sign, canonical.data, canonical.len);
-    derive(s->secret_key, scope, key);
+    derive(secret, scope, key);
     crypto_hmac_sha256(key, sizeof(key), to_sign.data, to_sign.len, mac);
     encode_hex(&hex, mac, sizeof(mac));
     return strlen(signature) == hex.len && crypto_equal(signature, hex.data, hex.len);
@@ -206,12 +210,15 @@ static int judge(const struct sim *s, const struct request *r, char **ret_region
     if (when < 0 || strlen(scope.v[1]) != 8 || strncmp(date, scope.v[1], 8) != 0 ||
         !str_eq(scope.v[4], "aws4_request") || !signs_enough(&names, r))
         return R_INCOMPLETE;
-    if (!str_eq(scope.v[0], s->access_key))
+    const struct issued *issued = issuer_find(s, scope.v[0]);
+    if (!issued && !str_eq(scope.v[0], s->access_key))
         return R_KEY;
-    if (!str_eq(token ? token : "", s->session_token))
+    if (!str_eq(token ? token : "", issued ? issued->session_token : s->session_token))
         return R_TOKEN;
-    if (!is_signature(s, r, &scope, &names, list, signature))
+    if (!is_signature(issued ? issued->secret_key : s->secret_key, r, &scope, &names, list, signature))
         return R_SIGNATURE;
+    if (issued && sim_now(s) >= issued->expires)
+        return R_ENDED;
     int64_t skew = when - sim_now(s) / 1000;
     return skew < -SKEW_MAX || skew > SKEW_MAX ? R_EXPIRED : -1;
 }

@@ -2,14 +2,9 @@
 
 #include <assert.h>
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
+#include "mayfly/util/text.h"
 
-static void one_line(char *s)
-{
-    for (; *s; s++)
-        if ((unsigned char)*s < ' ' || *s == 0x7f)
-            *s = ' ';
-}
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
 
 bool error_set(struct error *err, enum error_domain domain, int status, const char *fmt, ...)
 {
@@ -18,7 +13,7 @@ bool error_set(struct error *err, enum error_domain domain, int status, const ch
     va_start(ap, fmt);
     char *message = xvasprintf(fmt, ap);
     va_end(ap);
-    one_line(message);
+    text_clean(message);
     *err = (struct error){ .domain = domain, .status = status, .message = message };
     return false;
 }
@@ -39,7 +34,7 @@ bool error_prefix(struct error *err, const char *fmt, ...)
     AUTO_FREE char *what = xvasprintf(fmt, ap);
     va_end(ap);
     char *context = xasprintf("%s: %s", what, err->context ? err->context : "");
-    one_line(context);
+    text_clean(context);
     free(err->context);
     err->context = context;
     return false;
@@ -53,7 +48,7 @@ void error_hint(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     err->hint = xvasprintf(fmt, ap);
     va_end(ap);
-    one_line(err->hint);
+    text_clean(err->hint);
 }
 
 bool error_move(struct error *to, struct error *from)

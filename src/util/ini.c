@@ -55,14 +55,21 @@ static size_t put(struct ini *ini, const char *section, struct line key, struct 
     return (size_t)(e - ini->entries);
 }
 
-static bool parse_line(struct ini *ini, struct line raw, unsigned number, char **section, size_t *last,
-                       const char *name, struct error *err)
+struct place { /* where the parser is */
+    char *section;
+    size_t last;   /* the entry that a line which is indented deeper continues; SIZE_MAX: none */
+    size_t indent; /* of that entry */
+};
+
+static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct place *at, const char *name,
+                       struct error *err)
 {
     struct line l = trim(raw);
     if (l.len == 0 || l.s[0] == '#' || l.s[0] == ';')
         return true;
-    if (is_blank(raw.s[0]) && *last < ini->n) { /* belongs to the key above */
-        struct ini_entry *e = &ini->entries[*last];
+    const size_t indent = (size_t)(l.s - raw.s);
+    if (at->last < ini->n && indent > at->indent) { /* belongs to the key above */
+        struct ini_entry *e = &ini->entries[at->last];
         struct line more = without_comment(l);
         char *joined = xasprintf("%s\n%.*s", e->value, (int)more.len, more.s);
         free(e->value);
@@ -77,45 +84,46 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, char *
         if (rest.len > 0 && rest.s[0] != '#' && rest.s[0] != ';')
             return error_set(err, ERROR_CONFIG, 0, "%s:%u: text after the section's `]`", name, number);
         struct line title = trim((struct line){ l.s + 1, (size_t)(end - l.s - 1) });
-        free(*section);
-        *section = xstrndup(title.s, title.len);
-        if (!strlist_has(&ini->sections, *section))
-            strlist_add(&ini->sections, *section);
-        *last = SIZE_MAX;
+        free(at->section);
+        at->section = xstrndup(title.s, title.len);
+        if (!strlist_has(&ini->sections, at->section))
+            strlist_add(&ini->sections, at->section);
+        at->last = SIZE_MAX;
         return true;
     }
     const char *eq = memchr(l.s, '=', l.len);
     if (!eq || eq == l.s)
         return error_set(err, ERROR_CONFIG, 0, "%s:%u: neither a section nor `key = value`", name, number);
-    if (!*section)
+    if (!at->section)
         return error_set(err, ERROR_CONFIG, 0, "%s:%u: a key before the first section", name, number);
-    *last = put(ini, *section, trim((struct line){ l.s, (size_t)(eq - l.s) }),
-                without_comment((struct line){ eq + 1, l.len - (size_t)(eq + 1 - l.s) }), number);
+    at->indent = indent;
+    at->last = put(ini, at->section, trim((struct line){ l.s, (size_t)(eq - l.s) }),
+                   without_comment((struct line){ eq + 1, l.len - (size_t)(eq + 1 - l.s) }), number);
     return true;
 }
 
 bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, struct error *err)
 {
-    AUTO_FREE char *section = NULL;
-    size_t last = SIZE_MAX; /* the entry that an indented line continues */
+    struct place at = { .last = SIZE_MAX };
+    bool ok = true;
     unsigned number = 0;
     const char *end = text + len;
     if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
         text += 3;
     if (memchr(text, '\0', (size_t)(end - text)))
         return error_set(err, ERROR_CONFIG, 0, "%s: holds a NUL byte, so it is not a text file", name);
-    while (text < end) {
+    while (ok && text < end) {
         const char *eol = memchr(text, '\n', (size_t)(end - text));
         struct line l = { text, (size_t)((eol ? eol : end) - text) };
         text = eol ? eol + 1 : end;
         while (l.len > 0 && l.s[l.len - 1] == '\r')
             l.len--;
-        if (!parse_line(ini, l, ++number, &section, &last, name, err)) {
-            ini_clear(ini);
-            return false;
-        }
+        ok = parse_line(ini, l, ++number, &at, name, err);
     }
-    return true;
+    if (!ok)
+        ini_clear(ini);
+    free(at.section);
+    return ok;
 }
 
 const char *ini_get(const struct ini *ini, const char *section, const char *key)

@@ -3,22 +3,24 @@
 #include <errno.h>
 #include <fcntl.h>
 
-#include "mayfly/util/error.h"
+#include "mayfly/util/clock.h"
 #include "mayfly/util/secret.h"
-#include "mayfly/util/strbuf.h"
+#include "mayfly/util/text.h"
 
 static struct {
     enum log_level level;
+    enum log_format format;
     FILE *out;
+    const struct env *env;
     FILE *trace;
-    bool actions;
 } logger = { .level = LOG_INFO };
 
-void log_init(enum log_level level, FILE *out, bool actions)
+void log_init(enum log_level level, FILE *out, enum log_format format, const struct env *env)
 {
     logger.level = level;
+    logger.format = format;
     logger.out = out;
-    logger.actions = actions;
+    logger.env = env;
 }
 
 bool log_enabled(enum log_level level)
@@ -38,27 +40,73 @@ char *log_escape_command(const char *data)
     return strbuf_steal(&sb);
 }
 
-static void write_log(enum log_level level, const char *fmt, va_list ap)
+static const char *const words[] = {
+    [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_NOTICE] = "notice", [LOG_WARN] = "warning", [LOG_ERROR] = "error"
+};
+
+/* Without secrets and control characters; owned. */
+static char *make_fit(const char *s)
 {
-    static const char *const words[] = {
-        [LOG_DEBUG] = "debug", [LOG_INFO] = "", [LOG_NOTICE] = "notice", [LOG_WARN] = "warning"
-    };
-    if (!log_enabled(level))
-        return;
     AUTO_STRBUF sb = STRBUF_INIT;
-    strbuf_vaddf(&sb, fmt, ap);
+    strbuf_adds(&sb, s);
     secret_redact(&sb);
-    for (size_t i = 0; i < sb.len; i++)
-        if ((unsigned char)sb.data[i] < ' ' || sb.data[i] == 0x7f)
-            sb.data[i] = ' ';
-    FILE *out = logger.out ? logger.out : stderr;
-    if (level >= LOG_NOTICE && logger.actions) {
-        AUTO_FREE char *data = log_escape_command(strbuf_str(&sb));
+    char *fit = strbuf_steal(&sb);
+    text_clean(fit);
+    return fit;
+}
+
+static void print_json(FILE *out, enum log_level level, const char *message, const char *hint)
+{
+    AUTO_STRBUF sb = STRBUF_INIT;
+    const struct {
+        const char *key, *value;
+    } members[] = { { "level", words[level] }, { "message", message }, { "hint", hint } };
+    strbuf_addf(&sb, "{\"time\":\"%s\"", clock_rfc3339(env_now(logger.env) / 1000).s);
+    for (size_t i = 0; i < ARRAY_SIZE(members); i++) {
+        if (!members[i].value)
+            continue;
+        strbuf_addf(&sb, ",\"%s\":", members[i].key);
+        text_add_json(&sb, members[i].value);
+    }
+    fprintf(out, "%s}\n", strbuf_str(&sb));
+}
+
+/* An error names its command, so it needs no word before it. */
+static void print_text(FILE *out, enum log_level level, const char *message, const char *hint)
+{
+    bool bare = level == LOG_INFO || level == LOG_ERROR;
+    if (level >= LOG_NOTICE && logger.format == LOG_ACTIONS) {
+        AUTO_FREE char *data = log_escape_command(message);
         fprintf(out, "::%s::%s\n", words[level], data);
     } else {
-        fprintf(out, "%s%s%s\n", words[level], *words[level] ? ": " : "", strbuf_str(&sb));
+        fprintf(out, "%s%s%s\n", bare ? "" : words[level], bare ? "" : ": ", message);
     }
+    if (hint)
+        fprintf(out, "hint: %s\n", hint);
+}
+
+static void print(enum log_level level, const char *message, const char *hint)
+{
+    FILE *out = logger.out ? logger.out : stderr;
+    AUTO_FREE char *fit = make_fit(message), *fit_hint = hint ? make_fit(hint) : NULL;
+    if (logger.format == LOG_JSON)
+        print_json(out, level, fit, fit_hint);
+    else
+        print_text(out, level, fit, fit_hint);
     fflush(out);
+}
+
+static void write_log(enum log_level level, const char *fmt, va_list ap)
+{
+    if (!log_enabled(level))
+        return;
+    AUTO_FREE char *message = xvasprintf(fmt, ap);
+    print(level, message, NULL);
+}
+
+void log_error(const char *message, const char *hint)
+{
+    print(LOG_ERROR, message, hint);
 }
 
 void log_debug(const char *fmt, ...)

@@ -33,8 +33,13 @@ void secret_set(struct secret *s, const char *value, size_t len)
     char *copy = xstrndup(value, len);
     secret_clear(s);
     s->value = copy;
-    if (strlen(copy) >= REDACT_MIN && !strlist_has(&registered, copy))
-        enlist(copy);
+    secret_hide(copy);
+}
+
+void secret_hide(const char *value)
+{
+    if (strlen(value) >= REDACT_MIN && !strlist_has(&registered, value))
+        enlist(value);
 }
 
 bool secret_is_set(const struct secret *s)

@@ -367,7 +367,7 @@ def fallback(world):
 
 def refused(world):
     for name, mode, given, want in (
-        ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap"),
+        ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap, status, doctor"),
         ("a mode with blanks", " start\n", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
         ("an unknown mode", "begin", BASIC, "mode: `begin` is none of"),
         (
@@ -393,6 +393,24 @@ def refused(world):
 def reap(world):
     told = world.step("reap", {"dry-run": "true", "regions": "us-east-1,us-west-2"})
     check("mode: reap", told.status == 0 and "fleet octo/demo" in told.log, told.log)
+
+
+def status(world):
+    """What there is, in the log and in the summary."""
+    began = world.step("start", BASIC)
+    id = began.outputs["ec2-instance-id"]
+    told = world.step("status", {"regions": "us-east-1,us-west-2"})
+    check("mode: status", told.status == 0 and re.search(rf"^{id} .* keep +launched", told.log, re.M), told.log)
+    has("mode: status writes a summary", told.summary, f"| `{id}` | ")
+    world.step("stop", {"label": began.outputs["label"]})
+
+
+def doctor(world):
+    """The inputs of start, looked into."""
+    told = world.step("doctor", BASIC | {"startup-timeout-minutes": "5"})
+    check("mode: doctor", told.status == 0 and "a launch would work" in told.log, told.log)
+    told = world.step("doctor", BASIC | {"subnet-id": "subnet-00000000000000000"})
+    check("mode: doctor fails when a launch would", told.status == 1 and "a launch would fail" in told.log, told.log)
 
 
 def no_injection(world):
@@ -621,7 +639,7 @@ def main():
             work += [functools.partial(example, world, name) for name in EXAMPLES]
             work += [
                 functools.partial(f, world)
-                for f in (release, broken_build, stop_by_run, both_are_ended, fallback, refused, reap, no_injection)
+                for f in (release, broken_build, stop_by_run, both_are_ended, fallback, refused, reap, status, doctor, no_injection)
             ]
             work += [
                 functools.partial(cancelled, waiting, n, p)

@@ -14,7 +14,9 @@ import textwrap
 
 import yaml
 
-MODES = ["start", "stop", "reap"]
+MODES = ["start", "stop", "reap", "status", "doctor"]
+# Takes the very options of start, so that the inputs of start are its own.
+LIKE_START = "doctor"
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
 # What is an input without being an option.
 BY_HAND = {"mode", "github-token", "app-key"}
@@ -23,7 +25,10 @@ BY_HAND = {"mode", "github-token", "app-key"}
 def tables(mayfly):
     lines = subprocess.run([mayfly, "--options"], check=True, capture_output=True, text=True).stdout.splitlines()
     options = [json.loads(line) for line in lines]
-    return [o for o in options if o.get("command", MODES[0]) in MODES and not o["flag-only"]]
+    start, like = ([o["name"] for o in options if o.get("command") == mode and not o["flag-only"]] for mode in ("start", LIKE_START))
+    assert start == like, f"{LIKE_START} has not the options of start"
+    told = [o for o in options if o.get("command", MODES[0]) in MODES and not o["flag-only"]]
+    return [o for o in told if o.get("command") != LIKE_START]
 
 
 def sentence(option):
@@ -50,14 +55,10 @@ def wanted(mayfly):
             others[name] = f"the same as {option['name']}{also}: machulav/ec2-github-runner's name of it"
     described = {}
     for name, said in options.items():
-        texts = [text for _, text in said]
-        modes = [mode for mode, _ in said]
-        if modes == [None]:
-            described[name] = texts[0]
-        elif len(set(texts)) == 1:
-            described[name] = f"{', '.join(modes)}: {texts[0]}"
-        else:
-            described[name] = ". ".join(f"{mode}: {text}" for mode, text in said)
+        modes = {}
+        for mode, text in said:
+            modes.setdefault(text, []).append(mode)
+        described[name] = ". ".join(t if m == [None] else f"{', '.join(m)}: {t}" for t, m in modes.items())
     assert not set(others) & set(described) and not BY_HAND & set(described)
     return described | others
 

@@ -76,6 +76,7 @@ class Platform:
         }
         self.vars |= {"MAYFLY_SECURITY_GROUPS": "sg-0a11ce01"} | (variables or {})
         self.secrets = {"MAYFLY_GITHUB_TOKEN": sim.env["MAYFLY_GITHUB_TOKEN"], "GITHUB_TOKEN": "ghs_of_the_job"}
+        self.oidc = json.loads(sim.ask("sources"))["oidc"]
         self.actions = STAND_INS | (actions or {})
         self.composite = Composite(TOP)
         self.artifacts, self.jobs = {}, {}
@@ -262,6 +263,8 @@ class Leg:
 
     def machine(self):
         env = self.run.environment() | {"GITHUB_JOB": self.name}
+        if self.permissions.get("id-token") == "write":
+            env |= self.platform.oidc
         if not self.label.startswith("ubuntu-"):
             return Instance(self.platform, self.label, self.name, env)
         path = f"{self.platform.bin}:{BUILD}:{os.environ['PATH']}"
@@ -345,7 +348,8 @@ class Run:
     def environment(self):
         g = self.contexts["github"]
         env = {f"GITHUB_{k.upper()}": text_of(g[k]) for k in g if k != "event"}
-        env |= {k: v for k, v in self.platform.sim.env.items() if k.startswith("GITHUB_")}
+        places = ("GITHUB_", "AWS_ENDPOINT_URL", "AWS_EC2_METADATA_")
+        env |= {k: v for k, v in self.platform.sim.env.items() if k.startswith(places)}
         return env | {"CI": "true", "GITHUB_ACTIONS": "true", "RUNNER_OS": "Linux"}
 
     def legs(self, name, spec, contexts):

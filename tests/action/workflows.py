@@ -118,6 +118,8 @@ def rules(_tmp):
                     wrong.append(f"{name}: an expression inside run:")
                 if action == "actions/checkout" and step["with"].get("persist-credentials") is not False:
                     wrong.append(f"{name}: checkout leaves the token in the workspace")
+                if "role-arn" in step.get("with", {}) and job.get("permissions", {}).get("id-token") != "write":
+                    wrong.append(f"{name} gives a role-arn without id-token: write")
                 if action == "OWNER/mayfly":
                     modes.setdefault(step["with"]["mode"], []).append((name, job))
         ends = [job.get("if", "") for _, job in modes.get("stop", [])]

@@ -5,7 +5,9 @@ make_venv() {
 	mkdir -p "$MAYFLY_TEST_CACHE"
 	(
 		flock 9
-		[ ! -e "$venv/ready" ] || exit 0
-		python3 -m venv "$venv" && "$venv/bin/pip" install -q botocore 'moto[server]>=5.1' && touch "$venv/ready"
+		wanted='botocore moto[server]>=5.1 prometheus_client pyyaml'
+		[ "$(cat "$venv/ready" 2>/dev/null)" != "$wanted" ] || exit 0
+		# shellcheck disable=SC2086 # a list of packages
+		python3 -m venv "$venv" && "$venv/bin/pip" install -q $wanted && printf '%s\n' "$wanted" >"$venv/ready"
 	) 9>"$MAYFLY_TEST_CACHE/venv.lock" >"$MAYFLY_TEST_CACHE/venv.log" 2>&1
 }

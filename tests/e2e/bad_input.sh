@@ -63,6 +63,16 @@ bad 'GitHub in the clear' 2 'neither https nor a loopback address' env GITHUB_AP
 bad 'nothing to stop' 2 'nothing to stop is named' "$mayfly" stop
 bad 'instance that is none' 2 '`i-x` is not an id' "$mayfly" stop --instance i-x
 
+# As objects, whatever the format of the rest.
+run "$mayfly" reap --log-format json --regions mars
+expect 'an error as JSON' 2
+equal 'it is one object with its hint apart' "$(jq -rs 'map([.level, .message] | join(" ")) | join(";")' <<<"$err")" \
+	'error mayfly reap: --regions: `mars` is not the name of an AWS region'
+run env GITHUB_ACTIONS=true MAYFLY_LOG_FORMAT=json "$mayfly" reap --regions us-east-1,us-west-2
+expect 'what a pass says as JSON' 0
+equal 'in GitHub Actions too' "$(jq -rs 'map([.level, (.time | fromdate > 0), .message] | map(tostring) | join(" ")) | join(";")' <<<"$err")" \
+	'info true fleet octo/demo: 0 live instances looked at, 0 ended, 0 runner records without instance deleted, 0 leftovers removed'
+
 if [ "$(id -u)" -ne 0 ]; then
 	touch "$tmp/secret" && chmod 000 "$tmp/secret"
 	bad 'unreadable token file' 2 'Permission denied' "$mayfly" start "${args[@]}" --github-token-file "$tmp/secret"

@@ -4,7 +4,7 @@
 
 run "$mayfly" policy start
 expect 'policy start' 0 out '"Sid": "RunInstance"' out '"aws:RequestTag/mayfly:fleet": "FLEET"' out 'arn:aws:ec2:REGION:ACCOUNT:subnet/subnet-ID'
-for name in start stop reap bake doctor trust; do
+for name in start stop reap status bake doctor trust; do
 	equal "examples/iam/$name.json is what policy prints" "$("$mayfly" policy "$name" | diff - "$top/examples/iam/$name.json")" ''
 	check "policy $name is JSON" jq -e '.Version == "2012-10-17" and (.Statement | length > 0)' "$top/examples/iam/$name.json"
 done

@@ -147,6 +147,18 @@ expect 'another fleet has none of these' 0 err 'fleet another: 0 live instances'
 run "$mayfly" reap --regions us-east-1,mars
 expect 'a region that is none' 2 err 'not the name of an AWS region'
 
+# --- the regions of places ---
+fresh
+printf '[default]\ntypes = m7i.large\nplaces = [{"region": "us-west-2", "imageId": "ami-0a11ce00000002001", "subnetId": "subnet-0a11ce21", "securityGroupId": "sg-0a11ce21"}]\n' >"$tmp/places.ini"
+run "$mayfly" start --config "$tmp/places.ini" --timeout 30s
+west=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
+run "$mayfly" reap --config "$tmp/places.ini"
+expect 'the regions of the places of start are looked at too' 0 out "kept $west" out "kept $id"
+run "$mayfly" reap --regions us-east-1
+expect 'without them they are not' 0 out "kept $id" err '1 live instances'
+run "$mayfly" reap --places '{}'
+expect 'places that are none' 2 err '--places is not a list of places'
+
 # --- keep ---
 fresh
 here CreateTags ResourceId.1="$id" Tag.1.Key=mayfly:keep Tag.1.Value=

@@ -16,6 +16,7 @@ secrets() {
 	printf 'AWS-session-token %s\n' "${AWS_SESSION_TOKEN-}"
 	[ ! -f "$key" ] || sed -n -e '/^-----/d' -e 's/^/App-key /p' "$key"
 	[ ! -f "$key" ] || control GET app | jq -r '.tokens[] | "App-token \(.token)"'
+	control GET sources | jq -r '.secrets[] | "AWS-temporary \(.)"'
 	[ ! -f "$jits" ] || sed 's/^/JIT-configuration /' "$jits"
 }
 
@@ -159,3 +160,31 @@ start_sim --instances model --boot 50 --online 50 --terminate-delay 20 --app-key
 everything App get-runner generate-jitconfig list-runners get-installation create-token
 equal 'tokens of the App were seen' "$(($(secrets | grep -c App-token) >= 2))" 1
 running App env -u MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY="$(cat "$key")" "$mayfly" start "${args[@]}" --label held
+
+rm "$key"
+# AWS credentials that are fetched: what a container and STS gave, and what they were shown for it.
+start_sim --instances model --boot 50 --online 50 --terminate-delay 20
+settings() { control GET sources | jq -r ".$1 | to_entries[] | \"\(.key)=\(.value)\""; }
+unset MAYFLY_APP_ID MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY AWS_SESSION_TOKEN
+# shellcheck disable=SC2034 # by name, below
+readarray -t container < <(settings container)
+# shellcheck disable=SC2034
+readarray -t oidc < <(settings oidc)
+role=arn:aws:iam::123456789012:role/ci
+for source in container oidc; do
+	declare -n variables=$source
+	more=()
+	[ "$source" = container ] || more=(--role-arn "$role")
+	guarded "$source: doctor" env "${variables[@]}" "$mayfly" doctor --credentials "${more[@]}" "${loud[@]}"
+	expect "$source: doctor works" 0
+	guarded "$source: start" env "${variables[@]}" "$mayfly" start "${args[@]}" "${more[@]}" "${loud[@]}" --label "$source"
+	expect "$source: start works" 0
+	for action in AssumeRoleWithWebIdentity 'GET /oidc/token' 'GET /credentials/container' DescribeInstances; do
+		control PUT faults "$(jq -cn --arg a "$action" --arg m "no: {authorization} $(control GET sources | jq -r '.secrets[:2] | join(" ")')" \
+			'[{service: "*", action: $a, fault: "unauthorized", status: 403, code: "AccessDenied", message: $m, times: 0}]')" >/dev/null
+		guarded "$source: stop, $action echoes" env "${variables[@]}" "$mayfly" stop --label "$source" "${more[@]}" "${loud[@]}"
+	done
+	control DELETE faults >/dev/null
+done
+equal 'temporary credentials were seen' "$(($(secrets | grep -c AWS-temporary) >= 6))" 1
+[ "$failures" -eq 0 ]

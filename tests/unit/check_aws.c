@@ -266,7 +266,7 @@ END_TEST
 
 /* --- bodies of requests ------------------------------------------------------------------------------------------- */
 
-static const struct aws_config no_config = { 0 };
+static struct aws_config no_config;
 static struct aws no_aws = { .config = &no_config, .env = &env_system };
 
 static void has_body(struct aws_call *call, const char *name, const char *body)
@@ -619,92 +619,6 @@ static const char *fake_getenv(const char *name)
 }
 
 #define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define NO_ENV ((const char *const[]){ NULL })
-#define KEYS(id) "aws_access_key_id = " id "\naws_secret_access_key = secret-of-" id "\n"
-
-struct creds_case {
-    const char *const *env;
-    const char *config, *credentials, *profile; /* profile: by flag */
-    const char *id;                             /* or NULL: fails */
-    const char *why;                            /* the token when it succeeds, or NULL; else a part of the message */
-};
-
-static const struct creds_case creds_cases[] = {
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E"), "", "", NULL, "E", NULL },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SESSION_TOKEN", "T"), "", "", NULL,
-      "E", "T" },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SESSION_TOKEN", ""), "", "", NULL, "E",
-      NULL },
-    /* The environment beats AWS_PROFILE and the default profile, and a profile by flag beats the environment. */
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_PROFILE", "p"), "",
-      "[p]\n" KEYS("P") "[default]\n" KEYS("D"), NULL, "E", NULL },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E"), "", "[p]\n" KEYS("P"), "p", "P", NULL },
-    { ENV("AWS_PROFILE", "q"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), "p", "P", NULL },
-    { ENV("AWS_PROFILE", "q"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), NULL, "Q", NULL },
-    { ENV("AWS_PROFILE", ""), "", "[default]\n" KEYS("D"), NULL, "D", NULL },
-    { NO_ENV, "", "[default]\n" KEYS("D") "aws_session_token = T\n", NULL, "D", "T" },
-    /* Sections of the config file. */
-    { NO_ENV, "[default]\n" KEYS("C"), "", NULL, "C", NULL },
-    { NO_ENV, "[profile default]\n" KEYS("C"), "", NULL, "C", NULL },
-    { NO_ENV, "[default]\n" KEYS("C") "[profile default]\n" KEYS("CP"), "", NULL, "CP", NULL },
-    { NO_ENV, "[default]\n" KEYS("C") "[profile default]\naws_access_key_id =\naws_secret_access_key =\n", "", NULL,
-      "C", NULL },
-    { NO_ENV, "[profile p]\n" KEYS("P"), "", "p", "P", NULL },
-    { NO_ENV, "[p]\n" KEYS("P"), "", "p", NULL, "there is no AWS profile `p`" },
-    { NO_ENV, "[profile default]\n" KEYS("C"), "[default]\n" KEYS("D"), NULL, "D", NULL },
-    /* A token of the config file does not belong to a key of the credentials file. */
-    { NO_ENV, "[default]\n" KEYS("C") "aws_session_token = T\n", "[default]\n" KEYS("D"), NULL, "D", NULL },
-    { NO_ENV, "[default]\nregion = us-east-1\n", "[default]\n" KEYS("D"), NULL, "D", NULL },
-    /* What is absent, and what is broken. */
-    { NO_ENV, "", "", NULL, NULL, "no AWS credentials: tried the environment (AWS_ACCESS_KEY_ID), the shared profile" },
-    { NO_ENV, "[default]\nregion = us-east-1\n", "", NULL, NULL, "no AWS credentials" },
-    { ENV("AWS_PROFILE", "nope"), "", "[default]\n" KEYS("D"), NULL, NULL, "there is no AWS profile `nope`" },
-    { NO_ENV, "", "[default]\n" KEYS("D"), "nope", NULL, "there is no AWS profile `nope`" },
-    { ENV("AWS_ACCESS_KEY_ID", "E"), "", "[default]\n" KEYS("D"), NULL, NULL, "the secret access key is missing" },
-    { ENV("AWS_SECRET_ACCESS_KEY", "s"), "", "[default]\n" KEYS("D"), NULL, NULL, "the access key id is missing" },
-    { ENV("AWS_ACCESS_KEY_ID", "", "AWS_SECRET_ACCESS_KEY", ""), "", "[default]\n" KEYS("D"), NULL, "D", NULL },
-    { NO_ENV, "", "[default]\naws_access_key_id = A\n", NULL, NULL,
-      "the profile `default` are incomplete: the secret access key is missing" },
-    { ENV("AWS_ACCESS_KEY_ID", "E\n", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a line break" },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s\r"), "", "", NULL, NULL, "a line break" },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s s"), "", "", NULL, NULL, "a blank" },
-    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s", "AWS_SESSION_TOKEN", "t\nX-Evil: 1"), "", "", NULL,
-      NULL, "a control character" },
-    { ENV("AWS_ACCESS_KEY_ID", "E\x7f", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a control character" },
-    { ENV("AWS_ACCESS_KEY_ID", "\xc3\xa9", "AWS_SECRET_ACCESS_KEY", "s"), "", "", NULL, NULL, "a control character" },
-};
-
-START_TEST(find_credentials)
-{
-    const struct creds_case *c = &creds_cases[_i];
-    AUTO_INI config = { 0 }, credentials = { 0 };
-    AUTO_ERROR err = { 0 };
-    struct aws_creds got = { 0 };
-    environment = c->env;
-    ASSERT_OK(ini_parse(&config, c->config, strlen(c->config), "config", &err), &err);
-    ASSERT_OK(ini_parse(&credentials, c->credentials, strlen(c->credentials), "credentials", &err), &err);
-    const char *env_profile = fake_getenv("AWS_PROFILE");
-    const struct aws_creds_from from = { .getenv = fake_getenv,
-                                         .config = &config,
-                                         .credentials = &credentials,
-                                         .profile = c->profile                ? c->profile
-                                                    : !str_empty(env_profile) ? env_profile
-                                                                              : "default",
-                                         .profile_given = c->profile };
-    if (c->id) {
-        AUTO_FREE char *secret = xasprintf("secret-of-%s", c->id);
-        ASSERT_OK(aws_creds_find(&from, &got, &err), &err);
-        ck_assert_str_eq(got.access_key_id, c->id);
-        ck_assert_str_eq(got.secret_access_key.value, secret);
-        ck_assert_pstr_eq(got.session_token.value, c->why);
-    } else {
-        ASSERT_FAILS(aws_creds_find(&from, &got, &err), &err, c->why);
-        ck_assert_ptr_null(got.access_key_id);
-    }
-    aws_creds_clear(&got);
-    secret_forget_all();
-}
-END_TEST
 
 /* --- the whole configuration -------------------------------------------------------------------------------------- */
 
@@ -713,7 +627,7 @@ END_TEST
 static bool load(const char *const *env, const char *region, struct aws_config *c, struct error *err)
 {
     environment = env;
-    return aws_config_load(NULL, region, fake_getenv, c, err);
+    return aws_config_load(&(struct aws_flags){ .region = region }, fake_getenv, c, err);
 }
 
 START_TEST(endpoints)
@@ -778,7 +692,7 @@ START_TEST(endpoint_of_a_service_wins)
         load(ENV(CREDS, "AWS_ENDPOINT_URL", "http://evil.example.com", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
              "us-east-1", &c, &err),
         &err);
-    ck_assert_ptr_null(c.endpoint);
+    ck_assert_ptr_null(c.endpoints[0]);
     aws_config_clear(&c);
 }
 END_TEST
@@ -887,12 +801,12 @@ START_TEST(files_are_read)
     struct aws_config c = { 0 };
     AUTO_FREE char *config = xasprintf("%s/.aws/config", dir);
     ASSERT_OK(load(ENV(CREDS, "AWS_CONFIG_FILE", config), NULL, &c, &err), &err);
-    ck_assert_str_eq(c.endpoint, "http://127.0.0.1:7/");
+    ck_assert_str_eq(c.endpoints[0], "http://127.0.0.1:7/");
     ck_assert_str_eq(c.ca_bundle, "/ca.pem");
     aws_config_clear(&c);
     ASSERT_OK(load(ENV("HOME", dir, "AWS_PROFILE", "p"), NULL, &c, &err), &err);
-    ck_assert_str_eq(c.creds.access_key_id, "P");
-    ck_assert_str_eq(c.creds.source, "profile");
+    ck_assert_str_eq(c.source.keys.access_key_id, "P");
+    ck_assert_str_eq(c.source.where, "the profile `p`");
     aws_config_clear(&c);
     ASSERT_FAILS(load(ENV(CREDS, "AWS_CONFIG_FILE", dir), NULL, &c, &err), &err, "the AWS configuration");
     ASSERT_FAILS(load(ENV(CREDS), "us-east-1.evil.com", &c, &err), &err, "is not the name of an AWS region");
@@ -932,7 +846,6 @@ static TCase *requests(void)
 static TCase *configuration(void)
 {
     TCase *t = tcase_create("configuration");
-    tcase_add_loop_test(t, find_credentials, 0, ARRAY_SIZE(creds_cases));
     tcase_add_loop_test(t, endpoints, 0, 18);
     tcase_add_test(t, endpoint_of_a_service_wins);
     tcase_add_loop_test(t, partitions, 0, 7);

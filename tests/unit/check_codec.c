@@ -305,7 +305,7 @@ static const char page[] =
 
 static bool decode_page(const char *bytes, size_t n, struct ec2_page *ret, struct arena *arena, struct error *err)
 {
-    const struct aws_config config = { 0 };
+    struct aws_config config = { 0 };
     struct aws aws = { .config = &config, .env = &env_system };
     struct strbuf body = STRBUF_INIT;
     struct aws_call *call = aws_call_new(&aws, "ec2", "us-east-1", "DescribeInstances", &body);

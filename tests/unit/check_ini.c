@@ -41,7 +41,8 @@ START_TEST(texts)
         { "[a]\ns3 =\n  x = 1\n\ty = 2 # c\nk = v\n", "a|s3|\nx = 1\ny = 2|2;a|k|v|5;" },
         { "[a]\nk = a,\n  b,\n\n  # c\n  c\n", "a|k|a,\nb,\nc|2;" },
         { "[a]\nk = v\n  [b]\n", "a|k|v\n[b]|2;" }, /* an indented line is never a section */
-        { "[a]\n  k = v\n  l = w\n", "a|k|v\nl = w|2;" },
+        { "[a]\n  k = v\n  l = w\n", "a|k|v|2;a|l|w|3;" },
+        { "[a]\n  k = v\n   l = w\n m = x\n", "a|k|v\nl = w|2;a|m|x|4;" },
         { "[a]\nk = v\n[b]\n  l = w\n", "a|k|v|2;b|l|w|4;" }, /* a section ends what an indented line continues */
         { "[a]\nk = 1\nk = 2\n", "a|k|2|3;" },
         { "[a]\nk = 1\n[b]\nk = 2\n[a]\nl = 3\n", "a|k|1|2;b|k|2|4;a|l|3|6;" },

@@ -1,19 +1,14 @@
-/* Deterministic simulation: launch and stop against the model of EC2 and GitHub, over many seeds.
- *
- * MAYFLY_MODEL_SEEDS=n runs n seeds (from MAYFLY_MODEL_FIRST on), MAYFLY_MODEL_SEED=n one of them with its trace,
- * MAYFLY_MODEL_STATS=1 prints how often each fault happened. */
+/* Deterministic simulation: launch and stop against the model of EC2 and GitHub, over many seeds (seeds.h). */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "mayfly/runner/tags.h"
-#include "mayfly/util/encode.h"
-#include "model.h"
+#include "seeds.h"
 #include "testing.h"
 
 enum {
     SEEDS = 60000,
     CHUNKS = 8,
-    ENOUGH_SEEDS = 2000, /* for every fault to have happened */
     LAUNCH_SLACK_MS = 200000,
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
@@ -24,7 +19,7 @@ static const char fleet[] = "o/r", scope[] = "o/r", run_id[] = "77", home[] = "u
 /* --- the launch --------------------------------------------------------------------------------------------------- */
 
 struct scene {
-    struct model model;
+    struct model *model;
     struct launch launch;
     struct launch_config config;
     struct plan plan;
@@ -64,7 +59,7 @@ static bool launched(void *ctx, struct error *err UNUSED)
     s->launched++;
     for (size_t i = 0; i < s->config.count; i++)
         if (!s->launch.slots[i].down && !s->launch.slots[i].pair.instance_id)
-            model_break(&s->model, 1, "outputs are written before instance %zu is known", i);
+            model_break(s->model, 1, "outputs are written before instance %zu is known", i);
     return true;
 }
 
@@ -73,7 +68,7 @@ static void set_launch(struct scene *s)
     static const char *const subnets[] = { "subnet-a", "subnet-b", "subnet-c" };
     static const char *const types[] = { "m7i.large", "c7i.large" };
     static const struct image image = { .id = "ami-1" };
-    struct model *m = &s->model;
+    struct model *m = s->model;
     s->plan = (struct plan){ .cells = s->cells, .n = 1 + (size_t)model_pick(m, 'c', MAX_CELLS) };
     for (size_t i = 0; i < s->plan.n; i++)
         s->cells[i] = (struct cell){ .region = model_pick(m, 'A' + i * 256, 4) ? home : away,
@@ -124,7 +119,7 @@ static const struct launch_slot *up_slot_of(const struct scene *s, const struct 
 /* Whatever does not belong to a slot that is up is gone, or told. */
 static void check_left(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     AUTO_FREE char *text = launch_leftovers(&s->launch);
     model_trace(m, "left over: %s", text ? text : "nothing");
     if (names(text, "(null)"))
@@ -150,7 +145,7 @@ static void check_left(struct scene *s)
 
 static void check_up(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     size_t up = 0;
     if (s->launched != 1)
         model_break(m, 1, "the launch succeeded, and its outputs were written %u times", s->launched);
@@ -183,12 +178,12 @@ static void check_up(struct scene *s)
 static void check_down(struct scene *s)
 {
     if (s->launch.error.domain == ERROR_NONE)
-        model_break(&s->model, 2, "the launch failed without an error");
+        model_break(s->model, 2, "the launch failed without an error");
 }
 
 static void check_once(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     for (size_t n = 0; n < s->config.count; n++) {
         size_t live = 0;
         for (size_t i = 0; i < m->n_instances; i++)
@@ -200,7 +195,7 @@ static void check_once(struct scene *s)
 
 static void run_launch(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     bool waited_for = m->jobs > 0; /* a job that ends between two questions takes its runner's record along */
     set_launch(s);
     launch_init(&s->launch, &s->config);
@@ -266,7 +261,7 @@ static void add_decor(struct scene *s)
         { away, fleet, scope, "mayfly-77-1-label", "77/2", "runner", "a" },
         { home, fleet, scope, "mayfly-77-1-label", "77/1", "bake", "a" },
     };
-    struct model *m = &s->model;
+    struct model *m = s->model;
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
         if (model_pick(m, 'D' + k * 256, 4) > 0)
             continue;
@@ -286,7 +281,7 @@ static void add_decor(struct scene *s)
 
 static void set_stop(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     struct stop_config *c = &s->stop_config;
     strlist_add(&s->regions, home);
     if (model_pick(m, 'R', 2))
@@ -340,7 +335,7 @@ static const struct stop_target *find_target(const struct stop *stop, const char
 /* What lives on, and what is said of it. */
 static void check_stopped(struct scene *s, const struct stop *stop, const struct model_instance *i)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     const char *id = i->view.id;
     const struct stop_target *t = find_target(stop, id);
     bool live = model_is_live(m, i);
@@ -365,7 +360,7 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
 
 static void check_stop(struct scene *s, const struct stop *stop)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     bool several = false;
     for (size_t i = 1; i < stop->n; i++)
         several = several || !str_eq(stop->targets[i].label, stop->targets[0].label);
@@ -385,7 +380,7 @@ static void check_stop(struct scene *s, const struct stop *stop)
 
 static void run_stop(struct scene *s)
 {
-    struct model *m = &s->model;
+    struct model *m = s->model;
     CLEANUP(stop_clear) struct stop stop = { 0 };
     AUTO_ERROR err = { 0 };
     add_decor(s);
@@ -405,183 +400,74 @@ static void run_stop(struct scene *s)
 
 /* --- one seed ----------------------------------------------------------------------------------------------------- */
 
-struct outcome_of_seed {
-    int broken;
-    char *violation, *trace;
-    struct fired *fired;
-    size_t n_fired;
-    bool up, down, crashed, stopped, signalled;
+struct counts {
+    uint64_t up, down, crashed, stopped, signalled;
 };
 
-static void outcome_clear(struct outcome_of_seed *o)
+static void count(const struct scene *s, bool stopped, struct counts *c)
 {
-    for (size_t i = 0; i < o->n_fired; i++)
-        free(o->fired[i].where);
-    free(o->fired);
-    free(o->violation);
-    free(o->trace);
-    *o = (struct outcome_of_seed){ 0 };
+    bool up = !s->crashed && launch_succeeded(&s->launch);
+    c->up += up;
+    c->down += !s->crashed && !up;
+    c->crashed += s->crashed;
+    c->stopped += stopped;
+    c->signalled += s->is_signalled;
 }
 
-static void run_seed(uint64_t seed, const uint64_t *masked, size_t n_masked, bool tracing, struct outcome_of_seed *ret)
+static void play(struct model *m, void *counts)
 {
-    struct scene s = { 0 };
-    struct model *m = &s.model;
-    model_init(m, seed, masked, n_masked, tracing);
+    struct scene s = { .model = m };
     run_launch(&s);
     model_trace(m, "%zu runners, %zu cells, timeout %lld s: %s", s.config.count, s.plan.n,
                 (long long)s.config.timeout_ms / 1000,
                 s.crashed                     ? "crashed"
                 : launch_succeeded(&s.launch) ? "succeeded"
                                               : s.launch.error.message);
-    ret->crashed = s.crashed;
-    ret->up = !s.crashed && launch_succeeded(&s.launch);
-    ret->down = !s.crashed && !ret->up;
-    ret->signalled = s.is_signalled;
-    ret->stopped = !m->broken && (s.crashed || model_pick(m, 'X', 2));
-    if (ret->stopped)
+    bool stops = !m->broken && (s.crashed || model_pick(m, 'X', 2));
+    if (counts)
+        count(&s, stops, counts);
+    if (stops)
         run_stop(&s);
-    ret->broken = m->broken;
-    ret->violation = STEAL(m->violation);
-    ret->trace = tracing ? strbuf_steal(&m->trace) : NULL;
-    ret->fired = STEAL(m->fired);
-    ret->n_fired = m->n_fired;
-    m->n_fired = 0;
     launch_clear(&s.launch);
     strlist_clear(&s.regions);
     strlist_clear(&s.ids);
     strlist_clear(&s.labels);
-    model_clear(m);
     secret_forget_all();
-}
-
-/* Leaves out one fault after the other, as long as the same invariant breaks. */
-static void shrink(uint64_t seed, struct outcome_of_seed *o)
-{
-    uint64_t *masked = NULL;
-    size_t n = 0;
-    bool smaller = true;
-    int broken = o->broken;
-    while (smaller) {
-        smaller = false;
-        for (size_t i = 0; i < o->n_fired && !smaller; i++) {
-            struct outcome_of_seed without = { 0 };
-            masked = xreallocarray(masked, n + 1, sizeof(*masked));
-            masked[n] = o->fired[i].key;
-            run_seed(seed, masked, n + 1, false, &without);
-            smaller = without.broken == broken;
-            if (smaller) {
-                n++;
-                outcome_clear(o);
-                *o = without;
-            } else {
-                outcome_clear(&without);
-            }
-        }
-    }
-    outcome_clear(o);
-    run_seed(seed, masked, n, true, o);
-    free(masked);
-}
-
-static void tell(uint64_t seed, const struct outcome_of_seed *o)
-{
-    printf("seed %" PRIu64 ": (%d) %s\nthe faults that it takes:\n", seed, o->broken, o->violation);
-    for (size_t i = 0; i < o->n_fired; i++)
-        printf("  %s: %s\n", fault_name(o->fired[i].fault), o->fired[i].where);
-    printf("%s", o->trace);
-    fflush(stdout);
-}
-
-static uint64_t number_of(const char *name, uint64_t fallback)
-{
-    uint64_t n = fallback;
-    const char *text = getenv(name);
-    if (!str_empty(text))
-        ck_assert_msg(parse_uint(text, UINT64_MAX / 2, &n), "%s is not a number", name);
-    return n;
 }
 
 /* --- the suite ---------------------------------------------------------------------------------------------------- */
 
-struct counts {
-    uint64_t faults[FAULT_COUNT], seeds, up, down, crashed, stopped, signalled;
-};
-
-static void print_counts(const struct counts *c)
-{
-    printf("seeds %" PRIu64 ", up %" PRIu64 ", down %" PRIu64 ", crashed %" PRIu64 ", signalled %" PRIu64
-           ", stops %" PRIu64 "\n",
-           c->seeds, c->up, c->down, c->crashed, c->signalled, c->stopped);
-    for (int f = FAULT_NONE + 1; f < FAULT_COUNT; f++)
-        printf("  %-17s %" PRIu64 "\n", fault_name((enum fault)f), c->faults[f]);
-    fflush(stdout);
-}
-
-static void one_seed(uint64_t seed, struct counts *c)
-{
-    CLEANUP(outcome_clear) struct outcome_of_seed o = { 0 };
-    run_seed(seed, NULL, 0, false, &o);
-    for (size_t i = 0; i < o.n_fired; i++)
-        c->faults[o.fired[i].fault]++;
-    c->seeds++;
-    c->up += o.up;
-    c->down += o.down;
-    c->crashed += o.crashed;
-    c->stopped += o.stopped;
-    c->signalled += o.signalled;
-    if (!o.broken)
-        return;
-    shrink(seed, &o);
-    tell(seed, &o);
-    ck_abort_msg("seed %" PRIu64 ": (%d) %s", seed, o.broken, o.violation);
-}
-
 START_TEST(seeds)
 {
     struct counts c = { 0 };
-    uint64_t n = number_of("MAYFLY_MODEL_SEEDS", SEEDS), first = number_of("MAYFLY_MODEL_FIRST", 1);
-    if (getenv("MAYFLY_MODEL_SEED"))
-        return;
-    for (uint64_t i = (uint64_t)_i; i < n; i += CHUNKS)
-        one_seed(first + i, &c);
+    struct seeds s = { .play = play, .counts = &c };
+    bool enough = seeds_play(&s, SEEDS, (uint64_t)_i, CHUNKS);
     if (getenv("MAYFLY_MODEL_STATS"))
-        print_counts(&c);
-    /* A model whose faults never happen proves nothing. */
-    if (c.seeds < ENOUGH_SEEDS)
+        printf("seeds %" PRIu64 ", up %" PRIu64 ", down %" PRIu64 ", crashed %" PRIu64 ", signalled %" PRIu64
+               ", stops %" PRIu64 "\n",
+               s.n, c.up, c.down, c.crashed, c.signalled, c.stopped);
+    if (!enough)
         return;
-    for (int f = FAULT_NONE + 1; f < FAULT_COUNT; f++)
-        ck_assert_msg(c.faults[f] > 0, "%s never happened", fault_name((enum fault)f));
-    ck_assert_uint_gt(c.up, c.seeds / 20);
-    ck_assert_uint_gt(c.down, c.seeds / 20);
-    ck_assert_uint_gt(c.crashed, c.seeds / 50);
+    /* A model whose faults never happen proves nothing. */
+    for (enum fault f = FAULT_NONE + 1; f < FAULT_OF_REAPERS; f++)
+        ck_assert_msg(s.faults[f] > 0, "%s never happened", fault_name(f));
+    ck_assert_uint_gt(c.up, s.n / 20);
+    ck_assert_uint_gt(c.down, s.n / 20);
+    ck_assert_uint_gt(c.crashed, s.n / 50);
 }
 END_TEST
+
+static const struct seeds uncounted = { .play = play };
 
 START_TEST(replay)
 {
-    CLEANUP(outcome_clear) struct outcome_of_seed o = { 0 };
-    uint64_t seed = number_of("MAYFLY_MODEL_SEED", 0);
-    if (!getenv("MAYFLY_MODEL_SEED"))
-        return;
-    run_seed(seed, NULL, 0, true, &o);
-    printf("%s", o.trace);
-    fflush(stdout);
-    if (o.broken)
-        shrink(seed, &o), tell(seed, &o);
-    ck_assert_msg(!o.broken, "seed %" PRIu64 ": (%d) %s", seed, o.broken, o.violation);
+    seeds_replay(&uncounted);
 }
 END_TEST
 
-/* The same seed is the same run, to the byte: without this nothing can be replayed. */
 START_TEST(seeds_are_deterministic)
 {
-    for (uint64_t seed = 1; seed <= 50; seed++) {
-        CLEANUP(outcome_clear) struct outcome_of_seed a = { 0 }, b = { 0 };
-        run_seed(seed, NULL, 0, true, &a);
-        run_seed(seed, NULL, 0, true, &b);
-        ck_assert_str_eq(a.trace, b.trace);
-    }
+    seeds_compare(&uncounted, 50);
 }
 END_TEST
 

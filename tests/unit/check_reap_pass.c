@@ -482,7 +482,7 @@ START_TEST(pages_change_nothing)
     w.jobs[w.n_jobs++] = (struct job){ 5, "completed", "i-0", "x" };
     w.jobs[w.n_jobs++] = (struct job){ 5, "queued", "", "y" };
     pass(&w);
-    did(&w, "scan list look:i-1,i-2 jobs:5 delete:8 get:7 look:i-2,i-1 terminate:i-2,i-1");
+    did(&w, "scan list look:i-1,i-2 jobs:5 get:8 get:7 delete:8 delete:7 jobs:5 look:i-2,i-1 terminate:i-2,i-1");
     world_clear(&w);
 }
 END_TEST
@@ -496,13 +496,13 @@ START_TEST(mark_then_confirm)
         const char *mark, *then;
     } cases[] = {
         { NULL, "mark:i-1=no-runner@1700000000" },
-        { "no-runner@1699999821", "" },                               /* 179 s */
-        { "no-runner@1700000000", "" },                               /* this second */
-        { "no-runner@1699999820", "get:7 look:i-1 terminate:i-1" },   /* 180 s */
-        { "no-runner@1600000000", "get:7 look:i-1 terminate:i-1" },   /* long ago */
-        { "no-runner@1700000001", "mark:i-1=no-runner@1700000000" },  /* the future: no word to rely on */
-        { "idle@1600000000", "mark:i-1=no-runner@1700000000" },       /* another rule */
-        { "no-runner2@1600000000", "mark:i-1=no-runner@1700000000" }, /* not even a rule */
+        { "no-runner@1699999821", "" },                                      /* 179 s */
+        { "no-runner@1700000000", "" },                                      /* this second */
+        { "no-runner@1699999820", "get:7 delete:7 look:i-1 terminate:i-1" }, /* 180 s */
+        { "no-runner@1600000000", "get:7 delete:7 look:i-1 terminate:i-1" }, /* long ago */
+        { "no-runner@1700000001", "mark:i-1=no-runner@1700000000" },         /* the future: no word to rely on */
+        { "idle@1600000000", "mark:i-1=no-runner@1700000000" },              /* another rule */
+        { "no-runner2@1600000000", "mark:i-1=no-runner@1700000000" },        /* not even a rule */
         { "no-runner@", "mark:i-1=no-runner@1700000000" },
         { "no-runner@16e8", "mark:i-1=no-runner@1700000000" },
         { "no-runner@-1600000000", "mark:i-1=no-runner@1700000000" },
@@ -530,14 +530,14 @@ START_TEST(every_rule_has_its_way)
         bool busy;
         const char *rule, *first, *then; /* first: what comes of it; then: with an old mark of this rule */
     } cases[] = {
-        { { .state = "stopped" }, NULL, false, "stopped", "mark", "get:7 look:i-1 terminate:i-1" },
+        { { .state = "stopped" }, NULL, false, "stopped", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { .state = "stopped" }, "offline", true, "stopped", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { .state = "stopped" }, "online", false, "stopped-online", "", "" },
-        { { .state = "stopping" }, NULL, false, "stopping", "mark", "get:7 look:i-1 terminate:i-1" },
+        { { .state = "stopping" }, NULL, false, "stopping", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { 0 }, "offline", true, "died", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { 0 }, "offline", false, "offline", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { .state = "pending" }, "offline", false, "offline", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
-        { { 0 }, NULL, false, "no-runner", "mark", "get:7 look:i-1 terminate:i-1" },
+        { { 0 }, NULL, false, "no-runner", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { 0 }, "online", false, "idle", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { 0 }, "online", true, "busy", "", "" },
         { { .limits = "idle=5000" }, "online", false, "runner", "", "" },
@@ -546,12 +546,12 @@ START_TEST(every_rule_has_its_way)
         { { .keep = "" }, NULL, false, "kept", "", "" },
         { { .role = "bake" }, NULL, false, "builder", "", "" },
         { { .role = "other" }, NULL, false, "foreign", "", "" },
-        { { .limits = "life=4999" }, "online", true, "deadline", "delete:7 look:i-1 terminate:i-1", "" },
+        { { .limits = "life=4999" }, "online", true, "deadline", "get:7 delete:7 look:i-1 terminate:i-1", "" },
         { { .limits = "life=4999", .role = "smoke", .state = "stopped" },
           NULL,
           false,
           "deadline",
-          "delete:7 look:i-1 terminate:i-1",
+          "get:7 delete:7 look:i-1 terminate:i-1",
           "" },
     };
     struct world w;
@@ -636,7 +636,23 @@ START_TEST(overdue_is_ended_whatever_github_says)
     put_record(&w, 7, "i-1", "online", true);
     put_fault(&w, ACT_DELETE, says[_i], NULL, 0);
     pass(&w);
-    did(&w, "scan list look:i-1 delete:7 look:i-1 terminate:i-1");
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1 terminate:i-1");
+    ck_assert(target(&w, "i-1")->ended);
+    world_clear(&w);
+}
+END_TEST
+
+/* Another's record of its runner's id is let be, and what cannot be read holds nothing back. */
+START_TEST(overdue_and_its_record)
+{
+    struct world w;
+    world_init(&w);
+    put(&w, overdue);
+    put_record(&w, 7, _i ? "i-1" : "somebody", "online", true);
+    if (_i)
+        put_fault(&w, ACT_GET, OUTCOME_FAILED, NULL, 0);
+    pass(&w);
+    did(&w, _i ? "scan list look:i-1 get:7 look:i-1 terminate:i-1" : "scan list look:i-1 look:i-1 terminate:i-1");
     ck_assert(target(&w, "i-1")->ended);
     world_clear(&w);
 }
@@ -649,7 +665,7 @@ START_TEST(no_confirm_ends_at_first_sight)
     w.config.confirm = false;
     put(&w, orphan);
     pass(&w);
-    did(&w, "scan list look:i-1 get:7 look:i-1 terminate:i-1");
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1 terminate:i-1");
     world_clear(&w);
 }
 END_TEST
@@ -700,8 +716,8 @@ START_TEST(jobs_that_cannot_be_read)
     } cases[] = {
         { { .run = "5/1" }, OUTCOME_FAILED, 1, "job-unknown" },
         { { .run = "5/1" }, OUTCOME_THROTTLED, 1, "job-unknown" },
-        { { .run = "5/1" }, OUTCOME_NOT_FOUND, 1, "no-runner" },
-        { { .run = "5/1", .repo = FLEET }, OUTCOME_NOT_FOUND, 1, "no-runner" },
+        { { .run = "5/1" }, OUTCOME_NOT_FOUND, 2, "no-runner" },
+        { { .run = "5/1", .repo = FLEET }, OUTCOME_NOT_FOUND, 2, "no-runner" },
         { { .run = "5/1", .repo = "org/other" }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
         { { .run = "5/1", .repo = "org" }, OUTCOME_OK, 0, "job-unknown" }, /* an organisation has no runs */
         { { .run = "5/1", .repo = "../../x/y" }, OUTCOME_OK, 0, "job-unknown" },
@@ -872,7 +888,7 @@ START_TEST(the_instance_is_looked_at_again)
     after.mark = "idle" OLD; /* another reaper may have marked it meanwhile: that alone is no change */
     w.before = changes_at_the_last_look;
     pass(&w);
-    did(&w, "scan list look:i-1 get:7 look:i-1 mark:i-1=");
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1 mark:i-1=");
     ck_assert_uint_eq(w.seen[ACT_TERMINATE], 0);
     world_clear(&w);
 }
@@ -909,7 +925,7 @@ START_TEST(an_end_stops_when_ec2_does_not_answer)
     put(&w, overdue);
     put_fault(&w, ACT_LOOK, OUTCOME_FAILED, NULL, _i + 1);
     pass(&w);
-    did(&w, _i ? "scan list look:i-1 delete:7 look:i-1" : "scan list look:i-1");
+    did(&w, _i ? "scan list look:i-1 get:7 delete:7 look:i-1" : "scan list look:i-1");
     ck_assert_int_eq(target(&w, "i-1")->error.domain, ERROR_NET);
     world_clear(&w);
 }
@@ -930,7 +946,7 @@ START_TEST(an_end_goes_through)
     put(&w, overdue);
     put_fault(&w, ACT_TERMINATE, cases[_i].outcome, NULL, 0);
     pass(&w);
-    did(&w, "scan list look:i-1 delete:7 look:i-1 terminate:i-1");
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1 terminate:i-1");
     ck_assert(target(&w, "i-1")->ended == cases[_i].ended);
     ck_assert((target(&w, "i-1")->error.domain == ERROR_NONE) == cases[_i].ended);
     world_clear(&w);
@@ -979,6 +995,8 @@ START_TEST(ends_come_in_batches)
     world_init(&w);
     strlist_add(&w.regions, "eu-central-1");
     put_many(&w, 250, b);
+    w.boxes[0].runner_id = "8";
+    put_record(&w, 8, ids[0], "online", true); /* proves the token */
     for (size_t i = 0; i < 20; i++)
         w.boxes[i * 7].region = "eu-central-1";
     pass(&w);
@@ -1016,6 +1034,25 @@ START_TEST(a_throttled_batch_stays_whole)
     pass(&w);
     ck_assert_uint_eq(w.seen[ACT_TERMINATE], 1);
     ck_assert_uint_eq(count_ended(&w), 0);
+    world_clear(&w);
+}
+END_TEST
+
+static void github_is_slow(struct world *w, const struct act *a)
+{
+    if (a->kind == ACT_LIST)
+        w->now += 90500;
+}
+
+/* The window of a mark begins when GitHub was asked, not when the pass began. */
+START_TEST(a_mark_tells_when_it_was_made)
+{
+    struct world w;
+    world_init(&w);
+    put(&w, orphan);
+    w.before = github_is_slow;
+    pass(&w);
+    did(&w, "scan list look:i-1 mark:i-1=no-runner@1700000090");
     world_clear(&w);
 }
 END_TEST
@@ -1203,6 +1240,8 @@ START_TEST(signal_during_an_end)
     struct world w;
     world_init(&w);
     put_many(&w, 40, overdue);
+    w.boxes[0].runner_id = "8";
+    put_record(&w, 8, ids[0], "online", true); /* proves the token */
     w.held = ACT_DELETE;
     w.now = 1000;
     start(&w);
@@ -1352,6 +1391,7 @@ static TCase *judging(void)
     tcase_add_loop_test(t, limits_travel_with_the_instance, 0, 6);
     tcase_add_loop_test(t, records_that_cannot_be_asked_for_are_unknown, 0, 7);
     tcase_add_loop_test(t, overdue_is_ended_whatever_github_says, 0, 6);
+    tcase_add_loop_test(t, overdue_and_its_record, 0, 2);
     tcase_add_test(t, no_confirm_ends_at_first_sight);
     tcase_add_loop_test(t, jobs_save_and_condemn, 0, 12);
     tcase_add_loop_test(t, jobs_that_cannot_be_read, 0, 9);
@@ -1374,6 +1414,7 @@ static TCase *ending(void)
     tcase_add_test(t, ends_come_in_batches);
     tcase_add_loop_test(t, one_bad_id_does_not_spoil_a_batch, 0, 3);
     tcase_add_test(t, a_throttled_batch_stays_whole);
+    tcase_add_test(t, a_mark_tells_when_it_was_made);
     tcase_add_test(t, marks_come_in_batches);
     tcase_add_test(t, the_slow_do_not_hold_the_others);
     return t;

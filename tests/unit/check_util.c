@@ -1,7 +1,9 @@
 #include "mayfly/util/arena.h"
+#include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
+#include "mayfly/util/text.h"
 #include "testing.h"
 
 #include <errno.h>
@@ -368,6 +370,23 @@ START_TEST(redaction)
 }
 END_TEST
 
+static int64_t dawn(void *ctx UNUSED)
+{
+    return 1767323045999;
+}
+static const struct env at_dawn = { .now = dawn };
+
+#define DAWN "{\"time\":\"2026-01-02T03:04:05Z\",\"level\":"
+static const char *const logged[] = {
+    [LOG_TEXT] = "token is ***\nwarning: two lines \"100%\"\nmayfly:  [31mred    ***\nbroken\nhint: mend it\n",
+    [LOG_ACTIONS] = "token is ***\n::warning::two lines \"100%25\"\n::error::mayfly:  [31mred    ***\n"
+                    "::error::broken\nhint: mend it\n",
+    [LOG_JSON] = DAWN "\"info\",\"message\":\"token is ***\"}\n" DAWN
+                      "\"warning\",\"message\":\"two lines \\\"100%\\\"\"}\n" DAWN
+                      "\"error\",\"message\":\"mayfly:  [31mred    ***\"}\n" DAWN
+                      "\"error\",\"message\":\"broken\",\"hint\":\"mend it\"}\n",
+};
+
 START_TEST(logs)
 {
     char *text = NULL;
@@ -375,22 +394,79 @@ START_TEST(logs)
     struct secret s = { 0 };
     FILE *out = open_memstream(&text, &len);
     secret_set(&s, "ghp_secret", 10);
-    log_init(LOG_INFO, out, _i == 1);
+    log_init(LOG_INFO, out, (enum log_format)_i, &at_dawn);
     log_debug("not shown");
     log_info("token is %s", s.value);
-    log_warn("two\nlines 100%%");
+    log_warn("two\nlines \"100%%\"");
+    log_error("mayfly: \x1b[31mred \xc2\x9b ghp_secret", NULL);
+    log_error("broken", "mend it");
     log_close();
     fclose(out);
-    ck_assert_ptr_null(strstr(text, "not shown"));
-    ck_assert_ptr_null(strstr(text, "ghp_secret"));
-    ck_assert_ptr_nonnull(strstr(text, "token is ***\n"));
-    if (_i == 1)
-        ck_assert_ptr_nonnull(strstr(text, "::warning::two lines 100%25\n"));
+    ck_assert_str_eq(text, logged[_i]);
+    log_init(LOG_INFO, NULL, LOG_TEXT, NULL);
     free(text);
     secret_clear(&s);
     secret_forget_all();
     AUTO_FREE char *escaped = log_escape_command("a%b\r\nc::d");
     ck_assert_str_eq(escaped, "a%25b%0D%0Ac::d");
+}
+END_TEST
+
+/* --- text of others ---------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *text, *clean, *narrow, *json, *code;
+} texts[] = {
+    { "", "", "", "\"\"", "` `" },
+    { "plain", "plain", "plain", "\"plain\"", "`plain`" },
+    { "a\nb\tc\x1b[2J\x7f", "a b c [2J ", "a?b?c?[2J?", "\"a\\u000ab\\u0009c\\u001b[2J\\u007f\"", "`a b c [2J `" },
+    { "\xc2\x9b"
+      "2J",
+      "  2J", "??2J", "\"\\u009b2J\"", "`  2J`" },
+    { "\x9b"
+      "2J",
+      "?2J", "?2J", "\"\\ufffd2J\"", "`?2J`" },
+    { "say \"\\\"", "say \"\\\"", "say \"\\\"", "\"say \\\"\\\\\\\"\"", "`say \"?\"`" },
+    { "a`b|c\\|d", "a`b|c\\|d", "a`b|c\\|d", "\"a`b|c\\\\|d\"", "`a'b?c??d`" },
+    { "\xc3\xbc\xe2\x80\xa6\xf0\x9f\xa6\x9f", "\xc3\xbc\xe2\x80\xa6\xf0\x9f\xa6\x9f", "?????????",
+      "\"\xc3\xbc\xe2\x80\xa6\xf0\x9f\xa6\x9f\"", "`\xc3\xbc\xe2\x80\xa6\xf0\x9f\xa6\x9f`" },
+    { "\xc0\x9b", "??", "??", "\"\\ufffd\\ufffd\"", "`??`" },               /* longer than needed */
+    { "\xed\xa0\x80", "???", "???", "\"\\ufffd\\ufffd\\ufffd\"", "`???`" }, /* half of a surrogate */
+    { "\xf4\x90\x80\x80", "????", "????", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", "`????`" },
+    { "cut \xe2\x80", "cut ??", "cut ??", "\"cut \\ufffd\\ufffd\"", "`cut ??`" },
+};
+
+START_TEST(text_of_others)
+{
+    AUTO_FREE char *clean = xstrdup(texts[_i].text), *narrow = xstrdup(texts[_i].text);
+    AUTO_STRBUF json = STRBUF_INIT, code = STRBUF_INIT;
+    text_clean(clean);
+    text_narrow(narrow);
+    text_add_json(&json, texts[_i].text);
+    text_add_code(&code, texts[_i].text);
+    ck_assert_str_eq(clean, texts[_i].clean);
+    ck_assert_str_eq(narrow, texts[_i].narrow);
+    ck_assert_str_eq(strbuf_str(&json), texts[_i].json);
+    ck_assert_str_eq(strbuf_str(&code), texts[_i].code);
+}
+END_TEST
+
+/* Every character of Unicode that is none of the surrogates is one, and nothing else is. */
+START_TEST(all_characters)
+{
+    for (uint32_t c = 1; c <= 0x110000; c++) {
+        char s[5] = { 0 };
+        size_t n = c < 0x80 ? 1 : c < 0x800 ? 2 : c < 0x10000 ? 3 : 4;
+        static const unsigned char first[] = { 0, 0, 0xc0, 0xe0, 0xf0 };
+        for (size_t i = n; i > 0; i--)
+            s[i - 1] = (char)((i > 1 ? 0x80 : first[n]) | (c >> (6 * (n - i)) & (i > 1 ? 0x3f : 0x7f)));
+        bool wrong = (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff;
+        if (text_char(s) != (wrong ? 0 : n))
+            ck_abort_msg("U+%04X: %zu", c, text_char(s));
+        bool control = c < ' ' || (c >= 0x7f && c <= 0x9f);
+        if (text_control(s) != (control ? (int)c : -1))
+            ck_abort_msg("U+%04X: control %d", c, text_control(s));
+    }
 }
 END_TEST
 
@@ -403,6 +479,8 @@ static TCase *buffers(void)
     tcase_add_loop_test(t, lists, 0, 11);
     tcase_add_test(t, strings);
     tcase_add_test(t, arena);
+    tcase_add_loop_test(t, text_of_others, 0, ARRAY_SIZE(texts));
+    tcase_add_test(t, all_characters);
     return t;
 }
 
@@ -425,7 +503,7 @@ static TCase *errors(void)
     tcase_add_test(t, error_ownership);
     tcase_add_loop_test(t, exit_statuses, 0, 14);
     tcase_add_loop_test(t, redaction, 0, 9);
-    tcase_add_loop_test(t, logs, 0, 2);
+    tcase_add_loop_test(t, logs, 0, 3);
     return t;
 }
 

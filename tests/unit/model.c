@@ -6,7 +6,6 @@
 #include "mayfly/util/encode.h"
 
 enum {
-    EPOCH = 1700000000, /* EC2's clock when the world begins */
     MAX_STEPS = 40000,
     MAX_IDLE_STEPS = 50, /* without anything done, at one moment */
     SIGNAL_LIMIT_MS = 8000,
@@ -14,6 +13,8 @@ enum {
 
 struct flight {
     struct act act; /* strings copied */
+    size_t of;      /* the machine */
+    int64_t sent_at;
     const char **ids;
     size_t n_ids;
     enum fault fault;
@@ -23,6 +24,9 @@ struct flight {
     struct ec2_instance *instances;
     struct github_runner *runners;
     size_t n_instances, n_runners;
+    struct github_job *jobs;
+    struct ec2_change *changes;
+    size_t n_jobs, n_changes;
     struct model_record *record; /* minted, asked for or deleted */
     const char *jit;
     struct flight *next;
@@ -31,11 +35,12 @@ struct flight {
 const char *fault_name(enum fault f)
 {
     static const char *const names[FAULT_COUNT] = {
-        "none",       "ambiguous-done",  "ambiguous-undone", "ambiguous-late", "slow",
-        "throttled",  "failed",          "capacity",         "subnet-full",    "quota",
-        "token-used", "token-used-busy", "stranger",         "get-404",        "list-lags",
-        "invisible",  "unendable",       "dies-booting",     "dies-later",     "never-online",
-        "slow-boot",  "record-dropped",  "busy-lies",        "signal",         "crash",
+        "none",       "ambiguous-done", "ambiguous-undone", "ambiguous-late", "slow",       "throttled",
+        "failed",     "capacity",       "subnet-full",      "quota",          "token-used", "token-used-busy",
+        "stranger",   "get-404",        "list-lags",        "invisible",      "unendable",  "dies-booting",
+        "dies-later", "never-online",   "slow-boot",        "record-dropped", "busy-lies",  "signal",
+        "crash",      "list-skips",     "tag-lags",         "blip",           "hangs",      "job-now",
+        "outage",     "state-lags",     "date-lags",        "kept-now",
     };
     return names[f];
 }
@@ -123,12 +128,13 @@ void model_init(struct model *m, uint64_t seed, const uint64_t *masked, size_t n
                          .n_masked = n_masked,
                          .tracing = tracing,
                          .trace = STRBUF_INIT,
+                         .second_at = INT64_MAX,
                          .signal_at = INT64_MAX,
                          .signalled_at = INT64_MAX,
                          .crash_after = INT64_MAX };
     m->per_mille = rates[model_pick(m, 'r', ARRAY_SIZE(rates))];
     /* Half of the kinds are missing in a seed: a kind that ends every launch early would hide what others do. */
-    m->swarm = (uint32_t)model_pick(m, 's', UINT32_MAX);
+    m->swarm = model_pick(m, 's', UINT32_MAX) | model_pick(m, 'S', UINT32_MAX) << 32;
     m->jobs = (size_t)model_pick(m, 'j', MAX_SLOTS + 1);
     m->now = between(m, 'n', 0, 1000000);
 }
@@ -157,12 +163,24 @@ bool model_is_live(const struct model *m, const struct model_instance *i)
     return m->now < i->dead_at;
 }
 
+bool model_waits(const struct model *m, const struct model_instance *i)
+{
+    return i->queued_at && m->now >= i->queued_at && i->at[AT_JOB] < INT64_MAX;
+}
+
 static const char *state_of(const struct model *m, const struct model_instance *i)
 {
-    return m->now - 30000 >= i->dead_at ? "terminated"
-           : m->now >= i->dead_at       ? "shutting-down"
-           : m->now >= i->running_at    ? "running"
-                                        : "pending";
+    return i->halted && m->now < i->dead_at ? i->halted
+           : m->now - 30000 >= i->dead_at   ? "terminated"
+           : m->now >= i->dead_at           ? "shutting-down"
+           : m->now >= i->running_at        ? "running"
+                                            : "pending";
+}
+
+/* What descriptions say. */
+static const char *state_seen(const struct model *m, const struct model_instance *i)
+{
+    return m->now >= i->dead_at && m->now < i->death_seen_at ? "running" : state_of(m, i);
 }
 
 static const char *say(struct model *m, const char *fmt, const char *s, size_t n)
@@ -178,9 +196,11 @@ struct model_record *model_add_record(struct model *m, const char *name, size_t 
     uint64_t place = (uint64_t)(m->n_records + 1) << 20;
     m->records = xreallocarray(m->records, m->n_records + 1, sizeof(struct model_record *));
     m->records[m->n_records++] = r;
-    *r = (struct model_record){
-        .id = (int64_t)(1000 + m->n_records), .name = arena_strdup(&m->arena, name), .slot = slot, .exists = true
-    };
+    *r = (struct model_record){ .id = (int64_t)(1000 + m->n_records),
+                                .name = arena_strdup(&m->arena, name),
+                                .slot = slot,
+                                .exists = true,
+                                .born_at = m->now };
     if (model_fault(m, FAULT_LIST_LAGS, place, m->per_mille * 2, "a new record"))
         r->listed_at = m->now + between(m, place, 100, 8000);
     return r;
@@ -225,7 +245,7 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
         .subnet = arena_strdup(&m->arena, subnet),
         .zone = arena_strdup(&m->arena, zone),
         .client_token = token ? arena_strdup(&m->arena, token) : NULL,
-        .launch_time = arena_strdup(&m->arena, clock_rfc3339(EPOCH + m->now / 1000).s),
+        .launch_time = arena_strdup(&m->arena, clock_rfc3339(MODEL_EPOCH + m->now / 1000).s),
     };
     for (size_t t = 0; t < n_tags; t++)
         *(struct ec2_tag *)field_list_add(&i->view.tags, sizeof(struct ec2_tag), &m->arena) =
@@ -260,8 +280,11 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
 
 static void die(struct model *m, struct model_instance *i, int64_t when)
 {
-    if (when < i->dead_at)
+    if (when < i->dead_at) {
         i->dead_at = when;
+        if (m->reaps && model_fault(m, FAULT_STATE_LAGS, (uint64_t)i->launched_at, m->per_mille * 2, i->view.id))
+            i->death_seen_at = when + between(m, (uint64_t)i->launched_at, 100, 30000);
+    }
     if (m->now >= i->dead_at && i->record)
         i->record->online = false;
 }
@@ -270,7 +293,7 @@ static void die(struct model *m, struct model_instance *i, int64_t when)
 static void job_begins(struct model *m, struct model_instance *i, uint64_t place)
 {
     struct model_record *r = i->record;
-    if (!r->exists || !r->online || m->jobs == 0)
+    if (!r->exists || !r->online || m->jobs == 0 || i->hung || r->took_job)
         return;
     m->jobs--;
     r->busy = r->took_job = true;
@@ -279,7 +302,9 @@ static void job_begins(struct model *m, struct model_instance *i, uint64_t place
         r->lies_to = m->now + between(m, place + 6, 1000, 60000);
         r->lies_fully = model_pick(m, place + 7, 2);
     }
-    i->at[AT_JOB_END] = m->now + between(m, place + 8, 2000, 600000);
+    i->at[AT_JOB_END] = m->now + between(m, place + 8, 2000, m->job_ms ? m->job_ms : 600000);
+    if (m->reaps && model_fault(m, FAULT_BLIP, place + 11, m->per_mille * 2, i->view.id))
+        i->at[AT_BLIP] = m->now + between(m, place + 12, 1, i->at[AT_JOB_END] - m->now);
     model_trace(m, "  * %s begins a job", i->view.id);
 }
 
@@ -292,12 +317,14 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
         return;
     switch (what) {
     case AT_ONLINE:
-        if (r && r->exists) {
+        if (r && r->exists && !i->hung) {
             i->was_online = r->online = true;
-            i->at[AT_JOB] = m->now + between(m, place + 9, 0, 40000);
+            if (!m->reaps) /* there the test says when */
+                i->at[AT_JOB] = m->now + between(m, place + 9, 0, 40000);
             model_trace(m, "  * %s is online", i->view.id);
         } else {
-            die(m, i, m->now + 300000); /* the box powers off; slowly, so that it hides no leak */
+            die(m, i,
+                i->stays ? INT64_MAX : m->now + 300000); /* the box powers off; slowly, so that it hides no leak */
         }
         break;
     case AT_JOB:
@@ -305,7 +332,10 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
         break;
     case AT_JOB_END:
         r->exists = r->online = r->busy = false;
-        die(m, i, m->now + 2000);
+        r->job_over = true;
+        i->done_at = m->now;
+        if (!i->stays)
+            die(m, i, m->now + 2000);
         model_trace(m, "  * %s ends its job", i->view.id);
         break;
     case AT_DIES:
@@ -318,6 +348,31 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
             model_trace(m, "  * GitHub drops runner %" PRId64, r->id);
         }
         break;
+    case AT_BLIP:
+        if (r->busy && !i->hung) {
+            r->online = false;
+            i->at[AT_BACK] = m->now + between(m, place + 13, 1000, 360000);
+            model_trace(m, "  * %s is not heard of", i->view.id);
+        }
+        break;
+    case AT_BACK:
+        r->online = r->exists && !i->hung;
+        break;
+    case AT_HANG: /* its job, if it has one, is over when GitHub says so, some ten minutes later */
+        i->hung = true;
+        i->done_at = m->now;
+        i->at[AT_JOB_END] = INT64_MAX;
+        if (r) {
+            r->online = false;
+            r->lets_go = model_pick(m, place + 15, 2);
+            i->at[AT_UNLOCK] = m->now + between(m, place + 14, 480000, 2400000);
+        }
+        model_trace(m, "  * %s hangs", i->view.id);
+        break;
+    case AT_UNLOCK:
+        r->job_over = r->job_over || r->busy;
+        r->busy = false;
+        break;
     default:
         break;
     }
@@ -325,10 +380,26 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
 
 /* --- actions take effect ------------------------------------------------------------------------------------------ */
 
+static void add_tag(struct model *m, struct field_list *tags, const char *key, const char *value)
+{
+    *(struct ec2_tag *)field_list_add(tags, sizeof(struct ec2_tag), &m->arena) = (struct ec2_tag){ key, value };
+}
+
 static void show_instance(struct model *m, struct flight *f, const struct model_instance *i)
 {
-    f->instances[f->n_instances] = i->view;
-    f->instances[f->n_instances++].state_name = state_of(m, i);
+    struct ec2_instance *v = &f->instances[f->n_instances++];
+    *v = i->view;
+    v->state_name = state_seen(m, i);
+    if (m->now >= i->mark_seen_at)
+        return;
+    v->tags = (struct field_list){ 0 };
+    for (size_t t = 0; t < i->view.tags.n; t++) {
+        struct ec2_tag tag = *FIELD_ROW(&i->view.tags, struct ec2_tag, t);
+        if (str_eq(tag.key, TAG_MARK))
+            tag.value = i->old_mark;
+        if (tag.value)
+            add_tag(m, &v->tags, tag.key, tag.value);
+    }
 }
 
 static bool matches(const struct model *m, const struct model_instance *i, const struct flight *f)
@@ -346,7 +417,7 @@ static bool matches(const struct model *m, const struct model_instance *i, const
         const struct ec2_filter *filter = &a->filters[n];
         const char *value = str_starts(filter->name, "tag:")              ? ec2_instance_tag(&i->view, filter->name + 4)
                             : str_eq(filter->name, "instance-id")         ? i->view.id
-                            : str_eq(filter->name, "instance-state-name") ? state_of(m, i)
+                            : str_eq(filter->name, "instance-state-name") ? state_seen(m, i)
                                                                           : NULL;
         if (!value || !strlist_has(filter->values, value))
             return false;
@@ -362,8 +433,67 @@ static void describe(struct model *m, struct flight *f)
         if (m->now >= i->visible_at && str_eq(i->region, f->act.region) && matches(m, i, f)) {
             show_instance(m, f, i);
             i->scanned = i->scanned || f->act.kind == ACT_SCAN;
+            if (f->act.kind == ACT_LOOK)
+                i->looked_at[f->of] = m->now;
         }
     }
+}
+
+/* The tag as a whole is replaced, or taken away. */
+static void mark_instances(struct model *m, struct flight *f)
+{
+    for (size_t n = 0; n < f->n_ids; n++) {
+        struct model_instance *i = find_instance(m, f->ids[n]);
+        struct field_list tags = { 0 };
+        i->old_mark = ec2_instance_tag(&i->view, TAG_MARK);
+        i->mark_seen_at = m->now;
+        const char *at = f->act.mark ? strchr(f->act.mark, '@') : NULL;
+        if (i->n_marks && i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at == INT64_MAX)
+            i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at = m->now;
+        if (at) {
+            AUTO_FREE char *rule = xstrndup(f->act.mark, (size_t)(at - f->act.mark));
+            i->marks[i->n_marks++ % ARRAY_SIZE(i->marks)] = (struct model_mark){ .rule = arena_strdup(&m->arena, rule),
+                                                                                 .asked_at = f->sent_at,
+                                                                                 .gone_at = INT64_MAX };
+        }
+        if (i->old_mark && model_fault(m, FAULT_TAG_LAGS, (uint64_t)m->now << 8 | n, m->per_mille * 2, i->view.id))
+            i->mark_seen_at += between(m, (uint64_t)m->now, 100, 30000);
+        for (size_t t = 0; t < i->view.tags.n; t++) {
+            const struct ec2_tag *tag = FIELD_ROW(&i->view.tags, struct ec2_tag, t);
+            if (!str_eq(tag->key, TAG_MARK))
+                add_tag(m, &tags, tag->key, tag->value);
+        }
+        if (f->act.mark)
+            add_tag(m, &tags, TAG_MARK, f->act.mark);
+        i->view.tags = tags;
+    }
+}
+
+static bool is_of_run(const struct model_instance *i, const struct act *a)
+{
+    AUTO_FREE char *run = xasprintf("%" PRId64 "/1", a->run_id);
+    return str_eq(ec2_instance_tag(&i->view, TAG_RUN), run) && str_eq(ec2_instance_tag(&i->view, TAG_REPO), a->repo);
+}
+
+/* The jobs of the workflow run: what a runner took, and what became of it; and what waits for a label. */
+static void list_jobs(struct model *m, struct flight *f)
+{
+    f->jobs = arena_alloc(&m->arena, (m->n_instances + 1) * sizeof(*f->jobs));
+    for (size_t n = 0; n < m->n_instances; n++) {
+        const struct model_instance *i = m->instances[n];
+        const struct model_record *r = i->record;
+        if (!r || !is_of_run(i, &f->act) || !(r->took_job || model_waits(m, i)))
+            continue;
+        struct github_job *job = &f->jobs[f->n_jobs++];
+        *job = (struct github_job){ .id = r->id, .status = "queued" };
+        if (r->took_job) {
+            job->status = r->job_over ? "completed" : "in_progress";
+            job->runner_name = r->name;
+        }
+        *(const char **)field_list_add(&job->labels, sizeof(const char *), &m->arena) =
+            ec2_instance_tag(&i->view, TAG_LABEL);
+    }
+    f->outcome = m->n_instances ? OUTCOME_OK : OUTCOME_NOT_FOUND;
 }
 
 static void show_record(const struct model *m, struct flight *f, const struct model_record *r)
@@ -374,11 +504,21 @@ static void show_record(const struct model *m, struct flight *f, const struct mo
                                                          .busy = r->busy && m->now >= r->lies_to };
 }
 
+static bool is_in_scope(const struct model_record *r, const char *scope)
+{
+    return str_eq(r->scope ? r->scope : "o/r", scope ? scope : "o/r");
+}
+
 static void list_records(struct model *m, struct flight *f)
 {
     f->runners = arena_alloc(&m->arena, (m->n_records + 1) * sizeof(*f->runners));
     for (size_t n = 0; n < m->n_records; n++) {
         const struct model_record *r = m->records[n];
+        if (!is_in_scope(r, f->act.scope))
+            continue;
+        if (m->reaps && f->act.kind == ACT_LIST && !r->stranger &&
+            model_fault(m, FAULT_LIST_SKIPS, (uint64_t)m->now << 8 | n, m->per_mille / 2, r->name))
+            continue;
         if (r->exists && m->now >= r->listed_at && (f->act.kind == ACT_LIST || str_eq(r->name, f->act.name)))
             show_record(m, f, r);
     }
@@ -405,7 +545,7 @@ static void delete_record(struct model *m, struct flight *f)
     bool lies = r && m->now < r->lies_to && r->lies_fully;
     if (!r || !r->exists) {
         f->outcome = OUTCOME_NOT_FOUND;
-    } else if (r->busy && !lies) {
+    } else if (r->busy && !lies && !r->lets_go) {
         f->outcome = OUTCOME_BUSY;
     } else {
         r->exists = r->online = false;
@@ -480,15 +620,32 @@ static void run_instance(struct model *m, struct flight *f, const struct ec2_run
     show_instance(m, f, i);
 }
 
+/* One id that is not found, and none is terminated. */
 static void terminate(struct model *m, struct flight *f)
 {
-    struct model_instance *i = find_instance(m, f->act.instance_id);
-    if (!i || m->now < i->endable_at || m->now - 3600000 > i->dead_at) {
-        f->outcome = OUTCOME_NOT_FOUND;
-    } else if (model_is_live(m, i)) {
-        die(m, i, m->now);
-        i->ended = true;
+    f->changes = arena_alloc(&m->arena, f->n_ids * sizeof(*f->changes));
+    for (size_t n = 0; n < f->n_ids; n++) {
+        const struct model_instance *i = find_instance(m, f->ids[n]);
+        if (!i || m->now < i->endable_at || m->now - 3600000 > i->dead_at)
+            f->outcome = OUTCOME_NOT_FOUND;
     }
+    for (size_t n = 0; n < f->n_ids && f->outcome == OUTCOME_OK; n++) {
+        struct model_instance *i = find_instance(m, f->ids[n]);
+        if (model_is_live(m, i)) {
+            die(m, i, m->now);
+            i->ended = true;
+        }
+        f->changes[f->n_changes++] = (struct ec2_change){ .id = i->view.id, .state_name = state_of(m, i) };
+    }
+}
+
+/* A list that breaks off has shown some of its pages. */
+static void show_pages(struct model *m, struct flight *f)
+{
+    if (f->act.kind == ACT_SCAN)
+        describe(m, f);
+    else if (f->act.kind == ACT_LIST)
+        list_records(m, f);
 }
 
 static void take_effect(struct model *m, struct flight *f)
@@ -503,6 +660,8 @@ static void take_effect(struct model *m, struct flight *f)
         [FAULT_AMBIGUOUS_UNDONE] = OUTCOME_AMBIGUOUS,
     };
     f->had_effect = true;
+    if (plain[f->fault] != OUTCOME_OK && f->act.by_page)
+        show_pages(m, f);
     f->outcome = plain[f->fault];
     if (f->outcome != OUTCOME_OK)
         return;
@@ -527,6 +686,12 @@ static void take_effect(struct model *m, struct flight *f)
     case ACT_TERMINATE:
         terminate(m, f);
         break;
+    case ACT_MARK:
+        mark_instances(m, f);
+        break;
+    case ACT_JOBS:
+        list_jobs(m, f);
+        break;
     case ACT_SETTLE:
     case ACT_LOOK:
     case ACT_SCAN:
@@ -543,8 +708,50 @@ struct run_flight {
     struct ec2_run run;
 };
 
+/* The worst moment for a job to begin. */
+static void begin_job_now(struct model *m, const struct flight *f)
+{
+    const uint64_t place = (uint64_t)m->now << 8 | f->act.who % 256;
+    bool asks = f->act.kind == ACT_GET || f->act.kind == ACT_DELETE || f->act.kind == ACT_LIST ||
+                f->act.kind == ACT_JOBS || f->act.kind == ACT_LOOK || f->act.kind == ACT_TERMINATE;
+    for (size_t n = 0; asks && n < m->n_instances; n++) {
+        struct model_instance *i = m->instances[n];
+        struct model_record *r = i->record;
+        if (!r || !r->exists || !r->online || r->took_job || i->hung || !model_is_live(m, i) ||
+            (f->record && f->record != r) || !model_fault(m, FAULT_JOB_NOW, place, m->per_mille * 2, i->view.id))
+            continue;
+        i->at[AT_JOB] = INT64_MAX;
+        job_begins(m, i, place);
+        r->lies_to = m->now + between(m, place, 1000, 60000);
+        r->lies_fully = true;
+    }
+}
+
+static void keep_now(struct model *m, const struct flight *f)
+{
+    for (size_t n = 0; n < f->n_ids && f->act.kind == ACT_LOOK; n++) {
+        struct model_instance *i = find_instance(m, f->ids[n]);
+        if (i->kept_at || !model_fault(m, FAULT_KEPT_NOW, (uint64_t)m->now << 8 | n, m->per_mille / 4, i->view.id))
+            continue;
+        i->kept_at = m->now;
+        add_tag(m, &i->view.tags, TAG_KEEP, "");
+    }
+}
+
+static bool is_of_github(enum act_kind kind)
+{
+    return kind == ACT_GET || kind == ACT_LIST || kind == ACT_DELETE || kind == ACT_JOBS || kind == ACT_MINT ||
+           kind == ACT_FIND;
+}
+
 static void flight_effect(struct model *m, struct flight *f)
 {
+    if (m->reaps) {
+        begin_job_now(m, f);
+        keep_now(m, f);
+    }
+    if (is_of_github(f->act.kind) && m->now >= m->outage_from && m->now < m->outage_to)
+        f->fault = FAULT_THROTTLED;
     take_effect(m, f);
     if (f->act.kind == ACT_RUN && f->outcome == OUTCOME_OK)
         run_instance(m, f, &((struct run_flight *)f)->run);
@@ -554,7 +761,7 @@ static void flight_effect(struct model *m, struct flight *f)
 
 /* --- actions are sent --------------------------------------------------------------------------------------------- */
 
-static const enum fault faults_of[ACT_MARK + 1][14] = {
+static const enum fault faults_of[ACT_COUNT][14] = {
     [ACT_MINT] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_AMBIGUOUS_DONE, FAULT_STRANGER, FAULT_STRANGER,
                    FAULT_SLOW, FAULT_THROTTLED, FAULT_FAILED },
     [ACT_FIND] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
@@ -569,6 +776,8 @@ static const enum fault faults_of[ACT_MARK + 1][14] = {
     [ACT_SCAN] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
     [ACT_TERMINATE] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
     [ACT_CONSOLE] = { FAULT_FAILED, FAULT_SLOW },
+    [ACT_MARK] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
+    [ACT_JOBS] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
 };
 
 static enum fault draw(struct model *m, const struct act *a, uint64_t place)
@@ -580,7 +789,7 @@ static enum fault draw(struct model *m, const struct act *a, uint64_t place)
     while (n < ARRAY_SIZE(faults_of[0]) && faults[n])
         n++;
     /* What is asked every second must not be the first thing to fail in every launch. */
-    bool poll = a->kind == ACT_GET || a->kind == ACT_LIST || a->kind == ACT_LOOK;
+    bool poll = m->reaps ? false : a->kind == ACT_GET || a->kind == ACT_LIST || a->kind == ACT_LOOK;
     enum fault f = n ? faults[model_pick(m, place ^ 0xd4a3, n)] : FAULT_NONE;
     if (f && model_fault(m, f, place, poll ? m->per_mille / 10 : m->per_mille,
                          m->tracing ? say(m, "on", act_name(a->kind), a->who) : ""))
@@ -588,10 +797,16 @@ static enum fault draw(struct model *m, const struct act *a, uint64_t place)
     return FAULT_NONE;
 }
 
-static void check_delete(struct model *m, const struct act *a)
+static void check_delete(struct model *m, size_t of, const struct act *a)
 {
     struct model_record *r = find_record(m, a->runner_id);
     m->deletes++;
+    if (m->reaps) {
+        const char *why = r ? m->reap_may_delete(m, of, r) : "there is none";
+        if (why)
+            model_break(m, 8, "deletes runner %" PRId64 ": %s", a->runner_id, why);
+        return;
+    }
     if (r && r->fence_asked == 0)
         r->fence_asked = m->now;
     if (!r || r->stranger)
@@ -599,6 +814,18 @@ static void check_delete(struct model *m, const struct act *a)
     for (size_t n = 0; r && m->may_touch && n < m->n_instances; n++)
         if (m->instances[n]->record == r && !m->may_touch(m, m->instances[n]))
             model_break(m, 8, "deletes the runner of %s, which is not meant", m->instances[n]->view.id);
+}
+
+static void check_ends(struct model *m, size_t of, const struct act *a)
+{
+    for (size_t n = 0; n < a->ids->n; n++) {
+        const struct model_instance *i = find_instance(m, a->ids->v[n]);
+        const char *why = !i                    ? "there is none"
+                          : a->kind == ACT_MARK ? m->reap_may_mark(m, of, i, a->mark)
+                                                : m->reap_may_end(m, of, i);
+        if (why)
+            model_break(m, 4, "%s %s: %s", act_name(a->kind), a->ids->v[n], why);
+    }
 }
 
 static void check_terminate(struct model *m, const struct act *a)
@@ -637,10 +864,14 @@ static const char *copy(struct model *m, const char *s)
     return s ? arena_strdup(&m->arena, s) : NULL;
 }
 
-static struct flight *new_flight(struct model *m, const struct act *a)
+static struct flight *new_flight(struct model *m, size_t of, const struct act *a)
 {
     struct run_flight *f = xcalloc(1, sizeof(*f));
     f->flight.act = *a;
+    f->flight.of = of;
+    f->flight.act.scope = copy(m, a->scope);
+    f->flight.act.mark = copy(m, a->mark);
+    f->flight.act.repo = copy(m, a->repo);
     f->flight.act.region = copy(m, a->region);
     f->flight.act.name = copy(m, a->name);
     f->flight.act.client_token = copy(m, a->client_token);
@@ -649,9 +880,12 @@ static struct flight *new_flight(struct model *m, const struct act *a)
         f->flight.ids = arena_alloc(&m->arena, a->ids->n * sizeof(const char *));
         for (size_t i = 0; i < a->ids->n; i++)
             f->flight.ids[f->flight.n_ids++] = copy(m, a->ids->v[i]);
+    } else if (a->instance_id) {
+        f->flight.ids = arena_alloc(&m->arena, sizeof(const char *));
+        f->flight.ids[f->flight.n_ids++] = f->flight.act.instance_id;
     }
     if (a->kind == ACT_RUN) {
-        m->machine->render(m->machine, a->who, &m->arena, &f->run);
+        m->machines[of]->render(m->machines[of], a->who, &m->arena, &f->run);
         f->run.client_token = copy(m, f->run.client_token);
         check_run(m, a, &f->run);
     }
@@ -664,18 +898,37 @@ static struct flight *new_flight(struct model *m, const struct act *a)
     return &f->flight;
 }
 
-static void send(struct model *m, const struct act *a)
+static void trace_act(struct model *m, size_t of, const struct act *a)
+{
+    AUTO_STRBUF ids = STRBUF_INIT;
+    if (!m->tracing)
+        return;
+    for (size_t i = 0; a->ids && i < a->ids->n; i++)
+        strbuf_addf(&ids, " %s", a->ids->v[i]);
+    if (a->runner_id)
+        strbuf_addf(&ids, " runner %" PRId64, a->runner_id);
+    model_trace(m, "%s> %s %zu %s%s%s%s%s%s", of ? "second " : "", act_name(a->kind), a->who, a->name ? a->name : "",
+                a->client_token ? a->client_token : "", a->instance_id ? a->instance_id : "", strbuf_str(&ids),
+                a->mark ? " = " : "", a->mark ? a->mark : "");
+}
+
+static void send(struct model *m, size_t of, const struct act *a)
 {
     size_t who = a->who % WHO_COUNT;
     uint64_t place = (uint64_t)1 << 40 | (uint64_t)m->phase << 36 | (uint64_t)a->kind << 28 | (uint64_t)who << 20 |
                      m->nth[m->phase][a->kind][who]++;
-    model_trace(m, "> %s %zu %s%s%s", act_name(a->kind), a->who, a->name ? a->name : "",
-                a->client_token ? a->client_token : "", a->instance_id ? a->instance_id : "");
-    struct flight *f = new_flight(m, a);
+    trace_act(m, of, a);
+    struct flight *f = new_flight(m, of, a);
     if (a->kind == ACT_DELETE)
-        check_delete(m, a);
-    if (a->kind == ACT_TERMINATE)
+        check_delete(m, of, a);
+    bool begins = a->kind == ACT_SCAN || a->kind == ACT_LIST || a->kind == ACT_GET || a->kind == ACT_MARK;
+    if (m->reaps && of == 0 && m->signalled_at < INT64_MAX && begins)
+        model_break(m, 6, "begins with %s after a signal", act_name(a->kind));
+    if (m->reaps && (a->kind == ACT_TERMINATE || a->kind == ACT_MARK))
+        check_ends(m, of, a);
+    else if (a->kind == ACT_TERMINATE)
         check_terminate(m, a);
+    f->sent_at = m->now;
     f->fault = draw(m, a, place);
     int64_t most = f->fault == FAULT_SLOW ? 28000 : a->kind == ACT_RUN ? 2500 : 700;
     f->answer_at = m->now + between(m, place + 1, f->fault == FAULT_SLOW ? 3000 : 20, most);
@@ -688,30 +941,81 @@ static void send(struct model *m, const struct act *a)
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
-static void step(struct model *m, const struct event *e)
+static void step(struct model *m, size_t of, const struct event *e)
 {
     struct acts acts = { 0 };
+    struct machine *machine = m->machines[of];
     if (e->kind == EVENT_SIGNAL)
         m->signalled_at = m->now;
-    m->machine->step(m->machine, e, &acts);
+    machine->step(machine, e, &acts);
     for (size_t i = 0; i < acts.n && !m->broken; i++)
-        send(m, &acts.v[i]);
-    m->idle_steps = acts.n > 0 || e->kind != EVENT_TIME || m->machine->wake > m->now ? 0 : m->idle_steps + 1;
+        send(m, of, &acts.v[i]);
+    m->idle_steps = acts.n > 0 || e->kind != EVENT_TIME || machine->wake > m->now ? 0 : m->idle_steps + 1;
     acts_clear(&acts);
     if (++m->steps > MAX_STEPS || m->idle_steps > MAX_IDLE_STEPS)
         model_break(m, 6, "%lld steps, and no end", (long long)m->steps);
     if (m->now > m->end_by)
         model_break(m, 6, "not done in time");
-    if (m->signalled_at < INT64_MAX && m->now > m->signalled_at + SIGNAL_LIMIT_MS)
+    if (of == 0 && m->signalled_at < INT64_MAX && m->now > m->signalled_at + SIGNAL_LIMIT_MS)
         model_break(m, 6, "not done within 8 s of the signal");
-    if (m->machine->done || m->steps > m->crash_after)
-        m->machine = NULL;
+    if (machine->done || (of == 0 && m->steps > m->crash_after))
+        m->machines[of] = NULL;
+}
+
+static bool answered(const struct flight *f)
+{
+    return f->outcome == OUTCOME_OK || f->outcome == OUTCOME_NOT_FOUND;
+}
+
+static void note_jobs(struct model *m, const struct flight *f)
+{
+    for (size_t n = 0; n < m->n_instances; n++) {
+        struct model_record *r = m->instances[n]->record;
+        if (!r || !is_of_run(m->instances[n], &f->act))
+            continue;
+        struct model_told *told = &r->told[f->of];
+        if (!answered(f))
+            continue;
+        told->jobs_read = true;
+        told->jobs_read_again = told->jobs_read_again || (told->delete_at && f->sent_at >= told->delete_at);
+        told->job_runs = false;
+        for (size_t j = 0; j < f->n_jobs && f->outcome == OUTCOME_OK; j++)
+            if (str_eq(f->jobs[j].runner_name, r->name) && str_eq(f->jobs[j].status, "in_progress"))
+                told->job_runs = true;
+    }
+}
+
+/* What a reaper knows from now on. */
+static void note_reaper(struct model *m, const struct flight *f)
+{
+    struct model_told *told = f->record ? &f->record->told[f->of] : NULL;
+    const struct github_runner *r = f->n_runners ? f->runners : NULL;
+    m->ec2_failed[f->of] = m->ec2_failed[f->of] || (!is_of_github(f->act.kind) && f->outcome != OUTCOME_OK);
+    m->blind[f->of] = m->blind[f->of] || (f->act.kind == ACT_SCAN && f->act.by_page && f->outcome != OUTCOME_OK);
+    for (size_t n = 0; n < m->n_records && f->act.kind == ACT_LIST; n++)
+        if (is_in_scope(m->records[n], f->act.scope))
+            m->records[n]->told[f->of].listed = f->outcome == OUTCOME_OK;
+    if (f->act.kind == ACT_JOBS)
+        note_jobs(m, f);
+    if (told && f->act.kind == ACT_GET) {
+        told->read = answered(f);
+        told->busy = f->outcome == OUTCOME_OK && r->busy && github_runner_is_online(r);
+        told->busy_offline = f->outcome == OUTCOME_OK && r->busy && !github_runner_is_online(r);
+    }
+    if (told && f->act.kind == ACT_DELETE) {
+        told->fenced = answered(f);
+        told->delete_at = m->now;
+    }
 }
 
 /* What the machine knows from now on. */
 static void note(struct model *m, const struct flight *f)
 {
     size_t who = f->act.who;
+    if (m->reaps) {
+        note_reaper(m, f);
+        return;
+    }
     if (f->act.kind == ACT_DELETE && f->record) {
         f->record->fence_answered = true;
         f->record->fenced = f->outcome == OUTCOME_OK || f->outcome == OUTCOME_NOT_FOUND;
@@ -732,6 +1036,38 @@ static void note(struct model *m, const struct flight *f)
         m->undo_trouble = true;
 }
 
+/* Half of the rows come on a page before the answer; of a list that fails, none comes with the answer. */
+static void turn_page(struct model *m, size_t of, struct event *e)
+{
+    const size_t instances = e->n_instances / 2, runners = e->n_runners / 2, jobs = e->n_jobs / 2;
+    const bool ok = e->outcome == OUTCOME_OK;
+    struct event page = *e;
+    page.kind = EVENT_PAGE;
+    page.outcome = OUTCOME_OK;
+    page.error = NULL;
+    page.n_instances = instances;
+    page.n_runners = runners;
+    page.n_jobs = jobs;
+    step(m, of, &page);
+    e->instances = instances ? e->instances + instances : e->instances;
+    e->runners = runners ? e->runners + runners : e->runners;
+    e->jobs = jobs ? e->jobs + jobs : e->jobs;
+    e->n_instances = ok ? e->n_instances - instances : 0;
+    e->n_runners = ok ? e->n_runners - runners : 0;
+    e->n_jobs = ok ? e->n_jobs - jobs : 0;
+}
+
+/* EC2's clock: the newest Date that the machine was told. */
+static int64_t date_of(struct model *m, const struct flight *f)
+{
+    int64_t date = MODEL_EPOCH + m->now / 1000;
+    if (m->reaps && model_fault(m, FAULT_DATE_LAGS, (uint64_t)m->now << 8 | f->act.who % 256, m->per_mille, "a Date"))
+        date -= between(m, (uint64_t)m->now, 1, 30);
+    if (!is_of_github(f->act.kind) && date > m->date[f->of])
+        m->date[f->of] = date;
+    return m->date[f->of];
+}
+
 static void answer(struct model *m, struct flight *f)
 {
     AUTO_ERROR err = { 0 };
@@ -744,18 +1080,25 @@ static void answer(struct model *m, struct flight *f)
                        .pages = f->act.kind == ACT_LIST ? 1 + (unsigned)model_pick(m, 'p', 4) : 0,
                        .jit = f->jit,
                        .text = "mayfly: phase boot\n",
-                       .cloud_now = EPOCH + m->now / 1000 };
-    if (f->outcome == OUTCOME_OK) {
+                       .cloud_now = date_of(m, f) };
+    if (f->outcome == OUTCOME_OK || f->act.by_page) {
         e.instances = f->instances;
         e.n_instances = f->n_instances;
         e.runners = f->runners;
         e.n_runners = f->n_runners;
-    } else {
-        error_set(&err, ERROR_NET, 0, "the model says %s", outcome_names[f->outcome]);
+        e.jobs = f->jobs;
+        e.n_jobs = f->n_jobs;
+        e.changes = f->changes;
+        e.n_changes = f->n_changes;
     }
+    if (f->outcome != OUTCOME_OK)
+        error_set(&err, ERROR_NET, 0, "the model says %s", outcome_names[f->outcome]);
     model_trace(m, "< %s %zu %s", act_name(f->act.kind), f->act.who, outcome_names[f->outcome]);
     note(m, f);
-    step(m, &e);
+    if (f->act.by_page)
+        turn_page(m, f->of, &e);
+    if (m->machines[f->of])
+        step(m, f->of, &e);
 }
 
 /* --- time --------------------------------------------------------------------------------------------------------- */
@@ -793,20 +1136,29 @@ static bool next_event(struct model *m, int64_t until)
             }
     if (what >= 0)
         flight = NULL;
-    int64_t wake = m->machine ? m->machine->wake : INT64_MAX;
-    bool signal = m->machine && m->signal_at < at && m->signal_at <= wake;
+    size_t of = 0;
+    int64_t wake = m->machines[0] ? m->machines[0]->wake : INT64_MAX;
+    bool signal = m->machines[0] && m->signal_at < at && m->signal_at <= wake;
+    int64_t second = m->machines[1] ? m->second_at < INT64_MAX ? m->second_at : m->machines[1]->wake : INT64_MAX;
+    if (second < wake && !signal) {
+        wake = second;
+        of = 1;
+    }
     bool time = !signal && wake < at;
     at = signal ? m->signal_at : time ? wake : at;
     if (at >= until)
         return false;
     m->now = at > m->now ? at : m->now;
     if (signal || time) {
-        struct event e = { .kind = signal ? EVENT_SIGNAL : EVENT_TIME, .now = m->now };
+        bool starts = of == 1 && m->second_at < INT64_MAX;
+        struct event e = { .kind = signal ? EVENT_SIGNAL : starts ? EVENT_START : EVENT_TIME, .now = m->now };
         if (signal) {
             m->signal_at = INT64_MAX;
             model_trace(m, "  ! a signal");
         }
-        step(m, &e);
+        if (starts)
+            m->second_at = INT64_MAX;
+        step(m, of, &e);
     } else if (what >= 0) {
         instance_event(m, m->instances[instance], instance, what);
     } else if (!flight->had_effect && flight->effect_at <= at) {
@@ -819,11 +1171,11 @@ static bool next_event(struct model *m, int64_t until)
         struct flight lost = *flight;
         lost.outcome = OUTCOME_AMBIGUOUS;
         flight->answer_at = INT64_MAX;
-        if (m->machine)
+        if (m->machines[flight->of])
             answer(m, &lost);
     } else {
         unlink_flight(m, flight);
-        if (m->machine)
+        if (m->machines[flight->of])
             answer(m, flight);
         free(flight);
     }
@@ -844,19 +1196,33 @@ static void land_flights(struct model *m)
 
 void model_run(struct model *m, struct machine *machine)
 {
+    model_run_two(m, machine, NULL, 0);
+}
+
+void model_run_two(struct model *m, struct machine *first, struct machine *second, int64_t later_ms)
+{
     struct event start = { .kind = EVENT_START, .now = m->now };
-    m->machine = machine;
+    m->machines[0] = first;
+    m->machines[1] = second;
+    m->second_at = second ? m->now + later_ms : INT64_MAX;
     m->steps = m->idle_steps = 0;
     m->signalled_at = INT64_MAX;
-    step(m, &start);
-    while (m->machine && !m->broken)
+    m->began_at = m->now;
+    m->blind[0] = m->blind[1] = m->ec2_failed[0] = m->ec2_failed[1] = false;
+    for (size_t n = 0; n < m->n_instances; n++)
+        m->instances[n]->looked_at[0] = m->instances[n]->looked_at[1] = 0;
+    m->date[0] = m->date[1] = 0;
+    for (size_t n = 0; n < m->n_records; n++)
+        memset(m->records[n]->told, 0, sizeof(m->records[n]->told));
+    step(m, 0, &start);
+    while ((m->machines[0] || m->machines[1]) && !m->broken)
         if (!next_event(m, INT64_MAX)) {
             model_break(m, 6, "waits for nothing");
             break;
         }
     if (!m->broken && m->now > m->end_by)
         model_break(m, 6, "not done in time");
-    m->machine = NULL;
+    m->machines[0] = m->machines[1] = NULL;
     if (!m->broken)
         land_flights(m);
 }

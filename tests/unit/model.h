@@ -36,7 +36,17 @@ enum fault {
     FAULT_RECORD_DROPPED, /* GitHub forgets a record that never connected */
     FAULT_BUSY_LIES,      /* false for up to 60 s after the job began; a deletion then may succeed */
     FAULT_SIGNAL,
-    FAULT_CRASH, /* of the machine: it gets no further event */
+    FAULT_CRASH,                         /* of the machine: it gets no further event */
+    FAULT_OF_REAPERS,                    /* the following happen to reapers alone */
+    FAULT_LIST_SKIPS = FAULT_OF_REAPERS, /* a record is missing in a list: another was deleted between two pages */
+    FAULT_TAG_LAGS,                      /* descriptions show the old mark for up to 30 s */
+    FAULT_BLIP,                          /* a runner that works is offline for up to 6 minutes */
+    FAULT_HANGS,                         /* a machine: its runner goes offline for ever, and does not power off */
+    FAULT_JOB_NOW,    /* a job begins on an idle runner just before a question about it takes effect; its flag lies */
+    FAULT_OUTAGE,     /* GitHub answers nothing at all for a while */
+    FAULT_STATE_LAGS, /* descriptions show what died as it was, for up to 30 s */
+    FAULT_DATE_LAGS,  /* an answer's Date is up to 30 s old */
+    FAULT_KEPT_NOW,   /* somebody tags an instance mayfly:keep just before a description of it */
     FAULT_COUNT,
 };
 const char *fault_name(enum fault f);
@@ -47,19 +57,40 @@ struct fired { /* a fault that happened */
     char *where;
 };
 
+/* What a reaper was told of a runner in its pass. */
+struct model_told {
+    bool listed; /* its scope was read whole */
+    bool read;   /* it was asked for by its id, and answered: then, */
+    bool busy, busy_offline;
+    bool fenced;
+    bool jobs_read, jobs_read_again; /* of its workflow run; and asked for behind the fence */
+    bool job_runs;                   /* by the last answer */
+    int64_t delete_at;               /* the deletion was answered; 0: not yet */
+};
+
+struct model_mark { /* that was put on an instance */
+    const char *rule;
+    int64_t asked_at, gone_at; /* INT64_MAX: not yet */
+};
+
 struct model_record {
     int64_t id;
     const char *name;
     size_t slot;
     bool stranger, exists, online, busy, took_job;
     bool lies_fully;            /* while the flag lies, deletion succeeds too */
+    const char *scope;          /* or NULL: the configured one */
+    bool job_over;              /* it had a job */
+    bool lets_go;               /* it is busy by its flag alone, and deletion succeeds */
+    int64_t born_at;            /* by its name */
+    struct model_told told[2];  /* by reaper */
     int64_t listed_at, lies_to; /* in lists from then on; the flag tells the truth from then on */
     /* What the machine under test was told. */
     int64_t fence_asked;                                  /* when its deletion was asked for first; 0: not yet */
     bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
 };
 
-enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_COUNT };
+enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_BLIP, AT_BACK, AT_HANG, AT_UNLOCK, AT_COUNT };
 
 struct model_instance {
     struct ec2_instance view; /* as launched: without a state */
@@ -67,14 +98,25 @@ struct model_instance {
     size_t slot;
     struct model_record *record;
     bool decor; /* not of the launch: put there for stop */
-    int64_t launched_at, running_at, dead_at, visible_at, endable_at;
+    int64_t launched_at, running_at, dead_at, visible_at, endable_at, mark_seen_at;
+    struct model_mark marks[16]; /* the newest, in turn */
+    size_t n_marks;              /* ever */
+    const char *old_mark;        /* seen until mark_seen_at */
+    int64_t death_seen_at;
+    int64_t kept_at, looked_at[2];   /* tagged mayfly:keep after its launch; last described by its id; 0: not yet */
+    int64_t queued_at;               /* its job waits from then on, until AT_JOB; 0: it does not wait */
+    bool hung;                       /* nothing works on it any more */
+    bool stays;                      /* when its runner is done, it does not power off */
+    int64_t done_at;                 /* its job, or its work; 0: not yet */
+    const char *halted;              /* "stopped", "stopping" or NULL */
     int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
     bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
 };
 
 struct flight; /* an action on its way */
 
-enum { MAX_SLOTS = 4, MAX_CELLS = 6, WHO_COUNT = 16, PHASE_COUNT = 2 };
+enum { MODEL_EPOCH = 1700000000 /* EC2's clock when the world begins */ };
+enum { MAX_SLOTS = 4, MAX_CELLS = 6, WHO_COUNT = 16, PHASE_COUNT = 16 };
 
 struct model {
     uint64_t seed;
@@ -87,13 +129,13 @@ struct model {
 
     /* What the seed chose. */
     unsigned per_mille; /* faults per opportunity */
-    uint32_t swarm;     /* which kinds there are at all */
+    uint64_t swarm;     /* which kinds there are at all */
     size_t jobs;        /* in the queue for the launch's label */
     const char *label, *name_prefix;
 
     int64_t now;
-    unsigned phase; /* 0: the launch, 1: the stop after it */
-    unsigned nth[PHASE_COUNT][ACT_MARK + 1][WHO_COUNT];
+    unsigned phase; /* 0: the launch, 1: the stop after it; or the pass of a reaper */
+    unsigned nth[PHASE_COUNT][ACT_COUNT][WHO_COUNT];
     struct arena arena;
     struct flight *flights;
     struct model_record **records;
@@ -107,11 +149,23 @@ struct model {
     const char *asked_name[MAX_SLOTS];   /* the newest name that a record was asked for */
     const char *unsure_token[MAX_SLOTS]; /* RunInstances whose outcome the machine does not know */
 
-    struct machine *machine; /* under test now; NULL: it crashed or is done */
-    bool spares_busy;        /* the machine must not end what runs a job */
+    struct machine *machines[2]; /* under test now; NULL: it crashed or is done; or there is no second */
+    int64_t second_at;           /* the second begins then */
+    bool spares_busy;            /* the machine must not end what runs a job */
     bool (*may_touch)(const struct model *m, const struct model_instance *i); /* or NULL: all that is no decor */
     void *ctx;
     int64_t signal_at, signalled_at, crash_after; /* INT64_MAX: never; crash_after: steps */
+    bool reaps;                                   /* the machines are reapers: */
+    /* NULL: it may; else why not. `of`: which of both. mark: NULL takes it away. */
+    const char *(*reap_may_end)(struct model *m, size_t of, const struct model_instance *i);
+    const char *(*reap_may_mark)(struct model *m, size_t of, const struct model_instance *i, const char *mark);
+    const char *(*reap_may_delete)(struct model *m, size_t of, const struct model_record *r);
+    bool blind[2];                  /* a region could not be read */
+    bool ec2_failed[2];             /* in some call */
+    int64_t date[2];                /* the newest Date of EC2's */
+    int64_t began_at;               /* the run */
+    int64_t outage_from, outage_to; /* of GitHub */
+    int64_t job_ms;                 /* the longest job */
     int64_t steps, idle_steps, end_by;
     size_t kills, deletes;
     bool scan_failed;
@@ -133,12 +187,16 @@ void model_trace(struct model *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void model_break(struct model *m, int invariant, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 bool model_is_live(const struct model *m, const struct model_instance *i);
+/* Does a job wait for its label? */
+bool model_waits(const struct model *m, const struct model_instance *i);
 struct model_record *model_add_record(struct model *m, const char *name, size_t slot);
 struct model_instance *model_add_instance(struct model *m, const char *region, const char *subnet, const char *token,
                                           const struct ec2_tag *tags, size_t n_tags);
 
 /* Runs the machine to its end, its crash, or the first violation. What is in flight then takes its effect. */
 void model_run(struct model *m, struct machine *machine);
+/* The same with two, the second of which begins later. */
+void model_run_two(struct model *m, struct machine *first, struct machine *second, int64_t later_ms);
 /* Lets time pass, with nobody watching. */
 void model_pass(struct model *m, int64_t ms);
 

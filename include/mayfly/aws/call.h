@@ -6,12 +6,16 @@
 #include "mayfly/aws/errors.h"
 #include "mayfly/net/call.h"
 
-struct aws { /* config and env are borrowed; must outlive its calls */
-    const struct aws_config *config;
+struct aws {                   /* config and env are borrowed; must outlive its calls */
+    struct aws_config *config; /* its creds are renewed */
     const struct env *env;
     int64_t skew; /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
     int64_t date; /* the newest Date header seen, seconds since 1970; 0: none yet */
-    struct aws_denial denied; /* of the newest call that was refused for want of a permission */
+    int wake_fd;  /* as of struct call_loop, for fetching credentials */
+    int64_t renew_after;          /* monotonic ms: no try to renew credentials before */
+    bool creds_refused;           /* as expired: they are to be renewed at once */
+    struct call_loop *creds_loop; /* while credentials are fetched */
+    struct aws_denial denied;     /* of the newest call that was refused for want of a permission */
 };
 
 struct aws_call {
@@ -22,7 +26,9 @@ struct aws_call {
     char *region;             /* owned */
     struct strbuf body;       /* byte-identical on every attempt */
     int64_t signed_skew;      /* of the attempt in flight */
+    bool anonymous;           /* not signed */
     bool corrected_clock;     /* once is enough */
+    bool renewed;             /* so is this: its credentials were refused as expired */
     struct aws_denial denial; /* of a call that was refused for want of a permission */
 };
 

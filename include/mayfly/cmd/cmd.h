@@ -11,7 +11,8 @@
 enum { EXIT_PARTIAL = 3 };
 
 struct common { /* options that every command takes */
-    char *config, *runner, *region, *profile, *repo, *fleet, *github_token_file, *app_id, *app_key_file, *trace;
+    char *config, *runner, *region, *profile, *role_arn, *repo, *fleet, *github_token_file, *app_id, *app_key_file;
+    char *trace, *log_format;
     bool json, verbose, help;
 };
 extern const struct opt common_opts[];
@@ -31,12 +32,13 @@ struct command {
     const char *arguments; /* what it takes besides options ("COMMAND…"), or NULL */
     const char *about;     /* a paragraph for --help */
     const struct opt *opts;
+    const struct opt *more_opts; /* of the same options, or NULL */
     size_t options_size;
     bool reads_jobs; /* of workflow runs: a GitHub App needs a permission more for that */
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };
 
-extern const struct command command_start, command_stop, command_reap, command_doctor, command_policy;
+extern const struct command command_start, command_stop, command_reap, command_status, command_doctor, command_policy;
 /* All commands, NULL-terminated. */
 extern const struct command *const commands[];
 
@@ -64,12 +66,17 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
 void session_explain(struct session *s, const char *command, struct error *err);
 void session_close(struct session *s);
 
+/* The regions that a command looks into: those of --regions, else its default one; and those of --places, as start
+ * takes it. Each once. False, *ret as it comes: a name that is none. */
+MUST_CHECK bool regions_find(const struct strlist *given, const char *places, const char *fallback, struct strlist *ret,
+                             struct error *err);
+
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with
  * --json, whose object comes at the end). */
 MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
 /* Appends Markdown to $GITHUB_STEP_SUMMARY, if set; a failure is a warning only. */
 void summary_write(struct cmd *cmd, const char *markdown);
-/* Prints a line on stdout, for what may hold the words of a server: secrets are left out. */
+/* Prints a line on stdout, for what may hold the words of a server: without secrets and control characters. */
 void print_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* Prints a JSON object on one such line. */
 void print_json(struct json_object *object);

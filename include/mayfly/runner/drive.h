@@ -4,8 +4,12 @@
 
 #include "mayfly/runner/cloud.h"
 
-struct tally {          /* of what was asked */
+enum service { SERVICE_EC2, SERVICE_STS, SERVICE_GITHUB, SERVICE_COUNT };
+const char *service_name(enum service service);
+
+struct tally {          /* of what a service was asked */
     uint64_t requests;  /* attempts that came to an answer or to none */
+    uint64_t retries;   /* those that were not the first of their call */
     uint64_t throttles; /* those that were told to ask less */
 };
 
@@ -14,7 +18,7 @@ struct cloud { /* everything a command talks to; borrowed parts */
     struct github *github; /* NULL: no machine may ask for GitHub's actions */
     struct call_loop *loop;
     int signal_fd; /* readable once a signal has come; -1: none */
-    struct tally tally;
+    struct tally tally[SERVICE_COUNT];
 };
 
 /* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */

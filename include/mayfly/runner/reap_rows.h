@@ -16,6 +16,7 @@ struct reap_row {
     uint16_t limits, scope; /* indexes; or REAP_NO_SCOPE */
     uint32_t region : 8, state : 3, record : 3;
     uint32_t ours : 1, builder : 1, keep : 1, marked : 1;
+    uint32_t others : 1;   /* another runner has runner_id: its record is not this instance's */
     uint32_t targeted : 1; /* for the pass: it looks at it closely */
 };
 
@@ -44,8 +45,8 @@ void reap_rows_sort(struct reap_rows *rows);
 
 /* Tells the row, or rows, of this record. False: none has it. */
 bool reap_rows_match(struct reap_rows *rows, size_t scope, const struct github_runner *record);
-/* The scope was read whole: what was not matched has no record. False when that holds for every instance that must have
- * one, and these are 5 or more: rather a wrong token than a finished fleet, and so the records are unknown. */
+/* The scope was read whole: what was not matched has no record. False when nothing was matched and 5 or more instances
+ * must have a record: rather a wrong token than a finished fleet, and so the records are unknown. */
 bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now);
 /* The scope could not be read whole: its records are unknown. */
 void reap_rows_forget(struct reap_rows *rows, size_t scope);

@@ -3,7 +3,8 @@
  *   [section name]           blanks around the name are dropped
  *   key = value              the first `=` splits; both sides are trimmed; keys are lower-cased
  *   # comment, ; comment     whole lines; after a value only when a blank precedes the mark
- *     sub = value            an indented line belongs to the key above: appended to its value after a line break
+ *     sub = value            a line that is indented deeper than the key above belongs to it: appended to its value
+ *                            after a line break
  *
  * A byte order mark and CRLF line ends are accepted. Lines have no length limit (a session token has 900 bytes).
  * A section or key that comes again adds to, or replaces, what was there. */

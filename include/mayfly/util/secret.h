@@ -10,6 +10,8 @@ struct secret {  /* all zero: none */
 
 /* Replaces *s by a copy of len bytes and registers it for redaction. */
 void secret_set(struct secret *s, const char *value, size_t len);
+/* Registers a value for redaction that somebody else keeps. */
+void secret_hide(const char *value);
 bool secret_is_set(const struct secret *s);
 void secret_clear(struct secret *s);
 

@@ -1,0 +1,24 @@
+/* Text that others wrote (tags, names, messages of servers) made fit for a terminal, a log, a table; pure. */
+#ifndef MAYFLY_UTIL_TEXT_H
+#define MAYFLY_UTIL_TEXT_H
+
+#include "mayfly/util/strbuf.h"
+
+/* Bytes of the character that s begins with, 1 to 4; 0: it is not UTF-8 (RFC 3629), or s is empty. */
+size_t text_char(const char *s);
+/* The number of the control character that s begins with (C0, DEL, and C1 as UTF-8 writes them), or -1. */
+int text_control(const char *s);
+
+/* Replaces, in place, control characters by blanks, and what is not UTF-8 by `?`: what is left is one line, and
+ * commands no terminal. */
+void text_clean(char *s);
+/* Replaces, in place, all but the printable characters of ASCII by `?`: a byte is a column then. */
+void text_narrow(char *s);
+
+/* Appends s as a string of JSON, quotes included; what is not UTF-8 becomes U+FFFD. Neither control characters nor DEL
+ * come through as they are. */
+void text_add_json(struct strbuf *out, const char *s);
+/* Appends s as Markdown's code, in which nothing means anything; it does not break out of a cell of a table either. */
+void text_add_code(struct strbuf *out, const char *s);
+
+#endif

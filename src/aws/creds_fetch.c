@@ -1,0 +1,209 @@
+#include "mayfly/aws/creds_fetch.h"
+
+#include "creds_provider.h"
+#include "mayfly/codec/json.h"
+#include "mayfly/util/log.h"
+#include "mayfly/version.h"
+
+enum { RENEW_BEFORE = 300 /* s */, AGAIN_MS = 60000, BODY_MAX = 64 * 1024, TOKEN_MAX = 64 * 1024 };
+
+/* --- a question over HTTP ----------------------------------------------------------------------------------------- */
+
+struct asking {       /* a call without signature */
+    struct call call; /* first */
+    const struct creds_question *q;
+    struct retry_policy policy;
+};
+
+static bool prepare(struct call *call, struct http_request *r, struct error *err UNUSED)
+{
+    const struct creds_question *q = ((struct asking *)call)->q;
+    r->method = q->method;
+    r->url = xstrdup(q->url);
+    r->connect_ms = r->total_ms = q->total_ms;
+    r->max_body = BODY_MAX;
+    r->no_proxy = q->no_proxy;
+    for (size_t i = 0; i < ARRAY_SIZE(q->headers) && q->headers[i]; i++)
+        strlist_add(&r->headers, q->headers[i]);
+    return true;
+}
+
+static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, struct error *err)
+{
+    const struct creds_question *q = ((struct asking *)call)->q;
+    const int status = call->exchange.response.status;
+    if (status == 0) {
+        enum retry_class class = call_no_answer(call, err);
+        error_prefix(err, "%s", q->name);
+        return class;
+    }
+    if (status != 429 && status < 500)
+        return RETRY_NEVER;
+    creds_refused(q->name, status, &call->exchange.response.body, err);
+    err->try_later = true;
+    return RETRY_TRANSIENT;
+}
+
+static void free_nothing(struct call *call UNUSED)
+{
+}
+
+bool creds_ask(struct aws *aws, const struct creds_question *q, int *ret_status, struct strbuf *ret_body,
+               struct error *err)
+{
+    static const struct call_ops ops = { .prepare = prepare, .judge = judge, .free = free_nothing };
+    struct asking a = {
+        .call = { .ops = &ops, .name = xstrdup(q->name) },
+        .q = q,
+        .policy = { .max_attempts = q->attempts, .base_ms = 100, .throttle_ms = 500, .cap_ms = 2000 },
+    };
+    a.call.policy = &a.policy;
+    bool ok = call_run(aws->creds_loop, &a.call, err);
+    if (ok) {
+        const struct http_response *r = &a.call.exchange.response;
+        *ret_status = r->status;
+        strbuf_clear(ret_body);
+        ret_body->secret = true;
+        strbuf_add(ret_body, strbuf_str(&r->body), r->body.len);
+    }
+    call_clear(&a.call);
+    return ok;
+}
+
+/* --- answers ------------------------------------------------------------------------------------------------------ */
+
+struct answer {
+    const char *id, *secret, *token, *expiration, *code, *message;
+    int64_t version, expiration_ms;
+};
+#define ROW(p, t, member)                                                                                              \
+    {                                                                                                                  \
+        .path = (p), .type = (t), .offset = offsetof(struct answer, member)                                            \
+    }
+static const struct field answer_fields[] = {
+    ROW("Version", FIELD_INT, version),
+    ROW("AccessKeyId", FIELD_STR, id),
+    ROW("SecretAccessKey", FIELD_STR, secret),
+    ROW("Token", FIELD_STR, token),
+    ROW("SessionToken", FIELD_STR, token),
+    ROW("Expiration", FIELD_STR, expiration),
+    ROW("roleCredentials/accessKeyId", FIELD_STR, id),
+    ROW("roleCredentials/secretAccessKey", FIELD_STR, secret),
+    ROW("roleCredentials/sessionToken", FIELD_STR, token),
+    ROW("roleCredentials/expiration", FIELD_INT, expiration_ms),
+    ROW("Code", FIELD_STR, code),
+    ROW("Message", FIELD_STR, message),
+    { 0 },
+};
+static const struct field refusal_fields[] = {
+    ROW("code", FIELD_STR, code),       ROW("message", FIELD_STR, message), ROW("Code", FIELD_STR, code),
+    ROW("Message", FIELD_STR, message), ROW("__type", FIELD_STR, code),     { 0 },
+};
+#undef ROW
+
+bool creds_decode(const struct strbuf *json, const char *what, struct aws_creds *ret, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct answer a = { 0 };
+    struct aws_creds got = { 0 };
+    if (!json_decode_text(strbuf_str(json), json->len, answer_fields, &a, &arena, what, err))
+        return false;
+    if (a.code && !str_eq(a.code, "Success")) /* IMDS says so with a 200 */
+        return error_set(err, ERROR_CONFIG, 0, "%s: %s: %s", what, a.code, a.message ? a.message : "(no message)");
+    if (a.version != 0 && a.version != 1)
+        return error_set(err, ERROR_PARSE, 0, "%s: Version is not 1", what);
+    got.expires = a.expiration_ms / 1000;
+    if (a.expiration && !clock_parse_rfc3339(a.expiration, &got.expires))
+        return error_set(err, ERROR_PARSE, 0, "%s: Expiration `%.40s` is no date", what, a.expiration);
+    enum found found = creds_take(a.id, a.secret, a.token, what, &got, err);
+    if (found != FOUND) {
+        aws_creds_clear(&got);
+        return found == BROKEN ? false : error_set(err, ERROR_PARSE, 0, "%s: no AccessKeyId in it", what);
+    }
+    *ret = got;
+    return true;
+}
+
+bool creds_refused(const char *what, int status, const struct strbuf *json, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR none = { 0 };
+    struct answer a = { 0 };
+    if (!json_decode_text(strbuf_str(json), json->len, refusal_fields, &a, &arena, what, &none))
+        a = (struct answer){ 0 };
+    error_set(err, ERROR_CONFIG, status, "%s: HTTP %d%s%.80s%s%.200s", what, status, a.code ? " " : "",
+              a.code ? a.code : "", a.message ? ": " : "", a.message ? a.message : "");
+    return false;
+}
+
+bool creds_read_token(const char *path, const char *what, struct strbuf *ret, struct error *err)
+{
+    *ret = STRBUF_MAX(TOKEN_MAX);
+    ret->secret = true;
+    if (!strbuf_read_file(ret, path, what, err)) {
+        err->domain = ERROR_CONFIG;
+        return false;
+    }
+    while (ret->len > 0 && strchr("\r\n", ret->data[ret->len - 1]))
+        strbuf_truncate(ret, ret->len - 1);
+    if (ret->len == 0 || strlen(strbuf_str(ret)) != ret->len || strpbrk(strbuf_str(ret), " \t\r\n"))
+        return error_set(err, ERROR_CONFIG, 0, "%s: `%s` does not hold a token of one line", what, path);
+    secret_hide(strbuf_str(ret));
+    return true;
+}
+
+/* --- fetching and renewing ---------------------------------------------------------------------------------------- */
+
+static bool fetch(struct aws *aws, struct aws_creds *creds, struct error *err)
+{
+    const struct creds_source *s = &aws->config->source;
+    if (s->provider->fetch && !s->provider->fetch(aws, s, creds, err))
+        return false;
+    if (!s->provider->fetch && creds_take(s->keys.access_key_id, s->keys.secret_access_key.value,
+                                          s->keys.session_token.value, s->where, creds, err) != FOUND)
+        return false;
+    for (size_t i = 0; i < s->n_roles; i++)
+        if (!creds_assume(aws, &s->roles[i], creds, err))
+            return false;
+    return true;
+}
+
+bool aws_creds_fetch(struct aws *aws, struct error *err)
+{
+    struct aws_creds creds = { 0 };
+    struct http *http = http_new("mayfly/" MAYFLY_VERSION, aws->config->ca_bundle);
+    struct call_loop loop = { .http = http, .env = aws->env, .wake_fd = aws->wake_fd };
+    aws->creds_loop = &loop;
+    bool ok = fetch(aws, &creds, err);
+    aws->creds_loop = NULL;
+    http_free(http);
+    if (!ok) {
+        error_hint(err, "`mayfly doctor --credentials` tells where credentials were looked for");
+        aws_creds_clear(&creds);
+        return false;
+    }
+    log_debug("credentials from %s, %s", aws->config->source.where,
+              creds.expires ? clock_rfc3339(creds.expires).s : "which do not expire");
+    aws_creds_clear(&aws->config->creds);
+    aws->config->creds = creds;
+    aws->creds_refused = false;
+    return true;
+}
+
+bool aws_creds_renew(struct aws *aws, struct error *err)
+{
+    const struct aws_creds *creds = &aws->config->creds;
+    const int64_t left = creds->expires - env_now(aws->env) / 1000 - aws->skew, mono = env_mono(aws->env);
+    AUTO_ERROR problem = { 0 };
+    if (!aws->config->source.provider ||
+        (!aws->creds_refused && (creds->expires == 0 || left > RENEW_BEFORE || mono < aws->renew_after)))
+        return true;
+    aws->renew_after = mono + AGAIN_MS;
+    if (aws_creds_fetch(aws, &problem))
+        return true;
+    if (aws->creds_refused || left <= 0)
+        return error_move(err, &problem);
+    AUTO_FREE char *why = error_format(&problem);
+    log_warn("the AWS credentials end in %lld s and could not be renewed: %s", (long long)left, why);
+    return true;
+}

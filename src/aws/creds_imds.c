@@ -1,0 +1,109 @@
+#include "creds_provider.h"
+
+#include <strings.h>
+
+#include "mayfly/net/url.h"
+
+/* Version 2 of the instance metadata service alone: it never falls back to the first, which asks for no token.
+ * Source: Amazon EC2 User Guide, "Use IMDS"; reference/c-style.md E. */
+
+enum { TOTAL_MS = 1000, ATTEMPTS = 2 };
+
+static const char *setting(const struct aws_creds_from *from, const char *variable, const char *key)
+{
+    const char *value = from->getenv(variable);
+    return str_empty(value) ? aws_profile_get(from, key) : value;
+}
+
+static enum found find(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
+{
+    const char *disabled = from->getenv("AWS_EC2_METADATA_DISABLED");
+    const char *endpoint = setting(from, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
+    const char *mode = setting(from, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
+    if (disabled && strcasecmp(disabled, "true") == 0)
+        return ABSENT;
+    if (!endpoint)
+        endpoint = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+    AUTO_URL u = { 0 };
+    if (!url_parse(endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT", &u, err))
+        return BROKEN;
+    AUTO_FREE char *host = url_host_header(&u);
+    free(s->url);
+    s->url = xasprintf("%s://%s%s%slatest/", u.scheme, host, u.path, str_ends(u.path, "/") ? "" : "/");
+    str_set(&s->where, "the instance's role");
+    return FOUND;
+}
+
+static bool ask(struct aws *aws, const struct creds_source *s, const char *method, const char *path, const char *header,
+                int *ret_status, struct strbuf *ret, struct error *err)
+{
+    AUTO_FREE char *url = xasprintf("%s%s", s->url, path);
+    const struct creds_question q = { .name = "the instance metadata service",
+                                      .method = method,
+                                      .url = url,
+                                      .headers = { header },
+                                      .total_ms = TOTAL_MS,
+                                      .attempts = ATTEMPTS,
+                                      .no_proxy = true };
+    return creds_ask(aws, &q, ret_status, ret, err);
+}
+
+/* Nothing there that speaks version 2: this is no EC2 instance, and there are no credentials at all. */
+static bool nothing_found(const struct creds_source *s, const char *problem, struct error *err)
+{
+    AUTO_STRBUF tried = STRBUF_INIT;
+    for (size_t i = 0; i < s->passed_over.n; i++)
+        strbuf_addf(&tried, "%.*s, ", (int)strcspn(s->passed_over.v[i], ":"), s->passed_over.v[i]);
+    error_clear(err);
+    error_set(err, ERROR_CONFIG, 0, "no AWS credentials: tried %sinstance metadata (%s)", strbuf_str(&tried), problem);
+    error_hint(err, "in a workflow give --role-arn with `permissions: id-token: write`, or use "
+                    "aws-actions/configure-aws-credentials before; elsewhere set AWS_ACCESS_KEY_ID and "
+                    "AWS_SECRET_ACCESS_KEY, or --profile; `mayfly doctor --credentials` tells what was looked at");
+    return false;
+}
+
+static bool get_session(struct aws *aws, const struct creds_source *s, struct strbuf *ret_header, struct error *err)
+{
+    AUTO_STRBUF token = STRBUF_INIT;
+    int status = 0;
+    if (!ask(aws, s, "PUT", "api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", &status, &token, err)) {
+        AUTO_FREE char *problem = xstrdup(err->message);
+        return nothing_found(s, problem, err);
+    }
+    if (status != 200 || token.len == 0 || strpbrk(strbuf_str(&token), "\r\n")) {
+        AUTO_FREE char *problem = xasprintf("HTTP %d", status);
+        return nothing_found(s, problem, err);
+    }
+    ret_header->secret = true;
+    secret_hide(strbuf_str(&token));
+    strbuf_addf(ret_header, "X-aws-ec2-metadata-token: %s", strbuf_str(&token));
+    return true;
+}
+
+static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_creds *ret, struct error *err)
+{
+    static const char what[] = "the instance's role", path[] = "meta-data/iam/security-credentials/";
+    AUTO_STRBUF header = STRBUF_INIT, role = STRBUF_INIT, body = STRBUF_INIT;
+    int status = 0;
+    if (!get_session(aws, s, &header, err) || !ask(aws, s, "GET", path, strbuf_str(&header), &status, &role, err))
+        return false;
+    size_t n = strcspn(strbuf_str(&role), "\r\n");
+    strbuf_truncate(&role, n);
+    if (status != 200 || n == 0 || strpbrk(strbuf_str(&role), " /?#%")) {
+        error_set(err, ERROR_CONFIG, 0, "this instance has no role (HTTP %d)", status);
+        error_hint(err, "attach an instance profile, or set AWS_EC2_METADATA_DISABLED=true and give credentials");
+        return false;
+    }
+    AUTO_FREE char *its = xasprintf("%s%s", path, strbuf_str(&role));
+    if (!ask(aws, s, "GET", its, strbuf_str(&header), &status, &body, err))
+        return false;
+    return status == 200 ? creds_decode(&body, what, ret, err) : creds_refused(what, status, &body, err);
+}
+
+const struct creds_provider creds_imds = {
+    .name = "instance metadata",
+    .absent = "AWS_EC2_METADATA_DISABLED is true",
+    .named = "Ec2InstanceMetadata",
+    .find = find,
+    .fetch = fetch,
+};

@@ -1,0 +1,190 @@
+#include "creds_provider.h"
+#include "mayfly/aws/sts.h"
+#include "mayfly/util/encode.h"
+
+enum { DURATION_MIN = 900, DURATION_MAX = 43200, CHAIN_MAX = 20 };
+
+bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, struct error *err)
+{
+    const char *duration = aws_profile_get(from, "duration_seconds");
+    uint64_t seconds = 0;
+    if (duration && (!parse_uint(duration, DURATION_MAX, &seconds) || seconds < DURATION_MIN))
+        return error_set(err, ERROR_CONFIG, 0, "the profile `%s`: duration_seconds = %.40s is no number from %d to %d",
+                         from->profile, duration, DURATION_MIN, DURATION_MAX);
+    str_set(&ret->arn, aws_profile_get(from, "role_arn"));
+    str_set(&ret->session_name, aws_profile_get(from, "role_session_name"));
+    str_set(&ret->external_id, aws_profile_get(from, "external_id"));
+    ret->duration = (int64_t)seconds;
+    return true;
+}
+
+static bool has_role(const struct aws_creds_from *from)
+{
+    return aws_profile_get(from, "role_arn") && !aws_profile_get(from, "web_identity_token_file");
+}
+
+static bool has_keys(const struct aws_creds_from *from)
+{
+    return aws_profile_get(from, "aws_access_key_id") || aws_profile_get(from, "aws_secret_access_key");
+}
+
+static enum found broken(struct error *err, const struct aws_creds_from *from, const char *what, const char *hint)
+{
+    error_set(err, ERROR_CONFIG, 0, "the profile `%s` %s", from->profile, what);
+    error_hint(err, "%s", hint);
+    return BROKEN;
+}
+
+static enum found use(const struct creds_provider *p, const struct aws_creds_from *from, struct creds_source *s,
+                      struct error *err)
+{
+    enum found found = p->find(from, s, err);
+    if (found == FOUND)
+        s->provider = p;
+    return found;
+}
+
+/* credential_source = Environment, Ec2InstanceMetadata or EcsContainer. */
+static enum found find_named(const struct aws_creds_from *from, const char *name, struct creds_source *s,
+                             struct error *err)
+{
+    static const struct creds_provider *const named[] = { &creds_environment, &creds_imds, &creds_container };
+    struct aws_creds_from any = *from;
+    any.profile_given = false; /* the profile itself asks for the environment */
+    for (size_t i = 0; i < ARRAY_SIZE(named); i++) {
+        if (!str_eq(named[i]->named, name))
+            continue;
+        enum found found = use(named[i], &any, s, err);
+        if (found != ABSENT)
+            return found;
+        AUTO_FREE char *what = xasprintf("takes its credentials from %s, and there are none", name);
+        return broken(err, from, what, named[i]->absent);
+    }
+    return broken(err, from, "has an unknown credential_source",
+                  "it is Environment, Ec2InstanceMetadata or EcsContainer");
+}
+
+static enum found find_in_profile(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
+{
+    for (size_t i = 0; creds_of_profile[i]; i++) {
+        enum found found = use(creds_of_profile[i], from, s, err);
+        if (found != ABSENT)
+            return found;
+    }
+    return broken(err, from, "is another profile's source and has no credentials",
+                  "give it keys, a role_arn with a source_profile, an SSO session or a credential_process");
+}
+
+static bool push(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
+{
+    struct creds_role role = { 0 };
+    if (!creds_role_read(from, &role, err))
+        return false;
+    s->roles = xreallocarray(s->roles, s->n_roles + 1, sizeof(*s->roles));
+    memmove(s->roles + 1, s->roles, s->n_roles * sizeof(*s->roles)); /* the one that is read last is assumed first */
+    s->roles[0] = role;
+    s->n_roles++;
+    return true;
+}
+
+/* The profile with a role that *from is at: where does it lead? *from goes on to its source_profile. */
+static enum found step(struct aws_creds_from *from, const struct strlist *visited, struct creds_source *s,
+                       struct error *err)
+{
+    const char *source = aws_profile_get(from, "source_profile"), *named = aws_profile_get(from, "credential_source");
+    if (aws_profile_get(from, "mfa_serial"))
+        return broken(err, from, "asks for a code of a second factor (mfa_serial)",
+                      "Mayfly has nobody to ask: get a session elsewhere and pass its keys");
+    if (!source == !named)
+        return broken(err, from,
+                      source ? "has both source_profile and credential_source"
+                             : "has a role_arn and neither source_profile nor credential_source",
+                      "exactly one of them says whose credentials assume the role");
+    if (!push(from, s, err))
+        return BROKEN;
+    if (named)
+        return find_named(from, named, s, err);
+    struct aws_creds_from next = *from;
+    next.profile = source;
+    next.profile_given = true;
+    if (!aws_profile_exists(&next)) {
+        AUTO_FREE char *what = xasprintf("names the source_profile `%s`, which does not exist", source);
+        return broken(err, from, what, "look at ~/.aws/config and ~/.aws/credentials");
+    }
+    /* One that names itself has keys, and does not mean its own role. */
+    if (strlist_has(visited, source) && (!str_eq(source, from->profile) || !has_keys(&next)))
+        return broken(err, from, "is its own source_profile, at last", "the chain has to end at credentials");
+    *from = next;
+    return ABSENT;
+}
+
+static enum found find(const struct aws_creds_from *start, struct creds_source *s, struct error *err)
+{
+    AUTO_STRLIST visited = { 0 };
+    struct aws_creds_from from = *start;
+    if (!has_role(&from))
+        return ABSENT;
+    do {
+        strlist_add(&visited, from.profile);
+        enum found found = visited.n > CHAIN_MAX ? broken(err, start, "leads through too many profiles", "shorten it")
+                                                 : step(&from, &visited, s, err);
+        if (found != ABSENT)
+            return found;
+    } while (has_role(&from) && !has_keys(&from));
+    return find_in_profile(&from, s, err);
+}
+
+const struct creds_provider creds_role_of_profile = {
+    .name = "role of a profile",
+    .absent = "the profile has no role_arn, or it is for a web identity",
+    .find = find,
+};
+
+/* --- fetching ----------------------------------------------------------------------------------------------------- */
+
+/* STS with these credentials, or with a token and none. */
+static bool assume(struct aws *aws, const struct creds_role *role, const struct aws_creds *creds, const char *token,
+                   struct aws_creds *ret, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    struct aws_config config = *aws->config;
+    struct aws with = { .config = &config, .env = aws->env, .skew = aws->skew };
+    struct sts_credentials answer = { 0 };
+    struct aws_creds got = { 0 };
+    const char *region = config.region ? config.region : "us-east-1", *run = config.getenv("GITHUB_RUN_ID");
+    AUTO_FREE char *session = xasprintf("mayfly%s%.20s", str_empty(run) ? "" : "-", run ? run : "");
+    const struct sts_role asked = { role->arn, role->session_name ? role->session_name : session, role->external_id,
+                                    token, role->duration };
+    config.source = (struct creds_source){ 0 }; /* so that these are not renewed on the way */
+    config.creds = *creds;
+    AUTO_CALL *call = &sts_assume_role_call(&with, region, &asked)->call;
+    bool ok =
+        call_run(aws->creds_loop, call, err) && sts_assume_role_result((struct aws_call *)call, &arena, &answer, err) &&
+        creds_take(answer.access_key_id, answer.secret_access_key, answer.session_token, "STS", &got, err) == FOUND;
+    if (ok && !clock_parse_rfc3339(answer.expiration, &got.expires))
+        ok = error_set(err, ERROR_PARSE, 0, "STS: Expiration `%.40s` is no date", answer.expiration);
+    aws->skew = with.skew;
+    aws_clear(&with);
+    if (!ok) {
+        aws_creds_clear(&got);
+        return error_prefix(err, "assuming the role %s", role->arn);
+    }
+    *ret = got;
+    return true;
+}
+
+bool creds_assume(struct aws *aws, const struct creds_role *role, struct aws_creds *creds, struct error *err)
+{
+    struct aws_creds got = { 0 };
+    if (!assume(aws, role, creds, NULL, &got, err))
+        return false;
+    aws_creds_clear(creds);
+    *creds = got;
+    return true;
+}
+
+bool creds_assume_with_token(struct aws *aws, const struct creds_role *role, const char *token, struct aws_creds *ret,
+                             struct error *err)
+{
+    return assume(aws, role, &(struct aws_creds){ 0 }, token, ret, err);
+}

@@ -1,0 +1,76 @@
+#include "mayfly/util/text.h"
+
+static bool follows(unsigned char c)
+{
+    return (c & 0xc0) == 0x80;
+}
+
+size_t text_char(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    if (p[0] < 0x80)
+        return p[0] != '\0';
+    size_t n = p[0] >= 0xc2 && p[0] <= 0xdf ? 2 : (p[0] & 0xf0) == 0xe0 ? 3 : p[0] >= 0xf0 && p[0] <= 0xf4 ? 4 : 0;
+    for (size_t i = 1; i < n; i++)
+        if (!follows(p[i]))
+            return 0;
+    /* Written longer than needed, half of a surrogate, or beyond the last character. */
+    bool wrong = (p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) || (p[0] == 0xf0 && p[1] < 0x90) ||
+                 (p[0] == 0xf4 && p[1] > 0x8f);
+    return wrong ? 0 : n;
+}
+
+int text_control(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    if (p[0] < ' ' || p[0] == 0x7f)
+        return p[0];
+    return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? p[1] : -1;
+}
+
+void text_clean(char *s)
+{
+    for (size_t n; *s; s += n) {
+        n = text_char(s);
+        if (n == 0)
+            *s = '?';
+        else if (text_control(s) >= 0)
+            memset(s, ' ', n);
+        n = n ? n : 1;
+    }
+}
+
+void text_narrow(char *s)
+{
+    for (; *s; s++)
+        if (*s < ' ' || *s > '~')
+            *s = '?';
+}
+
+void text_add_json(struct strbuf *out, const char *s)
+{
+    strbuf_addc(out, '"');
+    for (size_t n; *s; s += n) {
+        n = text_char(s);
+        if (n == 0)
+            strbuf_adds(out, "\\ufffd");
+        else if (text_control(s) >= 0)
+            strbuf_addf(out, "\\u%04x", (unsigned)text_control(s));
+        else if (*s == '"' || *s == '\\')
+            strbuf_addf(out, "\\%c", *s);
+        else
+            strbuf_add(out, s, n);
+        n = n ? n : 1;
+    }
+    strbuf_addc(out, '"');
+}
+
+/* A backtick ends the code and a bar the cell, and inside code neither can be escaped for good. */
+void text_add_code(struct strbuf *out, const char *s)
+{
+    AUTO_FREE char *copy = xstrdup(s);
+    text_clean(copy);
+    for (char *p = copy; *p; p++)
+        *p = *p == '`' ? '\'' : *p == '|' || *p == '\\' ? '?' : *p;
+    strbuf_addf(out, "`%s`", *copy ? copy : " ");
+}

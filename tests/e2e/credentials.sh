@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# AWS credentials from each source that the simulator plays: found, used, renewed before they end, and refused with words.
+. "$(dirname "$0")/lib.sh"
+
+start_sim
+none=(env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN)
+sources=$(control GET sources)
+settings() { jq -r ".$1 | to_entries[] | select(.key != \"accessToken\") | \"\(.key)=\(.value)\"" <<<"$sources"; }
+readarray -t instance < <(settings instance)
+readarray -t container < <(settings container)
+readarray -t oidc < <(settings oidc)
+readarray -t sso < <(settings sso)
+token=$(jq -r .sso.accessToken <<<"$sources")
+role=arn:aws:iam::123456789012:role/ci
+aws=$HOME/.aws
+mkdir -p "$aws/sso/cache"
+
+# who NAME ARN SOURCE VARIABLE=VALUE… -- OPTION…: doctor, with these variables
+who() {
+	local name=$1 arn=$2 source=$3 variables=()
+	shift 3
+	while [ "$1" != -- ]; do variables+=("$1") && shift; done
+	shift
+	run "${none[@]}" "${variables[@]}" "$mayfly" doctor --credentials "$@"
+	expect "$name" 0 out "$arn" out "$source"
+}
+
+### each source
+
+assumed=arn:aws:sts::123456789012:assumed-role
+who 'the role of the instance' $assumed/instance-role/ "from the instance's role" "${instance[@]}" --
+who 'the role of a container' $assumed/container/task "from the container's credentials" "${container[@]}" --
+who 'the OIDC token of a workflow' $assumed/ci/mayfly-77 "the workflow's OIDC token with the role $role" \
+	"${oidc[@]}" GITHUB_RUN_ID=77 -- --role-arn $role
+has 'what was passed over is told' "$(run "${none[@]}" "${instance[@]}" "$mayfly" doctor --credentials && echo "$out")" \
+	'AWS_ACCESS_KEY_ID is not set'
+
+curl -sS -H "Authorization: Bearer ${oidc[1]#*=}" "${oidc[0]#*=}&audience=sts.amazonaws.com" | jq -r .value >"$tmp/token"
+who 'a web identity token in a file' $assumed/ci/me 'the web identity token file' "AWS_WEB_IDENTITY_TOKEN_FILE=$tmp/token" \
+	AWS_ROLE_ARN=$role AWS_ROLE_SESSION_NAME=me --
+run "$mayfly" doctor --credentials --role-arn $role
+expect 'a role, assumed with the keys of the environment' 0 out "$assumed/ci/mayfly" out ", then the role $role"
+
+cat >"$aws/config" <<END
+[profile sso]
+sso_session = main
+sso_account_id = 123456789012
+sso_role_name = dev
+[sso-session main]
+sso_start_url = https://example.awsapps.com/start
+sso_region = eu-west-1
+[profile chain]
+role_arn = arn:aws:iam::123456789012:role/outer
+source_profile = inner
+role_session_name = last
+[profile inner]
+role_arn = arn:aws:iam::123456789012:role/inner
+source_profile = sso
+[profile process]
+credential_process = "$tmp/give keys" 'one argument'
+[profile forbidden]
+role_arn = arn:aws:iam::123456789012:role/forbidden
+credential_source = Environment
+END
+cache=$aws/sso/cache/$(printf main | sha1sum | cut -d' ' -f1).json
+printf '{"accessToken":"%s","expiresAt":"2999-01-01T00:00:00Z"}' "$token" >"$cache"
+who 'the SSO session' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" -- --profile sso
+who 'a chain of roles down to an SSO session' $assumed/outer/last 'then the role arn:aws:iam::123456789012:role/inner, then' \
+	"${sso[0]}" -- --profile chain
+cat >"$tmp/give keys" <<END
+#!/bin/sh
+[ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
+cat "$tmp/keys"
+END
+chmod +x "$tmp/give keys"
+printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","SessionToken":"%s"}' "$AWS_ACCESS_KEY_ID" \
+	"$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN" >"$tmp/keys"
+who 'a credential_process' 'assumed-role/mayfly/simulator' 'the credential_process of the profile `process`' -- --profile process
+
+### what is broken
+
+# refused NAME TEXT VARIABLE=VALUE… -- OPTION…
+refused() {
+	local name=$1 text=$2 variables=()
+	shift 2
+	while [ "$1" != -- ]; do variables+=("$1") && shift; done
+	shift
+	run "${none[@]}" "${variables[@]}" "$mayfly" stop --label x "$@"
+	if [ "$status" -ne 0 ] && grep -qF -- "$text" <<<"$err" && grep -q '^hint: ' <<<"$err"; then
+		ok "$name"
+	else
+		not_ok "$name" "status $status: $err"
+	fi
+}
+
+refused 'nothing anywhere lists what was tried' \
+	'tried OIDC of a workflow, environment, role of a profile, web identity, SSO, credentials file' --
+refused 'a container token that is wrong' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN=wrong --
+refused 'an OIDC token that the job may not have' 'HTTP 401' "${oidc[0]}" ACTIONS_ID_TOKEN_REQUEST_TOKEN=wrong -- --role-arn $role
+has 'the hint names the permission' "$err" 'id-token: write'
+refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity" \
+	"${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
+refused 'a web identity token that nobody issued' 'InvalidIdentityToken' AWS_WEB_IDENTITY_TOKEN_FILE=/etc/hostname \
+	AWS_ROLE_ARN=$role --
+refused 'a web identity token file that is not there' 'No such file' AWS_WEB_IDENTITY_TOKEN_FILE=/nonexistent AWS_ROLE_ARN=$role --
+printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
+refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
+rm "$cache"
+refused 'an SSO session that never was' 'the cached SSO token' "${sso[0]}" -- --profile sso
+printf '{"Version":2}' >"$tmp/keys"
+refused 'a credential_process of another version' 'Version is not 1' -- --profile process
+printf 'the secret is hunter2' >"$tmp/keys"
+refused 'a credential_process that prints no JSON' 'credential_process: ' -- --profile process
+if grep -q hunter2 <<<"$err"; then not_ok 'its output is not shown' "$err"; else ok 'its output is not shown'; fi
+printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
+refused 'a credential_process that fails' 'ended with status 3' -- --profile process
+rm "$tmp/give keys"
+refused 'a credential_process that is not there' 'No such file' -- --profile process
+
+### faults on the way
+
+fault() { control PUT faults "$1" >/dev/null; }
+fault '{"service":"issuer","fault":"status","status":503,"nth":1,"times":2}'
+who 'two failures of the container are waited out' $assumed/container/task '' "${container[@]}" --
+fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nth":1}'
+who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
+fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
+refused 'an answer that is no JSON' "the container's credentials" "${container[@]}" --
+fault '[]'
+
+### renewing
+
+start_sim --credential-life 400
+sources=$(control GET sources)
+readarray -t container < <(settings container)
+issued() { control GET log | jq "[.[] | select(.action == \"GET /credentials/container\")] | length"; }
+options=(--image ami-0a11ce00000000003 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
+fault '{"service":"github","action":"list-runners","fault":"hold","nth":1}'
+fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
+"${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label renewed >"$tmp/out" 2>"$tmp/err" &
+start=$!
+for ((i = 0; i < 300; i++)); do
+	[ "$(control GET held | jq length)" = 0 ] || break
+	sleep 0.05
+done
+equal 'credentials that are good for a while are fetched once' "$(issued)" 1
+# Mayfly's own clock stands, so that it believes in its credentials; the service does not any more.
+control POST clock '{"advance_seconds":401}' >/dev/null
+control POST release '{}' >/dev/null
+wait $start
+status=$?
+out=$(cat "$tmp/out") err=$(cat "$tmp/err")
+equal 'a start whose credentials end on the way goes on' "$status" 0
+equal 'they were fetched again, once for all requests' "$(issued)" 2
+
+start_sim --credential-life 200
+sources=$(control GET sources)
+readarray -t container < <(settings container)
+run "${none[@]}" "${container[@]}" "$mayfly" stop --label none
+equal 'credentials that end within five minutes are renewed before the first request' "$status $(issued)" '0 2'
+fault '{"service":"issuer","fault":"status","status":500,"skip":1,"times":99}'
+run "${none[@]}" "${container[@]}" "$mayfly" stop --label none
+expect 'what is still good serves when that fails' 0 err 'could not be renewed'
+[ "$failures" -eq 0 ]
