@@ -93,6 +93,7 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
 {
     AUTO_STRBUF path = STRBUF_MAX(PATH_MAX_LEN);
     AUTO_STRBUF text = STRBUF_INIT;
+    const struct field *leaf = NULL; /* of the element that is open, if nothing was in it but text */
     const int base = xmlTextReaderDepth(d->reader);
     if (xmlTextReaderIsEmptyElement(d->reader))
         return true;
@@ -108,11 +109,15 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
             size_t parent = path.len;
             bool empty = xmlTextReaderIsEmptyElement(d->reader);
             strbuf_truncate(&text, 0);
-            strbuf_addf(&path, "%s%s", parent ? "/" : "", (const char *)xmlTextReaderConstLocalName(d->reader));
+            if (parent)
+                strbuf_addc(&path, '/');
+            strbuf_adds(&path, (const char *)xmlTextReaderConstLocalName(d->reader));
             if (path.overflow)
                 return error_set(err, ERROR_PARSE, 0, "%s has element names that are too long", d->what);
             const struct field *f = find_field(fields, strbuf_str(&path));
-            if (f && f->type == FIELD_LIST && f->items) {
+            bool rows = f && f->type == FIELD_LIST && f->items;
+            leaf = empty || rows ? NULL : f;
+            if (rows) {
                 void *row = field_list_add((void *)((char *)out + f->offset), f->item_size, d->arena);
                 if (!decode_element(d, f->items, row, err))
                     return false;
@@ -123,12 +128,12 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
                 strbuf_truncate(&path, parent);
             }
         } else if (type == XML_READER_TYPE_END_ELEMENT) {
-            const struct field *f = find_field(fields, strbuf_str(&path));
-            if (f && f->type == FIELD_LIST)
-                *(const char **)field_list_add((void *)((char *)out + f->offset), f->item_size, d->arena) =
+            if (leaf && leaf->type == FIELD_LIST)
+                *(const char **)field_list_add((void *)((char *)out + leaf->offset), leaf->item_size, d->arena) =
                     arena_strdup(d->arena, strbuf_str(&text));
-            else if (f && !store(d, f, out, strbuf_str(&text), err))
+            else if (leaf && !store(d, leaf, out, strbuf_str(&text), err))
                 return false;
+            leaf = NULL;
             strbuf_truncate(&text, 0);
             const char *slash = strrchr(strbuf_str(&path), '/');
             strbuf_truncate(&path, slash ? (size_t)(slash - path.data) : 0);

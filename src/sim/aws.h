@@ -87,7 +87,9 @@ struct resource {
 
 struct listing { /* one Describe action under way */
     const struct resource *resource;
-    struct strlist ids;       /* that were asked for; empty: all */
+    struct strlist ids; /* that were asked for; empty: all */
+    struct filter *filters;
+    size_t n_filters;
     uint64_t max, from, seen; /* max 0: all */
 };
 

@@ -4,7 +4,7 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"
 
-enum { CLOCK_MAX = 3650 * 86400 };
+enum { CLOCK_MAX = 3650 * 86400, COPIES_MAX = 1000000 };
 
 struct new_job {
     const char *repository, *name;
@@ -434,6 +434,17 @@ static void serve_release(struct sim *s, const char *rest UNUSED, const struct r
     respond_json(res, 200, o);
 }
 
+static void serve_copies(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
+{
+    AUTO_ARENA arena = { 0 };
+    struct change change = { 0 };
+    if (!take_change(r, &change, &arena, res))
+        return;
+    bool copied = change.n >= 0 && change.n <= COPIES_MAX && s->n_instances > 0 &&
+                  world_copy(s, s->instances[s->n_instances - 1], (size_t)change.n);
+    respond_text(res, copied ? 200 : 400, copied ? "" : "up to a million copies of an instance that has a runner\n");
+}
+
 static void serve_clock(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
 {
     AUTO_ARENA arena = { 0 };
@@ -460,6 +471,7 @@ static const struct {
     { "jobs/", false, one_job, "GET ID, GET ID/log, POST ID/cancel" },
     { "instances/", false, one_instance,
       "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt" },
+    { "copies", true, serve_copies, "POST {n}: as many more of the newest instance, each with a runner; no volumes" },
     { "runners/", true, serve_runner, "PUT ID {status, busy}" },
     { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },
     { "app", false, serve_app,

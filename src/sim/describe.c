@@ -8,10 +8,15 @@
 
 enum { PAGE_MIN = 5 };
 
-static bool check_filters(struct call *c, const struct resource *resource)
+struct filter {
+    const char *name;
+    struct strlist patterns;
+};
+
+static bool take_filters(struct call *c, const struct resource *resource, struct listing *ret)
 {
     AUTO_STRLIST known = { 0 };
-    const char *name;
+    const char *name, *pattern;
     strlist_split(&known, resource->filters, " ");
     for (unsigned f = 1; (name = call_param_n(c, "Filter.%u.Name", f)) != NULL; f++) {
         bool tag = resource->tags && (str_starts(name, "tag:") || str_eq(name, "tag-key"));
@@ -19,6 +24,11 @@ static bool check_filters(struct call *c, const struct resource *resource)
             return call_refuse(c, 400, "InvalidParameterValue", "The filter '%s' is invalid", name);
         if (!call_param_n(c, "Filter.%u.Value.1", f))
             return call_refuse(c, 400, "InvalidParameterValue", "The filter '%s' has no values", name);
+        ret->filters = xreallocarray(ret->filters, ret->n_filters + 1, sizeof(*ret->filters));
+        struct filter *filter = &ret->filters[ret->n_filters++];
+        *filter = (struct filter){ .name = name };
+        for (unsigned v = 1; (pattern = call_param_n(c, "Filter.%u.Value.%u", f, v)) != NULL; v++)
+            strlist_add(&filter->patterns, pattern);
     }
     return true;
 }
@@ -48,18 +58,17 @@ static bool matches(const char *pattern, const char *value)
     return fnmatch(strbuf_str(&glob), value, 0) == 0;
 }
 
-static bool passes(const struct call *c, const struct resource *resource, const void *row)
+static bool passes(const struct call *c, const struct listing *l, const void *row)
 {
-    const char *name, *pattern;
     if (c->request->hide)
         return false;
-    for (unsigned f = 1; (name = call_param_n(c, "Filter.%u.Name", f)) != NULL; f++) {
+    for (const struct filter *f = l->filters; f < l->filters + l->n_filters; f++) {
         AUTO_STRLIST values = { 0 };
         bool hit = false;
-        row_values(c, resource, row, name, &values);
-        for (unsigned v = 1; !hit && (pattern = call_param_n(c, "Filter.%u.Value.%u", f, v)) != NULL; v++)
+        row_values(c, l->resource, row, f->name, &values);
+        for (size_t v = 0; !hit && v < f->patterns.n; v++)
             for (size_t i = 0; !hit && i < values.n; i++)
-                hit = matches(pattern, values.v[i]);
+                hit = matches(f->patterns.v[v], values.v[i]);
         if (!hit)
             return false;
     }
@@ -95,7 +104,7 @@ bool listing_begin(struct call *c, const struct resource *resource, struct listi
     ret->resource = resource;
     if (resource->ids)
         call_list(c, resource->ids, &ret->ids);
-    if (!check_page(c, ret) || !check_filters(c, resource))
+    if (!check_page(c, ret) || !take_filters(c, resource, ret))
         return false;
     for (size_t i = 0; resource->check_id && i < ret->ids.n; i++)
         if (!resource->check_id(c, ret->ids.v[i]))
@@ -111,7 +120,8 @@ void listing_open(struct call *c, const struct listing *l)
 
 bool listing_takes(struct call *c, struct listing *l, const char *id, const void *row)
 {
-    if ((l->ids.n > 0 && !strlist_has(&l->ids, id)) || !passes(c, l->resource, row))
+    bool is_full = l->max > 0 && l->seen > l->from + l->max; /* and known to go on */
+    if (is_full || (l->ids.n > 0 && !strlist_has(&l->ids, id)) || !passes(c, l, row))
         return false;
     uint64_t n = l->seen++;
     return !c->request->empty_page && n >= l->from && (l->max == 0 || n < l->from + l->max);
@@ -134,6 +144,9 @@ void listing_close(struct call *c, const struct listing *l)
 void listing_clear(struct listing *l)
 {
     strlist_clear(&l->ids);
+    for (size_t f = 0; f < l->n_filters; f++)
+        strlist_clear(&l->filters[f].patterns);
+    free(l->filters);
 }
 
 void facts_add(const struct fact *facts, size_t n, const char *name, struct strlist *ret)

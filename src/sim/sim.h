@@ -233,7 +233,8 @@ struct sim {
     int64_t oidc_until;
     char *runner_sha256;
     struct strbuf runner_tarball;
-    int64_t offset; /* ms that simulated time is ahead of the clock */
+    int64_t offset;      /* ms that simulated time is ahead of the clock */
+    int64_t quiet_until; /* simulated ms; nothing happens by itself before; 0: not known */
     struct subnet **subnets;
     size_t n_subnets;
     struct security_group **groups;
@@ -345,6 +346,9 @@ void world_power_off(struct sim *s, struct instance *i);
 /* The machine is gone without a word: GitHub notices after 30 s. */
 void world_kill(struct sim *s, struct instance *i);
 void world_connect(struct sim *s, struct runner *r);
+/* Adds n instances like this one, without volumes, each with a runner like its own; false: it has none, or runs in a
+ * sandbox. */
+bool world_copy(struct sim *s, const struct instance *like, size_t n);
 /* conclusion: static. remove: its just-in-time runner has done its job. */
 void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool remove);
 bool world_assign_job(struct sim *s, struct runner *r);

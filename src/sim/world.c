@@ -96,10 +96,15 @@ struct spot_request *world_spot_request(const struct sim *s, const char *id)
 
 struct runner *world_runner(const struct sim *s, int64_t id)
 {
-    for (size_t i = 0; i < s->n_runners; i++)
-        if (s->runners[i]->id == id)
-            return s->runners[i];
-    return NULL;
+    size_t low = 0, high = s->n_runners; /* they are in the order of their ids */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (s->runners[middle]->id < id)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low < s->n_runners && s->runners[low]->id == id ? s->runners[low] : NULL;
 }
 
 struct job *world_job(const struct sim *s, int64_t id)
@@ -471,15 +476,27 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
     builder_tick(s, i, now);
 }
 
+#define INSTANCE_STRING(member) offsetof(struct instance, member)
+static const size_t instance_strings[] = {
+    INSTANCE_STRING(id),          INSTANCE_STRING(reservation),   INSTANCE_STRING(region),
+    INSTANCE_STRING(image),       INSTANCE_STRING(type),          INSTANCE_STRING(subnet),
+    INSTANCE_STRING(zone),        INSTANCE_STRING(client_token),  INSTANCE_STRING(spot_request),
+    INSTANCE_STRING(profile),     INSTANCE_STRING(key_name),      INSTANCE_STRING(http_tokens),
+    INSTANCE_STRING(transition),  INSTANCE_STRING(http_endpoint), INSTANCE_STRING(metadata_tags),
+    INSTANCE_STRING(root_device), INSTANCE_STRING(imds_token),    INSTANCE_STRING(sandbox_dir),
+    INSTANCE_STRING(http_ipv6),   INSTANCE_STRING(tenancy),       INSTANCE_STRING(placement_group),
+    INSTANCE_STRING(host),        INSTANCE_STRING(credits),       INSTANCE_STRING(nonce),
+};
+
+static char **instance_string(struct instance *i, size_t n)
+{
+    return (char **)(void *)((char *)i + instance_strings[n]);
+}
+
 static void free_instance(struct instance *i)
 {
-    char *owned[] = {
-        i->id,         i->reservation,   i->region,          i->image,       i->type,       i->subnet,
-        i->zone,       i->client_token,  i->spot_request,    i->profile,     i->key_name,   i->http_tokens,
-        i->transition, i->http_endpoint, i->metadata_tags,   i->root_device, i->imds_token, i->sandbox_dir,
-        i->http_ipv6,  i->tenancy,       i->placement_group, i->host,        i->credits,    i->nonce
-    };
-    free_strings(owned, ARRAY_SIZE(owned));
+    for (size_t n = 0; n < ARRAY_SIZE(instance_strings); n++)
+        free(*instance_string(i, n));
     strlist_clear(&i->groups);
     strlist_clear(&i->steps);
     pairs_clear(&i->tags);
@@ -488,26 +505,68 @@ static void free_instance(struct instance *i)
     free(i);
 }
 
-/* --- time --------------------------------------------------------------------------------------------------------- */
+/* --- copies ------------------------------------------------------------------------------------------------------- */
 
-void world_tick(struct sim *s)
+static void copy_list(struct strlist *to, const struct strlist *from)
 {
-    int64_t now = sim_now(s);
-    if (s->options.sandbox)
-        sandbox_poll(s);
-    for (size_t i = 0; i < s->n_runners;)
-        if (!tick_runner(s, s->runners[i], now))
-            i++;
-    for (size_t n = 0; n < s->n_instances;) {
-        struct instance *i = s->instances[n];
-        tick_instance(s, i, now);
-        if (instance_is(i, "terminated") && now > i->change_at + GONE_AFTER_MS) {
-            ROW_REMOVE(s->instances, s->n_instances, i, free_instance);
-        } else {
-            n++;
-        }
+    *to = (struct strlist){ 0 };
+    for (size_t i = 0; i < from->n; i++)
+        strlist_add(to, from->v[i]);
+}
+
+/* Its name ends in other digits, as many as the end of the other had. */
+static struct runner *copy_runner(struct sim *s, const struct runner *like)
+{
+    struct runner *r = xcalloc(1, sizeof(*r));
+    const char *end = strrchr(like->name, '-');
+    size_t begin = end ? (size_t)(end + 1 - like->name) : 0;
+    *r = *like;
+    r->id = ++s->next_runner;
+    r->scope = xstrdup(like->scope);
+    r->name = xasprintf("%.*s%0*" PRId64, (int)begin, like->name, (int)strlen(like->name + begin), r->id);
+    r->secret = sim_random_id("", 64);
+    r->work_folder = like->work_folder ? xstrdup(like->work_folder) : NULL;
+    copy_list(&r->labels, &like->labels);
+    ROW_ADD(s->runners, s->n_runners, r);
+    return r;
+}
+
+/* A tag that names the runner names the other one. */
+static void copy_tags(struct pairs *to, const struct pairs *from, const struct runner *was, const struct runner *is)
+{
+    AUTO_FREE char *was_id = xasprintf("%" PRId64, was->id), *is_id = xasprintf("%" PRId64, is->id);
+    *to = (struct pairs){ 0 };
+    for (size_t t = 0; t < from->n; t++) {
+        const char *value = from->v[2 * t + 1];
+        pairs_add(to, from->v[2 * t], str_eq(value, was->name) ? is->name : str_eq(value, was_id) ? is_id : value);
     }
 }
+
+bool world_copy(struct sim *s, const struct instance *like, size_t n)
+{
+    const struct runner *runner = s->options.sandbox ? NULL : world_runner(s, like->runner);
+    for (size_t c = 0; runner && c < n; c++) {
+        struct instance *i = xcalloc(1, sizeof(*i));
+        const struct runner *r = copy_runner(s, runner);
+        *i = *like;
+        for (size_t k = 0; k < ARRAY_SIZE(instance_strings); k++)
+            *instance_string(i, k) = *instance_string(i, k) ? xstrdup(*instance_string(i, k)) : NULL;
+        free(i->id);
+        free(i->reservation);
+        i->id = sim_random_id("i-", strlen(like->id) - strlen("i-"));
+        i->reservation = sim_random_id("r-", strlen(like->reservation) - strlen("r-"));
+        i->runner = r->id;
+        i->user_data = STRBUF_INIT;
+        i->console = STRBUF_MAX(SIM_CONSOLE_MAX);
+        copy_list(&i->groups, &like->groups);
+        copy_list(&i->steps, &like->steps);
+        copy_tags(&i->tags, &like->tags, runner, r);
+        ROW_ADD(s->instances, s->n_instances, i);
+    }
+    return runner != NULL;
+}
+
+/* --- time --------------------------------------------------------------------------------------------------------- */
 
 static void earlier(int64_t *next, int64_t now, int64_t when)
 {
@@ -515,13 +574,16 @@ static void earlier(int64_t *next, int64_t now, int64_t when)
         *next = when;
 }
 
-int64_t world_next(const struct sim *s)
+/* What world_tick does at some moment after now. */
+static int64_t next_after(const struct sim *s, int64_t now)
 {
-    int64_t next = INT64_MAX, now = sim_now(s);
+    int64_t next = INT64_MAX;
     for (size_t n = 0; n < s->n_instances; n++) {
         const struct instance *i = s->instances[n];
-        if (instance_is(i, "terminated"))
+        if (instance_is(i, "terminated")) {
+            earlier(&next, now, i->change_at + GONE_AFTER_MS + 1);
             continue;
+        }
         earlier(&next, now, i->running_at);
         earlier(&next, now, i->running_at + s->options.online);
         earlier(&next, now, i->change_at);
@@ -535,10 +597,39 @@ int64_t world_next(const struct sim *s)
         const struct runner *r = s->runners[n];
         earlier(&next, now, r->offline_at);
         earlier(&next, now, r->unlock_at);
+        if (!r->connected)
+            earlier(&next, now, r->created + NEVER_CAME_MS);
         if (s->options.idle_removal)
             earlier(&next, now, r->idle_since + s->options.idle_removal);
     }
     return next;
+}
+
+void world_tick(struct sim *s)
+{
+    int64_t now = sim_now(s);
+    if (s->options.sandbox)
+        sandbox_poll(s);
+    else if (now < s->quiet_until)
+        return;
+    for (size_t i = 0; i < s->n_runners;)
+        if (!tick_runner(s, s->runners[i], now))
+            i++;
+    for (size_t n = 0; n < s->n_instances;) {
+        struct instance *i = s->instances[n];
+        tick_instance(s, i, now);
+        if (instance_is(i, "terminated") && now > i->change_at + GONE_AFTER_MS) {
+            ROW_REMOVE(s->instances, s->n_instances, i, free_instance);
+        } else {
+            n++;
+        }
+    }
+    s->quiet_until = next_after(s, now);
+}
+
+int64_t world_next(const struct sim *s)
+{
+    return s->quiet_until ? s->quiet_until : next_after(s, sim_now(s));
 }
 
 static void free_job(struct job *j)

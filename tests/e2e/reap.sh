@@ -189,6 +189,17 @@ equal 'and end all' "$(state "$live") $(state '.runners | length')" '0 0'
 calls=$(control GET log | jq '[.[] | select(.action == "TerminateInstances")] | length')
 if [ "$calls" -le 4 ]; then ok 'terminations come in batches'; else not_ok 'terminations come in batches' "$calls calls"; fi
 
+fresh
+set_runner '{"busy":true}'
+control POST copies '{"n":1200}' >/dev/null
+equal 'copies have ids and runners of their own' "$(state "$all | map(.id, .tags[\"mayfly:runner-id\"], .tags[\"mayfly:runner\"]) | unique | length")" 3603
+advance 3600
+control DELETE log >/dev/null
+run "$mayfly" reap
+expect 'a fleet of several pages' 0 err '1201 live instances looked at, 0 ended'
+equal 'all of them known by their own records' "$(grep -c 'runs a job (busy, running' <<<"$out")" 1201
+equal 'each page asked for once' "$(control GET log | jq -r '[.[].action] | "\(map(select(. == "DescribeInstances")) | length) \(map(select(. == "list-runners")) | length)"')" '7 13'
+
 # --- records without an instance, and scopes ---
 fresh --repos other/repo
 here TerminateInstances InstanceId.1="$id"

@@ -385,7 +385,7 @@ static void check_pass(struct scene *s, size_t of, const struct before *b, bool 
             model_break(m, 9, "the pass says that %s has ended, and it lives", i->view.id);
         if (t && t->ended)
             count_rule(s, t->ruling.rule);
-        if (calm && b->working[n] && model_is_live(m, i) && works(i) && i->record->online &&
+        if (calm && b->working[n] && model_is_live(m, i) && works(i) && i->unheard_at < m->began_at &&
             ec2_instance_tag(&i->view, TAG_MARK))
             model_break(m, 14, "%s works, and is still suspected", i->view.id);
         s->counts->marked += t && t->ruling.verdict == REAP_MARK;

@@ -351,6 +351,7 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
     case AT_BLIP:
         if (r->busy && !i->hung) {
             r->online = false;
+            i->unheard_at = m->now;
             i->at[AT_BACK] = m->now + between(m, place + 13, 1000, 360000);
             model_trace(m, "  * %s is not heard of", i->view.id);
         }

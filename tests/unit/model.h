@@ -103,6 +103,7 @@ struct model_instance {
     size_t n_marks;              /* ever */
     const char *old_mark;        /* seen until mark_seen_at */
     int64_t death_seen_at;
+    int64_t unheard_at;              /* GitHub did not hear of its runner then; 0: never */
     int64_t kept_at, looked_at[2];   /* tagged mayfly:keep after its launch; last described by its id; 0: not yet */
     int64_t queued_at;               /* its job waits from then on, until AT_JOB; 0: it does not wait */
     bool hung;                       /* nothing works on it any more */
