@@ -101,9 +101,14 @@ static void tell_environment(void)
     roff("A flag wins over its variable, that over the configuration file.\n");
     fputs(".TP\nMAYFLY_GITHUB_TOKEN, GITHUB_TOKEN\n", stdout);
     roff("The token for GitHub. It is never an argument.\n");
+    fputs(".TP\nMAYFLY_APP_KEY\n", stdout);
+    roff(
+        "The private key of the GitHub App that --app-id names: the text of its .pem file. It is never an argument.\n");
     fputs(".TP\nAWS_*\n", stdout);
     roff("Credentials, region, endpoints and files, as for AWS's own tools.\n");
-    fputs(".TP\nGITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_API_URL\n", stdout);
+    fputs(".TP\nGITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_API_URL, "
+          "GITHUB_SERVER_URL\n",
+          stdout);
     roff("What a workflow step has.\n");
     section("FILES");
     fputs(".TP\n~/.config/mayfly/mayfly.ini, /etc/mayfly/mayfly.ini\n", stdout);
