@@ -108,11 +108,7 @@ static void answer_run(struct bake *b, enum bake_role role, const struct event *
             bake_fail(b, e->error);
         return;
     case OUTCOME_AMBIGUOUS:
-        p->instance = INSTANCE_UNSURE;
-        p->unsure_until = e->now + PAIR_UNSURE_MS;
-        p->wait_until = e->now + PAIR_LOOK_MS;
-        if (p->error.domain == ERROR_NONE)
-            error_copy(&p->error, e->error);
+        pair_lost_launch(p, e);
         return;
     default:
         bake_fail(b, e->error);
@@ -171,6 +167,13 @@ static void tell_news(struct bake *b, enum bake_role role)
     }
 }
 
+/* Without its state or its console it cannot be followed; once it is done, that is nothing any more. */
+static void lost_sight(struct bake *b, enum bake_role role, const struct event *e)
+{
+    if (e->outcome == OUTCOME_FAILED && b->phase == (role == BAKE_BUILDER ? BAKE_BUILD : BAKE_PROVE))
+        bake_fail(b, e->error);
+}
+
 static void answer_console(struct bake *b, enum bake_role role, const struct event *e)
 {
     struct bake_box *x = &b->boxes[role];
@@ -179,6 +182,7 @@ static void answer_console(struct bake *b, enum bake_role role, const struct eve
         x->old_console = true;
         return;
     }
+    lost_sight(b, role, e);
     x->read_late = x->read_late || (x->reading_late && e->outcome == OUTCOME_OK);
     if (e->outcome != OUTCOME_OK || str_empty(e->text))
         return;
@@ -190,6 +194,7 @@ static void answer_look(struct bake *b, enum bake_role role, const struct event 
 {
     struct bake_box *x = &b->boxes[role];
     x->looking = false;
+    lost_sight(b, role, e);
     for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_instances; i++) {
         const struct ec2_instance *found = &e->instances[i];
         if (!str_eq(found->id, x->pair.instance_id))

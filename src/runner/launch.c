@@ -270,11 +270,7 @@ static void answer_run(struct launch *l, struct launch_slot *s, const struct eve
         fail_slot(l, s, e->error);
         return;
     case OUTCOME_AMBIGUOUS:
-        p->instance = INSTANCE_UNSURE;
-        p->unsure_until = e->now + PAIR_UNSURE_MS;
-        p->wait_until = e->now + PAIR_LOOK_MS;
-        if (p->error.domain == ERROR_NONE)
-            error_copy(&p->error, e->error);
+        pair_lost_launch(p, e);
         return;
     default:
         fail(l, e->error);

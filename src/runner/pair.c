@@ -89,6 +89,14 @@ static void keep_error(struct pair *p, const struct error *err)
         error_copy(&p->error, err);
 }
 
+void pair_lost_launch(struct pair *p, const struct event *e)
+{
+    p->instance = INSTANCE_UNSURE;
+    p->unsure_until = e->now + PAIR_UNSURE_MS;
+    p->wait_until = e->now + PAIR_LOOK_MS;
+    keep_error(p, e->error);
+}
+
 static void answer_find(struct pair *p, const struct event *e)
 {
     if (e->outcome == OUTCOME_OK && e->n_runners > 0) {

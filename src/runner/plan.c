@@ -284,12 +284,19 @@ static bool is_newer(const struct ec2_image *a, const struct ec2_image *b)
     return !b || strcmp(a->created ? a->created : "", b->created ? b->created : "") > 0;
 }
 
+/* One that a bake has not proven yet says how long that may take. */
+static bool is_ready(const struct ec2_image *row)
+{
+    const struct ec2_instance tagged = { .tags = row->tags };
+    return str_eq(row->state, "available") && !ec2_instance_tag(&tagged, TAG_LIMITS);
+}
+
 static const struct ec2_image *choose(const struct image *image, const char *id, const struct field_list *images)
 {
     const struct ec2_image *best = NULL;
     for (size_t i = 0; i < images->n; i++) {
         const struct ec2_image *row = FIELD_ROW(images, const struct ec2_image, i);
-        bool wanted = image->kind == IMAGE_NAME ? str_eq(row->state, "available") : str_eq(row->id, id);
+        bool wanted = image->kind == IMAGE_NAME ? is_ready(row) : str_eq(row->id, id);
         if (wanted && row->id && is_newer(row, best)) /* dates are RFC 3339 in UTC: they sort as text */
             best = row;
     }

@@ -112,6 +112,16 @@ bool image_check(struct call *c, const char *id)
            call_refuse(c, 400, "InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id);
 }
 
+/* NULL: it is refused. */
+static struct image *own_image(struct call *c, const char *id)
+{
+    struct image *image = image_check(c, id) ? world_image(c->sim, id) : NULL;
+    if (!image || image_is_own(image))
+        return image;
+    call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
+    return NULL;
+}
+
 static const struct resource image_resource = {
     .ids = "ImageId",
     .set = "imagesSet",
@@ -156,13 +166,9 @@ static void drop_snapshot(struct call *c, const char *id)
 void ec2_deregister_image(struct call *c)
 {
     const char *id = call_param(c, "ImageId");
-    if (!image_check(c, id))
+    struct image *image = own_image(c, id);
+    if (!image)
         return;
-    struct image *image = world_image(c->sim, id);
-    if (!image_is_own(image)) {
-        call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
-        return;
-    }
     if (!call_is_wet(c))
         return;
     AUTO_FREE char *snapshot = xstrdup(image->snapshot);
@@ -190,13 +196,9 @@ void ec2_modify_image_attribute(struct call *c)
 {
     const char *id = call_param(c, "ImageId"), *account;
     AUTO_STRLIST accounts = { 0 };
-    if (!image_check(c, id))
+    struct image *image = own_image(c, id);
+    if (!image)
         return;
-    struct image *image = world_image(c->sim, id);
-    if (!image_is_own(image)) {
-        call_refuse(c, 401, "AuthFailure", "Not authorized for image:%s", id);
-        return;
-    }
     for (size_t n = 1;; n++) {
         AUTO_FREE char *name = xasprintf("LaunchPermission.Add.%zu.UserId", n);
         if ((account = call_param(c, name)) == NULL)

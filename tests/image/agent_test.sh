@@ -10,22 +10,6 @@
 
 ### The machine
 
-# instance RUN_SH [NAME=VALUE...]: an instance of the image, whose user-data is boot.sh with these values, whose runner is
-# this script, and whose metadata service is $d/imds
-instance() {
-	needs_image
-	have python3 || skip "no python3"
-	have ip || skip "no ip"
-	mkdir -p "$d/disk/srv" "$d/imds/latest/meta-data/spot" "$d/imds/latest/meta-data/events/recommendations"
-	chmod 777 "$d/disk/srv"
-	# It would take /srv from the user of the runner.
-	ln -s /dev/null "$d/disk/etc/tmpfiles.d/home.conf"
-	script "$d/disk/srv/run.sh" "$1"
-	shift
-	printf i-0123456789abcdef0 >"$d/imds/latest/meta-data/instance-id"
-	user_data "$@" >"$d/imds/latest/user-data"
-}
-
 # other_user_data TEXT
 other_user_data() {
 	printf '#!/bin/sh\n%s\n' "$1" >"$d/imds/latest/user-data"
@@ -36,24 +20,6 @@ agent_options() {
 	mkdir -p "$d/disk/etc/systemd/system/mayfly-agent.service.d"
 	printf '[Service]\nExecStart=\nExecStart=/usr/local/sbin/mayfly-agent %s\n' "$*" \
 		>"$d/disk/etc/systemd/system/mayfly-agent.service.d/test.conf"
-}
-
-# launch SECONDS [COMMAND...]: boots it, and it is off within that time; the command runs beside it
-launch() {
-	seconds=$1
-	shift
-	netns=$(echo "$name" | tr _ -)
-	if [ ! -e "/run/netns/$netns" ]; then
-		ip netns add "$netns" 2>"$d/log" || skip "no network namespace"
-		ip -n "$netns" link set lo up
-		ip -n "$netns" addr add 169.254.169.254/32 dev lo
-	fi
-	[ -e "$d/imds/down" ] || ip netns exec "$netns" python3 "$top/tests/image/imds.py" "$d/imds" 2>"$d/imds.err" &
-	[ $# = 0 ] || "$@" &
-	network=--network-namespace-path=/run/netns/$netns
-	power_on "$seconds"
-	! grep -q '^usage\|: not found' "$d/log" || fail "a command complains"
-	! grep -rqF "$jit" "$d/upper/etc" "$d/upper/var" "$d/upper/opt" 2>/dev/null || fail "the JIT configuration is on the disk"
 }
 
 # off_by TEXT: the agent gave this reason

@@ -3,12 +3,13 @@
 usage: imds.py DIRECTORY [ADDRESS [PORT]]
 
 It answers from files below DIRECTORY, anew for each request: `latest/user-data`, `latest/meta-data/instance-id`, …; a
-file that is not there is a 404. `status` holds a status for everything but the token, `raw` holds an answer as it
-stands on the wire, for everything. `expired` makes one 401 and a new token. Requests are logged in `log`.
+directory is a list, and what is not there a 404. `status` holds a status for everything but the token, `raw` holds an
+answer as it stands on the wire, for everything. `expired` makes one 401 and a new token. Requests are logged in `log`.
 """
 
 import http.server
 import os
+import re
 import secrets
 import sys
 
@@ -20,8 +21,11 @@ def content(name):
     try:
         with open(os.path.join(root, name), "rb") as f:
             return f.read()
-    except (FileNotFoundError, IsADirectoryError):
+    except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        with os.scandir(os.path.join(root, name)) as entries:
+            return "\n".join(e.name + "/" * e.is_dir() for e in entries).encode()
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -58,7 +62,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         status = content("status")
         if status is not None:
             return self.answer(int(status))
-        body = content(os.path.normpath(self.path).lstrip("/"))
+        # A version by its date is the latest too.
+        path = re.sub(r"^/[0-9-]+/", "/latest/", self.path)
+        body = content(os.path.normpath(path).lstrip("/"))
         self.answer(200 if body is not None else 404, body or b"")
 
 

@@ -316,6 +316,40 @@ power_on() {
 	! grep -qF "$jit" "$d/log" || fail "the JIT configuration is in the log"
 }
 
+# instance RUN_SH [NAME=VALUE...]: an instance of the image, whose user-data is boot.sh with these values, whose runner is
+# this script, and whose metadata service is $d/imds
+instance() {
+	needs_image
+	have python3 || skip "no python3"
+	have ip || skip "no ip"
+	mkdir -p "$d/disk/srv" "$d/imds/latest/meta-data/spot" "$d/imds/latest/meta-data/events/recommendations"
+	chmod 777 "$d/disk/srv"
+	# It would take /srv from the user of the runner.
+	ln -s /dev/null "$d/disk/etc/tmpfiles.d/home.conf"
+	script "$d/disk/srv/run.sh" "$1"
+	shift
+	printf i-0123456789abcdef0 >"$d/imds/latest/meta-data/instance-id"
+	user_data "$@" >"$d/imds/latest/user-data"
+}
+
+# launch SECONDS [COMMAND...]: boots it, and it is off within that time; the command runs beside it
+launch() {
+	seconds=$1
+	shift
+	netns=$(echo "$name" | tr _ -)
+	if [ ! -e "/run/netns/$netns" ]; then
+		ip netns add "$netns" 2>"$d/log" || skip "no network namespace"
+		ip -n "$netns" link set lo up
+		ip -n "$netns" addr add 169.254.169.254/32 dev lo
+	fi
+	[ -e "$d/imds/down" ] || ip netns exec "$netns" python3 "$top/tests/image/imds.py" "$d/imds" >/dev/null 2>&1 &
+	[ $# = 0 ] || "$@" &
+	network=--network-namespace-path=/run/netns/$netns
+	power_on "$seconds"
+	! grep -q '^usage\|: not found' "$d/log" || fail "a command complains"
+	! grep -rqF "$jit" "$d/upper/etc" "$d/upper/var" "$d/upper/opt" 2>/dev/null || fail "the JIT configuration is on the disk"
+}
+
 # cases [NAME...]: the cases to run, by default all of the script
 cases() {
 	[ $# != 0 ] || sed -n 's/^case_\(.*\)() {$/\1/p' "$0"

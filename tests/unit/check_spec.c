@@ -491,8 +491,10 @@ START_TEST(image_fits)
 }
 END_TEST
 
+/* Of those that are there, and that a bake has proven. */
 START_TEST(newest_image_wins)
 {
+    struct ec2_tag limits = { TAG_LIMITS, "life=5400" };
     struct ec2_image rows[] = {
         { .id = "ami-1", .state = "available", .architecture = "arm64", .created = "2026-10-01T00:00:00.000Z" },
         { .id = "ami-2",
@@ -502,10 +504,15 @@ START_TEST(newest_image_wins)
           .created = "2026-11-01T00:00:00.000Z" },
         { .id = "ami-3", .state = "pending", .architecture = "arm64", .created = "2026-11-20T00:00:00.000Z" },
         { .id = "ami-4", .state = "available", .architecture = "arm64" },
+        { .id = "ami-5",
+          .state = "available",
+          .architecture = "arm64",
+          .created = "2026-11-21T00:00:00.000Z",
+          .tags = { &limits, 1, 1 } },
     };
     AUTO_ERROR err = { 0 };
     AUTO_ARENA arena = { 0 };
-    const struct field_list all = { .rows = rows, .n = 4 }, pending = { .rows = &rows[2], .n = 1 };
+    const struct field_list all = { .rows = rows, .n = 5 }, pending = { .rows = &rows[2], .n = 1 };
     struct image image = { .region = HOME, .ref = "name:x*@self", .kind = IMAGE_NAME };
     ASSERT_OK(image_take(&image, NULL, &all, &arena, &err), &err);
     ck_assert_str_eq(image.id, "ami-2");

@@ -62,6 +62,8 @@ void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64
 void pair_take_record(struct pair *p, int64_t runner_id);
 /* There is less time: an unanswered deletion is not waited for after `until`. */
 void pair_hurry(struct pair *p, int64_t until);
+/* RunInstances may have had its effect. */
+void pair_lost_launch(struct pair *p, const struct event *event);
 /* Takes the answer to one of pair_down's actions. */
 void pair_answer(struct pair *p, const struct event *event);
 /* Nothing is left to do: ended, spared or stuck. */

@@ -56,8 +56,8 @@ MUST_CHECK bool plan_sites(struct plan *plan, const struct spec *s, const char *
 /* The regions that --places names, for whoever has to find what was launched there: added to *ret. */
 MUST_CHECK bool plan_place_regions(const char *places, struct strlist *ret, struct error *err);
 
-/* Takes what DescribeImages says of an image: the one of the id, or the newest that is available. Refuses what cannot
- * run a runner. id: of an IMAGE_SSM, the parameter's value. */
+/* Takes what DescribeImages says of an image: the one of the id, or the newest that is available and proven. Refuses
+ * what cannot run a runner. id: of an IMAGE_SSM, the parameter's value. */
 MUST_CHECK bool image_take(struct image *image, const char *id, const struct field_list *images, struct arena *arena,
                            struct error *err);
 
