@@ -137,7 +137,10 @@ if [ "${1-}" != go ]; then
 		[Service]
 		ExecStart=/bin/sh -c 'echo "mayfly: failed: deadline (up for ${life}s)" >/dev/console'
 	END
-	# A power-off that hangs, whoever asked for it, is forced after a minute.
+	# A power-off that hangs, whoever asked for it, is forced after a minute. An image of ours has it; to a systemd that
+	# runs it is news, and a reload takes longer than all the rest.
+	reload=
+	[ ! -e $units/poweroff.target.d/mayfly.conf ] || reload=--no-reload
 	mkdir -p $units/poweroff.target.d
 	cat >$units/poweroff.target.d/mayfly.conf <<-END
 		[Unit]
@@ -164,7 +167,8 @@ if [ "${1-}" != go ]; then
 		Delegate=yes
 	END
 	{
-		systemctl enable mayfly-guard.service mayfly-deadline.timer &&
+		# shellcheck disable=SC2086 # an option, or none
+		systemctl enable $reload mayfly-guard.service mayfly-deadline.timer &&
 			systemctl start --no-block mayfly-deadline.timer mayfly-runner.service
 	} || die units "systemd: exit $?"
 	# From here on the unit powers off.
@@ -216,7 +220,7 @@ if [ "$uid$root" = 0 ]; then
 	id -u -- "$user" >/dev/null 2>&1 ||
 		useradd -m -s /bin/bash -K UID_MIN=1001 -- "$user" ||
 		die "user $user" "useradd: exit $?"
-	! getent group docker >/dev/null || usermod -aG docker -- "$user"
+	! getent group docker | grep -qvwF -- "$user" || usermod -aG docker -- "$user"
 	uid=$(id -u -- "$user")
 	gid=$(id -g -- "$user")
 	home=$(getent passwd "$uid" | cut -d: -f6)

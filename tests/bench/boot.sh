@@ -1,5 +1,5 @@
 #!/bin/sh
-# How long a baked image takes from its user-data to its runner; by hand, as root.
+# How long a baked image takes from its user-data to its runner; by hand, as root: make bench-boot.
 #
 # usage: boot.sh nspawn    boots of the image under systemd-nspawn: the time that the agent and boot.sh take
 #        boot.sh tcg       one boot under QEMU with the agent, one with cloud-init, of the same packages, and the ratio;
@@ -80,7 +80,7 @@ tcg() {
 	user_data >"$d/imds/latest/user-data"
 	mkdir -p "$d/disk/srv"
 	script "$d/disk/srv/run.sh" 'read -r up _ </proc/uptime; echo "run.sh at $up"'
-	mke2fs -q -t ext4 -d "$d/disk" -F "$d/disk.img" 4G
+	mke2fs -q -t ext4 -d "$d/disk" -F "$d/disk.img" 4G 2>/dev/null >&2
 	umount "$d/disk"
 	python3 "$top/tests/image/imds.py" "$d/imds" 127.0.0.1 8169 2>/dev/null &
 	imds=$!
@@ -105,6 +105,7 @@ case_tcg() {
 	tcg agent "${image%:*}:$work/kernel/upper:$cache/bakefs"
 	tcg cloud-init "$work/kernel/upper:$cache/bakefs"
 	awk 'NR == 1 { agent = $1 } NR == 2 { printf "ratio %.1f\n", $1 / agent }' "$work/agent/started" "$work/cloud-init/started"
+	name=tcg
 }
 
 # shellcheck disable=SC2046 # names
