@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# TLS with a certificate authority of one's own, and proxies.
+. "$(dirname "$0")/lib.sh"
+
+start_sim --instances model
+relays=()
+trap 'kill "${relays[@]}" 2>/dev/null; cleanup' EXIT
+# relay NAME ARGUMENT…: starts one, and sets $port
+relay() {
+	python3 "$(dirname "$0")/relay.py" "${@:2}" >"$tmp/$1" &
+	relays+=($!)
+	for ((i = 0; i < 200; i++)); do
+		[ -s "$tmp/$1" ] && break
+		sleep 0.05
+	done
+	port=$(cat "$tmp/$1")
+}
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
+	-keyout "$tmp/key.pem" -out "$tmp/ca.pem" 2>/dev/null
+cat "$tmp/key.pem" "$tmp/ca.pem" >"$tmp/both.pem"
+relay tls-port tls "${url##*:}" "$tmp/both.pem"
+secure=https://127.0.0.1:$port
+relay proxy-port proxy "$tmp/proxy.log"
+proxy=http://127.0.0.1:$port
+tls=(env "AWS_ENDPOINT_URL=$secure" "GITHUB_API_URL=$secure/api/v3")
+
+run "${tls[@]}" "$mayfly" stop --label none
+expect 'a certificate that nobody vouches for is refused' 1 err "certificate"
+has 'the hint names AWS_CA_BUNDLE' "$err" 'AWS_CA_BUNDLE'
+run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" "$mayfly" stop --label none
+expect 'AWS_CA_BUNDLE vouches for it' 0
+printf '[default]\nca_bundle = %s\n' "$tmp/ca.pem" >"$tmp/config"
+run "${tls[@]}" AWS_CONFIG_FILE="$tmp/config" "$mayfly" stop --label none
+expect 'so does ca_bundle of the profile' 0
+run "${tls[@]}" AWS_CA_BUNDLE="$tmp/nothing.pem" "$mayfly" stop --label none
+equal 'a bundle that is not there is an error' "$((status != 0))" 1
+
+run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" https_proxy="$proxy" "$mayfly" stop --label none
+expect 'through a proxy with TLS' 0
+has 'it was asked for a tunnel' "$(cat "$tmp/proxy.log")" "CONNECT ${secure#https://}"
+rm "$tmp/proxy.log"
+run env http_proxy="$proxy" "$mayfly" stop --label none
+expect 'through a proxy without' 0
+has 'it saw the request' "$(cat "$tmp/proxy.log")" "POST $url/"
+rm "$tmp/proxy.log"
+run env http_proxy="$proxy" no_proxy=127.0.0.1 "$mayfly" stop --label none
+expect 'past a proxy, by no_proxy' 0
+equal 'it was not asked' "$(cat "$tmp/proxy.log" 2>/dev/null)" ''
+imds=$(control GET sources | jq -r .instance.AWS_EC2_METADATA_SERVICE_ENDPOINT)
+run env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN AWS_EC2_METADATA_SERVICE_ENDPOINT="$imds" \
+	http_proxy="$proxy" "$mayfly" stop --label none
+expect 'credentials of the instance, beside a proxy' 0
+if grep -q imds "$tmp/proxy.log"; then
+	not_ok 'no proxy comes between an instance and its metadata' "$(cat "$tmp/proxy.log")"
+else
+	ok 'no proxy comes between an instance and its metadata'
+fi
+[ "$failures" -eq 0 ]
