@@ -5,5 +5,7 @@ cc -O2 -D_GNU_SOURCE "-DPACKAGE_VERSION=\"${MAYFLY_VERSION:-unknown}\"" -o /usr/
 install -m 644 -D -t /etc/systemd/system units/*.service
 install -m 644 -D -t /etc/systemd/system-preset units/*.preset
 install -m 644 -D -t /etc/systemd/network units/*.network
-install -m 644 -D units/poweroff.conf /etc/systemd/system/poweroff.target.d/mayfly.conf
+# As boot.sh writes it, which finds it here and need not reload systemd.
+mkdir -p /etc/systemd/system/poweroff.target.d
+printf '[Unit]\nJobTimeoutSec=60\nJobTimeoutAction=poweroff-immediate\n' >/etc/systemd/system/poweroff.target.d/mayfly.conf
 systemctl enable systemd-networkd.service systemd-resolved.service
