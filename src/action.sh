@@ -105,8 +105,7 @@ make_program() { # DIRECTORY
 		clean "$top/examples/install-packages.sh" build ||
 			echo 'the packages could not be installed; trying with what is there'
 	fi
-	cd "$1" && clean ./autogen.sh && cd build && clean ../configure && clean make src/runner/boot_sh.h src/runner/recipe.h &&
-		clean make -j"$(nproc)" mayfly
+	cd "$1" && clean ./autogen.sh && cd build && clean ../configure && clean make -j"$(nproc)" mayfly
 }
 
 # Sets $program to one that is built from this checkout.
