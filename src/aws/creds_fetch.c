@@ -187,6 +187,7 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     aws_creds_clear(&aws->config->creds);
     aws->config->creds = creds;
     aws->creds_refused = false;
+    aws->creds_fetched++;
     return true;
 }
 

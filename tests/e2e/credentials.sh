@@ -135,15 +135,18 @@ start_sim --credential-life 400
 sources=$(control GET sources)
 readarray -t container < <(settings container)
 issued() { control GET log | jq "[.[] | select(.action == \"GET /credentials/container\")] | length"; }
+wait_held() { # N: until so many requests are held
+	for ((i = 0; i < 300; i++)); do
+		[ "$(control GET held | jq length)" -lt "$1" ] || return
+		sleep 0.05
+	done
+}
 options=(--image ami-0a11ce00000000003 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
 fault '{"service":"github","action":"list-runners","fault":"hold","nth":1}'
 fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
 "${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label renewed >"$tmp/out" 2>"$tmp/err" &
 start=$!
-for ((i = 0; i < 300; i++)); do
-	[ "$(control GET held | jq length)" = 0 ] || break
-	sleep 0.05
-done
+wait_held 1
 equal 'credentials that are good for a while are fetched once' "$(issued)" 1
 # Mayfly's own clock stands, so that it believes in its credentials; the service does not any more.
 control POST clock '{"advance_seconds":401}' >/dev/null
@@ -153,6 +156,37 @@ status=$?
 out=$(cat "$tmp/out") err=$(cat "$tmp/err")
 equal 'a start whose credentials end on the way goes on' "$status" 0
 equal 'they were fetched again, once for all requests' "$(issued)" 2
+
+fault '[]'
+fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
+"${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label cancelled >"$tmp/out" 2>"$tmp/err" &
+start=$!
+wait_held 1
+control POST clock '{"advance_seconds":401}' >/dev/null
+kill -TERM $start
+control POST release '{}' >/dev/null
+wait $start
+status=$? out=$(cat "$tmp/out") err=$(cat "$tmp/err")
+expect 'a start that is cancelled says so' 1 err 'interrupted by a signal'
+if grep -q 'left behind' <<<"$err"; then
+	not_ok 'and renews credentials that have ended, to undo the launch' "$err"
+else
+	ok 'and renews credentials that have ended, to undo the launch'
+fi
+
+# The clocks agree well enough, so that it is the refusal alone that tells.
+start_sim --credential-life 100
+sources=$(control GET sources)
+readarray -t container < <(settings container)
+fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":1,"times":3}'
+"${none[@]}" "${container[@]}" "$mayfly" reap --regions us-east-1,eu-west-1,us-west-2 >"$tmp/out" 2>"$tmp/err" &
+reap=$!
+wait_held 3
+before=$(issued)
+control POST clock '{"advance_seconds":101}' >/dev/null
+control POST release '{}' >/dev/null
+wait $reap
+equal 'requests in flight that are refused together fetch once more together' "$? $(($(issued) - before))" '0 1'
 
 start_sim --credential-life 200
 sources=$(control GET sources)
