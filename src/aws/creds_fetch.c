@@ -74,14 +74,13 @@ bool creds_ask(struct aws *aws, const struct creds_question *q, int *ret_status,
 
 struct answer {
     const char *id, *secret, *token, *expiration, *code, *message;
-    int64_t version, expiration_ms;
+    int64_t expiration_ms;
 };
 #define ROW(p, t, member)                                                                                              \
     {                                                                                                                  \
         .path = (p), .type = (t), .offset = offsetof(struct answer, member)                                            \
     }
 static const struct field answer_fields[] = {
-    ROW("Version", FIELD_INT, version),
     ROW("AccessKeyId", FIELD_STR, id),
     ROW("SecretAccessKey", FIELD_STR, secret),
     ROW("Token", FIELD_STR, token),
@@ -110,8 +109,6 @@ bool creds_decode(const struct strbuf *json, const char *what, struct aws_creds 
         return false;
     if (a.code && !str_eq(a.code, "Success")) /* IMDS says so with a 200 */
         return error_set(err, ERROR_CONFIG, 0, "%s: %s: %s", what, a.code, a.message ? a.message : "(no message)");
-    if (a.version != 0 && a.version != 1)
-        return error_set(err, ERROR_PARSE, 0, "%s: Version is not 1", what);
     got.expires = a.expiration_ms / 1000;
     if (a.expiration && !clock_parse_rfc3339(a.expiration, &got.expires))
         return error_set(err, ERROR_PARSE, 0, "%s: Expiration `%.40s` is no date", what, a.expiration);

@@ -70,6 +70,7 @@ who 'a chain of roles down to an SSO session' $assumed/outer/last 'then the role
 cat >"$tmp/give keys" <<END
 #!/bin/sh
 [ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
+[ -z "\$MAYFLY_GITHUB_TOKEN" ] || exit 2
 cat "$tmp/keys"
 END
 chmod +x "$tmp/give keys"
@@ -113,6 +114,20 @@ refused 'a credential_process of another version' 'Version is not 1' -- --profil
 printf 'the secret is hunter2' >"$tmp/keys"
 refused 'a credential_process that prints no JSON' 'credential_process: ' -- --profile process
 if grep -q hunter2 <<<"$err"; then not_ok 'its output is not shown' "$err"; else ok 'its output is not shown'; fi
+printf '{"AccessKeyId":"a","SecretAccessKey":"b"}' >"$tmp/keys"
+refused 'a credential_process of no version' 'Version is not 1' -- --profile process
+printf '#!/bin/sh\nexec >&-; echo $$ >"%s"; sleep 300; true\n' "$tmp/pid" >"$tmp/give keys"
+"${none[@]}" "$mayfly" stop --label x --profile process >"$tmp/out" 2>"$tmp/err" &
+stop=$!
+for ((i = 0; i < 300; i++)); do
+	[ ! -s "$tmp/pid" ] || break
+	sleep 0.05
+done
+kill -TERM $stop
+wait $stop
+status=$? out= err=$(cat "$tmp/err")
+expect 'a signal is heard while a credential_process lingers' 1 err 'interrupted by a signal'
+if kill -0 "$(cat "$tmp/pid")" 2>/dev/null; then not_ok 'which is ended'; else ok 'which is ended'; fi
 printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
 refused 'a credential_process that fails' 'ended with status 3' -- --profile process
 rm "$tmp/give keys"
@@ -142,11 +157,12 @@ wait_held() { # N: until so many requests are held
 	done
 }
 options=(--image ami-0a11ce00000000003 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
-fault '{"service":"github","action":"list-runners","fault":"hold","nth":1}'
-fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
+# The runner is not seen online before EC2 is asked again.
+looking='[{"service":"github","action":"get-runner","fault":"hold","nth":1},{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}]'
+fault "$looking"
 "${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label renewed >"$tmp/out" 2>"$tmp/err" &
 start=$!
-wait_held 1
+wait_held 2
 equal 'credentials that are good for a while are fetched once' "$(issued)" 1
 # Mayfly's own clock stands, so that it believes in its credentials; the service does not any more.
 control POST clock '{"advance_seconds":401}' >/dev/null
@@ -158,10 +174,10 @@ equal 'a start whose credentials end on the way goes on' "$status" 0
 equal 'they were fetched again, once for all requests' "$(issued)" 2
 
 fault '[]'
-fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
+fault "$looking"
 "${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label cancelled >"$tmp/out" 2>"$tmp/err" &
 start=$!
-wait_held 1
+wait_held 2
 control POST clock '{"advance_seconds":401}' >/dev/null
 kill -TERM $start
 control POST release '{}' >/dev/null
