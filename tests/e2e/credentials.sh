@@ -25,6 +25,13 @@ who() {
 	expect "$name" 0 out "$arn" out "$source"
 }
 
+wait_held() { # N: until so many requests are held
+	for ((i = 0; i < 300; i++)); do
+		[ "$(control GET held | jq length)" -lt "$1" ] || return
+		sleep 0.05
+	done
+}
+
 ### each source
 
 assumed=arn:aws:sts::123456789012:assumed-role
@@ -98,13 +105,25 @@ refused 'nothing anywhere lists what was tried' \
 	'tried OIDC of a workflow, environment, role of a profile, web identity, SSO, credentials file' --
 refused 'a container token that is wrong' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
 	AWS_CONTAINER_AUTHORIZATION_TOKEN=wrong --
+printf 'Basic two words\n' >"$tmp/token"
+refused 'a container token of several words is passed on' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$tmp/token" --
 refused 'an OIDC token that the job may not have' 'HTTP 401' "${oidc[0]}" ACTIONS_ID_TOKEN_REQUEST_TOKEN=wrong -- --role-arn $role
 has 'the hint names the permission' "$err" 'id-token: write'
 refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity" \
 	"${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
+has 'the hint names the trust policy' "$err" 'mayfly policy trust'
+run "$mayfly" stop --label x --role-arn arn:aws:iam::123456789012:role/forbidden
+expect 'a role that may not be assumed' 1 err 'assuming the role' err 'has to allow sts:AssumeRole of the role'
 refused 'a web identity token that nobody issued' 'InvalidIdentityToken' AWS_WEB_IDENTITY_TOKEN_FILE=/etc/hostname \
 	AWS_ROLE_ARN=$role --
 refused 'a web identity token file that is not there' 'No such file' AWS_WEB_IDENTITY_TOKEN_FILE=/nonexistent AWS_ROLE_ARN=$role --
+printf '{"accessToken":"%s","expiresAt":"2999-01-01T00:00:00UTC"}' "$token" >"$cache"
+who 'an SSO session as older CLIs wrote it' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" -- --profile sso
+printf '{"accessToken":"%s","expiresAt":"soon"}' "$token" >"$cache"
+refused 'an SSO session that ends nobody knows when' 'expiresAt `soon` is no date' "${sso[0]}" -- --profile sso
+printf '{"accessToken":"a\\nb: c","expiresAt":"2999-01-01T00:00:00Z"}' >"$cache"
+refused 'a token that would add a header' 'the token holds a line break' "${sso[0]}" -- --profile sso
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
 refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
 rm "$cache"
@@ -138,6 +157,18 @@ refused 'a credential_process that is not there' 'No such file' -- --profile pro
 fault() { control PUT faults "$1" >/dev/null; }
 fault '{"service":"issuer","fault":"status","status":503,"nth":1,"times":2}'
 who 'two failures of the container are waited out' $assumed/container/task '' "${container[@]}" --
+fault '{"service":"issuer","fault":"status","status":503,"nth":1,"times":9}'
+run "${none[@]}" "${container[@]}" "$mayfly" stop --label x
+expect 'a container that fails for long may be better later' 75 err 'HTTP 503'
+fault '{"service":"issuer","fault":"hold","nth":1,"times":9}'
+"${none[@]}" "${instance[@]}" "$mayfly" stop --label x >"$tmp/out" 2>"$tmp/err" &
+stop=$!
+wait_held 1
+kill -TERM $stop
+wait $stop
+status=$? out= err=$(cat "$tmp/err")
+expect 'a signal while IMDS is asked is told as such' 1 err 'stop: interrupted by a signal'
+control POST release '{}' >/dev/null
 fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nth":1}'
 who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
 fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
@@ -150,12 +181,6 @@ start_sim --credential-life 400
 sources=$(control GET sources)
 readarray -t container < <(settings container)
 issued() { control GET log | jq "[.[] | select(.action == \"GET /credentials/container\")] | length"; }
-wait_held() { # N: until so many requests are held
-	for ((i = 0; i < 300; i++)); do
-		[ "$(control GET held | jq length)" -lt "$1" ] || return
-		sleep 0.05
-	done
-}
 release_ec2() { control POST release "{\"n\":$(control GET held | jq '.[] | select(.service == "ec2").n')}" >/dev/null; }
 options=(--image ami-0a11ce00000000003 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
 # The runner is not seen online before EC2 is asked again.
@@ -218,4 +243,12 @@ equal 'credentials that end within five minutes are renewed before the first req
 fault '{"service":"issuer","fault":"status","status":500,"skip":1,"times":99}'
 run "${none[@]}" "${container[@]}" "$mayfly" stop --label none
 expect 'what is still good serves when that fails' 0 err 'could not be renewed'
+
+start_sim
+sources=$(control GET sources)
+readarray -t instance < <(settings instance)
+control POST clock '{"advance_seconds":-7200}' >/dev/null
+run "${none[@]}" "${instance[@]}" "$mayfly" stop --label none --verbose
+expect 'what IMDS gives is used, though it seems to have ended' 0 err 'used all the same'
+equal 'and not asked for again at once' "$(control GET log | jq '[.[] | select(.service == "issuer" and .method == "PUT")] | length')" 1
 [ "$failures" -eq 0 ]

@@ -392,6 +392,14 @@ START_TEST(other_requests)
              "Action=DeleteTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k");
     has_body(sts_get_caller_identity_call(&no_aws, "us-east-1"), "GetCallerIdentity",
              "Action=GetCallerIdentity&Version=2011-06-15");
+    /* An external id is of AssumeRole alone. */
+    struct sts_role role = { "r", "s", "x", NULL, 900 };
+    has_body(sts_assume_role_call(&no_aws, "us-east-1", &role), "AssumeRole",
+             "Action=AssumeRole&Version=2011-06-15&RoleArn=r&RoleSessionName=s&ExternalId=x&DurationSeconds=900");
+    role.token = "t";
+    has_body(sts_assume_role_call(&no_aws, "us-east-1", &role), "AssumeRoleWithWebIdentity",
+             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=r&RoleSessionName=s&WebIdentityToken=t"
+             "&DurationSeconds=900");
 }
 END_TEST
 
