@@ -845,6 +845,9 @@ START_TEST(files_are_read)
     ck_assert_str_eq(c.source.keys.access_key_id, "P");
     ck_assert_str_eq(c.source.where, "the profile `p`");
     aws_config_clear(&c);
+    ASSERT_OK(load(ENV(CREDS, "HOME", dir, "AWS_CONFIG_FILE", "~/.aws/config"), NULL, &c, &err), &err);
+    ck_assert_str_eq(c.ca_bundle, "/ca.pem");
+    aws_config_clear(&c);
     ASSERT_FAILS(load(ENV(CREDS, "AWS_CONFIG_FILE", dir), NULL, &c, &err), &err, "the AWS configuration");
     ASSERT_FAILS(load(ENV(CREDS), "us-east-1.evil.com", &c, &err), &err, "is not the name of an AWS region");
     ck_assert_ptr_null(c.region);
