@@ -144,7 +144,7 @@ for ((i = 0; i < 300; i++)); do
 done
 kill -TERM $stop
 wait $stop
-status=$? out= err=$(cat "$tmp/err")
+status=$? err=$(cat "$tmp/err")
 expect 'a signal is heard while a credential_process lingers' 1 err 'interrupted by a signal'
 if kill -0 "$(cat "$tmp/pid")" 2>/dev/null; then not_ok 'which is ended'; else ok 'which is ended'; fi
 printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
@@ -166,7 +166,7 @@ stop=$!
 wait_held 1
 kill -TERM $stop
 wait $stop
-status=$? out= err=$(cat "$tmp/err")
+status=$? err=$(cat "$tmp/err")
 expect 'a signal while IMDS is asked is told as such' 1 err 'stop: interrupted by a signal'
 control POST release '{}' >/dev/null
 fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nth":1}'
