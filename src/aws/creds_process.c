@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -65,6 +67,8 @@ static bool spawn(char **argv, struct child *c, struct error *err)
     if (pipe2(fds, O_CLOEXEC) != 0)
         return error_errno(err, errno, "making a pipe");
     fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    /* libcurl's connections are not for it; a kernel before 5.11 cannot */
+    syscall(SYS_close_range, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC);
     sigemptyset(&none);
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);

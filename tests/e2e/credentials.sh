@@ -78,6 +78,7 @@ cat >"$tmp/give keys" <<END
 #!/bin/sh
 [ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
 [ -z "\$MAYFLY_GITHUB_TOKEN" ] || exit 2
+if ls -l /proc/\$\$/fd | grep -q socket; then exit 3; fi
 cat "$tmp/keys"
 END
 chmod +x "$tmp/give keys"
