@@ -76,6 +76,7 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
         return true;
     }
     c->signed_skew = c->aws->skew;
+    c->signed_fetched = c->aws->creds_fetched;
     const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->signed_skew };
     sigv4_sign(&q->headers, &key, &request, &scope);
     return true;
@@ -159,12 +160,15 @@ static bool correct_clock(struct aws_call *c, int64_t date)
     return true;
 }
 
-/* Credentials that ended early, or while the request was under way: renewed and signed again, once. */
+/* Credentials that ended early, or while the request was under way: renewed, unless another call's refusal has done
+ * that meanwhile, and signed again, once. */
 static bool renew(struct aws_call *c)
 {
     if (c->renewed || c->anonymous || !c->aws->config->creds.expires || !c->aws->config->source.provider)
         return false;
-    c->renewed = c->aws->creds_refused = true;
+    c->renewed = true;
+    if (c->signed_fetched == c->aws->creds_fetched)
+        c->aws->creds_refused = true;
     return true;
 }
 

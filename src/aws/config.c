@@ -14,8 +14,9 @@ static bool load_file(const char *env_value, const char *home, const char *in_ho
     AUTO_STRBUF text = STRBUF_MAX(file_max);
     AUTO_FREE char *path = NULL;
     text.secret = true;
-    if (!str_empty(env_value))
-        path = xstrdup(env_value);
+    if (!str_empty(env_value)) /* a workflow's `env:` expands no ~ */
+        path = str_starts(env_value, "~/") && !str_empty(home) ? xasprintf("%s%s", home, env_value + 1)
+                                                               : xstrdup(env_value);
     else if (!str_empty(home))
         path = xasprintf("%s/%s", home, in_home);
     if (!path || (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)))

@@ -15,6 +15,12 @@ struct asking {       /* a call without signature */
     struct retry_policy policy;
 };
 
+/* Trouble of theirs, which passes: it may be asked again. */
+static bool is_passing(int status)
+{
+    return status == 429 || status >= 500;
+}
+
 static bool prepare(struct call *call, struct http_request *r, struct error *err UNUSED)
 {
     const struct creds_question *q = ((struct asking *)call)->q;
@@ -37,7 +43,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
         error_prefix(err, "%s", q->name);
         return class;
     }
-    if (status != 429 && status < 500)
+    if (!is_passing(status))
         return RETRY_NEVER;
     creds_refused(q->name, status, &call->exchange.response.body, err);
     err->try_later = true;
@@ -48,9 +54,20 @@ static void free_nothing(struct call *call UNUSED)
 {
 }
 
+/* A token out of a file or an answer must not add headers of its own. */
+static bool check_headers(const struct creds_question *q, struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(q->headers) && q->headers[i]; i++)
+        if (strpbrk(q->headers[i], "\r\n"))
+            return error_set(err, ERROR_CONFIG, 0, "%s: the token holds a line break", q->name);
+    return true;
+}
+
 bool creds_ask(struct aws *aws, const struct creds_question *q, int *ret_status, struct strbuf *ret_body,
                struct error *err)
 {
+    if (!check_headers(q, err))
+        return false;
     static const struct call_ops ops = { .prepare = prepare, .judge = judge, .free = free_nothing };
     struct asking a = {
         .call = { .ops = &ops, .name = xstrdup(q->name) },
@@ -74,14 +91,13 @@ bool creds_ask(struct aws *aws, const struct creds_question *q, int *ret_status,
 
 struct answer {
     const char *id, *secret, *token, *expiration, *code, *message;
-    int64_t version, expiration_ms;
+    int64_t expiration_ms;
 };
 #define ROW(p, t, member)                                                                                              \
     {                                                                                                                  \
         .path = (p), .type = (t), .offset = offsetof(struct answer, member)                                            \
     }
 static const struct field answer_fields[] = {
-    ROW("Version", FIELD_INT, version),
     ROW("AccessKeyId", FIELD_STR, id),
     ROW("SecretAccessKey", FIELD_STR, secret),
     ROW("Token", FIELD_STR, token),
@@ -109,9 +125,8 @@ bool creds_decode(const struct strbuf *json, const char *what, struct aws_creds 
     if (!json_decode_text(strbuf_str(json), json->len, answer_fields, &a, &arena, what, err))
         return false;
     if (a.code && !str_eq(a.code, "Success")) /* IMDS says so with a 200 */
-        return error_set(err, ERROR_CONFIG, 0, "%s: %s: %s", what, a.code, a.message ? a.message : "(no message)");
-    if (a.version != 0 && a.version != 1)
-        return error_set(err, ERROR_PARSE, 0, "%s: Version is not 1", what);
+        return error_set(err, ERROR_CONFIG, 0, "%s: %.80s: %.200s", what, a.code,
+                         a.message ? a.message : "(no message)");
     got.expires = a.expiration_ms / 1000;
     if (a.expiration && !clock_parse_rfc3339(a.expiration, &got.expires))
         return error_set(err, ERROR_PARSE, 0, "%s: Expiration `%.40s` is no date", what, a.expiration);
@@ -131,8 +146,8 @@ bool creds_refused(const char *what, int status, const struct strbuf *json, stru
     struct answer a = { 0 };
     if (!json_decode_text(strbuf_str(json), json->len, refusal_fields, &a, &arena, what, &none))
         a = (struct answer){ 0 };
-    error_set(err, ERROR_CONFIG, status, "%s: HTTP %d%s%.80s%s%.200s", what, status, a.code ? " " : "",
-              a.code ? a.code : "", a.message ? ": " : "", a.message ? a.message : "");
+    error_set(err, is_passing(status) ? ERROR_AWS : ERROR_CONFIG, status, "%s: HTTP %d%s%.80s%s%.200s", what, status,
+              a.code ? " " : "", a.code ? a.code : "", a.message ? ": " : "", a.message ? a.message : "");
     return false;
 }
 
@@ -146,7 +161,7 @@ bool creds_read_token(const char *path, const char *what, struct strbuf *ret, st
     }
     while (ret->len > 0 && strchr("\r\n", ret->data[ret->len - 1]))
         strbuf_truncate(ret, ret->len - 1);
-    if (ret->len == 0 || strlen(strbuf_str(ret)) != ret->len || strpbrk(strbuf_str(ret), " \t\r\n"))
+    if (ret->len == 0 || strlen(strbuf_str(ret)) != ret->len || strpbrk(strbuf_str(ret), "\r\n"))
         return error_set(err, ERROR_CONFIG, 0, "%s: `%s` does not hold a token of one line", what, path);
     secret_hide(strbuf_str(ret));
     return true;
@@ -178,7 +193,8 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     aws->creds_loop = NULL;
     http_free(http);
     if (!ok) {
-        error_hint(err, "`mayfly doctor --credentials` tells where credentials were looked for");
+        if (err->domain != ERROR_CANCELLED)
+            error_hint(err, "`mayfly doctor --credentials` tells where credentials were looked for");
         aws_creds_clear(&creds);
         return false;
     }
@@ -187,6 +203,7 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     aws_creds_clear(&aws->config->creds);
     aws->config->creds = creds;
     aws->creds_refused = false;
+    aws->creds_fetched++;
     return true;
 }
 

@@ -3,11 +3,18 @@
 #include <strings.h>
 
 #include "mayfly/net/url.h"
+#include "mayfly/util/log.h"
 
 /* Version 2 of the instance metadata service alone: it never falls back to the first, which asks for no token.
  * Source: Amazon EC2 User Guide, "Use IMDS"; reference/c-style.md E. */
 
-enum { TOTAL_MS = 1000, ATTEMPTS = 2 };
+enum {
+    TOTAL_MS = 1000,
+    ATTEMPTS = 2,
+    /* Credentials that have ended are what there is while whoever renews them has trouble, and EC2 may take them yet:
+     * the SDKs call it static stability. */
+    STALE_LIFE = 900, /* s */
+};
 
 static const char *setting(const struct aws_creds_from *from, const char *variable, const char *key)
 {
@@ -67,10 +74,13 @@ static bool get_session(struct aws *aws, const struct creds_source *s, struct st
     AUTO_STRBUF token = STRBUF_INIT;
     int status = 0;
     if (!ask(aws, s, "PUT", "api/token", "X-aws-ec2-metadata-token-ttl-seconds: 21600", &status, &token, err)) {
+        /* It was there before, or a signal came: then this says nothing of what there is. */
+        if (err->domain == ERROR_CANCELLED || aws->creds_fetched > 0)
+            return false;
         AUTO_FREE char *problem = xstrdup(err->message);
         return nothing_found(s, problem, err);
     }
-    if (status != 200 || token.len == 0 || strpbrk(strbuf_str(&token), "\r\n")) {
+    if (status != 200 || token.len == 0) {
         AUTO_FREE char *problem = xasprintf("HTTP %d", status);
         return nothing_found(s, problem, err);
     }
@@ -97,7 +107,16 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     AUTO_FREE char *its = xasprintf("%s%s", path, strbuf_str(&role));
     if (!ask(aws, s, "GET", its, strbuf_str(&header), &status, &body, err))
         return false;
-    return status == 200 ? creds_decode(&body, what, ret, err) : creds_refused(what, status, &body, err);
+    if (status != 200)
+        return creds_refused(what, status, &body, err);
+    if (!creds_decode(&body, what, ret, err))
+        return false;
+    const int64_t now = env_now(aws->env) / 1000 + aws->skew;
+    if (ret->expires && ret->expires <= now) {
+        log_debug("%s: what it gave ended at %s: used all the same", what, clock_rfc3339(ret->expires).s);
+        ret->expires = now + STALE_LIFE;
+    }
+    return true;
 }
 
 const struct creds_provider creds_imds = {

@@ -2,7 +2,12 @@
 #include "mayfly/aws/sts.h"
 #include "mayfly/util/encode.h"
 
-enum { DURATION_MIN = 900, DURATION_MAX = 43200, CHAIN_MAX = 20 };
+enum {
+    DURATION_MIN = 900,
+    DURATION_MAX = 43200,
+    CHAIN_MAX = 20,
+    GIVE_UP_MS = 15000, /* all else stands still meanwhile */
+};
 
 bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, struct error *err)
 {
@@ -142,6 +147,11 @@ const struct creds_provider creds_role_of_profile = {
 
 /* --- fetching ----------------------------------------------------------------------------------------------------- */
 
+static const char hint_trust[] =
+    "`mayfly policy trust` prints what the role's trust policy has to allow; see the token's sub claim";
+static const char hint_assume[] =
+    "the role's trust policy has to name who assumes it, and their own policy has to allow sts:AssumeRole of the role";
+
 /* STS with these credentials, or with a token and none. */
 static bool assume(struct aws *aws, const struct creds_role *role, const struct aws_creds *creds, const char *token,
                    struct aws_creds *ret, struct error *err)
@@ -158,6 +168,7 @@ static bool assume(struct aws *aws, const struct creds_role *role, const struct 
     config.source = (struct creds_source){ 0 }; /* so that these are not renewed on the way */
     config.creds = *creds;
     AUTO_CALL *call = &sts_assume_role_call(&with, region, &asked)->call;
+    call->give_up = env_mono(aws->env) + GIVE_UP_MS;
     bool ok =
         call_run(aws->creds_loop, call, err) && sts_assume_role_result((struct aws_call *)call, &arena, &answer, err) &&
         creds_take(answer.access_key_id, answer.secret_access_key, answer.session_token, "STS", &got, err) == FOUND;
@@ -167,6 +178,8 @@ static bool assume(struct aws *aws, const struct creds_role *role, const struct 
     aws_clear(&with);
     if (!ok) {
         aws_creds_clear(&got);
+        if (aws_is_denial(err->code)) /* not what a command's own policy has to allow */
+            str_set(&err->hint, token ? hint_trust : hint_assume);
         return error_prefix(err, "assuming the role %s", role->arn);
     }
     *ret = got;

@@ -68,6 +68,13 @@ static const struct field token_fields[] = {
     { 0 },
 };
 
+/* "2026-01-01T00:00:00Z"; older versions of the AWS CLI wrote UTC for the Z. */
+static bool parse_end(const char *s, int64_t *ret)
+{
+    AUTO_FREE char *date = str_ends(s, "UTC") ? xasprintf("%.*sZ", (int)strlen(s) - 3, s) : xstrdup(s);
+    return clock_parse_rfc3339(date, ret);
+}
+
 static bool read_token(struct aws *aws, const struct creds_source *s, struct arena *arena, struct token *ret,
                        struct error *err)
 {
@@ -81,7 +88,9 @@ static bool read_token(struct aws *aws, const struct creds_source *s, struct are
     }
     if (!json_decode_text(strbuf_str(&text), text.len, token_fields, ret, arena, "the cached SSO token", err))
         return false;
-    if (!clock_parse_rfc3339(ret->expires_at, &expires) || expires <= aws_now(aws)) {
+    if (!parse_end(ret->expires_at, &expires))
+        return error_set(err, ERROR_CONFIG, 0, "the cached SSO token: expiresAt `%.40s` is no date", ret->expires_at);
+    if (expires <= aws_now(aws)) {
         error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` ended at %s", s->sso_session, ret->expires_at);
         error_hint(err, "log in again: aws sso login");
         return false;

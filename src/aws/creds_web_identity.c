@@ -53,7 +53,7 @@ const struct creds_provider creds_web_identity = {
 static enum found find_oidc(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
 {
     const char *url = from->getenv("ACTIONS_ID_TOKEN_REQUEST_URL");
-    if (str_empty(from->role_arn) || str_empty(url))
+    if (str_empty(from->role_arn) || str_empty(url) || from->profile_given)
         return ABSENT;
     if (str_empty(from->getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))) {
         error_set(err, ERROR_CONFIG, 0,
@@ -114,7 +114,7 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
 
 const struct creds_provider creds_oidc = {
     .name = "OIDC of a workflow",
-    .absent = "no --role-arn, or the job has no `permissions: id-token: write`",
+    .absent = "no --role-arn, or the job has no `permissions: id-token: write`, or --profile was given",
     .find = find_oidc,
     .fetch = fetch_oidc,
 };

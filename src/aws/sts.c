@@ -59,7 +59,7 @@ struct aws_call *sts_assume_role_call(struct aws *aws, const char *region, const
     query_begin(&body, action, "2011-06-15");
     query_add(&body, role->arn, "RoleArn");
     query_add(&body, role->session_name, "RoleSessionName");
-    query_add(&body, role->external_id, "ExternalId");
+    query_add(&body, role->token ? NULL : role->external_id, "ExternalId"); /* of AssumeRole alone */
     query_add(&body, role->token, "WebIdentityToken");
     if (role->duration)
         query_add_uint(&body, (uint64_t)role->duration, "DurationSeconds");

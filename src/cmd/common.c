@@ -32,8 +32,8 @@ const struct opt common_opts[] = {
       .type = OPT_STRING,
       ROW(role_arn),
       .arg = "ARN",
-      .help = "AWS role to assume: in a workflow with `id-token: write` by its OIDC token, else with the credentials "
-              "found",
+      .help = "AWS role to assume: in a workflow with `id-token: write` and no --profile by its OIDC token, else "
+              "with the credentials found",
       .bits = OPT_TRUSTED },
     { .name = "repo",
       .type = OPT_STRING,

@@ -522,7 +522,7 @@ void drive(struct cloud *cloud, struct machine *machine)
 {
     struct driver d = { .cloud = cloud, .machine = machine, .signal_fd = cloud->signal_fd };
     struct event start = { .kind = EVENT_START };
-    int wake_fd = cloud->loop->wake_fd;
+    const int wake_fd = cloud->loop->wake_fd, aws_wake_fd = cloud->aws->wake_fd;
     cloud->loop->wake_fd = d.signal_fd;
     step(&d, &start);
     while (!machine->done) {
@@ -532,7 +532,8 @@ void drive(struct cloud *cloud, struct machine *machine)
         } else if (d.signal_fd >= 0 && http_readable(d.signal_fd)) {
             struct event signal = { .kind = EVENT_SIGNAL };
             d.signal_fd = -1;
-            cloud->loop->wake_fd = -1;
+            /* it stays readable: undoing must be able to wait, and to renew credentials */
+            cloud->loop->wake_fd = cloud->aws->wake_fd = -1;
             step(&d, &signal);
         } else {
             struct event time = { .kind = EVENT_TIME };
@@ -559,4 +560,5 @@ void drive(struct cloud *cloud, struct machine *machine)
         d.known = next;
     }
     cloud->loop->wake_fd = wake_fd;
+    cloud->aws->wake_fd = aws_wake_fd;
 }

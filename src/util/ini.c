@@ -38,6 +38,14 @@ static struct ini_entry *find(const struct ini *ini, const char *section, const 
     return NULL;
 }
 
+/* The credentials file holds secrets. */
+static void wipe(char *value)
+{
+    if (value)
+        explicit_bzero(value, strlen(value));
+    free(value);
+}
+
 static size_t put(struct ini *ini, const char *section, struct line key, struct line value, unsigned line)
 {
     AUTO_FREE char *k = xstrndup(key.s, key.len);
@@ -49,7 +57,7 @@ static size_t put(struct ini *ini, const char *section, struct line key, struct 
         e = &ini->entries[ini->n++];
         *e = (struct ini_entry){ .section = xstrdup(section), .key = STEAL(k) };
     }
-    free(e->value);
+    wipe(e->value);
     e->value = xstrndup(value.s, value.len);
     e->line = line;
     return (size_t)(e - ini->entries);
@@ -72,7 +80,7 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
         struct ini_entry *e = &ini->entries[at->last];
         struct line more = without_comment(l);
         char *joined = xasprintf("%s\n%.*s", e->value, (int)more.len, more.s);
-        free(e->value);
+        wipe(e->value);
         e->value = joined;
         return true;
     }
@@ -142,7 +150,7 @@ void ini_clear(struct ini *ini)
     for (size_t i = 0; i < ini->n; i++) {
         free(ini->entries[i].section);
         free(ini->entries[i].key);
-        free(ini->entries[i].value);
+        wipe(ini->entries[i].value);
     }
     free(ini->entries);
     strlist_clear(&ini->sections);

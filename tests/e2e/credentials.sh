@@ -25,6 +25,13 @@ who() {
 	expect "$name" 0 out "$arn" out "$source"
 }
 
+wait_held() { # N: until so many requests are held
+	for ((i = 0; i < 300; i++)); do
+		[ "$(control GET held | jq length)" -lt "$1" ] || return
+		sleep 0.05
+	done
+}
+
 ### each source
 
 assumed=arn:aws:sts::123456789012:assumed-role
@@ -70,6 +77,8 @@ who 'a chain of roles down to an SSO session' $assumed/outer/last 'then the role
 cat >"$tmp/give keys" <<END
 #!/bin/sh
 [ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
+[ -z "\$MAYFLY_GITHUB_TOKEN" ] || exit 2
+if ls -l /proc/\$\$/fd | grep -q socket; then exit 3; fi
 cat "$tmp/keys"
 END
 chmod +x "$tmp/give keys"
@@ -97,13 +106,25 @@ refused 'nothing anywhere lists what was tried' \
 	'tried OIDC of a workflow, environment, role of a profile, web identity, SSO, credentials file' --
 refused 'a container token that is wrong' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
 	AWS_CONTAINER_AUTHORIZATION_TOKEN=wrong --
+printf 'Basic two words\n' >"$tmp/token"
+refused 'a container token of several words is passed on' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$tmp/token" --
 refused 'an OIDC token that the job may not have' 'HTTP 401' "${oidc[0]}" ACTIONS_ID_TOKEN_REQUEST_TOKEN=wrong -- --role-arn $role
 has 'the hint names the permission' "$err" 'id-token: write'
 refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity" \
 	"${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
+has 'the hint names the trust policy' "$err" 'mayfly policy trust'
+run "$mayfly" stop --label x --role-arn arn:aws:iam::123456789012:role/forbidden
+expect 'a role that may not be assumed' 1 err 'assuming the role' err 'has to allow sts:AssumeRole of the role'
 refused 'a web identity token that nobody issued' 'InvalidIdentityToken' AWS_WEB_IDENTITY_TOKEN_FILE=/etc/hostname \
 	AWS_ROLE_ARN=$role --
 refused 'a web identity token file that is not there' 'No such file' AWS_WEB_IDENTITY_TOKEN_FILE=/nonexistent AWS_ROLE_ARN=$role --
+printf '{"accessToken":"%s","expiresAt":"2999-01-01T00:00:00UTC"}' "$token" >"$cache"
+who 'an SSO session as older CLIs wrote it' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" -- --profile sso
+printf '{"accessToken":"%s","expiresAt":"soon"}' "$token" >"$cache"
+refused 'an SSO session that ends nobody knows when' 'expiresAt `soon` is no date' "${sso[0]}" -- --profile sso
+printf '{"accessToken":"a\\nb: c","expiresAt":"2999-01-01T00:00:00Z"}' >"$cache"
+refused 'a token that would add a header' 'the token holds a line break' "${sso[0]}" -- --profile sso
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
 refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
 rm "$cache"
@@ -113,6 +134,20 @@ refused 'a credential_process of another version' 'Version is not 1' -- --profil
 printf 'the secret is hunter2' >"$tmp/keys"
 refused 'a credential_process that prints no JSON' 'credential_process: ' -- --profile process
 if grep -q hunter2 <<<"$err"; then not_ok 'its output is not shown' "$err"; else ok 'its output is not shown'; fi
+printf '{"AccessKeyId":"a","SecretAccessKey":"b"}' >"$tmp/keys"
+refused 'a credential_process of no version' 'Version is not 1' -- --profile process
+printf '#!/bin/sh\nexec >&-; echo $$ >"%s"; sleep 300; true\n' "$tmp/pid" >"$tmp/give keys"
+"${none[@]}" "$mayfly" stop --label x --profile process >"$tmp/out" 2>"$tmp/err" &
+stop=$!
+for ((i = 0; i < 300; i++)); do
+	[ ! -s "$tmp/pid" ] || break
+	sleep 0.05
+done
+kill -TERM $stop
+wait $stop
+status=$? err=$(cat "$tmp/err")
+expect 'a signal is heard while a credential_process lingers' 1 err 'interrupted by a signal'
+if kill -0 "$(cat "$tmp/pid")" 2>/dev/null; then not_ok 'which is ended'; else ok 'which is ended'; fi
 printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
 refused 'a credential_process that fails' 'ended with status 3' -- --profile process
 rm "$tmp/give keys"
@@ -123,6 +158,18 @@ refused 'a credential_process that is not there' 'No such file' -- --profile pro
 fault() { control PUT faults "$1" >/dev/null; }
 fault '{"service":"issuer","fault":"status","status":503,"nth":1,"times":2}'
 who 'two failures of the container are waited out' $assumed/container/task '' "${container[@]}" --
+fault '{"service":"issuer","fault":"status","status":503,"nth":1,"times":9}'
+run "${none[@]}" "${container[@]}" "$mayfly" stop --label x
+expect 'a container that fails for long may be better later' 75 err 'HTTP 503'
+fault '{"service":"issuer","fault":"hold","nth":1,"times":9}'
+"${none[@]}" "${instance[@]}" "$mayfly" stop --label x >"$tmp/out" 2>"$tmp/err" &
+stop=$!
+wait_held 1
+kill -TERM $stop
+wait $stop
+status=$? err=$(cat "$tmp/err")
+expect 'a signal while IMDS is asked is told as such' 1 err 'stop: interrupted by a signal'
+control POST release '{}' >/dev/null
 fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nth":1}'
 who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
 fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
@@ -135,24 +182,59 @@ start_sim --credential-life 400
 sources=$(control GET sources)
 readarray -t container < <(settings container)
 issued() { control GET log | jq "[.[] | select(.action == \"GET /credentials/container\")] | length"; }
+release_ec2() { control POST release "{\"n\":$(control GET held | jq '.[] | select(.service == "ec2").n')}" >/dev/null; }
 options=(--image ami-0a11ce00000000003 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01)
-fault '{"service":"github","action":"list-runners","fault":"hold","nth":1}'
-fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}'
+# The runner is not seen online before EC2 is asked again.
+looking='[{"service":"github","action":"get-runner","fault":"hold","nth":1},{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":2}]'
+fault "$looking"
 "${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label renewed >"$tmp/out" 2>"$tmp/err" &
 start=$!
-for ((i = 0; i < 300; i++)); do
-	[ "$(control GET held | jq length)" = 0 ] || break
-	sleep 0.05
-done
+wait_held 2
 equal 'credentials that are good for a while are fetched once' "$(issued)" 1
 # Mayfly's own clock stands, so that it believes in its credentials; the service does not any more.
 control POST clock '{"advance_seconds":401}' >/dev/null
+release_ec2
+for ((i = 0; i < 300; i++)); do
+	[ "$(issued)" = 1 ] || break
+	sleep 0.05
+done
 control POST release '{}' >/dev/null
 wait $start
 status=$?
 out=$(cat "$tmp/out") err=$(cat "$tmp/err")
 equal 'a start whose credentials end on the way goes on' "$status" 0
 equal 'they were fetched again, once for all requests' "$(issued)" 2
+
+fault '[]'
+fault "$looking"
+"${none[@]}" "${container[@]}" "$mayfly" start "${options[@]}" --label cancelled >"$tmp/out" 2>"$tmp/err" &
+start=$!
+wait_held 2
+control POST clock '{"advance_seconds":401}' >/dev/null
+kill -TERM $start
+release_ec2
+wait $start
+status=$? out=$(cat "$tmp/out") err=$(cat "$tmp/err")
+expect 'a start that is cancelled says so' 1 err 'interrupted by a signal'
+if grep -q 'left behind' <<<"$err"; then
+	not_ok 'and renews credentials that have ended, to undo the launch' "$err"
+else
+	ok 'and renews credentials that have ended, to undo the launch'
+fi
+
+# The clocks agree well enough, so that it is the refusal alone that tells.
+start_sim --credential-life 100
+sources=$(control GET sources)
+readarray -t container < <(settings container)
+fault '{"service":"ec2","action":"DescribeInstances","fault":"hold","nth":1,"times":3}'
+"${none[@]}" "${container[@]}" "$mayfly" reap --regions us-east-1,eu-west-1,us-west-2 >"$tmp/out" 2>"$tmp/err" &
+reap=$!
+wait_held 3
+before=$(issued)
+control POST clock '{"advance_seconds":101}' >/dev/null
+control POST release '{}' >/dev/null
+wait $reap
+equal 'requests in flight that are refused together fetch once more together' "$? $(($(issued) - before))" '0 1'
 
 start_sim --credential-life 200
 sources=$(control GET sources)
@@ -162,4 +244,12 @@ equal 'credentials that end within five minutes are renewed before the first req
 fault '{"service":"issuer","fault":"status","status":500,"skip":1,"times":99}'
 run "${none[@]}" "${container[@]}" "$mayfly" stop --label none
 expect 'what is still good serves when that fails' 0 err 'could not be renewed'
+
+start_sim
+sources=$(control GET sources)
+readarray -t instance < <(settings instance)
+control POST clock '{"advance_seconds":-7200}' >/dev/null
+run "${none[@]}" "${instance[@]}" "$mayfly" stop --label none --verbose
+expect 'what IMDS gives is used, though it seems to have ended' 0 err 'used all the same'
+equal 'and not asked for again at once' "$(control GET log | jq '[.[] | select(.service == "issuer" and .method == "PUT")] | length')" 1
 [ "$failures" -eq 0 ]

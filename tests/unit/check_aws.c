@@ -392,6 +392,14 @@ START_TEST(other_requests)
              "Action=DeleteTags&Version=2016-11-15&ResourceId.1=i-1&Tag.1.Key=k");
     has_body(sts_get_caller_identity_call(&no_aws, "us-east-1"), "GetCallerIdentity",
              "Action=GetCallerIdentity&Version=2011-06-15");
+    /* An external id is of AssumeRole alone. */
+    struct sts_role role = { "r", "s", "x", NULL, 900 };
+    has_body(sts_assume_role_call(&no_aws, "us-east-1", &role), "AssumeRole",
+             "Action=AssumeRole&Version=2011-06-15&RoleArn=r&RoleSessionName=s&ExternalId=x&DurationSeconds=900");
+    role.token = "t";
+    has_body(sts_assume_role_call(&no_aws, "us-east-1", &role), "AssumeRoleWithWebIdentity",
+             "Action=AssumeRoleWithWebIdentity&Version=2011-06-15&RoleArn=r&RoleSessionName=s&WebIdentityToken=t"
+             "&DurationSeconds=900");
 }
 END_TEST
 
@@ -836,6 +844,9 @@ START_TEST(files_are_read)
     ASSERT_OK(load(ENV("HOME", dir, "AWS_PROFILE", "p"), NULL, &c, &err), &err);
     ck_assert_str_eq(c.source.keys.access_key_id, "P");
     ck_assert_str_eq(c.source.where, "the profile `p`");
+    aws_config_clear(&c);
+    ASSERT_OK(load(ENV(CREDS, "HOME", dir, "AWS_CONFIG_FILE", "~/.aws/config"), NULL, &c, &err), &err);
+    ck_assert_str_eq(c.ca_bundle, "/ca.pem");
     aws_config_clear(&c);
     ASSERT_FAILS(load(ENV(CREDS, "AWS_CONFIG_FILE", dir), NULL, &c, &err), &err, "the AWS configuration");
     ASSERT_FAILS(load(ENV(CREDS), "us-east-1.evil.com", &c, &err), &err, "is not the name of an AWS region");

@@ -154,6 +154,7 @@ static const struct source_case source_cases[] = {
       "the environment (AWS_ACCESS_KEY_ID, …)", false },
     { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "s"), "", NULL, ROLE("o"),
       "the environment (AWS_ACCESS_KEY_ID, …), then the role " ROLE("o"), false },
+    { ENV(OIDC), "[profile p]\n" KEYS("P"), "p", ROLE("o"), "the profile `p`, then the role " ROLE("o"), false },
     { ENV("ACTIONS_ID_TOKEN_REQUEST_URL", "https://x.example.com/"), "", NULL, ROLE("o"),
       "ACTIONS_ID_TOKEN_REQUEST_TOKEN is not", true },
     { ENV("ACTIONS_ID_TOKEN_REQUEST_URL", "http://x.example.com/", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"), "", NULL,

@@ -14,6 +14,7 @@ struct aws {                   /* config and env are borrowed; must outlive its 
     int wake_fd;  /* as of struct call_loop, for fetching credentials */
     int64_t renew_after;          /* monotonic ms: no try to renew credentials before */
     bool creds_refused;           /* as expired: they are to be renewed at once */
+    unsigned creds_fetched;       /* how often they were */
     struct call_loop *creds_loop; /* while credentials are fetched */
     struct aws_denial denied;     /* of the newest call that was refused for want of a permission */
 };
@@ -26,6 +27,7 @@ struct aws_call {
     char *region;             /* owned */
     struct strbuf body;       /* byte-identical on every attempt */
     int64_t signed_skew;      /* of the attempt in flight */
+    unsigned signed_fetched;  /* of the attempt in flight: creds_fetched */
     bool anonymous;           /* not signed */
     bool corrected_clock;     /* once is enough */
     bool renewed;             /* so is this: its credentials were refused as expired */
