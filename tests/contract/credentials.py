@@ -109,6 +109,8 @@ CASES = [
     ("a long token", "[default]\n" + keys("C", "t" * 4000), "", {}, None, ""),
     ("a file that is a directory", None, "[default]\n" + keys("D"), {}, None,
      "there it counts as no file; a mistake that nobody would find, so we refuse it"),
+    ("a file that cannot be read", "@loop", "[default]\n" + keys("D"), {}, None,
+     "there it counts as no file; a mistake that nobody would find, so we refuse it"),
     ("files that are not there", "", "", {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}, None, ""),
     ("web identity of the environment", "", "", WEB, None, ""),
     ("web identity beats keys of the profile", "", "[default]\n" + keys("D"), WEB, None, ""),
@@ -240,6 +242,8 @@ def write(directory, name, text):
     path = os.path.join(directory, name)
     if text is None:
         os.mkdir(path)
+    elif text == "@loop":  # the one file that root cannot read either
+        os.symlink(path, path)
     else:
         with open(path, "w", encoding="utf-8", newline="") as f:
             f.write(text)
