@@ -258,7 +258,9 @@ void fuzz_ec2(struct input *in)
     struct aws aws = { .config = &config, .env = &fuzz_env, .wake_fd = -1 };
     size_t i = (unsigned char)(fuzz_byte(in) - 'a') % ARRAY_SIZE(operations);
     struct aws_call *c = answered(&aws, operations[i].action, operations[i].target);
-    strbuf_add(&c->call.exchange.response.body, in->at, (size_t)(in->end - in->at));
+    struct strbuf *body = &c->call.exchange.response.body;
+    *body = STRBUF_INIT;
+    strbuf_add(body, in->at, (size_t)(in->end - in->at));
     fuzz_outcome(operations[i].result(c, &arena, &err), &err);
     call_free(&c->call);
 }
