@@ -11,6 +11,8 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 [ "${1-}" = build ] || command -v npm >/dev/null || packages="$packages nodejs npm"
 # A judge of the simulator, which Ubuntu does not have.
 [ "${1-}" = build ] || ! grep -q '^ID=debian' /etc/os-release || packages="$packages packer"
+# libFuzzer and the sanitizers' libraries, which clang itself brings on Ubuntu 22.04.
+[ "${1-}" = build ] || grep -q '^VERSION_CODENAME=jammy' /etc/os-release || packages="$packages libclang-rt-dev"
 missing=
 for p in $packages; do
 	dpkg-query -W -f='${Status}' "$p" 2>/dev/null | grep -q 'ok installed' || missing="$missing $p"

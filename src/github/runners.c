@@ -112,6 +112,8 @@ static bool check_jit(const char *encoded, const char *name, struct arena *arena
         return false;
     if (!str_eq(runner.agent_name, name))
         return error_set(err, ERROR_PARSE, 0, "%s is for the runner `%.80s`, not `%s`", what, runner.agent_name, name);
+    if (runner.ephemeral && strcasecmp(runner.ephemeral, "true") != 0)
+        return error_set(err, ERROR_PARSE, 0, "%s is for a runner that takes more than one job", what);
     return true;
 }
 
@@ -121,6 +123,10 @@ bool github_jit_result(const struct github_call *call, const char *name, struct 
     struct github_jit jit = { 0 };
     if (!github_call_decode(call, jit_fields, &jit, arena, err) || !check_jit(jit.encoded, name, arena, err))
         return false;
+    /* The record's id is what stop and reap delete by. */
+    if (!str_eq(jit.runner.name, name))
+        return error_set(err, ERROR_PARSE, 0, "GitHub's answer names the runner `%.80s`, not `%s`", jit.runner.name,
+                         name);
     *ret = jit;
     return true;
 }

@@ -19,6 +19,15 @@ static char *part(CURLU *u, CURLUPart which, unsigned flags)
     return copy;
 }
 
+/* Of other characters libcurl would make another name than the one that is signed and shown. */
+static bool is_plain(const char *s)
+{
+    for (; *s; s++)
+        if (*s <= ' ' || *s > '~')
+            return false;
+    return true;
+}
+
 bool url_parse(const char *s, const char *what, struct url *ret, struct error *err)
 {
     CLEANUP(free_curlu) CURLU *u = must(curl_url());
@@ -37,6 +46,9 @@ bool url_parse(const char *s, const char *what, struct url *ret, struct error *e
         return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` is neither http:// nor https://", what, s);
     if (user || query || fragment)
         return error_set(err, ERROR_CONFIG, 0, "%s: a URL of scheme, host, port and path is wanted", what);
+    if (!is_plain(url.host) || !is_plain(url.path))
+        return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` holds what is not printable ASCII: write a name as xn--…",
+                         what, s);
     *ret = url;
     url = (struct url){ 0 };
     return true;

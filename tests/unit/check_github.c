@@ -504,19 +504,24 @@ static char *base64(const char *s)
     return strbuf_steal(&out);
 }
 
-/* runner: the text of the configuration's `.runner` file, not yet encoded. */
-static bool jit(const char *runner, struct github_jit *ret, struct arena *arena, struct error *err)
+/* name: of the record. runner: the text of the configuration's `.runner` file, not yet encoded. */
+static bool jit_of(const char *name, const char *runner, struct github_jit *ret, struct arena *arena, struct error *err)
 {
     const struct strlist labels = { 0 };
     AUTO_FREE char *file = base64(runner);
     AUTO_FREE char *files =
         xasprintf("{\".runner\":\"%s\",\".credentials\":\"eA==\",\".credentials_rsaparams\":\"eA==\"}", file);
     AUTO_FREE char *encoded = base64(files);
-    AUTO_FREE char *body = xasprintf("{\"runner\":{\"id\":7,\"name\":\"mf-1\",\"status\":\"offline\",\"busy\":false},"
+    AUTO_FREE char *body = xasprintf("{\"runner\":{\"id\":7,\"name\":\"%s\",\"status\":\"offline\",\"busy\":false},"
                                      "\"encoded_jit_config\":\"%s\"}",
-                                     encoded);
+                                     name, encoded);
     AUTO_CALL *a = &answered(github_jit_call(&github, "mf-1", 1, &labels), body)->call;
     return github_jit_result((struct github_call *)a, "mf-1", arena, ret, err);
+}
+
+static bool jit(const char *runner, struct github_jit *ret, struct arena *arena, struct error *err)
+{
+    return jit_of("mf-1", runner, ret, arena, err);
 }
 
 START_TEST(jit_configuration)
@@ -529,6 +534,10 @@ START_TEST(jit_configuration)
     ASSERT_OK(jit("\xef\xbb\xbf{\"AgentName\":\"mf-1\"}", &got, &arena, &err), &err); /* the byte order mark is real */
     ASSERT_FAILS(jit("{\"AgentName\":\"mf-2\",\"Ephemeral\":\"True\"}", &got, &arena, &err), &err,
                  "is for the runner `mf-2`, not `mf-1`");
+    ASSERT_FAILS(jit("{\"AgentName\":\"mf-1\",\"Ephemeral\":\"False\"}", &got, &arena, &err), &err,
+                 "more than one job");
+    ASSERT_FAILS(jit_of("mf-2", "{\"AgentName\":\"mf-1\"}", &got, &arena, &err), &err,
+                 "names the runner `mf-2`, not `mf-1`");
     ASSERT_FAILS(jit("{}", &got, &arena, &err), &err, "`AgentName` is missing");
     ASSERT_FAILS(jit("not json", &got, &arena, &err), &err, "is not JSON");
 }

@@ -121,6 +121,9 @@ START_TEST(urls_refused)
         { "http://127.0.0.1@example.com", "a URL of scheme, host, port and path is wanted" },
         { "https://example.com/?a=b", "a URL of scheme, host, port and path is wanted" },
         { "https://example.com?a", "a URL of scheme, host, port and path is wanted" },
+        { "https://ex\xc3\xa4mple.com", "not printable ASCII" },
+        { "https://ex%c2%9dmple.com", "not printable ASCII" },
+        { "https://example.com/\xc2\x9d", "not printable ASCII" },
         { "https://example.com/#f", "a URL of scheme, host, port and path is wanted" },
     };
     AUTO_URL u = { 0 };
@@ -136,7 +139,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, decisions, 0, 24);
     tcase_add_test(t, delays_stay_in_their_limits);
     tcase_add_loop_test(t, urls, 0, 19);
-    tcase_add_loop_test(t, urls_refused, 0, 18);
+    tcase_add_loop_test(t, urls_refused, 0, 21);
     return t;
 }
 

@@ -13,7 +13,8 @@ struct url {      /* owned strings */
 
 #define AUTO_URL CLEANUP(url_clear) struct url
 
-/* http and https only; user names, queries and fragments are refused. `what` names the setting in the error. */
+/* http and https only, of printable ASCII; user names, queries and fragments are refused. `what` names the setting in
+ * the error. */
 MUST_CHECK bool url_parse(const char *s, const char *what, struct url *ret, struct error *err);
 void url_clear(struct url *u);
 
