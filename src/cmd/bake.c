@@ -27,7 +27,7 @@ struct bake_options {
         *payload_sha256;
     struct strlist with, steps, types, subnets, security_groups, share;
     uint64_t volume_size, keep;
-    int64_t timeout;
+    int64_t timeout, deprecate_after;
     bool no_smoke, dry_run;
 };
 
@@ -126,6 +126,14 @@ static const struct opt bake_opts[] = {
       .help = "images of this name to keep, the new one counted; those that are published or in use stay; 0: all",
       .fallback = "3",
       .max = 1000 },
+    { .name = "deprecate-after",
+      .type = OPT_SECONDS,
+      ROW(deprecate_after),
+      .arg = "DURATION",
+      .help = "when an older image that stays is deprecated, counted from this bake, so that accounts it is shared "
+              "with no longer find it by name; 0: never",
+      .fallback = "1d",
+      .max = 366 * 86400 },
     { .name = "share",
       .type = OPT_LIST,
       ROW(share),
@@ -618,6 +626,7 @@ static bool make_config(struct bake_run *r, struct error *err)
         .parameter = r->parameter,
         .share = &r->o->share,
         .keep = r->o->keep,
+        .deprecate_after = r->o->deprecate_after,
         .timeout_ms = r->o->timeout * 1000,
         .render = render,
         .tell = tell,
@@ -724,7 +733,7 @@ static void report_rest(struct bake_run *r)
     if (left)
         log_warn("left behind, for its own deadline and the reaper: %s", left);
     if (pruning)
-        log_warn("older images could not be looked at: %s", pruning);
+        log_warn("%s", pruning);
     if (left || pruning)
         r->cmd->exit_status = EXIT_PARTIAL;
 }
@@ -773,8 +782,9 @@ const struct command command_bake = {
     .about =
         "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
         "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
-        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; removes older ones. Needs no\n"
-        "SSH, no key and no open port. Every failure, timeout or signal undoes what was done.\n"
+        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; deprecates older ones and\n"
+        "removes those beyond --keep. Needs no SSH, no key and no open port. Every failure, timeout or signal undoes\n"
+        "what was done.\n"
         "Outputs: image-id, image-name, previous-image-id, parameter.",
     .opts = bake_opts,
     .options_size = sizeof(struct bake_options),
