@@ -130,8 +130,8 @@ static const struct opt bake_opts[] = {
       .type = OPT_SECONDS,
       ROW(deprecate_after),
       .arg = "DURATION",
-      .help = "when an older image that stays is deprecated, counted from this bake, so that accounts it is shared "
-              "with no longer find it by name; 0: never",
+      .help = "deprecate older images that stay so long after this bake: other accounts no longer find them by name, "
+              "but may launch them; 0: never",
       .fallback = "1d",
       .max = 366 * 86400 },
     { .name = "share",
@@ -690,9 +690,12 @@ static void print_plan(const struct bake_run *r)
            r->spec.volume_size, r->spec.volume_type, r->payload_size, USERDATA_MAX,
            r->parameter ? r->parameter : "nothing");
     if (r->o->keep)
-        printf("%" PRIu64 "\n", r->o->keep);
+        printf("%" PRIu64, r->o->keep);
     else
-        printf("all\n");
+        printf("all");
+    AUTO_FREE char *after = clock_format_duration(r->o->deprecate_after);
+    printf(", older ones deprecated %s%s\n", r->o->deprecate_after ? "after " : "never",
+           r->o->deprecate_after ? after : "");
 }
 
 static bool write_outputs(struct bake_run *r, struct error *err)
@@ -728,12 +731,14 @@ static bool write_outputs(struct bake_run *r, struct error *err)
 /* What is wrong with older images is no reason to fail: the new one is there. */
 static void report_rest(struct bake_run *r)
 {
+    if (r->bake.pruning.domain)
+        session_explain(&r->session, "bake", &r->bake.pruning);
     AUTO_FREE char *left = bake_leftovers(&r->bake);
     AUTO_FREE char *pruning = r->bake.pruning.domain ? error_format(&r->bake.pruning) : NULL;
     if (left)
         log_warn("left behind, for its own deadline and the reaper: %s", left);
     if (pruning)
-        log_warn("%s", pruning);
+        log_warn("%s%s%s", pruning, r->bake.pruning.hint ? "; " : "", r->bake.pruning.hint ? r->bake.pruning.hint : "");
     if (left || pruning)
         r->cmd->exit_status = EXIT_PARTIAL;
 }

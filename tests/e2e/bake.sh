@@ -37,7 +37,7 @@ ended() {
 # --- a whole bake ----------------------------------------------------------------------------------------------------
 start_sim "${quick[@]}"
 run "$mayfly" bake amd64 "${where[@]}" --dry-run
-expect 'a rehearsal' 0 out 'steps: base docker runner agent prune seal' out 'from: ami-0a11ce00000000001 ubuntu/' out '1. m7i.large in subnet-0a11ce01' out 'of 16384 bytes' out 'runner: 2.'
+expect 'a rehearsal' 0 out 'steps: base docker runner agent prune seal' out 'from: ami-0a11ce00000000001 ubuntu/' out '1. m7i.large in subnet-0a11ce01' out 'of 16384 bytes' out 'runner: 2.' out 'kept of this name: 3, older ones deprecated after 1d'
 equal 'launches nothing' "$(asked 'RunInstances\|PutParameter\|CreateImage')" 0
 run "$mayfly" bake amd64 "${where[@]}" --dry-run --json
 equal 'and tells the same as JSON' "$(jq -c '[.name, .source, (.plan | length), (."user-data-bytes" > 4000)]' <<<"$out")" '["amd64","ami-0a11ce00000000001",4,true]'
@@ -85,7 +85,7 @@ equal 'and nothing is' "$(state "$images | sort_by(.created) | map(.deprecated) 
 control PUT faults '{"service": "ec2", "action": "EnableImageDeprecation", "fault": "unauthorized"}' >/dev/null
 control POST clock '{"advance_seconds": 60}' >/dev/null
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke --keep 4
-expect 'what may not be deprecated is told' 3 err 'could not be deprecated: ' err 'ec2:EnableImageDeprecation' err 'image: published'
+expect 'what may not be deprecated is told' 3 err 'could not be deprecated: ' err 'ec2:EnableImageDeprecation' err 'of `mayfly policy bake` allows it' err 'image: published'
 control POST clock '{"advance_seconds": 60}' >/dev/null
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke --keep 3 --deprecate-after 30d
 expect 'the next bake does it' 0 err ' is deprecated from '
