@@ -57,3 +57,12 @@ struct aws_call *ec2_share_image_call(struct aws *aws, const char *region, const
         query_add(&body, accounts->v[i], "LaunchPermission.Add.%zu.UserId", i + 1);
     return ec2_call_new(aws, region, "ModifyImageAttribute", &body);
 }
+
+struct aws_call *ec2_deprecate_image_call(struct aws *aws, const char *region, const char *id, const char *at)
+{
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, "EnableImageDeprecation", EC2_VERSION);
+    query_add(&body, id, "ImageId");
+    query_add(&body, at, "DeprecateAt");
+    return ec2_call_new(aws, region, "EnableImageDeprecation", &body);
+}

@@ -27,7 +27,7 @@ struct bake_options {
         *payload_sha256;
     struct strlist with, steps, types, subnets, security_groups, share;
     uint64_t volume_size, keep;
-    int64_t timeout;
+    int64_t timeout, deprecate_after;
     bool no_smoke, dry_run;
 };
 
@@ -126,6 +126,14 @@ static const struct opt bake_opts[] = {
       .help = "images of this name to keep, the new one counted; those that are published or in use stay; 0: all",
       .fallback = "3",
       .max = 1000 },
+    { .name = "deprecate-after",
+      .type = OPT_SECONDS,
+      ROW(deprecate_after),
+      .arg = "DURATION",
+      .help = "deprecate older images that stay so long after this bake: other accounts no longer find them by name, "
+              "but may launch them; 0: never",
+      .fallback = "1d",
+      .max = 366 * 86400 },
     { .name = "share",
       .type = OPT_LIST,
       ROW(share),
@@ -618,6 +626,7 @@ static bool make_config(struct bake_run *r, struct error *err)
         .parameter = r->parameter,
         .share = &r->o->share,
         .keep = r->o->keep,
+        .deprecate_after = r->o->deprecate_after,
         .timeout_ms = r->o->timeout * 1000,
         .render = render,
         .tell = tell,
@@ -681,9 +690,12 @@ static void print_plan(const struct bake_run *r)
            r->spec.volume_size, r->spec.volume_type, r->payload_size, USERDATA_MAX,
            r->parameter ? r->parameter : "nothing");
     if (r->o->keep)
-        printf("%" PRIu64 "\n", r->o->keep);
+        printf("%" PRIu64, r->o->keep);
     else
-        printf("all\n");
+        printf("all");
+    AUTO_FREE char *after = clock_format_duration(r->o->deprecate_after);
+    printf(", older ones deprecated %s%s\n", r->o->deprecate_after ? "after " : "never",
+           r->o->deprecate_after ? after : "");
 }
 
 static bool write_outputs(struct bake_run *r, struct error *err)
@@ -719,12 +731,14 @@ static bool write_outputs(struct bake_run *r, struct error *err)
 /* What is wrong with older images is no reason to fail: the new one is there. */
 static void report_rest(struct bake_run *r)
 {
+    if (r->bake.pruning.domain)
+        session_explain(&r->session, "bake", &r->bake.pruning);
     AUTO_FREE char *left = bake_leftovers(&r->bake);
     AUTO_FREE char *pruning = r->bake.pruning.domain ? error_format(&r->bake.pruning) : NULL;
     if (left)
         log_warn("left behind, for its own deadline and the reaper: %s", left);
     if (pruning)
-        log_warn("older images could not be looked at: %s", pruning);
+        log_warn("%s%s%s", pruning, r->bake.pruning.hint ? "; " : "", r->bake.pruning.hint ? r->bake.pruning.hint : "");
     if (left || pruning)
         r->cmd->exit_status = EXIT_PARTIAL;
 }
@@ -773,8 +787,9 @@ const struct command command_bake = {
     .about =
         "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
         "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
-        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; removes older ones. Needs no\n"
-        "SSH, no key and no open port. Every failure, timeout or signal undoes what was done.\n"
+        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; deprecates older ones and\n"
+        "removes those beyond --keep. Needs no SSH, no key and no open port. Every failure, timeout or signal undoes\n"
+        "what was done.\n"
         "Outputs: image-id, image-name, previous-image-id, parameter.",
     .opts = bake_opts,
     .options_size = sizeof(struct bake_options),

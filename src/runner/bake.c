@@ -245,6 +245,7 @@ static void take_old(struct bake *b, const struct ec2_leftover *row, int64_t clo
     *o = (struct bake_old){ .id = xstrdup(row->id),
                             .created = row->created ? xstrdup(row->created) : NULL,
                             .proven = !life,
+                            .deprecated = !str_empty(row->deprecated),
                             .kept = ec2_leftover_tag(row, TAG_KEEP) != NULL };
     if (life && limits_parse(life, &limits))
         o->late = age > limits.life;
@@ -271,11 +272,39 @@ static void remove_unused(struct bake *b, const struct event *e)
             strlist_add(&b->spared, e->instances[i].image);
     for (size_t i = 0; i < b->n_old; i++) {
         AUTO_FREE char *what = xasprintf("%s goes", b->old[i].id);
-        if (!b->old[i].goes || strlist_has(&b->spared, b->old[i].id))
+        b->old[i].goes = b->old[i].goes && !strlist_has(&b->spared, b->old[i].id);
+        if (!b->old[i].goes)
             continue;
         tell(b, "image", what);
         add_removal(b, b->old[i].id, &b->old[i].snapshots);
     }
+}
+
+int64_t bake_deprecate_at(int64_t now, int64_t after)
+{
+    return ((now + after) / 60 + 2) * 60;
+}
+
+/* One that is kept is not touched. */
+static bool is_to_age(const struct bake *b, const struct bake_old *o)
+{
+    return o->proven && !o->goes && !o->kept && !o->deprecated && !str_eq(o->id, b->image.id);
+}
+
+/* True: there is one more. */
+static bool next_to_age(struct bake *b)
+{
+    while (b->aging < b->n_old && !is_to_age(b, &b->old[b->aging]))
+        b->aging++;
+    return b->config->deprecate_after > 0 && b->aging < b->n_old;
+}
+
+static void take_deprecated(struct bake *b)
+{
+    struct bake_old *o = &b->old[b->aging];
+    AUTO_FREE char *what = xasprintf("%s is deprecated from %s", o->id, b->deprecate_at.s);
+    o->deprecated = true;
+    tell(b, "image", what);
 }
 
 /* --- phases of one action
@@ -303,6 +332,10 @@ static void begin_keep(struct bake *b, struct acts *acts)
 static void prune_failed(struct bake *b, const struct error *why)
 {
     error_copy(&b->pruning, why);
+    if (b->phase == BAKE_DEPRECATE)
+        error_prefix(&b->pruning, "the image %s could not be deprecated", b->old[b->aging].id);
+    else
+        error_prefix(&b->pruning, "older images could not be looked at");
     b->phase = BAKE_DONE;
 }
 
@@ -344,7 +377,8 @@ static void answer_phase(struct bake *b, const struct event *e)
         b->published = b->published || (b->asked_in == BAKE_PUBLISH && e->outcome == OUTCOME_OK);
         return;
     }
-    if (e->outcome != OUTCOME_OK && (b->phase == BAKE_LIST || b->phase == BAKE_USED)) {
+    bool gone = b->phase == BAKE_DEPRECATE && e->outcome != OUTCOME_OK && ec2_leftover_is_gone(e->error);
+    if (e->outcome != OUTCOME_OK && b->phase >= BAKE_LIST && !gone) {
         prune_failed(b, e->error);
         return;
     }
@@ -366,12 +400,20 @@ static void answer_phase(struct bake *b, const struct event *e)
             take_old(b, &e->leftovers[i], e->cloud_now);
         if (b->asked)
             break;
-        choose_old(b);
-        b->phase = b->going.n ? BAKE_USED : BAKE_DONE;
+        b->deprecate_at = clock_rfc3339(bake_deprecate_at(e->cloud_now, b->config->deprecate_after));
+        if (b->config->keep > 0)
+            choose_old(b);
+        b->phase = b->going.n ? BAKE_USED : BAKE_REMOVE;
         break;
     case BAKE_USED:
         remove_unused(b, e);
         b->phase = BAKE_REMOVE;
+        break;
+    case BAKE_DEPRECATE:
+        if (gone)
+            b->aging++;
+        else
+            take_deprecated(b);
         break;
     default:
         break;
@@ -443,7 +485,7 @@ static bool advance(struct bake *b, int64_t now, struct acts *acts)
         begin(b, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = c->parameter, .mark = b->image.id });
         break;
     case BAKE_LIST:
-        if (c->keep == 0)
+        if (c->keep == 0 && c->deprecate_after == 0)
             b->phase = BAKE_DONE;
         else
             begin(b, acts,
@@ -459,6 +501,13 @@ static bool advance(struct bake *b, int64_t now, struct acts *acts)
         break;
     case BAKE_REMOVE:
         if (removals_done(b))
+            b->phase = BAKE_DEPRECATE;
+        break;
+    case BAKE_DEPRECATE:
+        if (b->asked || next_to_age(b))
+            begin(b, acts,
+                  (struct act){ .kind = ACT_DEPRECATE, .name = b->old[b->aging].id, .mark = b->deprecate_at.s });
+        else
             b->phase = BAKE_DONE;
         break;
     case BAKE_DONE:

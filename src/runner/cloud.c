@@ -33,6 +33,7 @@ const char *act_name(enum act_kind kind)
         [ACT_REMOVE] = "remove",
         [ACT_IMAGE] = "image",
         [ACT_SHARE] = "share",
+        [ACT_DEPRECATE] = "deprecate",
         [ACT_GET_PARAMETER] = "get-parameter",
         [ACT_PUT_PARAMETER] = "put-parameter",
     };

@@ -294,6 +294,9 @@ static void make_call(struct driver *d, struct flight *f)
     case ACT_SHARE:
         f->aws = ec2_share_image_call(aws, a->region, a->name, a->ids);
         break;
+    case ACT_DEPRECATE:
+        f->aws = ec2_deprecate_image_call(aws, a->region, a->name, a->mark);
+        break;
     case ACT_GET_PARAMETER:
         f->aws = ssm_get_parameter_call(aws, a->region, a->name);
         break;
@@ -445,6 +448,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     case ACT_DELETE:
     case ACT_MARK:
     case ACT_SHARE:
+    case ACT_DEPRECATE:
     case ACT_PUT_PARAMETER:
     case ACT_NONE:
         return true;

@@ -137,6 +137,7 @@ static const struct {
     { "ec2:DeleteSnapshot", "LeaveKept", "reap" },
     { "ec2:DeleteTags", "BakeProven", "bake" },
     { "ec2:ModifyImageAttribute", "BakeRemove", "bake" },
+    { "ec2:EnableImageDeprecation", "BakeRemove", "bake" },
     { "ssm:PutParameter", "BakeParameter", "bake" },
 };
 

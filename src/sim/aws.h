@@ -174,6 +174,7 @@ void ec2_delete_snapshot(struct call *c);
 void ec2_deregister_image(struct call *c);
 void ec2_create_image(struct call *c);
 void ec2_modify_image_attribute(struct call *c);
+void ec2_enable_image_deprecation(struct call *c);
 void ec2_cancel_spot_requests(struct call *c);
 
 #endif

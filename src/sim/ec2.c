@@ -41,6 +41,7 @@ const struct action ec2_actions[] = {
       "InstanceId Name Description NoReboot? TagSpecification.N.ResourceType TagSpecification.N.Tag.N.Key "
       "TagSpecification.N.Tag.N.Value" },
     { "ModifyImageAttribute", ec2_modify_image_attribute, "ImageId LaunchPermission.Add.N.UserId" },
+    { "EnableImageDeprecation", ec2_enable_image_deprecation, "ImageId DeprecateAt" },
     { "DeregisterImage", ec2_deregister_image, "ImageId DeleteAssociatedSnapshots?" },
     { "DescribeSnapshots", ec2_describe_snapshots, "SnapshotId.N Owner.N " FILTERS PAGES },
     { "DeleteSnapshot", ec2_delete_snapshot, "SnapshotId" },

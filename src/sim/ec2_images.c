@@ -1,5 +1,6 @@
 /* Images: described, made from an instance, deregistered. */
 #include "aws.h"
+#include "mayfly/util/clock.h"
 
 enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
@@ -98,6 +99,8 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     tags_write(out, &image->tags);
     element(out, "hypervisor", "xen");
     element_bool(out, "enaSupport", true);
+    if (image->deprecated_at > 0)
+        element_time(out, "deprecationTime", image->deprecated_at);
     element(out, "imdsSupport", "v2.0");
     element_close(out, "item");
 }
@@ -216,6 +219,37 @@ void ec2_modify_image_attribute(struct call *c)
     for (size_t n = 0; n < accounts.n; n++)
         if (!strlist_has(&image->shared, accounts.v[n]))
             strlist_add(&image->shared, accounts.v[n]);
+    call_return_true(c);
+}
+
+/* --- EnableImageDeprecation -----------------------------------------------------------------------------------------
+ */
+
+enum { DEPRECATION_MAX = 3653 * 86400 }; /* ten years, in seconds */
+
+void ec2_enable_image_deprecation(struct call *c)
+{
+    const char *id = call_param(c, "ImageId"), *at = call_param(c, "DeprecateAt");
+    int64_t seconds, now = sim_now(c->sim) / 1000;
+    struct image *image = own_image(c, id);
+    if (!image)
+        return;
+    if (!at) {
+        call_refuse(c, 400, "MissingParameter", "The request must contain the parameter DeprecateAt");
+        return;
+    }
+    if (!clock_parse_rfc3339(at, &seconds)) {
+        call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter DeprecateAt is invalid.", at);
+        return;
+    }
+    seconds = (seconds + 30) / 60 * 60; /* EC2 rounds to the nearest minute */
+    if (seconds <= now || seconds > now + DEPRECATION_MAX) {
+        call_refuse(c, 400, "InvalidParameterValue", "The date %s is in the past or more than ten years away.", at);
+        return;
+    }
+    if (!call_is_wet(c))
+        return;
+    image->deprecated_at = seconds * 1000;
     call_return_true(c);
 }
 

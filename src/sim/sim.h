@@ -77,6 +77,7 @@ struct image {
     char *id, *region, *name, *description, *owner, *snapshot, *root_device;
     const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
     int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
+    int64_t deprecated_at;                     /* simulated ms, a full minute; 0: never */
     bool baked;                                /* has a runner in it */
     struct strlist shared;                     /* accounts that may launch it */
     struct pairs tags;

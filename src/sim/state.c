@@ -166,6 +166,7 @@ static void add_images(const struct sim *s, struct json_object *regions)
         json_object_object_add(o, "architecture", sim_text(i->architecture));
         json_object_object_add(o, "size", number(i->gib));
         json_object_object_add(o, "created", number(i->created));
+        json_object_object_add(o, "deprecated", number(i->deprecated_at));
         json_object_object_add(o, "shared", list_json(&i->shared));
         json_object_object_add(o, "snapshot", sim_text(i->snapshot));
         json_object_object_add(o, "tags", pairs_json(&i->tags));

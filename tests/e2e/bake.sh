@@ -37,7 +37,7 @@ ended() {
 # --- a whole bake ----------------------------------------------------------------------------------------------------
 start_sim "${quick[@]}"
 run "$mayfly" bake amd64 "${where[@]}" --dry-run
-expect 'a rehearsal' 0 out 'steps: base docker runner agent prune seal' out 'from: ami-0a11ce00000000001 ubuntu/' out '1. m7i.large in subnet-0a11ce01' out 'of 16384 bytes' out 'runner: 2.'
+expect 'a rehearsal' 0 out 'steps: base docker runner agent prune seal' out 'from: ami-0a11ce00000000001 ubuntu/' out '1. m7i.large in subnet-0a11ce01' out 'of 16384 bytes' out 'runner: 2.' out 'kept of this name: 3, older ones deprecated after 1d'
 equal 'launches nothing' "$(asked 'RunInstances\|PutParameter\|CreateImage')" 0
 run "$mayfly" bake amd64 "${where[@]}" --dry-run --json
 equal 'and tells the same as JSON' "$(jq -c '[.name, .source, (.plan | length), (."user-data-bytes" > 4000)]' <<<"$out")" '["amd64","ami-0a11ce00000000001",4,true]'
@@ -75,6 +75,21 @@ done
 equal 'older ones go, with their snapshots' "$(state "$ours | length") $(state "$images | length")" '4 2'
 has 'and that is told' "$(cat "$tmp/err")" ' goes'
 equal 'the newest is published, the one before too' "$(parameter /mayfly/ami/amd64) $(parameter /mayfly/ami/amd64/previous)" "$(state "$images | sort_by(.created) | reverse | map(.id) | join(\" \")")"
+has 'the older one is deprecated' "$(cat "$tmp/err")" "$(parameter /mayfly/ami/amd64/previous) is deprecated from "
+equal 'from a day later on, by EC2'"'"'s clock, to the minute; the new one is not' \
+	"$(state "$images | sort_by(.created) | map(if .deprecated == 0 then \"never\" else (.deprecated / 60000 | floor == .) and (.deprecated - .created | . > 86460000 and . < 86580000 + 120000) end) | join(\" \")")" 'true never'
+old=$(state "$images | sort_by(.created)[0].deprecated")
+run "$mayfly" bake amd64 "${where[@]}" --no-smoke --keep 0 --deprecate-after 0
+expect 'nothing is deprecated or removed if so asked' 0
+equal 'and nothing is' "$(state "$images | sort_by(.created) | map(.deprecated) | join(\" \")")" "$old 0 0"
+control PUT faults '{"service": "ec2", "action": "EnableImageDeprecation", "fault": "unauthorized"}' >/dev/null
+control POST clock '{"advance_seconds": 60}' >/dev/null
+run "$mayfly" bake amd64 "${where[@]}" --no-smoke --keep 4
+expect 'what may not be deprecated is told' 3 err 'could not be deprecated: ' err 'ec2:EnableImageDeprecation' err 'of `mayfly policy bake` allows it' err 'image: published'
+control POST clock '{"advance_seconds": 60}' >/dev/null
+run "$mayfly" bake amd64 "${where[@]}" --no-smoke --keep 3 --deprecate-after 30d
+expect 'the next bake does it' 0 err ' is deprecated from '
+equal 'once, and the date of others stays' "$(asked EnableImageDeprecation) $(state "$images | map(.deprecated) | map(select(. == 0)) | length")" '6 1'
 
 # --- recipes of one's own ------------------------------------------------------------------------------------------------
 printf 'apt-get install hello\nEND-x\ncat <<END\n$(false) `false`\nEND' >"$tmp/tools.sh"
@@ -115,6 +130,7 @@ mistake 'no subnet' 2 '--subnets is missing' amd64
 mistake 'a type of another architecture' 2 'm7g.large is arm64' amd64 "${where[@]}" --types m7g.large
 mistake 'a parameter of AWS' 2 'is not the name of a parameter' amd64 "${where[@]}" --parameter /aws/x
 mistake 'an account that is none' 2 'is not an account' amd64 "${where[@]}" --share 1
+mistake 'a deprecation that never comes' 2 'is not a duration' amd64 "${where[@]}" --deprecate-after never
 mistake 'a payload without a checksum' 2 'go together' amd64 "${where[@]}" --payload-url https://example.com/p
 mistake 'a payload without TLS' 2 'is not https' amd64 "${where[@]}" --payload-url http://example.com/p --payload-sha256 "$(printf x | sha256sum | cut -d' ' -f1)"
 mistake 'a checksum that is none' 2 '64 hexadecimal digits' amd64 "${where[@]}" --payload-url https://example.com/p --payload-sha256 "'; reboot"

@@ -245,6 +245,18 @@ expect 'it is pending' 200 out '<imageState>pending<'
 control POST clock '{"advance_seconds":2}' >/dev/null
 here DescribeImages Filter.1.Name=tag:mayfly:role Filter.1.Value.1=bake Owner.1=self
 expect 'and then available' 200 out '<imageState>available<'
+here EnableImageDeprecation ImageId="$image" DeprecateAt="$(date -u -d '+2 days' +%FT%TZ)"
+expect 'it is deprecated' 200 out '<return>true<'
+here DescribeImages ImageId.1="$image"
+has 'from the nearest minute on' "$(all deprecationTime)" ':00.000Z'
+for at in "$(date -u -d '-1 minute' +%FT%TZ)" "$(date -u -d '+11 years' +%FT%TZ)" tomorrow; do
+	here EnableImageDeprecation ImageId="$image" DeprecateAt="$at"
+	refused "a deprecation at $at" 400 InvalidParameterValue
+done
+here EnableImageDeprecation ImageId="$image"
+refused 'a deprecation at no time' 400 MissingParameter
+here EnableImageDeprecation ImageId=ami-0a11ce00000000001 DeprecateAt="$(date -u -d '+2 days' +%FT%TZ)"
+refused "of someone else's image" 401 AuthFailure
 here DescribeSnapshots Owner.1=self Filter.1.Name=tag:mayfly:role Filter.1.Value.1=bake
 expect 'with its snapshot' 200 out '<status>completed<'
 snapshot=$(all snapshotId)

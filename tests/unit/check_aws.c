@@ -423,6 +423,8 @@ START_TEST(bodies_of_a_bake)
     has_body(ec2_share_image_call(&no_aws, "us-east-1", "ami-1", &accounts), "ModifyImageAttribute",
              "Action=ModifyImageAttribute&Version=2016-11-15&ImageId=ami-1&LaunchPermission.Add.1.UserId=123456789012"
              "&LaunchPermission.Add.2.UserId=210987654321");
+    has_body(ec2_deprecate_image_call(&no_aws, "us-east-1", "ami-1", "2026-01-02T03:04:00Z"), "EnableImageDeprecation",
+             "Action=EnableImageDeprecation&Version=2016-11-15&ImageId=ami-1&DeprecateAt=2026-01-02T03%3A04%3A00Z");
     has_body(ssm_put_parameter_call(&no_aws, "us-east-1", "/x", "ami-1", true), "PutParameter",
              "{\"Name\":\"\\/x\",\"Value\":\"ami-1\",\"Type\":\"String\",\"DataType\":\"aws:ec2:image\","
              "\"Overwrite\":true}");

@@ -18,7 +18,15 @@
 #define NONCE "abcdefghijklmnopqrstuvwxyz"
 #define NAME "mayfly-x-20231114221320-abcdef"
 #define EPOCH "2023-11-14T22:13:20Z"
-enum { NOW = 1700000000, BUILD_MS = 60000, SMOKE_MS = 20000, IMAGE_MS = 20000, TIMEOUT_MS = 3600000 };
+#define DEPRECATED_AT "2023-11-15T22:15:00Z" /* NOW, a day, and up to two minutes */
+enum {
+    NOW = 1700000000,
+    BUILD_MS = 60000,
+    SMOKE_MS = 20000,
+    IMAGE_MS = 20000,
+    TIMEOUT_MS = 3600000,
+    DEPRECATE_AFTER = 86400
+};
 
 struct machine_of { /* what EC2 has of a builder or a smoke boot */
     bool exists, ended;
@@ -53,7 +61,7 @@ struct world {
     size_t snapshots;
     int64_t image_at;
     const char *parameter, *previous;
-    struct ec2_leftover old[6];
+    struct ec2_leftover old[7];
     size_t n_old;
     const char *used; /* an old image that an instance runs */
     size_t n;         /* actions so far */
@@ -102,6 +110,7 @@ static void world_init(struct world *w)
                                       .parameter = "/p",
                                       .share = &w->share,
                                       .keep = 2,
+                                      .deprecate_after = DEPRECATE_AFTER,
                                       .timeout_ms = TIMEOUT_MS,
                                       .render = render,
                                       .tell = tell,
@@ -274,6 +283,14 @@ static void make_image(struct world *w, const struct act *a, struct event *e, st
     e->text = "ami-new";
 }
 
+static void deprecate(struct world *w, const struct act *a)
+{
+    ck_assert_msg(str_eq(w->parameter, "ami-new") || !w->config.parameter, "what is not replaced is deprecated");
+    for (size_t i = 0; i < w->n_old; i++)
+        if (str_eq(w->old[i].id, a->name))
+            w->old[i].deprecated = arena_strdup(&w->arena, a->mark);
+}
+
 static void put_parameter(struct world *w, const struct act *a)
 {
     ck_assert_msg(w->image && !w->limited, "published before it was proven");
@@ -323,6 +340,9 @@ static void have_effect(struct world *w, const struct act *a, struct event *e, s
         break;
     case ACT_SHARE:
         w->shared = true;
+        break;
+    case ACT_DEPRECATE:
+        deprecate(w, a);
         break;
     case ACT_GET_PARAMETER:
         if (w->parameter) {
@@ -467,7 +487,11 @@ START_TEST(without_the_extras)
     w.config.parameter = NULL;
     w.config.share = NULL;
     w.config.keep = 0;
+    w.config.deprecate_after = 0;
+    put_old(&w, "ami-1", "2023-11-01T00:00:00.000Z", NULL, NULL);
     bake(&w);
+    ck_assert_ptr_null(w.old[0].deprecated);
+    ck_assert_str_eq(w.old[0].state, "available");
     check_end(&w);
     ck_assert(bake_is_proven(&w.b) && w.b.error.domain == ERROR_NONE && !w.boxes[BAKE_SMOKE].exists);
     ck_assert_str_eq(w.parameter, "ami-0123456789abcdef0");
@@ -609,12 +633,22 @@ static const struct {
     { OUTCOME_TOKEN_USED, false },
 };
 
+/* With an image that goes, and one that is deprecated. */
+static void world_with_older(struct world *w)
+{
+    world_init(w);
+    put_old(w, "ami-new", EPOCH, NULL, NULL);
+    put_old(w, "ami-4", "2023-11-04T00:00:00.000Z", NULL, NULL);
+    put_old(w, "ami-3", "2023-11-03T00:00:00.000Z", NULL, NULL);
+}
+
 static size_t count_actions(void)
 {
     struct world w;
-    world_init(&w);
+    world_with_older(&w);
     bake(&w);
     size_t n = w.n;
+    ck_assert(str_eq(w.old[2].state, "gone") && str_eq(w.old[1].deprecated, DEPRECATED_AT));
     world_clear(&w);
     return n;
 }
@@ -625,7 +659,7 @@ START_TEST(a_fault_anywhere)
     size_t n = count_actions();
     for (size_t at = 1; at <= n; at++) {
         struct world w;
-        world_init(&w);
+        world_with_older(&w);
         w.fault_at = at;
         w.fault = faults[_i].outcome;
         w.fault_has_effect = faults[_i].has_effect;
@@ -642,7 +676,7 @@ START_TEST(a_signal_anywhere)
     size_t n = count_actions();
     for (size_t at = 1; at <= n; at++) {
         struct world w;
-        world_init(&w);
+        world_with_older(&w);
         w.signal_at = at;
         if (_i > 0) {
             w.fault_at = at + (size_t)_i;
@@ -700,6 +734,69 @@ START_TEST(older_images_go)
     ck_assert_str_eq(w.old[4].state, "available");
     ck_assert_str_eq(w.old[5].state, "gone");
     world_clear(&w);
+}
+END_TEST
+
+/* What stays of the older ones is deprecated, once; never the new one, one that is kept or one being made. */
+START_TEST(older_images_are_deprecated)
+{
+    static const char *const want[] = {
+        NULL, DEPRECATED_AT, DEPRECATED_AT, NULL, DEPRECATED_AT, NULL, "2023-11-08T00:00:00.000Z"
+    };
+    struct world w;
+    world_init(&w);
+    w.config.keep = _i ? 3 : 0; /* 0: all stay, and are deprecated all the same */
+    put_old(&w, "ami-new", EPOCH, NULL, NULL);
+    put_old(&w, "ami-4", "2023-11-04T00:00:00.000Z", NULL, NULL);
+    put_old(&w, "ami-0123456789abcdef0", "2023-11-03T00:00:00.000Z", NULL, NULL);
+    put_old(&w, "ami-2", "2023-11-02T00:00:00.000Z", NULL, "");
+    put_old(&w, "ami-1", "2023-11-01T00:00:00.000Z", NULL, NULL);
+    put_old(&w, "ami-0", EPOCH, "life=5400", NULL);
+    put_old(&w, "ami-5", "2023-11-05T00:00:00.000Z", NULL, NULL);
+    w.old[6].deprecated = "2023-11-08T00:00:00.000Z"; /* by the bake after it: that is not put off */
+    w.used = "ami-1";                                 /* beyond --keep, and it stays */
+    bake(&w);
+    check_end(&w);
+    ck_assert(w.b.error.domain == ERROR_NONE && w.b.pruning.domain == ERROR_NONE);
+    for (size_t i = 0; i < w.n_old; i++) {
+        ck_assert_str_eq(w.old[i].state, "available");
+        ck_assert_pstr_eq(w.old[i].deprecated, want[i]);
+    }
+    ck_assert_ptr_nonnull(strstr(strbuf_str(&w.told), "image: ami-4 is deprecated from " DEPRECATED_AT "\n"));
+    world_clear(&w);
+}
+END_TEST
+
+/* One that has just gone is no failure; anything else is told, and the new image is there all the same. */
+START_TEST(a_deprecation_fails)
+{
+    static const char *const codes[] = { "InvalidAMIID.NotFound", "UnauthorizedOperation" };
+    struct world w;
+    world_init(&w);
+    put_old(&w, "ami-new", EPOCH, NULL, NULL);
+    put_old(&w, "ami-4", "2023-11-04T00:00:00.000Z", NULL, NULL);
+    w.fault_for_ever = true;
+    w.fault_kind = ACT_DEPRECATE;
+    w.fault = OUTCOME_FAILED;
+    w.fault_code = codes[_i];
+    bake(&w);
+    check_end(&w);
+    ck_assert(bake_is_proven(&w.b) && w.b.published && w.b.error.domain == ERROR_NONE);
+    ck_assert((w.b.pruning.domain == ERROR_NONE) == (_i == 0));
+    AUTO_FREE char *why = error_format(&w.b.pruning);
+    ck_assert_msg(_i == 0 || strstr(why, "ami-4 could not be deprecated: UnauthorizedOperation: scripted"), "%s", why);
+    world_clear(&w);
+}
+END_TEST
+
+/* However EC2 rounds, and a minute on its way: it is to come, and not much later than asked. */
+START_TEST(the_time_of_a_deprecation)
+{
+    for (int64_t now = NOW; now < NOW + 60; now++)
+        for (int64_t after = 1; after < 200; after += 7) {
+            int64_t at = bake_deprecate_at(now, after);
+            ck_assert(at % 60 == 0 && at - now > 60 && at - now - after > 60 && at - now - after <= 120);
+        }
 }
 END_TEST
 
@@ -926,6 +1023,9 @@ static TCase *bakes(void)
     tcase_add_loop_test(t, a_signal_anywhere, 0, 4);
     tcase_add_loop_test(t, ends_that_fail, 0, 4);
     tcase_add_loop_test(t, older_images_go, 0, 2);
+    tcase_add_loop_test(t, older_images_are_deprecated, 0, 2);
+    tcase_add_loop_test(t, a_deprecation_fails, 0, 2);
+    tcase_add_test(t, the_time_of_a_deprecation);
     tcase_add_test(t, choosing);
     tcase_set_timeout(t, 60);
     return t;

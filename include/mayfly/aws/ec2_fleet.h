@@ -23,6 +23,7 @@ const char *ec2_kind_name(enum ec2_kind kind);
 struct ec2_leftover { /* strings live in the arena of the decoder; NULL when absent */
     const char *id, *state, *created, *name, *architecture; /* name and architecture: of an image */
     const char *reason;                                     /* why an image failed */
+    const char *deprecated;                                 /* since or from when an image is */
     struct field_list snapshots;                            /* of an image: const char *, ids */
     struct field_list tags;                                 /* struct ec2_tag */
 };

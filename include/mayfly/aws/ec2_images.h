@@ -20,4 +20,8 @@ MUST_CHECK bool ec2_create_image_result(const struct aws_call *call, struct aren
 struct aws_call *ec2_share_image_call(struct aws *aws, const char *region, const char *id,
                                       const struct strlist *accounts);
 
+/* From then on other accounts no longer find it unless they ask for its id; whoever names it can launch it. The owner
+ * finds it as before. at: RFC 3339, to come even when EC2 has rounded it to the nearest minute, at most 10 years. */
+struct aws_call *ec2_deprecate_image_call(struct aws *aws, const char *region, const char *id, const char *at);
+
 #endif

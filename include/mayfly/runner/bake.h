@@ -8,6 +8,7 @@
 #define MAYFLY_RUNNER_BAKE_H
 
 #include "mayfly/runner/bake_box.h"
+#include "mayfly/util/clock.h"
 
 struct bake_config {            /* borrowed, valid as long as the bake */
     const char *name, *fleet;   /* whose older images are looked for: TAG_NAME, TAG_FLEET */
@@ -18,6 +19,7 @@ struct bake_config {            /* borrowed, valid as long as the bake */
     const char *parameter; /* where the image is published; the one of before goes to PARAMETER/previous; or NULL */
     const struct strlist *share; /* with these accounts; or NULL */
     size_t keep;                 /* so many images of the name are kept, the new one counted; 0: all */
+    int64_t deprecate_after;     /* seconds; older images that stay are deprecated so long after this one; 0: never */
     int64_t timeout_ms;          /* from the start to a proven image */
     /* The parameters of RunInstances; image: of the smoke boot, NULL: the cell's. Strings go into the arena. */
     void (*render)(void *ctx, enum bake_role role, const struct cell *cell, const char *image, struct arena *arena,
@@ -45,6 +47,7 @@ struct bake_old {
     bool kept;   /* TAG_KEEP */
     bool late;   /* and older than that says */
     bool goes;
+    bool deprecated; /* from then on or already: it is said once, by the bake that replaces it */
 };
 
 /* Which of the images go: the proven ones beyond the `keep` newest, and those that were never proven and are late;
@@ -67,6 +70,7 @@ struct bake {
         BAKE_LIST, /* the images of the name */
         BAKE_USED, /* which of them instances run */
         BAKE_REMOVE,
+        BAKE_DEPRECATE, /* one by one, what stays */
         BAKE_DONE,
     } phase;
     struct bake_box boxes[BAKE_BOXES];
@@ -86,6 +90,8 @@ struct bake {
     unsigned lost_answers; /* of PutParameter: what came of them is read */
     struct bake_old *old;
     size_t n_old;
+    size_t aging; /* of old: the one that is being deprecated */
+    struct rfc3339_date deprecate_at;
     struct strlist spared, going; /* ids */
     struct ec2_filter by_name[1], by_tags[3], by_use[2];
     struct strlist name, fleet, role, kind, live, ids;
@@ -95,11 +101,14 @@ struct bake {
     int64_t find_until;   /* an image that may exist is looked for until then */
     int64_t hurry_until;  /* after a signal; 0: none */
     struct error error;   /* why it failed; ERROR_NONE: it did not */
-    struct error pruning; /* why older images are still there */
+    struct error pruning; /* why older images are as they were */
 };
 
 void bake_init(struct bake *b, const struct bake_config *config);
 void bake_clear(struct bake *b);
+/* When what is replaced at `now` (EC2's clock) is deprecated: in a minute or two more than `after`, all seconds, so
+ * that it is to come when the request arrives, however EC2 rounds. Pure. */
+int64_t bake_deprecate_at(int64_t now, int64_t after);
 /* The image is proven and stays. */
 bool bake_is_proven(const struct bake *b);
 /* What could not be undone or ended, in words, owned; NULL: nothing is left. */

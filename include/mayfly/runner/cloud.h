@@ -30,6 +30,7 @@ enum act_kind {
     ACT_REMOVE,        /* leftover, name: its id */
     ACT_IMAGE,         /* image: CreateImage */
     ACT_SHARE,         /* name: an image's id, ids: accounts that may launch it */
+    ACT_DEPRECATE,     /* name: an image's id, mark: from when, RFC 3339 */
     ACT_GET_PARAMETER, /* name */
     ACT_PUT_PARAMETER, /* name, mark: its value, an image's id */
 };
