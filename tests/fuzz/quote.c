@@ -170,14 +170,14 @@ static bool smoke(char *const *v)
     return prints(&script, &want);
 }
 
-/* A recipe of one's own comes out of its here-document as it is, with a line break at its end. But for bytes 0x81: dash
- * loses one that follows what the end of the document begins with, as in "E\x81". No UTF-8 has that. */
+/* A recipe of one's own comes out of its here-document as it is, with a line break at its end. But for %: see
+ * add_file of payload.c. */
 static bool recipe(char *const *v)
 {
     static const char home[] = "/run/mayfly-bake", last[] = "exec sh /run/mayfly-bake/main.sh\n";
     char *own_step[] = { (char *)"own-1" }, *own_text[] = { v[0] };
     for (char *c = v[0]; *c; c++)
-        if (*c == '\x81')
+        if (*c == '%')
             *c = '?';
     const struct strlist steps = { own_step, 1 }, own = { own_text, 1 };
     const struct payload p = { .nonce = "n0nce", .steps = &steps, .own = &own };

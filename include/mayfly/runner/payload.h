@@ -11,7 +11,7 @@ struct payload {                 /* borrowed; NULL counts as empty */
     const char *nonce;           /* characters that nobody can guess; the builder's console says it when all is done */
     const char *name, *arch;     /* of the image; "amd64" or "arm64" */
     const struct strlist *steps; /* in order; "own-1" is the first recipe of one's own */
-    const struct strlist *own;   /* the recipes of one's own: sh scripts in UTF-8 */
+    const struct strlist *own;   /* the recipes of one's own: sh scripts */
     const char *runner_url, *runner_sha256; /* else those of ami/versions */
     int64_t life;                           /* seconds, after which the builder powers off */
     bool debug;
