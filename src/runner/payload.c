@@ -109,11 +109,12 @@ static void add_assignments(struct strbuf *out, const struct payload *p)
 }
 
 /* A here-document that the shell takes as it is. Its end has the nonce in it, so that no text can hold it by chance or
- * by intent. */
+ * by intent. dash loses a byte above 127 behind what the end begins with, at the begin of a line: "Eé" would come out
+ * broken, and no script has a line that begins with % and such a byte. */
 static void add_file(struct strbuf *out, const struct payload *p, const char *name, const char *text)
 {
     size_t n = strlen(text);
-    strbuf_addf(out, "cat >%s <<'END-%s'\n%s%sEND-%s\n", name, p->nonce, text, n && text[n - 1] != '\n' ? "\n" : "",
+    strbuf_addf(out, "cat >%s <<'%%END-%s'\n%s%s%%END-%s\n", name, p->nonce, text, n && text[n - 1] != '\n' ? "\n" : "",
                 p->nonce);
 }
 

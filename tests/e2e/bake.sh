@@ -92,12 +92,12 @@ expect 'the next bake does it' 0 err ' is deprecated from '
 equal 'once, and the date of others stays' "$(asked EnableImageDeprecation) $(state "$images | map(.deprecated) | map(select(. == 0)) | length")" '6 1'
 
 # --- recipes of one's own ------------------------------------------------------------------------------------------------
-printf 'apt-get install hello\nEND-x\ncat <<END\n$(false) `false`\nEND' >"$tmp/tools.sh"
+printf 'apt-get install hello\nE\303\251\nEND-x\ncat <<END\n$(false) `false`\nEND' >"$tmp/tools.sh"
 run "$mayfly" bake "$tmp/tools.sh" --base arm64 --with go,"$tmp/tools.sh" "${where[@]}" --parameter none --volume-size 50
 expect 'a recipe of one'"'"'s own on top of ours' 0 err 'builder: bake-own-2' err 'builder: bake-go' out 'parameter='
 equal 'by its own name, on its own architecture' "$(state "${images}[] | select(.tags[\"mayfly:name\"] == \"tools\") | .architecture")" arm64
 builder=$(state '.regions["us-east-1"].instances[] | select(.tags["mayfly:role"] == "bake" and .tags["mayfly:name"] == "tools") | .id')
-equal 'it arrives as it is' "$(curl -sS "$url/_sim/instances/$builder/user-data" | gunzip | sed -n '/^cat >steps\/own-2.sh/,/^END-.\{26\}$/p' | sed '1d;$d')" "$(cat "$tmp/tools.sh")"
+equal 'it arrives as it is' "$(curl -sS "$url/_sim/instances/$builder/user-data" | gunzip | sed -n '/^cat >steps\/own-2.sh/,/^%END-.\{26\}$/p' | sed '1d;$d')" "$(cat "$tmp/tools.sh")"
 printf 'a\0b' >"$tmp/nul.sh"
 : >"$tmp/empty.sh"
 head -c 40000 /dev/urandom | base64 >"$tmp/large.sh"

@@ -122,6 +122,17 @@ void fuzz_response(struct input *in, struct http_response *ret)
         ret->status = 500;
 }
 
+const struct strlist *fuzz_environment;
+
+const char *fuzz_getenv(const char *name)
+{
+    size_t n = strlen(name);
+    for (size_t i = 0; i < fuzz_environment->n; i++)
+        if (str_starts(fuzz_environment->v[i], name) && fuzz_environment->v[i][n] == '=')
+            return fuzz_environment->v[i] + n + 1;
+    return NULL;
+}
+
 bool fuzz_is_one_line(const char *s)
 {
     for (; s && *s; s++)

@@ -3,6 +3,7 @@
 #ifndef MAYFLY_TESTS_FUZZ_H
 #define MAYFLY_TESTS_FUZZ_H
 
+#include "mayfly/codec/field.h"
 #include "mayfly/util/clock.h"
 #include "mayfly/util/strbuf.h"
 
@@ -33,6 +34,27 @@ void fuzz_fill(void *ret, size_t size);
 bool fuzz_is_filled(const void *ret, size_t size);
 /* Not a byte of it commands a terminal. */
 bool fuzz_is_one_line(const char *s);
+
+/* Makes `function`, which looks at each row that call_result gives of an answer. */
+#define FUZZ_ROWS(call_type, function, call_result, row, type, look)                                                   \
+    static bool function(const call_type *c, struct arena *arena, struct error *err)                                   \
+    {                                                                                                                  \
+        struct field_list rows;                                                                                        \
+        fuzz_fill(&rows, sizeof(rows));                                                                                \
+        if (!call_result(c, arena, &rows, err)) {                                                                      \
+            HOLDS(fuzz_is_filled(&rows, sizeof(rows)));                                                                \
+            return false;                                                                                              \
+        }                                                                                                              \
+        for (size_t i = 0; i < rows.n; i++) {                                                                          \
+            const type *row = FIELD_ROW(&rows, const type, i);                                                         \
+            look;                                                                                                      \
+        }                                                                                                              \
+        return true;                                                                                                   \
+    }
+
+/* NAME=VALUE lines, and what is looked up in them. */
+extern const struct strlist *fuzz_environment;
+const char *fuzz_getenv(const char *name);
 
 /* 2026-01-02T03:04:05Z, for ever. */
 extern const struct env fuzz_env;

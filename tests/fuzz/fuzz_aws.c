@@ -84,23 +84,7 @@ static bool run(const struct aws_call *c, struct arena *arena, struct error *err
     return ok;
 }
 
-/* A result that is a list of rows. */
-#define ROWS(function, call, row, type, look)                                                                          \
-    static bool function(const struct aws_call *c, struct arena *arena, struct error *err)                             \
-    {                                                                                                                  \
-        struct field_list rows;                                                                                        \
-        fuzz_fill(&rows, sizeof(rows));                                                                                \
-        if (!call(c, arena, &rows, err)) {                                                                             \
-            HOLDS(fuzz_is_filled(&rows, sizeof(rows)));                                                                \
-            return false;                                                                                              \
-        }                                                                                                              \
-        for (size_t i = 0; i < rows.n; i++) {                                                                          \
-            const type *row = FIELD_ROW(&rows, const type, i);                                                         \
-            look;                                                                                                      \
-        }                                                                                                              \
-        return true;                                                                                                   \
-    }
-
+#define ROWS(...) FUZZ_ROWS(struct aws_call, __VA_ARGS__)
 ROWS(terminated, ec2_terminate_instances_result, r, struct ec2_change, {
     touch(r->id);
     HOLDS(ec2_state_parse(r->state_name) <= EC2_STOPPED);
@@ -318,27 +302,16 @@ void fuzz_aws_creds(struct input *in)
     fuzz_outcome(false, &err);
 }
 
-static const struct strlist *environment;
-
-static const char *from_environment(const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < environment->n; i++)
-        if (str_starts(environment->v[i], name) && environment->v[i][n] == '=')
-            return environment->v[i] + n + 1;
-    return NULL;
-}
-
 static void find_source(const struct ini *config_file, const struct ini *credentials)
 {
     AUTO_ERROR err = { 0 };
     struct creds_source source;
-    const char *profile = from_environment("AWS_PROFILE");
-    const struct aws_creds_from from = { .getenv = from_environment,
+    const char *profile = fuzz_getenv("AWS_PROFILE");
+    const struct aws_creds_from from = { .getenv = fuzz_getenv,
                                          .config = config_file,
                                          .credentials = credentials,
                                          .profile = profile ? profile : "default",
-                                         .role_arn = from_environment("ROLE") };
+                                         .role_arn = fuzz_getenv("ROLE") };
     fuzz_fill(&source, sizeof(source));
     bool ok = aws_creds_find(&from, &source, &err);
     fuzz_outcome(ok, &err);
@@ -362,7 +335,7 @@ void fuzz_aws_profile(struct input *in)
     AUTO_FREE char *text = fuzz_part(in, &n[0]);
     AUTO_FREE char *more = fuzz_part(in, &n[1]);
     AUTO_STRLIST env = fuzz_lines(in);
-    environment = &env;
+    fuzz_environment = &env;
     bool ok =
         ini_parse(&config_file, text, n[0], "config", &err) && ini_parse(&credentials, more, n[1], "credentials", &err);
     fuzz_outcome(ok, &err);

@@ -18,21 +18,7 @@ static struct github_config config = {
 
 /* --- answers by kind ---------------------------------------------------------------------------------------------- */
 
-#define ROWS(function, call, row, type, look)                                                                          \
-    static bool function(const struct github_call *c, struct arena *arena, struct error *err)                          \
-    {                                                                                                                  \
-        struct field_list rows;                                                                                        \
-        fuzz_fill(&rows, sizeof(rows));                                                                                \
-        if (!call(c, arena, &rows, err)) {                                                                             \
-            HOLDS(fuzz_is_filled(&rows, sizeof(rows)));                                                                \
-            return false;                                                                                              \
-        }                                                                                                              \
-        for (size_t i = 0; i < rows.n; i++) {                                                                          \
-            const type *row = FIELD_ROW(&rows, const type, i);                                                         \
-            look;                                                                                                      \
-        }                                                                                                              \
-        return true;                                                                                                   \
-    }
+#define ROWS(...) FUZZ_ROWS(struct github_call, __VA_ARGS__)
 
 /* One struct, whose required strings are there. */
 #define ONE(function, call, type, member)                                                                              \

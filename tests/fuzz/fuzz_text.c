@@ -59,17 +59,6 @@ void fuzz_words(struct input *in)
 
 /* --- options ------------------------------------------------------------------------------------------------------ */
 
-static const struct strlist *environment;
-
-static const char *from_environment(const char *name)
-{
-    size_t n = strlen(name);
-    for (size_t i = 0; i < environment->n; i++)
-        if (str_starts(environment->v[i], name) && environment->v[i][n] == '=')
-            return environment->v[i] + n + 1;
-    return NULL;
-}
-
 static bool is_known(const char *key)
 {
     return opts_find(start_opts, key) != NULL;
@@ -110,11 +99,11 @@ static bool parse_options(struct input *in, struct spec *spec)
     char **argv = xcalloc(args.n + 1, sizeof(*argv));
     for (size_t i = 0; i < args.n; i++)
         argv[i] = args.v[i];
-    environment = &env;
+    fuzz_environment = &env;
     const struct opt_set sets[] = { { start_opts, spec }, { NULL, NULL } };
     const struct opts_source source = { .command = "mayfly start",
                                         .args = argv,
-                                        .getenv = from_environment,
+                                        .getenv = fuzz_getenv,
                                         .file = &file,
                                         .file_name = "mayfly.ini",
                                         .file_in_workspace = true,

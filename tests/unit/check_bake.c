@@ -916,6 +916,7 @@ static const char *const hostile[] = {
     "no line break at the end",
     "END-"
     "\nEND-abc\nrm -rf /\n",
+    "E\xc3\xa9\nEND-\xc3\xa9\n", /* dash */
     "cat <<'END'\nEND\n$(touch /tmp/mayfly-escaped) `touch /tmp/mayfly-escaped` ${x} \\\n'\"\n",
     "\n\n\n",
     "END-" NONCE "X\n XEND-" NONCE "\n END-" NONCE "\nEND-" NONCE " \n", /* the nonce, and yet not the line */
