@@ -116,7 +116,7 @@ static void take_denial(struct aws_call *c, const struct envelope *e, struct err
     struct aws_denial *d = &c->denial;
     aws_denial_clear(d);
     AUTO_FREE char *plain = aws_denial_parse(e->message, d);
-    error_set(err, ERROR_AWS, c->call.exchange.response.status, "%s", plain);
+    error_set(err, ERROR_AWS, c->call.exchange.response.status, "%s", str_empty(plain) ? "(no message)" : plain);
     aws_denial_copy(&c->aws->denied, d);
     if (aws_denial_is_explicit(d))
         error_hint(err,
