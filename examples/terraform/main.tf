@@ -3,7 +3,7 @@
 #
 #   terraform init && terraform apply -var repository=octo/demo -var 'subnets=["subnet-…"]' -var 'security_groups=["sg-…"]'
 #
-# then, in the workflow, aws-actions/configure-aws-credentials with role-to-assume: the output `role`.
+# then, in the workflow, `role-arn` of the action (or configure-aws-credentials): the output `role`.
 
 terraform {
   required_version = ">= 1.3"
@@ -127,6 +127,6 @@ resource "aws_iam_role_policy" "mayfly" {
 # }
 
 output "role" {
-  description = "for role-to-assume"
+  description = "for the action's role-arn"
   value       = aws_iam_role.mayfly.arn
 }

@@ -92,7 +92,8 @@ static char *find_fleet(const struct cmd *cmd, const struct github_config *githu
     return fleet ? xstrdup(fleet) : NULL;
 }
 
-void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
+/* Reads all settings, asks nobody. */
+static void read_settings(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
     *s = (struct session){ 0 };
     const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
@@ -116,17 +117,24 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
     s->cloud = (struct cloud){
         .aws = &s->aws, .github = github ? &s->github : NULL, .loop = &s->loop, .signal_fd = cmd->signal_fd
     };
-    if (aws && ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
-        aws = false;
+}
+
+void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
+{
+    read_settings(s, cmd, ret_aws, ret_github);
+    if (ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
+        log_debug("no AWS credentials: going on without AWS");
 }
 
 bool session_open(struct session *s, struct cmd *cmd, struct error *err)
 {
     AUTO_ERROR aws = { 0 }, github = { 0 };
-    session_open_each(s, cmd, &aws, &github);
+    read_settings(s, cmd, &aws, &github);
     if (aws.domain != ERROR_NONE)
         return error_move(err, &aws);
-    return github.domain == ERROR_NONE || error_move(err, &github);
+    if (github.domain != ERROR_NONE)
+        return error_move(err, &github);
+    return aws_creds_fetch(&s->aws, err);
 }
 
 /* STS's words for the encoded part of a refusal, owned; NULL: it cannot be asked, or may not be. */

@@ -216,7 +216,8 @@ static void tell_places(struct doctor *d, size_t usable)
         finding_fix(f, "see above, and add places: --types, --subnets, --market, --regions");
 }
 
-static void print_findings(const struct findings *f)
+/* subject: what they are about, before "work" or "fail". */
+static void print_findings(const struct findings *f, const char *subject)
 {
     size_t counts[FINDING_NOT_CHECKED + 1] = { 0 };
     for (size_t i = 0; i < f->n; i++) {
@@ -225,7 +226,7 @@ static void print_findings(const struct findings *f)
         print_line("%-11s %s: %s: %s%s%s", finding_status_name(v->status), check_name(v->check), v->did,
                    v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
     }
-    printf("a launch would %s: %zu ok, %zu warnings, %zu problems, %zu not checked\n",
+    printf("%s %s: %zu ok, %zu warnings, %zu problems, %zu not checked\n", subject,
            findings_have_problem(f) ? "fail" : "work", counts[FINDING_OK], counts[FINDING_WARNING],
            counts[FINDING_PROBLEM], counts[FINDING_NOT_CHECKED]);
 }
@@ -281,13 +282,13 @@ static bool tell_credentials(struct doctor *d, struct error *err)
     return ask_who(d, false, err);
 }
 
-static bool finish(struct doctor *d, size_t usable)
+static bool finish(struct doctor *d, size_t usable, const char *subject)
 {
     findings_settle(&d->findings, usable);
     if (d->cmd->common.json)
         print_findings_json(&d->findings);
     else
-        print_findings(&d->findings);
+        print_findings(&d->findings, subject);
     d->cmd->exit_status = findings_have_problem(&d->findings) ? EXIT_PROBLEM : 0;
     return true;
 }
@@ -300,13 +301,13 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     find_region(&d);
     start_init(&d.start, cmd, &o->spec, &d.session);
     if (o->credentials)
-        return tell_credentials(&d, err) && finish(&d, 1);
+        return tell_credentials(&d, err) && finish(&d, 1, "the credentials");
     read_options(&d);
     if (!ask_who(&d, true, err) || !look(&d, err))
         return false;
     size_t usable = count_usable(&d);
     tell_places(&d, usable);
-    return finish(&d, usable);
+    return finish(&d, usable, "a launch would");
 }
 
 const struct command command_doctor = {

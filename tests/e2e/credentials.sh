@@ -22,7 +22,7 @@ who() {
 	while [ "$1" != -- ]; do variables+=("$1") && shift; done
 	shift
 	run "${none[@]}" "${variables[@]}" "$mayfly" doctor --credentials "$@"
-	expect "$name" 0 out "$arn" out "$source"
+	expect "$name" 0 out "$arn" out "$source" out 'the credentials work: '
 }
 
 wait_held() { # N: until so many requests are held
@@ -152,6 +152,14 @@ printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
 refused 'a credential_process that fails' 'ended with status 3' -- --profile process
 rm "$tmp/give keys"
 refused 'a credential_process that is not there' 'No such file' -- --profile process
+
+# A setting that is wrong is told before a credential_process runs.
+printf '#!/bin/sh\ntouch "%s"\nexit 3\n' "$tmp/asked" >"$tmp/give keys"
+chmod +x "$tmp/give keys"
+run "${none[@]}" -u MAYFLY_GITHUB_TOKEN "$mayfly" stop --label x --profile process
+expect 'no GitHub token' 2 err 'no GitHub token'
+equal 'then no program was asked for credentials' "$(ls "$tmp/asked" 2>/dev/null)" ''
+rm "$tmp/give keys"
 
 ### faults on the way
 

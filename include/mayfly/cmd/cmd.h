@@ -57,7 +57,8 @@ struct session {
 };
 #define AUTO_SESSION CLEANUP(session_close) struct session
 
-/* Loads credentials and settings and opens the connections. Talks to nobody. The session must not move. */
+/* Reads all settings, then fetches the AWS credentials: a setting that is wrong is told before anybody is asked, or a
+ * credential_process is run. The session must not move. */
 MUST_CHECK bool session_open(struct session *s, struct cmd *cmd, struct error *err);
 /* session_open for whoever goes on with one side alone: what is wrong with each is told apart. Without --repo and
  * --fleet, s->fleet is NULL. */
