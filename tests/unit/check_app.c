@@ -246,18 +246,6 @@ END_TEST
 
 /* --- settings ----------------------------------------------------------------------------------------------------- */
 
-static const char *const *environment;
-
-static const char *fake_getenv(const char *name)
-{
-    for (size_t i = 0; environment[i]; i += 2)
-        if (str_eq(environment[i], name))
-            return environment[i + 1];
-    return NULL;
-}
-
-#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 static char path[] = "/tmp/mayfly-check-app.XXXXXX";
 
 static void make_file(void)

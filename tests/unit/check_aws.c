@@ -646,19 +646,6 @@ END_TEST
 
 /* --- credentials -------------------------------------------------------------------------------------------------- */
 
-/* The environment of a case: NAME, value, NAME, value, …, NULL. */
-static const char *const *environment;
-
-static const char *fake_getenv(const char *name)
-{
-    for (size_t i = 0; environment[i]; i += 2)
-        if (str_eq(environment[i], name))
-            return environment[i + 1];
-    return NULL;
-}
-
-#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 /* --- the whole configuration -------------------------------------------------------------------------------------- */
 
 #define CREDS "AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret"

@@ -2,18 +2,6 @@
 #include "mayfly/util/words.h"
 #include "testing.h"
 
-/* The environment of a case: NAME, value, NAME, value, …, NULL. */
-static const char *const *environment;
-
-static const char *fake_getenv(const char *name)
-{
-    for (size_t i = 0; environment[i]; i += 2)
-        if (str_eq(environment[i], name))
-            return environment[i + 1];
-    return NULL;
-}
-
-#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NO_ENV ((const char *const[]){ NULL })
 #define NO_IMDS ENV("AWS_EC2_METADATA_DISABLED", "true")
 

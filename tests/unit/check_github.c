@@ -160,19 +160,6 @@ START_TEST(scope_paths)
 }
 END_TEST
 
-/* The environment of a case: NAME, value, …, NULL. */
-static const char *const *environment;
-
-static const char *fake_getenv(const char *name)
-{
-    for (size_t i = 0; environment[i]; i += 2)
-        if (str_eq(environment[i], name))
-            return environment[i + 1];
-    return NULL;
-}
-
-#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
-
 static bool load(const char *const *env, const char *repo, const char *token_file, struct github_config *c,
                  struct error *err)
 {

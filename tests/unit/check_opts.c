@@ -77,17 +77,6 @@ static bool is_known(const char *key)
     return opts_find(table, key) || str_eq(key, "of-another-command");
 }
 
-/* The environment of a case: NAME, value, …, NULL. */
-static const char *const *environment;
-
-static const char *fake_getenv(const char *name)
-{
-    for (size_t i = 0; environment[i]; i += 2)
-        if (str_eq(environment[i], name))
-            return environment[i + 1];
-    return NULL;
-}
-
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
 #define NONE ((const char *const[]){ NULL })
 

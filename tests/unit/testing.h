@@ -19,6 +19,18 @@ static inline int run_suite(const char *name, TCase *(*const *cases)(void), size
     return failed ? 1 : 0;
 }
 
+/* The environment of a case: NAME, value, NAME, value, …, NULL; for functions that take a getenv. */
+static const char *const *environment UNUSED;
+#define ENV(...) ((const char *const[]){ __VA_ARGS__, NULL })
+
+static inline const char *fake_getenv(const char *name)
+{
+    for (size_t i = 0; environment[i]; i += 2)
+        if (str_eq(environment[i], name))
+            return environment[i + 1];
+    return NULL;
+}
+
 /* The call succeeded. */
 #define ASSERT_OK(call, err)                                                                                           \
     do {                                                                                                               \
