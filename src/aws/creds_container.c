@@ -6,9 +6,8 @@ static const char plain_hosts[] = "169.254.170.2 169.254.170.23 [fd00:ec2::23]";
 
 static bool is_allowed(const char *url, struct error *err)
 {
-    AUTO_FREE char *base = xstrndup(url, strcspn(url, "?"));
     AUTO_URL u = { 0 };
-    if (!url_parse(base, "AWS_CONTAINER_CREDENTIALS_FULL_URI", &u, err))
+    if (!url_parse_with_query(url, "AWS_CONTAINER_CREDENTIALS_FULL_URI", &u, err))
         return false;
     if (url_is_safe(&u) || str_is_one_of(u.host, plain_hosts))
         return true;

@@ -61,9 +61,8 @@ static enum found find_oidc(const struct aws_creds_from *from, struct creds_sour
         error_hint(err, "pass both on to the step, or neither");
         return BROKEN;
     }
-    AUTO_FREE char *base = xstrndup(url, strcspn(url, "?"));
     AUTO_URL u = { 0 };
-    if (!url_parse(base, "ACTIONS_ID_TOKEN_REQUEST_URL", &u, err))
+    if (!url_parse_with_query(url, "ACTIONS_ID_TOKEN_REQUEST_URL", &u, err))
         return BROKEN;
     if (!url_is_safe(&u)) {
         error_set(err, ERROR_CONFIG, 0, "ACTIONS_ID_TOKEN_REQUEST_URL is neither https nor a loopback address");

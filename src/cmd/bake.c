@@ -345,8 +345,7 @@ static bool check_payload_url(const struct bake_options *o, struct error *err)
     if (!is_hex64(o->payload_sha256))
         return error_set(err, ERROR_USAGE, 0, "--payload-sha256: `%.80s` is not 64 hexadecimal digits in lower case",
                          o->payload_sha256);
-    AUTO_FREE char *plain = xstrndup(o->payload_url, strcspn(o->payload_url, "?")); /* signed URLs have a query */
-    if (!url_parse(plain, "--payload-url", &url, err)) {
+    if (!url_parse_with_query(o->payload_url, "--payload-url", &url, err)) { /* signed URLs have one */
         err->domain = ERROR_USAGE;
         return false;
     }

@@ -54,6 +54,12 @@ bool url_parse(const char *s, const char *what, struct url *ret, struct error *e
     return true;
 }
 
+bool url_parse_with_query(const char *s, const char *what, struct url *ret, struct error *err)
+{
+    AUTO_FREE char *bare = xstrndup(s, strcspn(s, "?"));
+    return url_parse(bare, what, ret, err);
+}
+
 void url_clear(struct url *u)
 {
     free(u->scheme);

@@ -133,6 +133,20 @@ START_TEST(urls_refused)
 }
 END_TEST
 
+START_TEST(url_with_query)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_URL u = { 0 };
+    ASSERT_FAILS(url_parse("https://h/p?q=1", "X", &u, &err), &err, "a URL of scheme, host, port and path");
+    ASSERT_OK(url_parse_with_query("https://h/p?q=secret?x", "X", &u, &err), &err);
+    ck_assert_str_eq(u.host, "h");
+    ck_assert_str_eq(u.path, "/p");
+    url_clear(&u);
+    ck_assert(!url_parse_with_query("ftp://h/p?q=secret", "X", &u, &err));
+    ck_assert_ptr_null(strstr(err.message, "secret"));
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *t = tcase_create("net");
@@ -140,6 +154,7 @@ static TCase *cases(void)
     tcase_add_test(t, delays_stay_in_their_limits);
     tcase_add_loop_test(t, urls, 0, 19);
     tcase_add_loop_test(t, urls_refused, 0, 21);
+    tcase_add_test(t, url_with_query);
     return t;
 }
 

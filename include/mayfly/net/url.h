@@ -16,6 +16,8 @@ struct url {      /* owned strings */
 /* http and https only, of printable ASCII; user names, queries and fragments are refused. `what` names the setting in
  * the error. */
 MUST_CHECK bool url_parse(const char *s, const char *what, struct url *ret, struct error *err);
+/* The same of a URL that may have a query, which is left out of *ret and of the error: it may be a secret. */
+MUST_CHECK bool url_parse_with_query(const char *s, const char *what, struct url *ret, struct error *err);
 void url_clear(struct url *u);
 
 /* "host" or, with a port that is not the scheme's own, "host:port": the Host header, as SigV4 signs it. Owned. */
