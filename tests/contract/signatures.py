@@ -56,32 +56,36 @@ def make(r):
     }
 
 
-def judge(q):
-    """What botocore makes of it."""
-    headers = {"Host": q["host"], "Content-Type": q["content_type"]}
-    if q["target"]:
-        headers["X-Amz-Target"] = q["target"]
-    request = AWSRequest("POST", f"https://{q['host']}/", headers=headers, data=base64.b64decode(q["body"]))
-    now = datetime.datetime.fromtimestamp(q["time"], datetime.timezone.utc).replace(tzinfo=None)
+def sign(request, credentials, service, region, time):
+    """Adds the headers that botocore signs a request with, at that time."""
+    now = datetime.datetime.fromtimestamp(time, datetime.timezone.utc).replace(tzinfo=None)
     # Newer botocore asks get_current_datetime, older ones datetime.utcnow.
     if hasattr(botocore.auth, "get_current_datetime"):
         clock = mock.patch.object(botocore.auth, "get_current_datetime", lambda remove_tzinfo=True: now)
     else:
         clock = mock.patch.object(botocore.auth.datetime, "datetime", mock.Mock(utcnow=lambda: now))
     with clock:
-        signer = botocore.auth.SigV4Auth(Credentials(q["key"], q["secret"], q["token"]), q["service"], q["region"])
-        signer.add_auth(request)
+        botocore.auth.SigV4Auth(credentials, service, region).add_auth(request)
+
+
+def judge(q):
+    """What botocore makes of it."""
+    headers = {"Host": q["host"], "Content-Type": q["content_type"]}
+    if q["target"]:
+        headers["X-Amz-Target"] = q["target"]
+    request = AWSRequest("POST", f"https://{q['host']}/", headers=headers, data=base64.b64decode(q["body"]))
+    sign(request, Credentials(q["key"], q["secret"], q["token"]), q["service"], q["region"], q["time"])
     return request.headers["Authorization"]
 
 
 def main():
-    sign, seed = sys.argv[1:]
+    program, seed = sys.argv[1:]
     r = random.Random(int(seed))
     for group in range(1, GROUPS + 1):
         name = f"signatures {group}"
         requests = [make(r) for _ in range(PER_GROUP)]
         lines = "".join(json.dumps(q) + "\n" for q in requests)
-        done = subprocess.run([sign], input=lines, capture_output=True, text=True, check=False)
+        done = subprocess.run([program], input=lines, capture_output=True, text=True, check=False)
         ours = done.stdout.splitlines()
         if done.returncode != 0 or len(ours) != PER_GROUP:
             print(f"not ok - {name}: {len(ours)} of {PER_GROUP} came back: {done.stderr.strip()} (MAYFLY_SEED={seed})")
@@ -96,4 +100,5 @@ def main():
     return 0
 
 
-sys.exit(main())
+if __name__ == "__main__":
+    sys.exit(main())
