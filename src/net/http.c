@@ -80,6 +80,8 @@ void http_start(struct http *h, struct http_exchange *x)
     for (size_t i = 0; i < q->headers.n; i++)
         headers = must(curl_slist_append(headers, q->headers.v[i]));
     headers = must(curl_slist_append(headers, "Expect:"));
+    if (q->body.len == 0) /* libcurl would say that nothing is a form */
+        headers = must(curl_slist_append(headers, "Content-Type:"));
     x->easy = easy;
     x->slist = headers;
     x->problem_buf[0] = '\0';

@@ -26,8 +26,9 @@ static void get_caller_identity(struct call *c)
     AUTO_FREE char *key = verify_scope(c->request, SCOPE_KEY), *plain = xasprintf(CALLER, aws_account);
     const struct issued *issued = issuer_find(c->sim, key);
     sts_begin(c);
-    strbuf_addf(&c->res->body, "<Arn>%s</Arn><UserId>AROASIMULATED00000001:simulator</UserId><Account>%s</Account>",
-                issued ? issued->arn : plain, aws_account);
+    element(&c->res->body, "Arn", issued ? issued->arn : plain);
+    element(&c->res->body, "UserId", "AROASIMULATED00000001:simulator");
+    element(&c->res->body, "Account", aws_account);
     sts_end(c);
 }
 
