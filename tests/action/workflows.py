@@ -26,6 +26,19 @@ FAST = ("--instances", "sandbox", "--boot", "100", "--terminate-delay", "100")
 TESTS = {"run-tests": '#!/bin/sh\necho "tested on $RUNNER_NAME, $RUNNER_ARCH"\n'}
 
 
+STEPS = "on: push\njobs:\n  docs:\n    runs-on: ubuntu-latest\n    steps:\n"  # around those that the docs show
+
+
+def all_workflows():
+    """Each workflow that is ours: the examples, those of this repository, and what README and docs/ show of one."""
+    found = {p.name: p.read_text() for folder in (EXAMPLES, TOP / ".github/workflows") for p in sorted(folder.glob("*.yml"))}
+    for page in (TOP / "README.md", *sorted((TOP / "docs").glob("*.md"))):
+        for i, block in enumerate(re.findall(r"^```ya?ml\n(.*?)^```", page.read_text(), re.DOTALL | re.MULTILINE), 1):
+            if "\njobs:" in block or block.startswith("      - "):
+                found[f"{page.stem}-{i}.yml"] = block if "\njobs:" in block else STEPS + block
+    return found
+
+
 def lint(tmp):
     """As they stand, and with the action's own inputs known: a step that gives one that is not there is an error."""
     judge = os.environ["MAYFLY_ACTIONLINT"]
@@ -37,15 +50,15 @@ def lint(tmp):
     (project / ".git").mkdir()
     (project / "mayfly").mkdir()
     shutil.copy(TOP / "action.yml", project / "mayfly")
-    paths = sorted(EXAMPLES.glob("*.yml"))
-    for path in paths:
-        (folder / path.name).write_text(path.read_text())
-    told = subprocess.run([judge, "-no-color", *(p.name for p in paths)], cwd=folder, capture_output=True, text=True)
+    workflows = all_workflows()
+    for name, text in workflows.items():
+        (folder / name).write_text(text)
+    told = subprocess.run([judge, "-no-color", *workflows], cwd=folder, capture_output=True, text=True)
     bad = {line.split(":")[0] for line in told.stdout.splitlines() if re.match(r"[\w-]+\.yml:\d+", line)}
-    for path in paths:
-        why = [line for line in told.stdout.splitlines() if line.startswith(path.name)] + [told.stderr]
-        check(f"actionlint accepts {path.name}", path.name not in bad and told.returncode in (0, 1), why)
-        (folder / path.name).write_text(path.read_text().replace("OWNER/mayfly@v1", "./mayfly"))
+    for name, text in workflows.items():
+        why = [line for line in told.stdout.splitlines() if line.startswith(name)] + [told.stderr]
+        check(f"actionlint accepts {name}", name not in bad and told.returncode in (0, 1), why)
+        (folder / name).write_text(text.replace("OWNER/mayfly@v1", "./mayfly"))
     told = subprocess.run([judge, "-no-color"], cwd=project, capture_output=True, text=True)
     check("and each input that they give the action", told.returncode == 0, told.stdout + told.stderr)
     one = folder / "one-job.yml"
