@@ -472,95 +472,28 @@ static struct json_object *job_json(const struct sim *s, const struct job *j)
     return o;
 }
 
-struct run {
-    int64_t attempt, created;
-    size_t queued, running, done, failed;
-};
-
-/* The last attempt of a run; false: there is none such. */
-static bool sum_run(const struct github_call *c, int64_t id, struct run *ret)
+/* The last attempt of a run; 0: there is none such. */
+static int64_t last_attempt(const struct github_call *c, int64_t run_id)
 {
-    struct run run = { 0 };
+    int64_t last = 0;
     for (size_t i = 0; i < c->sim->n_jobs; i++) {
         const struct job *j = c->sim->jobs[i];
-        if (j->run_id != id || !str_eq(j->scope, c->scope) || j->attempt < run.attempt)
-            continue;
-        if (j->attempt > run.attempt)
-            run = (struct run){ .attempt = j->attempt, .created = j->created };
-        run.queued += str_eq(j->status, "queued");
-        run.running += str_eq(j->status, "in_progress");
-        run.done += str_eq(j->status, "completed");
-        run.failed += str_eq(j->status, "completed") && !str_eq(j->conclusion, "success");
+        if (j->run_id == run_id && str_eq(j->scope, c->scope) && j->attempt > last)
+            last = j->attempt;
     }
-    *ret = run;
-    return run.attempt > 0;
-}
-
-/* One job that runs and others that are queued make a run in_progress. */
-static const char *run_status(const struct run *r)
-{
-    return r->running || (r->queued && r->done) ? "in_progress" : r->queued ? "queued" : "completed";
-}
-
-static struct json_object *run_json(const struct github_call *c, int64_t id, const struct run *run)
-{
-    struct json_object *o = must(json_object_new_object());
-    AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, c->sim->base_url, c->scope, id);
-    bool completed = str_eq(run_status(run), "completed");
-    json_object_object_add(o, "id", must(json_object_new_int64(id)));
-    json_object_object_add(o, "name", text("CI"));
-    json_object_object_add(o, "run_number", must(json_object_new_int64(id)));
-    json_object_object_add(o, "run_attempt", must(json_object_new_int64(run->attempt)));
-    json_object_object_add(o, "event", text("push"));
-    json_object_object_add(o, "head_branch", text("main"));
-    json_object_object_add(o, "head_sha", text("0a11ce0000000000000000000000000000000000"));
-    json_object_object_add(o, "status", text(run_status(run)));
-    json_object_object_add(o, "conclusion", completed ? text(run->failed ? "failure" : "success") : NULL);
-    json_object_object_add(o, "created_at", date(run->created));
-    json_object_object_add(o, "updated_at", date(run->created));
-    json_object_object_add(o, "url", text(url));
-    return o;
-}
-
-static void list_runs(struct github_call *c)
-{
-    struct page page = page_begin(c);
-    const char *status = pairs_get(&c->request->query, "status");
-    struct run run;
-    for (size_t i = c->sim->n_jobs; i-- > 0;) { /* the newest first, each once, where its last job stands */
-        const struct job *j = c->sim->jobs[i];
-        bool again = false;
-        for (size_t k = i + 1; k < c->sim->n_jobs; k++)
-            again = again || (c->sim->jobs[k]->run_id == j->run_id && str_eq(c->sim->jobs[k]->scope, c->scope));
-        if (again || !str_eq(j->scope, c->scope) || !sum_run(c, j->run_id, &run))
-            continue;
-        bool hit = !status || str_eq(status, run_status(&run)) ||
-                   (str_eq(run_status(&run), "completed") && str_eq(status, run.failed ? "failure" : "success"));
-        if (hit && page_takes(&page))
-            json_object_array_add(page.rows, run_json(c, j->run_id, &run));
-    }
-    page_end(c, &page, "workflow_runs");
-}
-
-static void get_run(struct github_call *c)
-{
-    struct run run;
-    if (sum_run(c, c->ids[0], &run))
-        respond_json(c->res, 200, run_json(c, c->ids[0], &run));
-    else
-        refuse(c->res, 404, "Not Found");
+    return last;
 }
 
 static void list_jobs(struct github_call *c)
 {
-    struct run run;
     bool all = str_eq(pairs_get(&c->request->query, "filter"), "all");
-    if (!sum_run(c, c->ids[0], &run) || c->ids[1] > run.attempt) {
+    int64_t last = last_attempt(c, c->ids[0]);
+    if (last == 0 || c->ids[1] > last) {
         refuse(c->res, 404, "Not Found");
         return;
     }
     struct page page = page_begin(c);
-    int64_t attempt = c->ids[1] ? c->ids[1] : run.attempt;
+    int64_t attempt = c->ids[1] ? c->ids[1] : last;
     for (size_t i = 0; i < c->sim->n_jobs; i++) {
         const struct job *j = c->sim->jobs[i];
         if (j->run_id == c->ids[0] && str_eq(j->scope, c->scope) && (j->attempt == attempt || (all && !c->ids[1])) &&
@@ -631,8 +564,6 @@ static const struct route {
     { "GET", "/actions/runners/N", "get-runner", "administration=read", get_runner, NULL },
     { "DELETE", "/actions/runners/N", "delete-runner", "administration=write", delete_runner, NULL },
     { "GET", "/actions/runner-groups", "list-runner-groups", "administration=read", list_groups, NULL },
-    { "GET", "/actions/runs", "list-runs", "actions=read", list_runs, "/repos/" },
-    { "GET", "/actions/runs/N", "get-run", "actions=read", get_run, "/repos/" },
     { "GET", "/actions/runs/N/jobs", "list-jobs", "actions=read", list_jobs, "/repos/" },
     { "GET", "/actions/runs/N/attempts/N/jobs", "list-attempt-jobs", "actions=read", list_jobs, "/repos/" },
     { "GET", "/actions/jobs/N", "get-job", "actions=read", get_job, "/repos/" },
