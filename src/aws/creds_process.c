@@ -163,7 +163,7 @@ static const struct field output_fields[] = {
     { 0 },
 };
 
-static bool decode(const struct strbuf *out, struct aws_creds *ret, struct error *err)
+bool creds_process_decode(const struct strbuf *out, struct aws_creds *ret, struct error *err)
 {
     static const char what[] = "its output";
     AUTO_ARENA arena = { 0 };
@@ -184,7 +184,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
         return error_set(err, ERROR_CONFIG, 0, "credential_process has an open quote");
     AUTO_FREE char **argv = xcalloc(words.n + 1, sizeof(*argv));
     memcpy(argv, words.v, words.n * sizeof(*argv));
-    if (run(argv, aws, &out, err) && decode(&out, ret, err))
+    if (run(argv, aws, &out, err) && creds_process_decode(&out, ret, err))
         return true;
     if (err->domain == ERROR_PARSE)
         error_hint(err, "it prints one JSON object: Version 1, AccessKeyId, SecretAccessKey, SessionToken, Expiration");

@@ -61,8 +61,7 @@ char *creds_profile_name(const struct aws_creds_from *from)
 
 /* --- static keys -------------------------------------------------------------------------------------------------- */
 
-/* Anything else would break out of the header that carries it. */
-static bool is_printable(const char *s)
+bool creds_is_printable(const char *s)
 {
     for (; *s; s++)
         if (*s <= ' ' || *s > '~')
@@ -80,7 +79,7 @@ enum found creds_take(const char *id, const char *secret, const char *token, con
     }
     if (str_empty(id))
         return ABSENT;
-    if (!is_printable(id) || !is_printable(secret) || (token && !is_printable(token))) {
+    if (!creds_is_printable(id) || !creds_is_printable(secret) || (token && !creds_is_printable(token))) {
         error_set(err, ERROR_CONFIG, 0, "AWS credentials from %s hold a blank, a line break or a control character",
                   where);
         error_hint(err, "often a line break was pasted at the end: set the value again without it");

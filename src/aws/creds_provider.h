@@ -28,6 +28,8 @@ char *creds_profile_name(const struct aws_creds_from *from);
 /* Takes keys over when they are whole and can stand in a header; ABSENT when there is neither id nor secret. */
 enum found creds_take(const char *id, const char *secret, const char *token, const char *where, struct aws_creds *ret,
                       struct error *err);
+/* ASCII without blanks: anything else would break out of the header that carries it. */
+bool creds_is_printable(const char *s);
 /* role_arn, role_session_name, external_id and duration_seconds of the profile. */
 MUST_CHECK bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, struct error *err);
 void creds_role_clear(struct creds_role *r);
@@ -48,6 +50,11 @@ MUST_CHECK bool creds_ask(struct aws *aws, const struct creds_question *q, int *
                           struct error *err);
 /* Credentials out of the JSON of credential_process, a container, IMDS or the SSO portal. `what` names it. */
 MUST_CHECK bool creds_decode(const struct strbuf *json, const char *what, struct aws_creds *ret, struct error *err);
+/* The same out of what a credential_process printed, whose Version is 1. */
+MUST_CHECK bool creds_process_decode(const struct strbuf *out, struct aws_creds *ret, struct error *err);
+/* The token out of the file that `aws sso login` writes, in the arena; one that ended is an error. now: seconds. */
+MUST_CHECK bool creds_sso_token(const struct strbuf *json, const char *session, int64_t now, struct arena *arena,
+                                const char **ret, struct error *err);
 /* Sets an error of an answer that is not 200, with the message that it may hold. */
 bool creds_refused(const char *what, int status, const struct strbuf *json, struct error *err);
 /* A token of one line in a file. */

@@ -75,27 +75,41 @@ static bool parse_end(const char *s, int64_t *ret)
     return clock_parse_rfc3339(date, ret);
 }
 
-static bool read_token(struct aws *aws, const struct creds_source *s, struct arena *arena, struct token *ret,
+bool creds_sso_token(const struct strbuf *json, const char *session, int64_t now, struct arena *arena, const char **ret,
+                     struct error *err)
+{
+    static const char what[] = "the cached SSO token";
+    struct token token = { 0 };
+    int64_t expires = 0;
+    if (!json_decode_text(strbuf_str(json), json->len, token_fields, &token, arena, what, err))
+        return false;
+    if (str_empty(token.access_token) || !creds_is_printable(token.access_token)) {
+        error_set(err, ERROR_CONFIG, 0, "%s: accessToken is empty, or holds a blank or a control character", what);
+        error_hint(err, "log in again: aws sso login");
+        return false;
+    }
+    if (!parse_end(token.expires_at, &expires))
+        return error_set(err, ERROR_CONFIG, 0, "%s: expiresAt `%.40s` is no date", what, token.expires_at);
+    if (expires <= now) {
+        error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` ended at %s", session, token.expires_at);
+        error_hint(err, "log in again: aws sso login");
+        return false;
+    }
+    *ret = token.access_token;
+    return true;
+}
+
+static bool read_token(struct aws *aws, const struct creds_source *s, struct arena *arena, const char **ret,
                        struct error *err)
 {
     AUTO_STRBUF text = STRBUF_MAX((size_t)1 << 20);
-    int64_t expires = 0;
     text.secret = true;
     if (!strbuf_read_file(&text, s->token_file, "the cached SSO token", err)) {
         err->domain = ERROR_CONFIG;
         error_hint(err, "log in: aws sso login");
         return false;
     }
-    if (!json_decode_text(strbuf_str(&text), text.len, token_fields, ret, arena, "the cached SSO token", err))
-        return false;
-    if (!parse_end(ret->expires_at, &expires))
-        return error_set(err, ERROR_CONFIG, 0, "the cached SSO token: expiresAt `%.40s` is no date", ret->expires_at);
-    if (expires <= aws_now(aws)) {
-        error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` ended at %s", s->sso_session, ret->expires_at);
-        error_hint(err, "log in again: aws sso login");
-        return false;
-    }
-    return true;
+    return creds_sso_token(&text, s->sso_session, aws_now(aws), arena, ret, err);
 }
 
 static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_creds *ret, struct error *err)
@@ -104,7 +118,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     AUTO_ARENA arena = { 0 };
     AUTO_STRBUF url = STRBUF_INIT, header = STRBUF_INIT, body = STRBUF_INIT;
     AUTO_FREE char *endpoint = aws_endpoint(aws->config, "sso", s->sso_region);
-    struct token token = { 0 };
+    const char *token = NULL;
     int status = 0;
     if (!read_token(aws, s, &arena, &token, err))
         return false;
@@ -113,8 +127,8 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     strbuf_adds(&url, "&account_id=");
     encode_percent(&url, s->sso_account_id);
     header.secret = true;
-    secret_hide(token.access_token);
-    strbuf_addf(&header, "x-amz-sso_bearer_token: %s", token.access_token);
+    secret_hide(token);
+    strbuf_addf(&header, "x-amz-sso_bearer_token: %s", token);
     const struct creds_question q = { .name = what,
                                       .method = "GET",
                                       .url = strbuf_str(&url),

@@ -76,6 +76,37 @@ static bool refuse(const char *pem, const char *what, struct error *err)
     return false;
 }
 
+static void free_digest(EVP_MD_CTX **ctx)
+{
+    EVP_MD_CTX_free(*ctx);
+}
+
+static bool sign(EVP_PKEY *pkey, const void *bytes, size_t len, struct strbuf *out)
+{
+    CLEANUP(free_digest) EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
+    size_t n = (size_t)EVP_PKEY_get_size(pkey);
+    AUTO_FREE unsigned char *signature = xmalloc(n);
+    if (EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, pkey, NULL) != 1 ||
+        EVP_DigestSign(ctx, signature, &n, bytes, len) != 1)
+        return false;
+    strbuf_add(out, signature, n);
+    return true;
+}
+
+/* OpenSSL reads any numbers: what one wrong letter in the middle makes of a key, GitHub alone would notice. */
+static bool is_whole(EVP_PKEY *pkey)
+{
+    static const char text[] = "mayfly";
+    CLEANUP(free_digest) EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
+    AUTO_STRBUF signature = STRBUF_INIT;
+    bool ok = sign(pkey, text, strlen(text), &signature) &&
+              EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, pkey, NULL) == 1 &&
+              EVP_DigestVerify(ctx, (const unsigned char *)signature.data, signature.len, (const unsigned char *)text,
+                               strlen(text)) == 1;
+    ERR_clear_error();
+    return ok;
+}
+
 static bool check(const EVP_PKEY *pkey, const char *what, struct error *err)
 {
     const char *kind = EVP_PKEY_get0_type_name(pkey);
@@ -102,23 +133,15 @@ bool rsa_key_read(const char *pem, size_t len, const char *what, struct rsa_key 
         return refuse(passphrase ? others[0].words : strbuf_str(&text), what, err);
     if (!check(pkey, what, err))
         return false;
+    if (!is_whole(pkey))
+        return refuse("PRIVATE KEY-----", what, err);
     *ret = STEAL(key);
     return true;
 }
 
-static void free_digest(EVP_MD_CTX **ctx)
-{
-    EVP_MD_CTX_free(*ctx);
-}
-
 void rsa_sign(const struct rsa_key *key, const void *bytes, size_t len, struct strbuf *out)
 {
-    CLEANUP(free_digest) EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
-    size_t n = (size_t)EVP_PKEY_get_size(key->pkey);
-    AUTO_FREE unsigned char *signature = xmalloc(n);
     /* With a key that was checked, lack of memory is all that can go wrong. */
-    if (EVP_DigestSignInit_ex(ctx, NULL, "SHA256", NULL, NULL, key->pkey, NULL) != 1 ||
-        EVP_DigestSign(ctx, signature, &n, bytes, len) != 1)
+    if (!sign(key->pkey, bytes, len, out))
         oom();
-    strbuf_add(out, signature, n);
 }

@@ -65,17 +65,23 @@ struct harness {
 };
 
 void fuzz_agent(struct input *in);
+void fuzz_aws_config(struct input *in);
 void fuzz_aws_creds(struct input *in);
 void fuzz_aws_error(struct input *in);
 void fuzz_aws_profile(struct input *in);
+void fuzz_aws_sso(struct input *in);
+void fuzz_aws_token(struct input *in);
 void fuzz_codec(struct input *in);
+void fuzz_console(struct input *in);
 void fuzz_dates(struct input *in);
 void fuzz_ec2(struct input *in);
 void fuzz_encode(struct input *in);
 void fuzz_github(struct input *in);
 void fuzz_github_app(struct input *in);
+void fuzz_github_config(struct input *in);
 void fuzz_ini(struct input *in);
 void fuzz_opts(struct input *in);
+void fuzz_rsa(struct input *in);
 void fuzz_start(struct input *in);
 void fuzz_tags(struct input *in);
 void fuzz_text(struct input *in);

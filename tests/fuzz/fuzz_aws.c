@@ -6,6 +6,7 @@
 #include "mayfly/aws/ec2_network.h"
 #include "mayfly/aws/ssm.h"
 #include "mayfly/aws/sts.h"
+#include "mayfly/runner/plan.h"
 #include "mayfly/runner/reap_rows.h"
 
 static struct aws_config config = { .region = (char *)"us-east-1" };
@@ -89,7 +90,7 @@ ROWS(terminated, ec2_terminate_instances_result, r, struct ec2_change, {
     touch(r->id);
     HOLDS(ec2_state_parse(r->state_name) <= EC2_STOPPED);
 })
-ROWS(images, ec2_describe_images_result, r, struct ec2_image, {
+ROWS(image_rows, ec2_describe_images_result, r, struct ec2_image, {
     touch(r->name);
     touch_tags(&r->tags);
 })
@@ -113,6 +114,20 @@ ROWS(offerings, ec2_describe_offerings_result, r, struct ec2_offering, {
     touch(r->type);
     touch(r->zone);
 })
+
+/* What start would make of it: the newest of a name. */
+static bool images(const struct aws_call *c, struct arena *arena, struct error *err)
+{
+    struct field_list rows;
+    struct image image = { .kind = IMAGE_NAME, .ref = "name:x", .region = "us-east-1" };
+    AUTO_ERROR none = { 0 };
+    if (!image_rows(c, arena, err) || !ec2_describe_images_result(c, arena, &rows, err))
+        return false;
+    bool ok = image_take(&image, NULL, &rows, arena, &none);
+    HOLDS(ok ? image.id && image.architecture && image.root_device : !image.id);
+    fuzz_outcome(ok, &none);
+    return true;
+}
 
 static bool console(const struct aws_call *c, struct arena *arena UNUSED, struct error *err)
 {
@@ -161,9 +176,14 @@ static bool snapshots(const struct aws_call *c, struct arena *arena, struct erro
     return leftovers(c, arena, err, EC2_SNAPSHOT);
 }
 
-static bool removed(const struct aws_call *c, struct arena *arena UNUSED, struct error *err)
+static bool cancelled(const struct aws_call *c, struct arena *arena UNUSED, struct error *err)
 {
     return ec2_remove_leftover_result(c, EC2_SPOT_REQUEST, err);
+}
+
+static bool deleted(const struct aws_call *c, struct arena *arena UNUSED, struct error *err)
+{
+    return ec2_remove_leftover_result(c, EC2_VOLUME, err);
 }
 
 static bool created(const struct aws_call *c, struct arena *arena, struct error *err)
@@ -223,7 +243,7 @@ static const struct {
     { "DescribeSpotInstanceRequests", NULL, spot_requests },
     { "DescribeImages", NULL, own_images },
     { "DescribeSnapshots", NULL, snapshots },
-    { "CancelSpotInstanceRequests", NULL, removed },
+    { "CancelSpotInstanceRequests", NULL, cancelled },
     { "CreateImage", NULL, created },
     { "DescribeSubnets", NULL, subnets },
     { "DescribeRouteTables", NULL, tables },
@@ -233,6 +253,8 @@ static const struct {
     { "AssumeRole", NULL, assumed },
     { "DecodeAuthorizationMessage", NULL, decoded },
     { "GetParameter", "AmazonSSM.GetParameter", parameter },
+    { "AssumeRoleWithWebIdentity", NULL, assumed },
+    { "DeleteVolume", NULL, deleted },
 };
 
 void fuzz_ec2(struct input *in)
@@ -300,6 +322,11 @@ void fuzz_aws_creds(struct input *in)
     }
     HOLDS(!creds_refused("the answer of IMDS", 403, &json, &err));
     fuzz_outcome(false, &err);
+    bool by_process = creds_process_decode(&json, &creds, &err); /* which also wants a version */
+    HOLDS(!by_process || ok);
+    fuzz_outcome(by_process, &err);
+    if (by_process)
+        aws_creds_clear(&creds);
 }
 
 static void find_source(const struct ini *config_file, const struct ini *credentials)

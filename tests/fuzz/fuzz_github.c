@@ -6,6 +6,7 @@
 #include "mayfly/github/app.h"
 #include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
+#include "mayfly/runner/doctor.h"
 #include "mayfly/runner/reap_rows.h"
 
 static struct github_config config = {
@@ -61,8 +62,24 @@ ROWS(jobs, github_list_jobs_result, j, struct github_job, {
     HOLDS(j->status);
     (void)github_job_has_label(j, "mayfly-1");
 })
-ROWS(downloads, github_downloads_result, d, struct github_download, HOLDS(d->os && d->architecture && d->url))
+ROWS(download_rows, github_downloads_result, d, struct github_download, HOLDS(d->os && d->architecture && d->url))
 ROWS(groups, github_list_groups_result, g, struct github_group, HOLDS(g->name))
+
+/* What doctor would make of it. */
+static bool downloads(const struct github_call *c, struct arena *arena, struct error *err)
+{
+    struct field_list rows;
+    if (!download_rows(c, arena, err) || !github_downloads_result(c, arena, &rows, err))
+        return false;
+    const char *newest = doctor_newest_runner(&rows, arena);
+    struct findings findings = { 0 };
+    const struct image image = { .id = "ami-1", .runner_version = newest ? newest : "2.330.0" };
+    HOLDS(!newest || strspn(newest, "0123456789.") == strlen(newest));
+    doctor_runner_version(&findings, &image, newest);
+    findings_clear(&findings);
+    return true;
+}
+
 ONE(runner, github_get_runner_result, struct github_runner, one.name &&one.status)
 ONE(rate, github_rate_result, struct github_rate, one.limit != INT64_MIN)
 ONE(about, github_app_result, struct github_app_about, !one.slug || strlen(one.slug) < SIZE_MAX)

@@ -12,6 +12,7 @@
 #include "mayfly/net/url.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/plan.h"
+#include "mayfly/runner/policy.h"
 #include "mayfly/runner/reap.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/text.h"
@@ -399,6 +400,9 @@ void fuzz_text(struct input *in)
     check_round(s);
     AUTO_FREE char *plain = aws_denial_parse(s, &d);
     HOLDS(strlen(plain) <= strlen(s) && (!d.resource || d.action) && (!d.reason || d.resource));
+    AUTO_FREE char *denied = policy_denied(&d), *advice = policy_advice(&d, "start"), *how = policy_decode_command(&d);
+    HOLDS((denied != NULL) == (d.action != NULL) && !str_empty(advice));
+    HOLDS((how != NULL) == !str_empty(d.encoded) && (!how || strlen(how) < 2300));
     aws_denial_clear(&d);
 }
 

@@ -141,6 +141,10 @@ START_TEST(no_key)
 {
     static const char cut[] = RFC_PKCS1;
     AUTO_FREE char *half = xstrndup(cut, sizeof(cut) / 2);
+    /* One letter of the modulus: OpenSSL reads it all the same. */
+    AUTO_FREE char *letter = xstrdup(RFC_PKCS1);
+    char *at = letter + strlen(letter) / 8;
+    *at = *at == 'A' ? 'B' : 'A';
     AUTO_FREE char *flat = replace(RFC_PKCS1, "\n", " "), *no_end = replace(RFC_PKCS8, "-----END", "----END");
     const struct {
         const char *pem, *why;
@@ -149,6 +153,7 @@ START_TEST(no_key)
         { "ghp_something", "is no private key in PEM form" },
         { "/home/me/key.pem", "is no private key in PEM form" },
         { half, "is a damaged private key" },
+        { letter, "is a damaged private key" },
         { flat, "is a damaged private key" },
         { no_end, "is a damaged private key" },
         { "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "is a damaged private key" },

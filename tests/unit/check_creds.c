@@ -1,3 +1,4 @@
+#include "../../src/aws/creds_provider.h"
 #include "mayfly/aws/creds_fetch.h"
 #include "mayfly/util/words.h"
 #include "testing.h"
@@ -220,6 +221,38 @@ START_TEST(find_sources)
 }
 END_TEST
 
+/* --- what is fetched ---------------------------------------------------------------------------------------------- */
+
+START_TEST(sso_tokens)
+{
+    static const struct {
+        const char *json, *why; /* NULL: taken */
+    } cases[] = {
+        { "{\"accessToken\":\"aoa\",\"expiresAt\":\"2026-01-02T03:04:06Z\"}", NULL },
+        { "{\"accessToken\":\"aoa\",\"expiresAt\":\"2026-01-02T03:04:06UTC\"}", NULL }, /* older AWS CLIs */
+        { "{\"accessToken\":\"aoa\",\"expiresAt\":\"2026-01-02T03:04:05Z\"}", "the SSO session `main` ended" },
+        { "{\"accessToken\":\"aoa\",\"expiresAt\":\"soon\"}", "`soon` is no date" },
+        { "{\"accessToken\":\"aoa\"}", "expiresAt" },
+        { "{\"accessToken\":\"\",\"expiresAt\":\"2999-01-01T00:00:00Z\"}", "accessToken is empty" },
+        { "{\"accessToken\":\"a\\r\\nb: c\",\"expiresAt\":\"2999-01-01T00:00:00Z\"}", "holds a blank" },
+        { "[]", "the cached SSO token" },
+    };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF json = STRBUF_INIT;
+    const char *token = NULL;
+    strbuf_adds(&json, cases[_i].json);
+    bool ok = creds_sso_token(&json, "main", 1767323045, &arena, &token, &err);
+    if (cases[_i].why) {
+        ASSERT_FAILS(ok, &err, cases[_i].why);
+        ck_assert_ptr_null(token);
+    } else {
+        ASSERT_OK(ok, &err);
+        ck_assert_str_eq(token, "aoa");
+    }
+}
+END_TEST
+
 /* --- words -------------------------------------------------------------------------------------------------------- */
 
 START_TEST(words)
@@ -257,6 +290,7 @@ static TCase *credentials(void)
     TCase *t = tcase_create("credentials");
     tcase_add_loop_test(t, find_credentials, 0, ARRAY_SIZE(creds_cases));
     tcase_add_loop_test(t, find_sources, 0, ARRAY_SIZE(source_cases));
+    tcase_add_loop_test(t, sso_tokens, 0, 8);
     tcase_add_loop_test(t, words, 0, 14);
     return t;
 }
