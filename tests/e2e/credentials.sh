@@ -124,7 +124,9 @@ who 'an SSO session as older CLIs wrote it' $assumed/dev/sso 'the SSO session `m
 printf '{"accessToken":"%s","expiresAt":"soon"}' "$token" >"$cache"
 refused 'an SSO session that ends nobody knows when' 'expiresAt `soon` is no date' "${sso[0]}" -- --profile sso
 printf '{"accessToken":"a\\nb: c","expiresAt":"2999-01-01T00:00:00Z"}' >"$cache"
-refused 'a token that would add a header' 'the token holds a line break' "${sso[0]}" -- --profile sso
+refused 'an SSO token that would add a header' 'accessToken is empty, or holds a blank or a control character' "${sso[0]}" -- --profile sso
+refused 'a token that would add a header' 'the token holds a line break' "${container[0]}" \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN=$'a\nb: c' --
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
 refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
 rm "$cache"
