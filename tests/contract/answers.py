@@ -172,10 +172,11 @@ def ask_all(a, token):
     """Asks for everything once or oftener, in an order in which it is done."""
     ec2, tags = a.ec2, [{"Key": "mayfly:role", "Value": "runner"}, {"Key": "empty", "Value": ""}]
     image, group = "ami-0a11ce00000000001", ec2.create_security_group(GroupName="mine", Description="new")["GroupId"]
+    disk = {"VolumeSize": 9, "VolumeType": "gp3", "DeleteOnTermination": False}
     run = {"ImageId": image, "InstanceType": "m7i.large", "MinCount": 1, "MaxCount": 1, "SubnetId": "subnet-0a11ce01",
            "SecurityGroupIds": [group], "TagSpecifications": [{"ResourceType": k, "Tags": tags} for k in ("instance", "volume")],
            "MetadataOptions": {"HttpTokens": "required"}, "UserData": "#!/bin/sh\ntrue\n", "IamInstanceProfile": {"Name": "ci"},
-           "BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 9, "VolumeType": "gp3", "DeleteOnTermination": False}}]}
+           "BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": disk}]}
     spot = {"InstanceMarketOptions": {"MarketType": "spot"}}
     one, two = (ec2.run_instances(**run, **more)["Instances"][0] for more in ({}, spot))
     ids = [one["InstanceId"], two["InstanceId"]]
@@ -183,7 +184,8 @@ def ask_all(a, token):
     wrong = refused(ec2.run_instances, "InvalidAMIID.NotFound", **{**run, "ImageId": "ami-00000000000000000"})
     wrong += refused(ec2.terminate_instances, "DryRunOperation", InstanceIds=ids, DryRun=True)
     wrong += refused(a.ssm.get_parameter, "ParameterNotFound", Name="/none")
-    wrong += refused(a.sts.assume_role, "AccessDenied", RoleArn="arn:aws:iam::123456789012:role/forbidden", RoleSessionName="me")
+    forbidden = ROLE.replace("role/ci", "role/forbidden")
+    wrong += refused(a.sts.assume_role, "AccessDenied", RoleArn=forbidden, RoleSessionName="me")
     ec2.get_console_output(InstanceId=ids[0], Latest=True)
     ec2.create_tags(Resources=ids, Tags=[{"Key": "a", "Value": "<&>"}])
     ec2.describe_tags(Filters=[{"Name": "key", "Values": ["a"]}])
@@ -193,7 +195,8 @@ def ask_all(a, token):
     ec2.cancel_spot_instance_requests(SpotInstanceRequestIds=[two["SpotInstanceRequestId"]])
     ec2.stop_instances(InstanceIds=ids[:1])
     a.wait("describe_instances", "stopped", InstanceIds=ids[:1])
-    made = ec2.create_image(InstanceId=ids[0], Name="made", TagSpecifications=[{"ResourceType": "image", "Tags": tags}])["ImageId"]
+    of_image = [{"ResourceType": "image", "Tags": tags}]
+    made = ec2.create_image(InstanceId=ids[0], Name="made", TagSpecifications=of_image)["ImageId"]
     a.wait("describe_images", "available", ImageIds=[made])
     ec2.modify_image_attribute(ImageId=made, LaunchPermission={"Add": [{"UserId": "210987654321"}]})
     ec2.enable_image_deprecation(ImageId=made, DeprecateAt="2035-01-01T00:00:00Z")
@@ -307,8 +310,9 @@ def by_botocore(environment, sim):
 def by_node(environment, sim, modules, home):
     """The same by the token, whose exchange for credentials is botocore's."""
     file = home / "token"
-    subprocess.run(["node", "-e", NODE, str(file)], env={**environment, "NODE_PATH": modules}, check=True, capture_output=True)
-    return by_botocore({**environment, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_ARN": ROLE, "AWS_ENDPOINT_URL_STS": sim}, sim)
+    environment = {**environment, "NODE_PATH": modules, "AWS_ENDPOINT_URL_STS": sim}
+    subprocess.run(["node", "-e", NODE, str(file)], env=environment, check=True, capture_output=True)
+    return by_botocore({**environment, "AWS_WEB_IDENTITY_TOKEN_FILE": str(file), "AWS_ROLE_ARN": ROLE}, sim)
 
 
 def judge_source(name, settings, sim, recorder, mayfly, modules):
@@ -322,7 +326,8 @@ def judge_source(name, settings, sim, recorder, mayfly, modules):
     who = by_node(environment, sim, modules, home) if name == "oidc" else by_botocore(environment, sim)
     theirs = recorder.take()
     options = ["--role-arn", ROLE] if name == "oidc" else []
-    done = subprocess.run([mayfly, "doctor", "--credentials", *options], env={**environment, "AWS_ENDPOINT_URL_STS": sim}, capture_output=True, text=True)
+    environment["AWS_ENDPOINT_URL_STS"] = sim
+    done = subprocess.run([mayfly, "doctor", "--credentials", *options], env=environment, capture_output=True, text=True)
     ours = recorder.take()
     if not who.startswith("arn:aws:sts::123456789012:assumed-role/") or done.returncode:
         return f"{who}; {done.returncode}: {done.stdout}{done.stderr}"

@@ -12,8 +12,10 @@ import sys
 TOP = pathlib.Path(__file__).resolve().parents[2]
 HERE = TOP / "tests/contract"
 # AWS's operations begin so; serialize.py knows all of botocore's, and says what this overlooks.
-VERBS = "Assume Cancel Copy Create Decode Delete Deregister Describe Disable Enable Get Import Modify Put Register Run Start Stop Terminate"
-OPERATION = re.compile(rf'"(?:AmazonSSM\.)?((?:{VERBS.replace(" ", "|")})[A-Z][A-Za-z]+)"')
+VERBS = ("Assume|Cancel|Copy|Create|Decode|Delete|Deregister|Describe|Disable|Enable|Get|Import|Modify|Put|Register|Run|Start|Stop"
+         "|Terminate")
+OPERATION = re.compile(rf'"(?:AmazonSSM\.)?((?:{VERBS})[A-Z][A-Za-z]+)"')
+CALL = re.compile(r'github_call_new\([^"{};]*"([A-Z]+)"')
 REASON_MIN = 30  # characters of a reason for having no judge
 
 
@@ -52,11 +54,11 @@ def github_sent():
     for path, text in sources("github/*.c").items():
         text = re.sub(r'%" PRId64 "', "{id}", text).replace('%" PRId64', '{id}"')
         for function in text.split("\n}\n"):
-            for method in re.findall(r'github_call_new\([^"{};]*"([A-Z]+)"', function):
+            for method in CALL.findall(function):
                 found = re.findall(r'"((?:%s)?/[^"?]*)[?"]', function)
                 scope = found[0].replace("%s", "{scope}", 1) if found and found[0].startswith("%s") else "".join(found[:1])
                 yield f"github {method} {scope.replace('%s', '{repo}') or path.name + ' has no path'}"
-            if "github_call_new(" in function and not re.search(r'github_call_new\([^"{};]*"[A-Z]+"|^struct github_call \*github_call_new', function, re.M):
+            if function.count(" github_call_new(") > len(CALL.findall(function)):
                 yield f"github {path.name}: a call whose method is not there"
 
 
@@ -71,7 +73,8 @@ def aws_served():
 
 def github_served():
     text = "".join(sources("sim/github*.c").values())
-    for method, path, scope in re.findall(r'^    \{ "([A-Z]+)", "(/actions/[^"]*)", [^}]*?(NULL|"/repos/") \},', text, re.MULTILINE):
+    route = r'^    \{ "([A-Z]+)", "(/actions/[^"]*)", [^}]*?(NULL|"/repos/") \},'
+    for method, path, scope in re.findall(route, text, re.MULTILINE):
         yield f"github {method} " + ("{scope}" if scope == "NULL" else "/repos/{repo}") + re.sub(r"\bN\b", "{id}", path)
     for method, prefix, suffix in re.findall(r'^    \{ "([A-Z]+)", "(/(?!actions/)[^"]*)", "([^"]*)", ', text, re.MULTILINE):
         scope = prefix in ("/repos/", "/orgs/")
@@ -113,12 +116,14 @@ def problems():
     tests = {p.name for p in HERE.iterdir() if p.is_file() and os.access(p, os.X_OK) and p.name != "run"}
     rows = {row[0].strip("`"): row for row in operations}
     named = {row[0].strip("`") for row in judges}
-    sent, served, providers = set(aws_sent()) | set(github_sent()) | set(agent_sent()), set(aws_served()) | set(github_served()), set(credentials_sent())
+    sent, providers = {*aws_sent(), *github_sent(), *agent_sent()}, set(credentials_sent())
+    served = {*aws_served(), *github_served()}
     for where, have in (("tests/contract/run", listed), ("the list of judges of README.md", named)):
         yield from (f"{t}: not both in tests/contract and in {where}" for t in sorted(have ^ tests))
     for name in sorted((sent | served) - set(rows)):
         yield f"{name}: has no row in tests/contract/README.md"
-    yield from (f"{p}: a source of credentials without a row in tests/contract/README.md" for p in sorted(providers) if not any(r.startswith(p + " ") for r in rows))
+    for name in sorted(providers - {row.split()[0] for row in rows}):
+        yield f"{name}: a source of credentials without a row in tests/contract/README.md"
     for name, row in rows.items():
         known = name.split()[0] in providers | {"agent"}  # of these the simulator plays all, below paths of its own
         if name not in sent | served and name.split()[0] not in providers:
@@ -131,7 +136,8 @@ def problems():
 
 def main():
     if len(sys.argv) > 1:
-        print("\n".join(sorted(row[0].strip("`") for row in tables()[1] for cell in row[1:] if sys.argv[1] in judges_of(cell))))
+        judged = {row[0].strip("`") for row in tables()[1] for cell in row[1:] if sys.argv[1] in judges_of(cell)}
+        print("\n".join(sorted(judged)))
     else:
         print("\n".join(problems()), end="")
 

@@ -15,6 +15,7 @@ import re
 import string
 import subprocess
 import sys
+import time
 import urllib.parse
 
 import botocore.session
@@ -33,6 +34,7 @@ REGIONS = ["us-east-1", "eu-central-1", "mx-central-1", "cn-north-1", "us-gov-we
            "us-isob-east-1"]
 VISIBLE = string.digits + string.ascii_letters + string.punctuation + " é€ß漢🦀"
 ODD = VISIBLE + "\t\n\r\x01\x7f\u0080\u2028"
+VOLUMES = "gp2 gp3 io1 io2 st1 sc1 standard".split()
 SECRET = string.ascii_letters + string.digits + "+/="
 
 
@@ -55,7 +57,8 @@ class Draw(random.Random):
         return "x" + self.text(VISIBLE) + "x"
 
     def some(self, make, most=12):
-        return [make() for _ in range(most if self.optional == "all" else 1 if self.optional == "none" else self.randint(1, most))]
+        n = {"all": most, "none": 1}.get(self.optional) or self.randint(1, most)
+        return [make() for _ in range(n)]
 
     def id(self, kind):
         return kind + "-" + "".join(self.choice("0123456789abcdef") for _ in range(self.choice([8, 17])))
@@ -67,7 +70,8 @@ class Draw(random.Random):
         return [{"Key": self.text(), "Value": self.maybe(self.text()) or ""} for _ in self.some(int, 50)]
 
     def filters(self):
-        return [{"Name": self.text(), "Values": self.some(self.text, 200 if self.random() < 0.1 else 5)} for _ in self.some(int, 8)]
+        values = 200 if self.random() < 0.1 else 5
+        return [{"Name": self.text(), "Values": self.some(self.text, values)} for _ in self.some(int, 8)]
 
 
 def without_none(params):
@@ -87,21 +91,24 @@ def block_devices(r):
     written, want = [], []
     for i in range(r.randint(1, 4)):
         ebs = without_none({
-            "VolumeSize": r.maybe(r.randint(1, 65536)), "VolumeType": r.maybe(r.choice("gp2 gp3 io1 io2 st1 sc1 standard".split())),
+            "VolumeSize": r.maybe(r.randint(1, 65536)), "VolumeType": r.maybe(r.choice(VOLUMES)),
             "Iops": r.maybe(r.randint(100, 256000)), "Throughput": r.maybe(r.randint(125, 2000)),
             "VolumeInitializationRate": r.maybe(r.randint(100, 300)), "Encrypted": r.maybe(r.random() < 0.5),
             "KmsKeyId": r.maybe(r.text()), "SnapshotId": r.maybe(r.id("snap")), "DeleteOnTermination": r.maybe(True)})
-        entry = without_none({"DeviceName": f"/dev/sd{chr(98 + i)}" + r.text(), "VirtualName": r.maybe(r.text()), "NoDevice": r.maybe(r.choice(["", r.text()]))})
+        entry = without_none({"DeviceName": f"/dev/sd{chr(98 + i)}" + r.text(), "VirtualName": r.maybe(r.text()),
+                              "NoDevice": r.maybe(r.choice(["", r.text()]))})
         as_string = r.random() < 0.3
-        written.append(entry | {"Ebs": {k: str(v) if as_string and type(v) is int else v for k, v in ebs.items()}} if ebs else entry)
+        text = {k: str(v) if as_string and type(v) is int else v for k, v in ebs.items()}
+        written.append(entry | {"Ebs": text} if ebs else entry)
         want.append(entry | {"Ebs": ebs | {"DeleteOnTermination": True}} if ebs else entry)
     return json.dumps(written, ensure_ascii=r.random() < 0.5), want
 
 
 def volume(r):
     """--volume-…"""
-    kind = r.maybe(r.choice("gp2 gp3 io1 io2 st1 sc1 standard".split()))
-    iops = r.randint(100, 256000) if kind in ("io1", "io2") else r.maybe(r.randint(100, 256000)) if kind in (None, "gp3") else None
+    kind, iops = r.maybe(r.choice(VOLUMES)), r.randint(100, 256000)
+    if kind not in ("io1", "io2"):  # which must have it
+        iops = r.maybe(iops) if kind in (None, "gp3") else None
     ebs = without_none({
         "VolumeSize": r.maybe(r.randint(1, 65536)), "VolumeType": kind, "Iops": iops,
         "Throughput": r.maybe(r.randint(125, 2000)) if kind in (None, "gp3") else None,
@@ -135,7 +142,8 @@ def launch_options(r):
     if metadata:
         options.append("--metadata-options=" + json.dumps(metadata))
     params["MetadataOptions"] = {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"} | metadata
-    group, tenancy, credits = r.maybe(r.line()), r.maybe(r.choice(["default", "dedicated"])), r.maybe(r.choice(["standard", "unlimited"]))
+    group, tenancy = r.maybe(r.line()), r.maybe(r.choice(["default", "dedicated"]))
+    credits = r.maybe(r.choice(["standard", "unlimited"]))
     options += ["--placement-group=" + group] if group else []
     options += ["--tenancy=" + tenancy] if tenancy else []
     options += ["--cpu-credits=" + credits] if credits else []
@@ -178,9 +186,10 @@ def ec2_run_instances_call(r):
     return args, "RunInstances", params
 
 
-def described(r, operation, most, **more):
+def described(r, operation, most):
     filters, token = r.filters(), r.maybe(r.text())
-    return {"filters": plain(filters), "token": token}, operation, {"Filters": filters, "MaxResults": most, "NextToken": token, **more}
+    params = {"Filters": filters, "MaxResults": most, "NextToken": token}
+    return {"filters": plain(filters), "token": token}, operation, params
 
 
 def ec2_describe_instances_call(r):
@@ -192,8 +201,9 @@ def ec2_fleet_call(r):
 
 
 def ec2_list_leftovers_call(r):
-    kind, operation, owners = r.choice([("volume", "DescribeVolumes", None), ("image", "DescribeImages", ["self"]),
-                                        ("spot request", "DescribeSpotInstanceRequests", None), ("snapshot", "DescribeSnapshots", ["self"])])
+    kind, operation, owners = r.choice([
+        ("volume", "DescribeVolumes", None), ("spot request", "DescribeSpotInstanceRequests", None),
+        ("image", "DescribeImages", ["self"]), ("snapshot", "DescribeSnapshots", ["self"])])
     args, operation, params = described(r, operation, 200)
     if owners:
         params["OwnerIds" if kind == "snapshot" else "Owners"] = owners
@@ -228,7 +238,8 @@ def ec2_get_console_output_call(r):
 
 def tagged(ids, args, key, value):
     tag = without_none({"Key": key, "Value": value})
-    return {**args, "key": key, "value": value}, "DeleteTags" if value is None else "CreateTags", {"Resources": ids, "Tags": [tag]}
+    operation = "DeleteTags" if value is None else "CreateTags"
+    return {**args, "key": key, "value": value}, operation, {"Resources": ids, "Tags": [tag]}
 
 
 def ec2_tag_call(r):
@@ -250,11 +261,12 @@ def ec2_create_image_call(r):
 
 def ec2_share_image_call(r):
     id, accounts = r.id("ami"), r.some(lambda: r.text(string.digits))
-    return {"id": id, "ids": accounts}, "ModifyImageAttribute", {"ImageId": id, "LaunchPermission": {"Add": [{"UserId": a} for a in accounts]}}
+    permission = {"Add": [{"UserId": a} for a in accounts]}
+    return {"id": id, "ids": accounts}, "ModifyImageAttribute", {"ImageId": id, "LaunchPermission": permission}
 
 
 def ec2_deprecate_image_call(r):
-    id, at = r.id("ami"), f"20{r.randint(27, 36)}-{r.randint(1, 12):02}-{r.randint(1, 28):02}T{r.randint(0, 23):02}:59:{r.randint(0, 59):02}Z"
+    id, at = r.id("ami"), time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(r.randint(0, 4102444800)))
     return {"id": id, "at": at}, "EnableImageDeprecation", {"ImageId": id, "DeprecateAt": at}
 
 
@@ -288,7 +300,8 @@ def sts_get_caller_identity_call(_):
 
 
 def sts_assume_role_call(r):
-    args = {"arn": "arn:aws:iam::123456789012:role/" + r.text(), "session_name": "s" + r.text(), "duration": r.maybe(r.randint(900, 43200)) or 0}
+    args = {"arn": "arn:aws:iam::123456789012:role/" + r.text(), "session_name": "s" + r.text(),
+            "duration": r.maybe(r.randint(900, 43200)) or 0}
     params = {"RoleArn": args["arn"], "RoleSessionName": args["session_name"], "DurationSeconds": args["duration"] or None}
     if r.random() < 0.5:
         args["web_token"] = params["WebIdentityToken"] = "token" + r.text()
@@ -311,7 +324,8 @@ class Botocore:
         loader = session.get_component("data_loader")
         partitions = loader.load_data("partitions")
         self.models = {s: session.get_service_model(s) for s in ("ec2", "ssm", "sts")}
-        self.rules = {s: EndpointProvider(loader.load_service_model(s, "endpoint-rule-set-1"), partitions) for s in self.models}
+        self.rules = {service: EndpointProvider(loader.load_service_model(service, "endpoint-rule-set-1"), partitions)
+                      for service in self.models}
 
     def request(self, service, operation, params):
         """What its serializer makes of the parameters, which it checks first."""
@@ -379,7 +393,8 @@ def draw(builder, seed):
 
 
 def ask(program, lines):
-    done = subprocess.run([program], input="".join(json.dumps(line) + "\n" for line in lines), capture_output=True, text=True, check=False)
+    text = "".join(json.dumps(line) + "\n" for line in lines)
+    done = subprocess.run([program], input=text, capture_output=True, text=True, check=False)
     got = [json.loads(line) for line in done.stdout.split("\n")[:-1]]
     if done.returncode != 0 or len(got) != len(lines):
         raise RuntimeError(f"{len(got)} of {len(lines)} came back: {done.stderr.strip()}")
