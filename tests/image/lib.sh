@@ -7,7 +7,7 @@
 # Root file systems are made once, by mmdebstrap, in $MAYFLY_TEST_CACHE. IMAGE_ARCH=arm64 takes those of another architecture,
 # by QEMU's user emulation, which has to be registered.
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # d and name are set for each case
+# shellcheck disable=SC2154,SC2034 # d and name are set for each case; rootfs is used by some
 # shellcheck disable=SC1091,SC2015 # os-release; "a && b || fail"
 set -u
 
