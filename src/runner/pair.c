@@ -99,13 +99,14 @@ void pair_lost_launch(struct pair *p, const struct event *e)
 
 static void answer_find(struct pair *p, const struct event *e)
 {
+    p->may_ask = p->may_ask || e->outcome == OUTCOME_OK;
     if (e->outcome == OUTCOME_OK && e->n_runners > 0) {
         p->runner_id = e->runners[0].id;
         p->record = RECORD_HAVE;
     } else if (p->find_at < p->find_until) {
         p->record = RECORD_UNSURE;
         p->find_at = e->now + PAIR_LOOK_MS;
-    } else if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
+    } else if (e->outcome == OUTCOME_OK || (e->outcome == OUTCOME_NOT_FOUND && !p->must_fence)) {
         p->record = RECORD_GONE;
     } else {
         p->record = RECORD_STUCK;
@@ -123,8 +124,12 @@ static bool may_try_again(struct pair *p, const struct event *e)
 
 static void answer_delete(struct pair *p, const struct event *e)
 {
-    if (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
+    bool absent = e->outcome == OUTCOME_NOT_FOUND;
+    if (e->outcome == OUTCOME_OK || (absent && (!p->must_fence || p->may_ask))) {
         p->record = RECORD_GONE;
+    } else if (absent && p->name) { /* or the token may not see it: a list that it may read tells */
+        p->record = RECORD_UNSURE;
+        p->find_at = e->now;
     } else if (e->outcome == OUTCOME_BUSY) {
         p->record = RECORD_BUSY;
     } else if (may_try_again(p, e)) {

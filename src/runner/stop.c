@@ -51,6 +51,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     struct stop_target *t = &s->targets[s->n++];
     *t = (struct stop_target){ .already_gone = !live };
     str_set(&t->label, ec2_instance_tag(i, TAG_LABEL));
+    str_set(&t->pair.name, ec2_instance_tag(i, TAG_RUNNER));
     str_set(&t->pair.instance_id, i->id);
     str_set(&t->pair.region, region);
     t->pair.instance = live ? INSTANCE_HAVE : INSTANCE_GONE;

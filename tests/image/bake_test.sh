@@ -378,8 +378,8 @@ case_driver_missing_step() {
 
 # machine STEPS [NAME=VALUE...]: a builder whose payload runs as cloud-init runs it
 machine() {
-	needs_nspawn "$cache/rootfs"
-	disk "$cache/rootfs"
+	needs_nspawn "$rootfs"
+	disk "$rootfs"
 	rm -rf "$d/disk/etc/systemd/system/*mayfly*"
 	payload "$@" >"$d/disk/root/user-data"
 	cat >"$d/disk/etc/systemd/system/cloud-final.service" <<-END
@@ -549,7 +549,9 @@ case_image_tools() {
 		bwrap --die-with-parent --unshare-pid --unshare-net --bind "$d/disk" / --dev /dev --proc /proc --tmpfs /run --clearenv \
 			--setenv PATH /usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" >>"$d/log" 2>&1 || fail "$*: exit $?"
 	}
-	for tool in git jq curl wget tox zstd unzip cc docker qemu-aarch64-static gzip setpriv growpart resize2fs; do
+	other=aarch64
+	[ "${arch:-$(dpkg --print-architecture)}" = amd64 ] || other=x86_64
+	for tool in git jq curl wget tox zstd unzip cc docker "qemu-$other-static" gzip setpriv growpart resize2fs; do
 		in_image sh -c "command -v $tool"
 	done
 	in_image setpriv --reuid=1001 --regid=1001 --init-groups sh -c 'cd /opt/actions-runner && ./bin/Runner.Listener --version &&
@@ -594,6 +596,6 @@ case_shellcheck() {
 
 # shellcheck disable=SC2046 # names
 set -- $(cases "$@")
-case $* in *systemd*) make_rootfs rootfs systemd-sysv ;; esac
+case $* in *systemd*) make_rootfs "$rootfs" systemd-sysv ;; esac
 case $* in *image*) make_image ;; esac
 run_cases "$@"

@@ -472,8 +472,8 @@ case_boot_limit_ends_with_the_boot() {
 
 # machine RUN_SH [NAME=VALUE...]: the disk of a machine whose user-data runs as cloud-init would run it
 machine() {
-	needs_nspawn "$cache/rootfs"
-	disk "$cache/rootfs"
+	needs_nspawn "$rootfs"
+	disk "$rootfs"
 	mkdir -p "$d/disk/opt/actions-runner" "$d/disk/srv"
 	# It would take /srv from the user of the runner.
 	ln -s /dev/null "$d/disk/etc/tmpfiles.d/home.conf"
@@ -602,5 +602,5 @@ case_strip() {
 
 # shellcheck disable=SC2046 # names
 set -- $(cases "$@")
-case $* in *systemd*) make_rootfs rootfs systemd-sysv ;; esac
+case $* in *systemd*) make_rootfs "$rootfs" systemd-sysv ;; esac
 run_cases "$@"

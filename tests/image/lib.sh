@@ -4,15 +4,18 @@
 # usage: …_test.sh [CASE...]
 #
 # A case is a function case_NAME. All of them run at the same time, because most of them wait; each has a directory, $d.
-# Root file systems are made once, by mmdebstrap, in $MAYFLY_TEST_CACHE.
+# Root file systems are made once, by mmdebstrap, in $MAYFLY_TEST_CACHE. IMAGE_ARCH=arm64 takes those of another architecture,
+# by QEMU's user emulation, which has to be registered.
 # shellcheck shell=sh
-# shellcheck disable=SC2154 # d and name are set for each case
+# shellcheck disable=SC2154,SC2034 # d and name are set for each case; rootfs is used by some
 # shellcheck disable=SC1091,SC2015 # os-release; "a && b || fail"
 set -u
 
 top=$(cd "$(dirname "$0")/../.." && pwd)
 boot_sh=${BOOT_SH:-$top/ami/boot.sh}
 cache=${MAYFLY_TEST_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/mayfly-tests}
+arch=${IMAGE_ARCH:-}
+rootfs=$cache/rootfs${arch:+-$arch} bakefs=$cache/bakefs${arch:+-$arch}
 
 clean_up() {
 	kill -KILL $! 2>/dev/null
@@ -164,19 +167,19 @@ kill -KILL -1'
 	error=$(sandbox true 2>&1) || skip "bwrap: $error"
 }
 
-# make_rootfs NAME PACKAGES: a root file system of the machine's own distribution, once
+# make_rootfs DIRECTORY PACKAGES: a root file system of the machine's own distribution, once
 make_rootfs() {
-	[ ! -d "$cache/$1" ] || return 0
+	[ ! -d "$1" ] || return 0
 	mkdir -p "$cache"
 	(
 		flock 9
-		[ ! -d "$cache/$1" ] || exit 0
-		rm -rf "$cache/$1.new"
+		[ ! -d "$1" ] || exit 0
+		rm -rf "$1.new"
 		suite=$(. /etc/os-release && echo "$VERSION_CODENAME")
-		mmdebstrap --variant=minbase --include="$2" --dpkgopt='path-exclude=/usr/share/doc/*' \
+		mmdebstrap ${arch:+--arch="$arch"} --variant=minbase --include="$2" --dpkgopt='path-exclude=/usr/share/doc/*' \
 			--dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-exclude=/usr/share/man/*' \
-			"$suite" "$cache/$1.new" >"$work/mmdebstrap.log" 2>&1 && mv "$cache/$1.new" "$cache/$1"
-	) 9>"$cache/$1.lock"
+			"$suite" "$1.new" >"$work/mmdebstrap.log" 2>&1 && mv "$1.new" "$1"
+	) 9>"$1.lock"
 }
 
 # make_image: a real bake of a root file system of this distribution, with its docker.io and a stand-in for the runner; the
@@ -187,20 +190,20 @@ make_image() {
 	image=
 	[ "$(id -u)" = 0 ] && [ "$IMAGE_TEST_UNSHARED" ] && have bwrap || return 0
 	# shellcheck disable=SC2046 # words
-	make_rootfs bakefs "$(echo systemd-sysv cloud-init openssh-server cron docker.io \
+	make_rootfs "$bakefs" "$(echo systemd-sysv cloud-init openssh-server cron docker.io \
 		$(sed -n '/^apt-get install/,$p' "$top/ami/bake/base.sh" | sed 's/^apt-get install//; s/\\$//') | tr ' ' ',')" || return 0
 	name=image
 	d=$work/image
 	mkdir -p "$d" && recipe "$d/recipe"
 	sed -i 's/^DOCKER_REPO=.*/DOCKER_REPO=/' "$d/recipe/versions"
-	baked=$cache/baked-$(cd "$d/recipe" && cat "$top/tests/image/lib.sh" main.sh versions ./*/* | sha256sum | cut -c 1-16)
+	baked=$cache/baked-$(cd "$d/recipe" && cat "$top/tests/image/lib.sh" main.sh versions ./*/* | sha256sum | cut -c 1-16)${arch:+-$arch}
 	(
 		flock 9
 		[ ! -d "$baked" ] || exit 0
-		rm -rf "$cache"/baked-*
+		rm -rf "$cache"/baked-????????????????"${arch:+-$arch}"
 		bake_image "$baked.new" && mv "$baked.new" "$baked"
 	) 9>"$cache/baked.lock" || return 0
-	image=$baked/upper:$cache/bakefs
+	image=$baked/upper:$bakefs
 }
 
 # A runner as GitHub packs it, in $d/runner.tar.gz: it does what the image's /srv/run.sh says.
@@ -239,7 +242,7 @@ bake_image() {
 	rm -rf "$1"
 	image_tarball
 	mkdir -p "$1/upper" "$1/work" "$d/disk" "$d/bin"
-	mount -t overlay -o "lowerdir=$cache/bakefs,upperdir=$1/upper,workdir=$1/work" overlay "$d/disk" || return
+	mount -t overlay -o "lowerdir=$bakefs,upperdir=$1/upper,workdir=$1/work" overlay "$d/disk" || return
 	# The network of the machine, for apt.
 	for file in resolv.conf hosts; do
 		rm -f "$d/disk/etc/$file"
@@ -249,7 +252,8 @@ bake_image() {
 	script "$d/disk/usr/sbin/policy-rc.d" 'exit 101'
 	dirt "$d/disk"
 	sha=$(sha256sum <"$d/runner.tar.gz")
-	payload 'base docker runner agent prune seal' RUNNER_URL=file:///srv/runner.tar.gz "RUNNER_SHA256=${sha%% *}" >"$d/user-data"
+	payload 'base docker runner agent prune seal' RUNNER_URL=file:///srv/runner.tar.gz "RUNNER_SHA256=${sha%% *}" \
+		"ARCH=${arch:-$(dpkg --print-architecture)}" >"$d/user-data"
 	script "$d/bin/poweroff" 'kill -KILL -1'
 	mkdir -p "$d/disk/var/lib/docker"
 	bwrap --die-with-parent --unshare-pid --unshare-ipc --unshare-uts --bind "$d/disk" / --dev /dev --proc /proc --tmpfs /run \
@@ -268,7 +272,7 @@ bake_image() {
 # needs_image: $d/disk is a baked root file system
 needs_image() {
 	if [ -z "$image" ]; then
-		[ -d "$cache/bakefs" ] || skip "no root file system to bake: $(tail -n 1 "$work/mmdebstrap.log" 2>/dev/null)"
+		[ -d "$bakefs" ] || skip "no root file system to bake: $(tail -n 1 "$work/mmdebstrap.log" 2>/dev/null)"
 		[ ! -e "$work/image/log" ] || { cp "$work/image/log" "$d/log" && fail "the bake failed"; }
 		skip "no bake: needs root, namespaces, bwrap and overlay file systems"
 	fi

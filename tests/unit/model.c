@@ -38,9 +38,9 @@ const char *fault_name(enum fault f)
         "none",       "ambiguous-done", "ambiguous-undone", "ambiguous-late", "slow",       "throttled",
         "failed",     "capacity",       "subnet-full",      "quota",          "token-used", "token-used-busy",
         "stranger",   "get-404",        "list-lags",        "invisible",      "unendable",  "dies-booting",
-        "dies-later", "never-online",   "slow-boot",        "record-dropped", "busy-lies",  "signal",
-        "crash",      "list-skips",     "tag-lags",         "blip",           "hangs",      "job-now",
-        "outage",     "state-lags",     "date-lags",        "kept-now",
+        "dies-later", "never-online",   "slow-boot",        "record-dropped", "busy-lies",  "no-rights",
+        "signal",     "crash",          "list-skips",       "tag-lags",       "blip",       "hangs",
+        "job-now",    "outage",         "state-lags",       "date-lags",      "kept-now",
     };
     return names[f];
 }
@@ -753,6 +753,8 @@ static void flight_effect(struct model *m, struct flight *f)
     }
     if (is_of_github(f->act.kind) && m->now >= m->outage_from && m->now < m->outage_to)
         f->fault = FAULT_THROTTLED;
+    if (is_of_github(f->act.kind) && m->no_rights)
+        f->fault = FAULT_GET_404;
     take_effect(m, f);
     if (f->act.kind == ACT_RUN && f->outcome == OUTCOME_OK)
         run_instance(m, f, &((struct run_flight *)f)->run);
@@ -1019,7 +1021,7 @@ static void note(struct model *m, const struct flight *f)
     }
     if (f->act.kind == ACT_DELETE && f->record) {
         f->record->fence_answered = true;
-        f->record->fenced = f->outcome == OUTCOME_OK || f->outcome == OUTCOME_NOT_FOUND;
+        f->record->fenced = f->outcome == OUTCOME_OK || (f->outcome == OUTCOME_NOT_FOUND && !f->record->exists);
         f->record->refused_busy = f->record->refused_busy || f->outcome == OUTCOME_BUSY;
     } else if (f->act.kind == ACT_RUN) {
         m->unsure_token[who] = f->outcome == OUTCOME_AMBIGUOUS ? f->act.client_token : NULL;

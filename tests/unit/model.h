@@ -35,6 +35,7 @@ enum fault {
     FAULT_SLOW_BOOT,
     FAULT_RECORD_DROPPED, /* GitHub forgets a record that never connected */
     FAULT_BUSY_LIES,      /* false for up to 60 s after the job began; a deletion then may succeed */
+    FAULT_NO_RIGHTS, /* the token may not: GitHub says 404 to all that stop asks */
     FAULT_SIGNAL,
     FAULT_CRASH,                         /* of the machine: it gets no further event */
     FAULT_OF_REAPERS,                    /* the following happen to reapers alone */
@@ -166,6 +167,7 @@ struct model {
     int64_t date[2];                /* the newest Date of EC2's */
     int64_t began_at;               /* the run */
     int64_t outage_from, outage_to; /* of GitHub */
+    bool no_rights;                 /* from now on */
     int64_t job_ms;                 /* the longest job */
     int64_t steps, idle_steps, end_by;
     size_t kills, deletes;

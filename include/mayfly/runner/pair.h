@@ -29,7 +29,7 @@ enum instance_state {
 };
 
 struct pair { /* owned strings */
-    char *name;
+    char *name; /* the runner's; NULL: not known */
     int64_t runner_id;
     char *region, *instance_id, *client_token;
     enum record_state record;
@@ -44,6 +44,7 @@ struct pair { /* owned strings */
     int64_t give_up_at;   /* ends that fail for now are asked for again until then; 0: none has failed yet */
     bool spare_busy;      /* a record that is busy keeps its instance */
     bool must_fence;      /* a record that is not known to be deleted keeps its instance */
+    bool may_ask;         /* GitHub has answered a search: its "not found" is not for want of a right */
     struct error error;   /* the first thing that went wrong on the way down */
 };
 
