@@ -15,6 +15,11 @@ WHO = {
     "curl": ("curl, its first request alone", "#8a8a8a"),
     "xml": ("bare `xmlTextReader` pass", "#8a8a8a"),
 }
+# Who it is where the one has no part of the other.
+ALONE = {
+    "reap": {"boto3": "boto3", "js": "AWS SDK for JavaScript"},
+    "signatures": {"boto3": "botocore", "js": "`@smithy/signature-v4`"},
+}
 METRICS = {
     "first": ("to the first request, ms", 1),
     "cpu": ("CPU, ms", 1),
@@ -45,13 +50,13 @@ def short(x):
     return f"{x:.1f}" if x >= 10 else f"{x:.2f}"
 
 
-def rows_of(figures, part):
-    return list(dict.fromkeys((n, who) for p, n, who, _ in figures if p == part))
+def name(who, part=""):
+    return ALONE.get(part, {}).get(who, WHO[who][0])
 
 
 def table(figures, part, first, metrics, grows=False):
     """Each metric with its ratio to Mayfly's, and what it grew by since the smallest n."""
-    rows = rows_of(figures, part)
+    rows = list(dict.fromkeys((n, who) for p, n, who, _ in figures if p == part))
     if not rows:
         return []
     head, least = [first, ""], min(n for n, _ in rows)
@@ -59,7 +64,7 @@ def table(figures, part, first, metrics, grows=False):
         head += [METRICS[metric][0], "ratio"] + ["growth"] * grows
     lines = ["| " + " | ".join(head) + " |", "|---:|---|" + "---:|" * (len(head) - 2)]
     for n, who in rows:
-        cells = [SIZES.get(n, f"{n:,}") if part == "signatures" else f"{n:,}", WHO[who][0]]
+        cells = [SIZES.get(n, f"{n:,}") if part == "signatures" else f"{n:,}", name(who, part)]
         for metric in metrics:
             x, ours, base = (figures.get((part, *k, metric)) for k in ((n, who), (n, "mayfly"), (least, who)))
             cells += [short(x) if metric != "requests" else f"{x:.0f}", short(x / ours)] + [short(x / base)] * grows
@@ -68,7 +73,12 @@ def table(figures, part, first, metrics, grows=False):
 
 
 def markdown(figures, about):
-    lines = [f"Measured on {about['date']}, on {about['processors']} processors, by `make bench`: {about['mayfly']};", f"{about['boto3']}; {about['js']}. A ratio is to Mayfly's figure in the same run, a growth to the smallest number's.", ""]
+    lines = [
+        f"Measured on {about['date']}, on {about['processors']} processors, by `make bench`: {about['mayfly']};",
+        f"{about['boto3']}; {about['js']}.",
+        "A ratio is to Mayfly's figure in the same run, a growth to the smallest number's.",
+        "",
+    ]
     for title, body in (
         ("One start: from exec to the first byte of a request", table(figures, "start", "runners", ["first"])),
         ("One start: from nothing to N runners online", table(figures, "runners", "runners", ["cpu", "rss"], True)),
@@ -83,25 +93,21 @@ def markdown(figures, about):
 
 # --- the plot ---------------------------------------------------------------------------------------------------------
 
-WIDTH, PANEL_W, PANEL_H, GAP, TOP = 960, 450, 250, 20, 96
-LEFT, RIGHT, HEAD, FOOT = 58, 20, 44, 40  # of the axes in a panel
+WIDTH, PANEL_W, PANEL_H, GAP, TOP = 960, 450, 236, 20, 92
+LEFT, RIGHT, HEAD, FOOT = 64, 20, 44, 40  # of the axes in a panel
 
 
 def text(x, y, s, anchor="start", **more):
     attributes = "".join(f' {k.replace("_", "-")}="{v}"' for k, v in more.items())
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attributes}>{escape(s)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{attributes}>{escape(s.replace("`", ""))}</text>'
 
 
-def name(who):
-    return WHO[who][0].replace("`", "")
-
-
-def bars(values, note):
+def bars(part, values, note):
     """A bar for each, from nothing; ratios to Mayfly's beside the values."""
     out, most, step = [], max(values.values()), 40
     for i, (who, x) in enumerate(values.items()):
         y, width = HEAD + 12 + i * step, (PANEL_W - 200) * x / most
-        out.append(text(14, y + 4, name(who), font_size=11.5, fill="#444"))
+        out.append(text(14, y + 4, name(who, part), font_size=11.5, fill="#444"))
         out.append(f'<rect x="14" y="{y + 10:.1f}" width="{max(width, 1.5):.1f}" height="14" rx="2" fill="{WHO[who][1]}"/>')
         ratio = "" if who == "mayfly" else f"  ({short(x / values['mayfly'])}×)"
         out.append(text(20 + width, y + 21, short(x) + ratio, font_size=12, font_weight=600, fill="#222"))
@@ -130,7 +136,7 @@ def lines(series, below):
         out.append(text(LEFT - 8, y + 4, f"{10**e:,}" if e >= 0 else f"{10.0**e:g}", "end", font_size=11, fill="#666"))
     for x in xs:
         out.append(text(place(x, 10**low)[0], HEAD + h + 16, f"{x:,}", "middle", font_size=11, fill="#666"))
-    out.append(text(LEFT + w / 2, PANEL_H - 8, below, "middle", font_size=11, fill="#777"))
+    out.append(text(LEFT + w / 2, PANEL_H - 8, below + "; both axes logarithmic", "middle", font_size=11, fill="#777"))
     ends = []
     for who, points in series.items():
         at = [place(x, y) for x, y in sorted(points.items())]
@@ -163,14 +169,14 @@ def panels(figures):
     start, cpu, rss = pick(figures, "start", "first"), pick(figures, "runners", "cpu"), pick(figures, "runners", "rss")
     signed = pick(figures, "signatures", "rate")
     if start:
-        yield "Start-up to the first request, ms", bars(at(start, 1), "median; shorter is better")
+        yield "Start-up to the first request, ms", bars("start", at(start, 1), "median; shorter is better")
     if signed:
-        yield "Signatures per second of CPU, a question", bars(at(signed, min(signed["mayfly"])), "longer is better")
+        yield "Signatures per second of CPU, a question", bars("signatures", at(signed, min(signed["mayfly"])), "longer is better")
     for part, who, below in (("runners", "start", "runners in one start"), ("reap", "reap", "instances and runner records")):
         for metric, what in (("cpu", "CPU, ms"), ("rss", "memory, MiB")):
             series = pick(figures, part, metric)
             if series:
-                yield f"mayfly {who}: {what}", lines(series, below)
+                yield f"What mayfly {who} does: {what}", lines(series, below)
 
 
 def svg(figures, about):
@@ -184,7 +190,7 @@ def svg(figures, about):
         text(WIDTH - GAP, 36, f"{about['date']}, {about['processors']} processors, one run", "end", font_size=12, fill="#777"),
     ]
     x = GAP
-    for who in dict.fromkeys(who for _, _, who, _ in figures):
+    for who in sorted({who for _, _, who, _ in figures}, key=list(WHO).index):
         out.append(f'<circle cx="{x + 5}" cy="64" r="5" fill="{WHO[who][1]}"/>')
         out.append(text(x + 16, 68, name(who), font_size=12.5, fill="#333"))
         x += 36 + 6.4 * len(name(who))
