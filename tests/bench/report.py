@@ -74,8 +74,8 @@ def table(figures, part, first, metrics, grows=False):
 
 def markdown(figures, about):
     lines = [
-        f"Measured on {about['date']}, on {about['processors']} processors, by `make bench`: {about['mayfly']};",
-        f"{about['boto3']}; {about['js']}.",
+        f"Measured on {about['date']}, on {about['processors']} processors with a load average of {about['load']} before, by `make bench`:",
+        f"{about['mayfly']}; {about['boto3']}; {about['js']}.",
         "A ratio is to Mayfly's figure in the same run, a growth to the smallest number's.",
         "",
     ]
