@@ -72,11 +72,13 @@ bool decode_base64(struct strbuf *out, const char *s, size_t len)
 void encode_percent(struct strbuf *out, const char *s)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.~";
-    for (; *s; s++) {
-        if (strchr(plain, *s))
-            strbuf_addc(out, *s);
-        else
-            strbuf_addf(out, "%%%02X", (unsigned)(unsigned char)*s);
+    for (;;) {
+        size_t n = strspn(s, plain);
+        strbuf_add(out, s, n);
+        s += n;
+        if (!*s)
+            return;
+        strbuf_addf(out, "%%%02X", (unsigned)(unsigned char)*s++);
     }
 }
 

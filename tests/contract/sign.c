@@ -1,7 +1,10 @@
-/* Signs requests as Mayfly does, for tests/contract/signatures: reads one JSON object a line from stdin, prints each
- * one's Authorization header. Test only. */
+/* sign [SECONDS]: signs requests as Mayfly does, for tests/contract/signatures: reads one JSON object a line from
+ * stdin, prints each one's Authorization header. With SECONDS, for tests/bench, it signs each one for so long, and
+ * prints how many a second of processor time as well. Test only. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
 
 #include "mayfly/aws/sigv4.h"
 #include "mayfly/codec/json.h"
@@ -31,7 +34,24 @@ static const struct field fields[] = {
     { 0 },
 };
 
-static bool sign(const char *json, size_t len, struct error *err)
+/* Signs until so many seconds of processor time are spent, once if it is none; how many a second. */
+static double sign_for(double seconds, struct strlist *headers, const struct sigv4_key *key,
+                       const struct sigv4_request *request, const struct sigv4_scope *scope)
+{
+    enum { BATCH = 100 }; /* asking for the time takes time */
+    clock_t start = clock();
+    for (int n = 1;; n++) {
+        strlist_clear(headers);
+        sigv4_sign(headers, key, request, scope);
+        if (seconds == 0)
+            return 0;
+        double spent = n % BATCH == 0 ? (double)(clock() - start) / CLOCKS_PER_SEC : 0;
+        if (spent >= seconds)
+            return n / spent;
+    }
+}
+
+static bool sign(const char *json, size_t len, double seconds, struct error *err)
 {
     AUTO_ARENA arena = { 0 };
     AUTO_STRBUF body = STRBUF_INIT;
@@ -51,20 +71,23 @@ static bool sign(const char *json, size_t len, struct error *err)
                                            .body = strbuf_str(&body),
                                            .body_len = body.len };
     const struct sigv4_scope scope = { l.region, l.service, l.time };
-    sigv4_sign(&headers, &key, &request, &scope);
+    double rate = sign_for(seconds, &headers, &key, &request, &scope);
     for (size_t i = 0; i < headers.n; i++)
         if (str_starts(headers.v[i], "Authorization: "))
             puts(headers.v[i] + strlen("Authorization: "));
+    if (seconds > 0)
+        printf("%.0f\n", rate);
     return true;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    double seconds = argc > 1 ? strtod(argv[1], NULL) : 0;
     AUTO_FREE char *line = NULL;
     size_t size = 0;
     for (ssize_t n; (n = getline(&line, &size, stdin)) > 0;) {
         AUTO_ERROR err = { 0 };
-        if (!sign(line, (size_t)n, &err)) {
+        if (!sign(line, (size_t)n, seconds, &err)) {
             fprintf(stderr, "sign: %s\n", err.message);
             return 1;
         }
