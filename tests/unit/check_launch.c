@@ -210,7 +210,7 @@ START_TEST(a_hundred_stay_below_the_limits)
     ck_assert_uint_eq(w->n_mints, COUNT_MAX);
     stays_within(w->runs, w->n_runs, 5, 500);
     stays_within(w->mints, w->n_mints, 21, 60000.0 / 146);
-    ck_assert_int_le(w->now - 1000, (COUNT_MAX - 4) * 550 + 20000 + 3000);
+    ck_assert_int_le(w->now - 1000, (COUNT_MAX - 4) * 510 + 20000 + 3000);
     /* What one slot learns of a cell, the others need not ask again: but for those in flight at the time. */
     ck_assert_uint_le(w->n_runs, COUNT_MAX + (w->full ? 4 : 0));
     ck_assert_uint_le(w->n_gets, 100);
