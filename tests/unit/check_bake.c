@@ -455,7 +455,7 @@ START_TEST(a_bake)
     ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", strbuf_str(&w.told));
     ck_assert_str_eq(w.parameter, "ami-new");
     ck_assert_str_eq(w.previous, "ami-0123456789abcdef0");
-    ck_assert_str_eq(w.b.previous, w.previous);
+    ck_assert_str_eq(w.b.home.previous, w.previous);
     ck_assert(w.shared);
     ck_assert_str_eq(strbuf_str(&w.told),
                      "builder: i-builder, c7i.large in s1\nbuilder: bake-base (9.1s)\nimage: ami-new, " NAME
@@ -757,7 +757,7 @@ START_TEST(older_images_are_deprecated)
     w.used = "ami-1";                                 /* beyond --keep, and it stays */
     bake(&w);
     check_end(&w);
-    ck_assert(w.b.error.domain == ERROR_NONE && w.b.pruning.domain == ERROR_NONE);
+    ck_assert(w.b.error.domain == ERROR_NONE && w.b.home.pruning.domain == ERROR_NONE);
     for (size_t i = 0; i < w.n_old; i++) {
         ck_assert_str_eq(w.old[i].state, "available");
         ck_assert_pstr_eq(w.old[i].deprecated, want[i]);
@@ -781,9 +781,9 @@ START_TEST(a_deprecation_fails)
     w.fault_code = codes[_i];
     bake(&w);
     check_end(&w);
-    ck_assert(bake_is_proven(&w.b) && w.b.published && w.b.error.domain == ERROR_NONE);
-    ck_assert((w.b.pruning.domain == ERROR_NONE) == (_i == 0));
-    AUTO_FREE char *why = error_format(&w.b.pruning);
+    ck_assert(bake_is_proven(&w.b) && w.b.home.published && w.b.error.domain == ERROR_NONE);
+    ck_assert((w.b.home.pruning.domain == ERROR_NONE) == (_i == 0));
+    AUTO_FREE char *why = error_format(&w.b.home.pruning);
     ck_assert_msg(_i == 0 || strstr(why, "ami-4 could not be deprecated: UnauthorizedOperation: scripted"), "%s", why);
     world_clear(&w);
 }
