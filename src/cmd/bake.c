@@ -703,10 +703,10 @@ static bool write_outputs(struct bake_run *r, struct error *err)
     const struct {
         const char *name, *value;
     } outputs[] = {
-        { "image-id", b->home.image.id },
+        { "image-id", b->home->image.id },
         { "image-name", r->image_name },
-        { "previous-image-id", b->home.previous },
-        { "parameter", b->home.published ? r->parameter : NULL },
+        { "previous-image-id", b->home->previous },
+        { "parameter", b->home->published ? r->parameter : NULL },
     };
     AUTO_JSON *object = must(json_object_new_object());
     for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
@@ -721,8 +721,8 @@ static bool write_outputs(struct bake_run *r, struct error *err)
     strbuf_addf(&md,
                 "### Mayfly: baked `%s`\n\n| image | from | steps | runner | published in | before |\n"
                 "|---|---|---|---|---|---|\n| `%s` | %s | %s | %s | %s | %s |\n",
-                r->name, b->home.image.id, r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
-                b->home.published ? r->parameter : "-", b->home.previous ? b->home.previous : "-");
+                r->name, b->home->image.id, r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
+                b->home->published ? r->parameter : "-", b->home->previous ? b->home->previous : "-");
     summary_write(r->cmd, strbuf_str(&md));
     return true;
 }
@@ -730,15 +730,15 @@ static bool write_outputs(struct bake_run *r, struct error *err)
 /* What is wrong with older images is no reason to fail: the new one is there. */
 static void report_rest(struct bake_run *r)
 {
-    if (r->bake.home.pruning.domain)
-        session_explain(&r->session, "bake", &r->bake.home.pruning);
+    if (r->bake.home->pruning.domain)
+        session_explain(&r->session, "bake", &r->bake.home->pruning);
     AUTO_FREE char *left = bake_leftovers(&r->bake);
-    AUTO_FREE char *pruning = r->bake.home.pruning.domain ? error_format(&r->bake.home.pruning) : NULL;
+    AUTO_FREE char *pruning = r->bake.home->pruning.domain ? error_format(&r->bake.home->pruning) : NULL;
     if (left)
         log_warn("left behind, for its own deadline and the reaper: %s", left);
     if (pruning)
-        log_warn("%s%s%s", pruning, r->bake.home.pruning.hint ? "; " : "",
-                 r->bake.home.pruning.hint ? r->bake.home.pruning.hint : "");
+        log_warn("%s%s%s", pruning, r->bake.home->pruning.hint ? "; " : "",
+                 r->bake.home->pruning.hint ? r->bake.home->pruning.hint : "");
     if (left || pruning)
         r->cmd->exit_status = EXIT_PARTIAL;
 }

@@ -13,19 +13,19 @@ static void wake_at(struct bake *b, int64_t when)
 
 bool bake_is_proven(const struct bake *b)
 {
-    return bake_region_is_kept(&b->home);
+    return bake_region_is_kept(b->home);
 }
 
 void bake_fail(struct bake *b, const struct error *why)
 {
     if (b->error.domain == ERROR_NONE)
         error_copy(&b->error, why);
-    bake_region_fail(&b->home, why);
+    bake_region_fail(b->home, why);
 }
 
 static bool is_over(const struct bake *b)
 {
-    return b->error.domain != ERROR_NONE || b->home.phase == REGION_DONE;
+    return b->error.domain != ERROR_NONE || b->home->phase == REGION_DONE;
 }
 
 static bool follow_box(struct bake *b, enum bake_role role, int64_t now)
@@ -37,23 +37,36 @@ static bool follow_box(struct bake *b, enum bake_role role, int64_t now)
     return state == BOX_DONE;
 }
 
+/* From the proven image, also where the home region comes to nothing now. True: they begin. */
+static bool begin_copies(struct bake *b, int64_t now)
+{
+    if (!bake_is_proven(b) || b->hurry_until || b->n_regions == 1 || b->regions[1].phase != REGION_IDLE)
+        return false;
+    for (size_t i = 1; i < b->n_regions; i++)
+        bake_region_make(&b->regions[i], b->home->image.id, now);
+    b->machine.give_up = now + b->config->copy_timeout_ms - GIVE_UP_MS;
+    return true;
+}
+
 /* True: another phase begins. */
 static bool advance(struct bake *b, int64_t now)
 {
     enum bake_phase before = b->phase;
-    if (b->home.error.domain != ERROR_NONE)
-        bake_fail(b, &b->home.error);
+    if (b->home->error.domain != ERROR_NONE)
+        bake_fail(b, &b->home->error);
+    if (begin_copies(b, now))
+        return true;
     if (is_over(b))
         return false;
     switch (b->phase) {
     case BAKE_BUILD:
         if (!follow_box(b, BAKE_BUILDER, now))
             break;
-        bake_region_make(&b->home, b->boxes[BAKE_BUILDER].pair.instance_id);
+        bake_region_make(b->home, b->boxes[BAKE_BUILDER].pair.instance_id, now);
         b->phase = BAKE_IMAGE;
         break;
     case BAKE_IMAGE:
-        if (b->home.phase != REGION_MADE)
+        if (b->home->phase != REGION_MADE)
             break;
         b->boxes[BAKE_BUILDER].down = true;
         b->phase = BAKE_PROVE;
@@ -62,7 +75,7 @@ static bool advance(struct bake *b, int64_t now)
         if (b->config->smoke && !follow_box(b, BAKE_SMOKE, now))
             break;
         b->boxes[BAKE_SMOKE].down = true;
-        bake_region_keep(&b->home);
+        bake_region_keep(b->home);
         b->phase = BAKE_SPREAD;
         break;
     case BAKE_SPREAD:
@@ -82,7 +95,7 @@ static void take_answer(struct bake *b, const struct event *e)
         bake_box_answer(b, (enum bake_role)e->who, e);
         break;
     default:
-        bake_region_answer(&b->home, e);
+        bake_region_answer(&b->regions[e->part], e);
     }
 }
 
@@ -92,11 +105,15 @@ static void take_signal(struct bake *b, int64_t now)
     if (b->hurry_until)
         return;
     b->hurry_until = now + HURRY_MS;
-    bake_region_hurry(&b->home, b->hurry_until);
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     if (bake_is_proven(b))
-        error_hint(&err, "the image %s is proven and stays", b->home.image.id);
+        error_hint(&err, "the image %s is proven and stays", b->home->image.id);
     bake_fail(b, &err);
+    for (size_t i = 0; i < b->n_regions; i++) {
+        bake_region_hurry(&b->regions[i], b->hurry_until);
+        if (b->regions[i].phase != REGION_IDLE)
+            bake_region_fail(&b->regions[i], &err);
+    }
 }
 
 static void time_out(struct bake *b, int64_t now)
@@ -129,7 +146,10 @@ static bool is_settled(const struct bake *b)
     for (size_t i = 0; i < BAKE_BOXES; i++)
         if (!pair_is_settled(&b->boxes[i].pair))
             return false;
-    return is_over(b) && bake_region_is_settled(&b->home);
+    for (size_t i = 0; i < b->n_regions; i++)
+        if (!bake_region_is_settled(&b->regions[i]))
+            return false;
+    return is_over(b);
 }
 
 static void step(struct machine *m, const struct event *e, struct acts *acts)
@@ -145,11 +165,13 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     }
     m->wake = INT64_MAX;
     do
-        bake_region_advance(&b->home, e->now, acts, &m->wake);
+        for (size_t i = 0; i < b->n_regions; i++)
+            bake_region_advance(&b->regions[i], e->now, acts, &m->wake);
     while (advance(b, e->now));
     time_out(b, e->now); /* after what has just come */
     work_boxes(b, e->now, acts);
-    bake_region_end(&b->home, e->now, acts, &m->wake);
+    for (size_t i = 0; i < b->n_regions; i++)
+        bake_region_end(&b->regions[i], e->now, acts, &m->wake);
     if (!is_over(b) && b->phase != BAKE_SPREAD)
         wake_at(b, b->deadline);
     if (b->hurry_until)
@@ -162,7 +184,7 @@ static void render(const struct machine *m, size_t who, struct arena *arena, str
     const struct bake *b = (const struct bake *)m;
     const struct bake_box *x = &b->boxes[who];
     b->config->render(b->config->ctx, (enum bake_role)who, &b->config->plan->cells[x->cell],
-                      who == BAKE_SMOKE ? b->home.image.id : NULL, arena, ret);
+                      who == BAKE_SMOKE ? b->home->image.id : NULL, arena, ret);
     ret->client_token = x->pair.client_token;
 }
 
@@ -171,7 +193,10 @@ void bake_init(struct bake *b, const struct bake_config *config)
     *b = (struct bake){ .machine = { .step = step, .render = render, .wake = INT64_MAX }, .config = config };
     for (size_t i = 0; i < BAKE_BOXES; i++)
         room_init(&b->boxes[i].room, config->plan);
-    bake_region_init(&b->home, config);
+    b->n_regions = 1 + (config->copies ? config->copies->n : 0);
+    b->regions = b->home = xcalloc(b->n_regions, sizeof(*b->regions));
+    for (size_t i = 0; i < b->n_regions; i++)
+        bake_region_init(&b->regions[i], config, i);
 }
 
 void bake_clear(struct bake *b)
@@ -183,7 +208,9 @@ void bake_clear(struct bake *b)
         free(b->boxes[i].reason);
         free(b->boxes[i].console);
     }
-    bake_region_clear(&b->home);
+    for (size_t i = 0; i < b->n_regions; i++)
+        bake_region_clear(&b->regions[i]);
+    free(b->regions);
     error_clear(&b->error);
     *b = (struct bake){ 0 };
 }
@@ -200,6 +227,7 @@ char *bake_leftovers(const struct bake *b)
         else
             bake_add_leftover(&text, "an instance that may exist, client token", p->client_token, &p->error);
     }
-    bake_region_leftovers(&b->home, &text);
+    for (size_t i = 0; i < b->n_regions; i++)
+        bake_region_leftovers(&b->regions[i], &text);
     return text.len ? strbuf_steal(&text) : NULL;
 }

@@ -1,5 +1,6 @@
 #include "mayfly/runner/bake_region.h"
 
+#include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/bake.h"
 #include "mayfly/runner/tags.h"
 
@@ -9,7 +10,7 @@ enum {
     FIND_MS = 30000,         /* when all is undone, an image that may exist is looked for so long */
     RETRY_MS = 2000,
     PATIENCE_MS = 8000,   /* ends that fail for now are asked for again so long */
-    HURRY_LOOK_MS = 4500, /* before the end: what CreateImage has not answered by then is looked for */
+    HURRY_LOOK_MS = 4500, /* before the end: what was asked for and not answered by then is looked for */
     HURRY_FIND_MS = 3000,
     LOST_MAX = 3, /* answers of PutParameter */
 };
@@ -21,9 +22,21 @@ static void wake_at(int64_t *wake, int64_t when)
         *wake = when;
 }
 
+static bool is_copy(const struct bake_region *r)
+{
+    return r->part > 0;
+}
+
 static void tell(const struct bake_region *r, const char *what)
 {
-    r->config->tell(r->config->ctx, "image", what);
+    r->config->tell(r->config->ctx, is_copy(r) ? r->new_image.region : "image", what);
+}
+
+static void ask(const struct bake_region *r, struct acts *acts, struct act act)
+{
+    act.part = r->part;
+    act.region = r->new_image.region;
+    acts_add(acts, act);
 }
 
 bool bake_region_is_kept(const struct bake_region *r)
@@ -31,14 +44,36 @@ bool bake_region_is_kept(const struct bake_region *r)
     return r->phase > REGION_KEEP;
 }
 
-void bake_region_fail(struct bake_region *r, const struct error *why)
+static bool has_failed(const struct bake_region *r)
 {
-    if (r->error.domain == ERROR_NONE)
-        error_copy(&r->error, why);
-    if (bake_region_is_kept(r))
+    return r->error.domain != ERROR_NONE;
+}
+
+/* What has failed stays as it is, or is undone; whether a copy may be is told by the answer to its publication. */
+static void decide(struct bake_region *r)
+{
+    bool stays = is_copy(r) ? r->named || r->phase > REGION_PUBLISH : bake_region_is_kept(r);
+    if (!has_failed(r) || r->undoing || r->phase == REGION_DONE)
+        return;
+    if (is_copy(r) && r->phase == REGION_PUBLISH && r->asked)
+        return;
+    if (is_copy(r) && r->published)
+        error_clear(&r->error);
+    if (stays)
         r->phase = REGION_DONE;
     else
         r->undoing = true;
+}
+
+void bake_region_fail(struct bake_region *r, const struct error *why)
+{
+    if (r->phase > REGION_PUBLISH) {
+        r->phase = REGION_DONE;
+        return;
+    }
+    if (!has_failed(r))
+        error_copy(&r->error, why);
+    decide(r);
 }
 
 void bake_region_hurry(struct bake_region *r, int64_t until)
@@ -68,11 +103,11 @@ static void work_removal(struct bake_region *r, size_t n, int64_t now, struct ac
         return;
     }
     x->asked = true;
-    acts_add(acts, (struct act){ .kind = ACT_REMOVE,
-                                 .who = n,
-                                 .region = r->new_image.region,
-                                 .leftover = x->image_gone ? EC2_SNAPSHOT : EC2_IMAGE,
-                                 .name = x->image_gone ? x->snapshots.v[x->next] : x->id });
+    ask(r, acts,
+        (struct act){ .kind = ACT_REMOVE,
+                      .who = n,
+                      .leftover = x->image_gone ? EC2_SNAPSHOT : EC2_IMAGE,
+                      .name = x->image_gone ? x->snapshots.v[x->next] : x->id });
 }
 
 static void answer_remove(struct bake_region *r, const struct event *e)
@@ -115,13 +150,13 @@ static bool removals_done(const struct bake_region *r)
 static void list_image(struct bake_region *r, struct acts *acts)
 {
     r->image.looking = true;
-    acts_add(acts, (struct act){ .kind = ACT_LEFTOVERS,
-                                 .who = LIST_OF_IMAGE,
-                                 .region = r->new_image.region,
-                                 .leftover = EC2_IMAGE,
-                                 .filters = r->by_name,
-                                 .n_filters = 1,
-                                 .by_page = true });
+    ask(r, acts,
+        (struct act){ .kind = ACT_LEFTOVERS,
+                      .who = LIST_OF_IMAGE,
+                      .leftover = EC2_IMAGE,
+                      .filters = r->by_name,
+                      .n_filters = 1,
+                      .by_page = true });
 }
 
 static void work_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
@@ -138,13 +173,21 @@ static void work_image(struct bake_region *r, int64_t now, struct acts *acts, in
         return;
     }
     r->image.asked = true;
-    acts_add(acts, (struct act){ .kind = ACT_IMAGE, .region = r->new_image.region, .image = &r->new_image });
+    ask(r, acts, (struct act){ .kind = is_copy(r) ? ACT_COPY : ACT_IMAGE, .image = &r->new_image });
 }
 
 static void may_exist(struct bake_region *r, int64_t now)
 {
     r->image.maybe = true;
     r->image.since = r->image.ask_at = now;
+}
+
+/* What it is made from is not ready, or EC2 has enough to do. */
+static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
+{
+    if (str_is_one_of(code, "InvalidAMIID.NotFound InvalidAMIID.Unavailable")) /* not seen everywhere yet */
+        return is_copy(r) && now - r->began < IMAGE_UNSEEN_MS;
+    return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
 }
 
 static void answer_image(struct bake_region *r, const struct event *e)
@@ -161,7 +204,7 @@ static void answer_image(struct bake_region *r, const struct event *e)
     } else if (e->outcome == OUTCOME_AMBIGUOUS || str_eq(code, "InvalidAMIName.Duplicate")) {
         r->image.unsure = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
-    } else if (e->outcome == OUTCOME_THROTTLED || str_is_one_of(code, "IncorrectState IncorrectInstanceState")) {
+    } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
         r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
     } else {
         bake_region_fail(r, e->error);
@@ -325,8 +368,7 @@ static void begin(struct bake_region *r, struct acts *acts, struct act act)
         return;
     r->asked = true;
     r->asked_in = r->phase;
-    act.region = r->new_image.region;
-    acts_add(acts, act);
+    ask(r, acts, act);
 }
 
 static void begin_keep(struct bake_region *r, struct acts *acts)
@@ -350,7 +392,7 @@ static void prune_failed(struct bake_region *r, const struct error *why)
 
 static void published(struct bake_region *r)
 {
-    r->published = true;
+    r->published = r->named = true;
     r->phase = REGION_LIST;
     AUTO_FREE char *what = xasprintf("published in %s", r->config->parameter);
     tell(r, what);
@@ -364,7 +406,10 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
         r->phase = REGION_READ;
     } else if (e->outcome != OUTCOME_OK && !absent) {
         error_copy(&err, e->error);
-        error_prefix(&err, "the image %s is proven, but not published in %s", r->image.id, r->config->parameter);
+        if (is_copy(r))
+            error_prefix(&err, "not published in %s", r->config->parameter);
+        else
+            error_prefix(&err, "the image %s is proven, but not published in %s", r->image.id, r->config->parameter);
         bake_region_fail(r, &err);
     } else if (r->phase == REGION_PUBLISH || (!absent && r->phase == REGION_READ && str_eq(e->text, r->image.id))) {
         published(r);
@@ -382,7 +427,9 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
 static void answer_phase(struct bake_region *r, const struct event *e)
 {
     r->asked = e->kind == EVENT_PAGE;
-    if (r->undoing || r->phase != r->asked_in) { /* a signal came */
+    if (r->asked_in == REGION_PUBLISH && (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_AMBIGUOUS))
+        r->named = true;
+    if (has_failed(r) || r->phase != r->asked_in) { /* a signal came */
         r->published = r->published || (r->asked_in == REGION_PUBLISH && e->outcome == OUTCOME_OK);
         return;
     }
@@ -529,18 +576,38 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         else
             r->phase = REGION_DONE;
         break;
-    case REGION_IDLE:
     case REGION_MADE:
+        if (is_copy(r))
+            r->phase = REGION_KEEP;
+        break;
+    case REGION_IDLE:
     case REGION_DONE:
         break;
     }
-    return r->phase != before && !r->undoing;
+    return r->phase != before && !has_failed(r);
+}
+
+static void time_out(struct bake_region *r, int64_t now, int64_t *wake)
+{
+    AUTO_ERROR err = { 0 };
+    if (!is_copy(r) || r->phase != REGION_MAKE || has_failed(r))
+        return;
+    if (now < r->deadline) {
+        wake_at(wake, r->deadline);
+        return;
+    }
+    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s",
+              (long long)(r->config->copy_timeout_ms / 1000));
+    error_hint(&err, "give it more by --copy-timeout");
+    bake_region_fail(r, &err);
 }
 
 void bake_region_advance(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
 {
-    while (!r->undoing && advance(r, now, acts, wake))
+    decide(r);
+    while (!has_failed(r) && advance(r, now, acts, wake))
         continue;
+    time_out(r, now, wake);
 }
 
 void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
@@ -557,10 +624,29 @@ bool bake_region_is_settled(const struct bake_region *r)
     return over && !r->asked && removals_done(r);
 }
 
-void bake_region_make(struct bake_region *r, const char *instance_id)
+/* The same copy has the same, however often it is asked for. */
+static void new_client_token(struct bake_region *r)
 {
-    r->new_image.instance_id = instance_id;
+    AUTO_FREE char *input = xasprintf("%s\n%s\n%s", r->new_image.name, r->new_image.region, r->new_image.source);
+    AUTO_STRBUF token = STRBUF_INIT;
+    crypto_sha256_hex(&token, input, strlen(input));
+    strbuf_truncate(&token, 40);
+    r->client_token = xasprintf("mf-%s", strbuf_str(&token));
+    r->new_image.client_token = r->client_token;
+}
+
+void bake_region_make(struct bake_region *r, const char *source, int64_t now)
+{
     r->phase = REGION_MAKE;
+    r->began = now;
+    if (!is_copy(r)) {
+        r->new_image.instance_id = source;
+        return;
+    }
+    r->deadline = now + r->config->copy_timeout_ms;
+    r->new_image.source_region = r->config->image.region;
+    r->new_image.source = source;
+    new_client_token(r);
 }
 
 void bake_region_keep(struct bake_region *r)
@@ -570,7 +656,7 @@ void bake_region_keep(struct bake_region *r)
 
 void bake_region_answer(struct bake_region *r, const struct event *e)
 {
-    if (e->act == ACT_IMAGE)
+    if (e->act == ACT_IMAGE || e->act == ACT_COPY)
         answer_image(r, e);
     else if (e->act == ACT_REMOVE)
         answer_remove(r, e);
@@ -580,10 +666,12 @@ void bake_region_answer(struct bake_region *r, const struct event *e)
         answer_phase(r, e);
 }
 
-void bake_region_init(struct bake_region *r, const struct bake_config *config)
+void bake_region_init(struct bake_region *r, const struct bake_config *config, size_t part)
 {
     static const char *const live[] = { "pending", "running", "stopping", "stopped" };
-    *r = (struct bake_region){ .config = config, .new_image = config->image };
+    *r = (struct bake_region){ .config = config, .part = part, .new_image = config->image };
+    if (is_copy(r))
+        r->new_image.region = config->copies->v[part - 1];
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->live, live[i]);
     strlist_add(&r->name, config->image.name);
@@ -605,7 +693,7 @@ void bake_region_clear(struct bake_region *r)
     struct strlist *const lists[] = {
         &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids
     };
-    char *const texts[] = { r->image.id, r->image.state, r->previous, r->previous_name };
+    char *const texts[] = { r->image.id, r->image.state, r->previous, r->previous_name, r->client_token };
     for (size_t i = 0; i < r->n_old; i++) {
         free(r->old[i].id);
         free(r->old[i].created);
@@ -634,15 +722,24 @@ void bake_add_leftover(struct strbuf *text, const char *what, const char *id, co
                 formatted ? formatted : "");
 }
 
+static void add_leftover(const struct bake_region *r, struct strbuf *text, const char *what, const char *id,
+                         const struct error *why)
+{
+    AUTO_FREE char *there = is_copy(r) ? xasprintf("%s in %s", id, r->new_image.region) : xstrdup(id);
+    bake_add_leftover(text, what, there, why);
+}
+
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text)
 {
     if (r->undoing && (r->image.maybe || r->image.asked || (r->image.unsure && !r->image.id)))
-        bake_add_leftover(text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
+        add_leftover(r, text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
+    else if (r->undoing && r->image.id && !r->image.listed)
+        add_leftover(r, text, "snapshots that nobody could look up, of", r->image.id, &(struct error){ 0 });
     for (size_t i = 0; i < r->n_removals; i++) {
         const struct bake_removal *x = &r->removals[i];
         if (!x->image_gone)
-            bake_add_leftover(text, "image", x->id, &x->error);
+            add_leftover(r, text, "image", x->id, &x->error);
         else if (!x->done || x->error.domain != ERROR_NONE)
-            bake_add_leftover(text, "snapshots of", x->id, &x->error);
+            add_leftover(r, text, "snapshots of", x->id, &x->error);
     }
 }

@@ -17,14 +17,16 @@ struct bake_config {            /* borrowed, valid as long as the bake */
     const struct plan *plan;    /* at least one cell, of one region */
     bool smoke;
     const char *parameter; /* where the image is published; the one of before goes to PARAMETER/previous; or NULL */
-    const struct strlist *share; /* with these accounts; or NULL */
-    size_t keep;                 /* so many images of the name are kept, the new one counted; 0: all */
-    int64_t deprecate_after;     /* seconds; older images that stay are deprecated so long after this one; 0: never */
-    int64_t timeout_ms;          /* from the start to a proven image */
+    const struct strlist *share;  /* with these accounts; or NULL */
+    size_t keep;                  /* so many images of the name are kept, the new one counted; 0: all */
+    int64_t deprecate_after;      /* seconds; older images that stay are deprecated so long after this one; 0: never */
+    int64_t timeout_ms;           /* from the start to a proven image */
+    const struct strlist *copies; /* further regions, each once, not the home region; or NULL */
+    int64_t copy_timeout_ms;      /* from then on, until each copy is available */
     /* The parameters of RunInstances; image: of the smoke boot, NULL: the cell's. Strings go into the arena. */
     void (*render)(void *ctx, enum bake_role role, const struct cell *cell, const char *image, struct arena *arena,
                    struct ec2_run *ret);
-    /* Progress, for a person. who: "builder", "image", "smoke". */
+    /* Progress, for a person. who: "builder", "image", "smoke", or a region of the copies. */
     void (*tell)(void *ctx, const char *who, const char *what);
     void *ctx;
 };
@@ -36,10 +38,11 @@ struct bake {
         BAKE_BUILD,
         BAKE_IMAGE,  /* make it, wait for it */
         BAKE_PROVE,  /* boot it */
-        BAKE_SPREAD, /* it stays and is published */
+        BAKE_SPREAD, /* it stays, is published and copied */
     } phase;
     struct bake_box boxes[BAKE_BOXES];
-    struct bake_region home;
+    struct bake_region *regions, *home; /* one or more; home: the first */
+    size_t n_regions;
     int64_t deadline;    /* of the proof */
     int64_t hurry_until; /* after a signal; 0: none */
     struct error error;  /* why it failed; ERROR_NONE: it did not */

@@ -1,5 +1,9 @@
 /* The image of a bake in one region: made, kept once it is proven, shared, published; and the end of older ones of its
- * name. A part of the state machine of bake.h, one for each region, each by itself. */
+ * name. A part of the state machine of bake.h, one for each region, each by itself.
+ *
+ * In the home region it is made from the builder and stays once it is proven. In others it is a copy of that, of the
+ * same bytes and as good as proven; it carries TAG_LIMITS until it is there, and is undone if it cannot be published.
+ */
 #ifndef MAYFLY_RUNNER_BAKE_REGION_H
 #define MAYFLY_RUNNER_BAKE_REGION_H
 
@@ -38,7 +42,10 @@ int64_t bake_deprecate_at(int64_t now, int64_t after);
 
 struct bake_region {
     const struct bake_config *config;
+    size_t part;                    /* of its actions; 0: the home region */
     struct ec2_new_image new_image; /* what is asked for */
+    char *client_token;             /* of a copy */
+    int64_t began, deadline;        /* of the making; the deadline of a copy alone */
     enum bake_region_phase {
         REGION_IDLE, /* there is nothing to make it from */
         REGION_MAKE, /* and wait for it */
@@ -66,6 +73,7 @@ struct bake_region {
     enum bake_region_phase asked_in; /* whose */
     char *previous, *previous_name;  /* what the parameter was, or NULL; where that is kept */
     bool published;
+    bool named;            /* the parameter names it, or may: it has to be there */
     unsigned lost_answers; /* of PutParameter: what came of them is read */
     struct bake_old *old;
     size_t n_old;
@@ -83,16 +91,18 @@ struct bake_region {
     struct error pruning; /* why older images are as they were */
 };
 
-void bake_region_init(struct bake_region *r, const struct bake_config *config);
+/* part: 0 is the home region, others are those of config->copies in their order. */
+void bake_region_init(struct bake_region *r, const struct bake_config *config, size_t part);
 void bake_region_clear(struct bake_region *r);
 
-/* It can be made now, from this instance. */
-void bake_region_make(struct bake_region *r, const char *instance_id);
-/* It is proven, or was not to be: it goes on from REGION_MADE. */
+/* It can be made now, from this instance, or as a copy of this image of the home region. */
+void bake_region_make(struct bake_region *r, const char *source, int64_t now);
+/* It is proven, or was not to be: it goes on from REGION_MADE, as copies do by themselves. */
 void bake_region_keep(struct bake_region *r);
 /* Takes the answer to one of its actions, or a page of it. */
 void bake_region_answer(struct bake_region *r, const struct event *e);
-/* It cannot go on: the first reason is told, and what does not stay is undone. */
+/* It cannot go on: the first reason is told, and what does not stay is undone. Once it is published that only ends its
+ * work on older ones. */
 void bake_region_fail(struct bake_region *r, const struct error *why);
 /* All is to be over by then. */
 void bake_region_hurry(struct bake_region *r, int64_t until);
