@@ -35,7 +35,7 @@ enum fault {
     FAULT_SLOW_BOOT,
     FAULT_RECORD_DROPPED, /* GitHub forgets a record that never connected */
     FAULT_BUSY_LIES,      /* false for up to 60 s after the job began; a deletion then may succeed */
-    FAULT_NO_RIGHTS, /* the token may not: GitHub says 404 to all that stop asks */
+    FAULT_NO_RIGHTS,      /* the token may not: GitHub says 404 to all that stop asks */
     FAULT_SIGNAL,
     FAULT_CRASH,                         /* of the machine: it gets no further event */
     FAULT_OF_REAPERS,                    /* the following happen to reapers alone */

@@ -28,7 +28,7 @@ enum instance_state {
     INSTANCE_STUCK, /* could not be ended, or could not be found */
 };
 
-struct pair { /* owned strings */
+struct pair {   /* owned strings */
     char *name; /* the runner's; NULL: not known */
     int64_t runner_id;
     char *region, *instance_id, *client_token;
