@@ -26,6 +26,20 @@ struct aws_call *ec2_create_image_call(struct aws *aws, const struct ec2_new_ima
     return ec2_call_new(aws, image->region, "CreateImage", &body);
 }
 
+struct aws_call *ec2_copy_image_call(struct aws *aws, const struct ec2_new_image *image)
+{
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, "CopyImage", EC2_VERSION);
+    query_add(&body, image->source_region, "SourceRegion");
+    query_add(&body, image->source, "SourceImageId");
+    query_add(&body, image->name, "Name");
+    query_add(&body, image->description, "Description");
+    query_add(&body, image->client_token, "ClientToken");
+    add_tags(&body, image, 1, "image");
+    add_tags(&body, image, 2, "snapshot");
+    return ec2_call_new(aws, image->region, "CopyImage", &body);
+}
+
 struct created {
     const char *id;
 };
@@ -41,9 +55,14 @@ bool ec2_create_image_result(const struct aws_call *call, struct arena *arena, c
     if (!ec2_decode(call, created_fields, &created, arena, err))
         return false;
     if (str_empty(created.id))
-        return error_set(err, ERROR_PARSE, 0, "the answer to CreateImage names no image");
+        return error_set(err, ERROR_PARSE, 0, "the answer to %s names no image", call->call.name);
     *ret_id = created.id;
     return true;
+}
+
+bool ec2_copy_image_result(const struct aws_call *call, struct arena *arena, const char **ret_id, struct error *err)
+{
+    return ec2_create_image_result(call, arena, ret_id, err);
 }
 
 struct aws_call *ec2_share_image_call(struct aws *aws, const char *region, const char *id,

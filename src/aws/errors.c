@@ -92,6 +92,7 @@ static const struct row codes[] = {
     { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, NULL },
     { "InvalidSnapshot.InUse", AWS_BUSY, "an image uses the snapshot: deregister that first" },
     { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, NULL },
+    { "ResourceLimitExceeded", AWS_BUSY, "too many snapshots are being copied: try again when others are done" },
     { "VolumeInUse", AWS_FATAL, "an instance holds the volume: it goes when that ends" },
     { "ExpiredToken", AWS_EXPIRED, HINT_SESSION },
     { "ExpiredTokenException", AWS_EXPIRED, HINT_SESSION },

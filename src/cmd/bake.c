@@ -6,6 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "mayfly/aws/creds_fetch.h"
 #include "mayfly/cmd/start.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/net/url.h"
@@ -25,9 +26,9 @@ enum {
 struct bake_options {
     char *recipe, *base, *source_image, *volume_type, *public_ip, *parameter, *tags, *payload, *payload_url,
         *payload_sha256;
-    struct strlist with, steps, types, subnets, security_groups, share;
+    struct strlist with, steps, types, subnets, security_groups, share, copy_regions;
     uint64_t volume_size, keep;
-    int64_t timeout, deprecate_after;
+    int64_t timeout, copy_timeout, deprecate_after;
     bool no_smoke, dry_run;
 };
 
@@ -139,6 +140,20 @@ static const struct opt bake_opts[] = {
       ROW(share),
       .arg = "ACCOUNT[,ACCOUNT…]",
       .help = "accounts that may launch the image" },
+    { .name = "copy-regions",
+      .type = OPT_LIST,
+      ROW(copy_regions),
+      .arg = "REGION[,REGION…]",
+      .help =
+          "further regions to have it: copied once it is proven, shared and published there, older ones as at home" },
+    { .name = "copy-timeout",
+      .type = OPT_SECONDS,
+      ROW(copy_timeout),
+      .arg = "DURATION",
+      .help = "from then on, until the copies are available",
+      .fallback = "1h",
+      .min = 5,
+      .max = 24 * 3600 },
     { .name = "payload",
       .type = OPT_STRING,
       ROW(payload),
@@ -184,6 +199,7 @@ struct bake_run {
     struct spec spec;
     struct payload payload;
     struct strlist own, steps, boot_params, params; /* params: of RunInstances, of the smoke boot and of the builder */
+    struct strlist copies;                          /* regions */
     struct field_list own_tags;
     struct bake_tags tags;
     struct bake_config config;
@@ -196,9 +212,9 @@ struct bake_run {
 
 static void run_clear(struct bake_run *r)
 {
-    struct strlist *const lists[] = { &r->own,         &r->steps,        &r->boot_params,          &r->params,
-                                      &r->spec.images, &r->spec.subnets, &r->spec.security_groups, &r->spec.types,
-                                      &r->spec.market };
+    struct strlist *const lists[] = { &r->own,        &r->steps,       &r->boot_params,  &r->params,
+                                      &r->copies,     &r->spec.images, &r->spec.subnets, &r->spec.security_groups,
+                                      &r->spec.types, &r->spec.market };
     char *const texts[] = { r->name, r->nonce,  r->image_name, r->description,    r->parameter,
                             r->run,  r->source, r->steps_text, r->runner_version, r->spec.volume_type };
     bake_clear(&r->bake);
@@ -460,10 +476,45 @@ static void ask_runner(struct bake_run *r, struct image *image)
     r->runner_version = version;
 }
 
-static bool open_session(struct bake_run *r, struct error *err)
+/* Each once; the home region has it anyway. */
+static bool take_copies(struct bake_run *r, const char *home, struct error *err)
+{
+    const struct strlist *given = &r->o->copy_regions;
+    for (size_t i = 0; i < given->n; i++) {
+        const char *region = given->v[i];
+        if (!aws_region_is_valid(region))
+            return error_set(err, ERROR_USAGE, 0, "--copy-regions: `%.40s` is not the name of an AWS region", region);
+        if (!str_eq(aws_partition(region), aws_partition(home))) {
+            error_set(err, ERROR_USAGE, 0, "--copy-regions: EC2 copies no image from %s to %s", home, region);
+            error_hint(err, "they are of different partitions, %s and %s: bake in each", aws_partition(home),
+                       aws_partition(region));
+            return false;
+        }
+        if (!str_eq(region, home) && !strlist_has(&r->copies, region))
+            strlist_add(&r->copies, region);
+    }
+    return true;
+}
+
+/* A region that does not answer, or that these credentials may not look into, is told before anything is launched. */
+static bool ask_copies(struct bake_run *r, struct error *err)
+{
+    AUTO_STRLIST name = { 0 };
+    strlist_add(&name, r->image_name);
+    const struct ec2_filter by_name = { "name", &name };
+    for (size_t i = 0; i < r->copies.n; i++) {
+        const char *region = r->copies.v[i];
+        AUTO_CALL *call = &ec2_list_leftovers_call(&r->session.aws, region, EC2_IMAGE, &by_name, 1, NULL)->call;
+        if (!ask(r, call, err))
+            return error_prefix(err, "--copy-regions: %s", region);
+    }
+    return true;
+}
+
+static bool read_session(struct bake_run *r, struct error *err)
 {
     AUTO_ERROR aws = { 0 }, github = { 0 };
-    session_open_each(&r->session, r->cmd, &aws, &github);
+    session_read(&r->session, r->cmd, &aws, &github);
     if (aws.domain != ERROR_NONE)
         return error_move(err, &aws);
     if (r->session.fleet)
@@ -615,6 +666,8 @@ static bool make_config(struct bake_run *r, struct error *err)
     values.steps = r->steps_text;
     values.runner_version = r->runner_version ? r->runner_version : image->runner_version;
     values.commit = r->cmd->getenv("GITHUB_SHA");
+    if (r->copies.n > 0 && values.life < r->o->copy_timeout + LIFE_MARGIN)
+        values.life = r->o->copy_timeout + LIFE_MARGIN;
     r->config = (struct bake_config){
         .name = r->name,
         .fleet = r->session.fleet,
@@ -627,6 +680,8 @@ static bool make_config(struct bake_run *r, struct error *err)
         .keep = r->o->keep,
         .deprecate_after = r->o->deprecate_after,
         .timeout_ms = r->o->timeout * 1000,
+        .copies = &r->copies,
+        .copy_timeout_ms = r->o->copy_timeout * 1000,
         .render = render,
         .tell = tell,
         .ctx = r,
@@ -636,19 +691,20 @@ static bool make_config(struct bake_run *r, struct error *err)
     return true;
 }
 
-/* Everything that must be known before the first effect. */
+/* Everything that must be known before the first effect; what nobody has to be asked for comes first. */
 static bool prepare(struct bake_run *r, struct error *err)
 {
-    if (!take_places(r, err) || !open_session(r, err))
+    if (!take_places(r, err) || !read_session(r, err) || !take_copies(r, r->session.aws_config.region, err))
         return false;
     start_init(&r->look, r->cmd, &r->spec, &r->session);
-    if (!plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err))
+    if (!plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err) ||
+        !aws_creds_fetch(&r->session.aws, err))
         return false;
     struct image *image = &r->look.plan.images[0];
     if (!ask_image(r, image, err))
         return false;
     ask_runner(r, image);
-    return render_payload(r, err) && make_config(r, err);
+    return render_payload(r, err) && make_config(r, err) && ask_copies(r, err);
 }
 
 /* --- what a person and a workflow get
@@ -659,35 +715,54 @@ static struct json_object *text(const char *s)
     return must(json_object_new_string(s ? s : ""));
 }
 
+static struct json_object *number(int64_t n)
+{
+    return must(json_object_new_int64(n));
+}
+
+static void print_plan_json(const struct bake_run *r)
+{
+    const struct plan *plan = &r->look.plan;
+    AUTO_JSON *object = must(json_object_new_object());
+    struct json_object *cells = must(json_object_new_array()), *copies = must(json_object_new_array());
+    for (size_t i = 0; i < plan->n; i++) {
+        struct json_object *cell = must(json_object_new_object());
+        json_object_object_add(cell, "type", text(plan->cells[i].type));
+        json_object_object_add(cell, "subnet", text(plan->cells[i].subnet));
+        json_object_array_add(cells, cell);
+    }
+    for (size_t i = 0; i < r->copies.n; i++)
+        json_object_array_add(copies, text(r->copies.v[i]));
+    json_object_object_add(object, "name", text(r->name));
+    json_object_object_add(object, "steps", text(r->steps_text));
+    json_object_object_add(object, "source", text(plan->images[0].id));
+    json_object_object_add(object, "runner-version", text(r->runner_version));
+    json_object_object_add(object, "parameter", text(r->parameter));
+    json_object_object_add(object, "copy-regions", copies);
+    json_object_object_add(object, "keep", number((int64_t)r->o->keep));
+    json_object_object_add(object, "deprecate-after", number(r->o->deprecate_after));
+    json_object_object_add(object, "plan", cells);
+    json_object_object_add(object, "user-data-bytes", number((int64_t)r->payload_size));
+    print_json(object);
+}
+
 static void print_plan(const struct bake_run *r)
 {
     const struct plan *plan = &r->look.plan;
     if (r->cmd->common.json) {
-        AUTO_JSON *object = must(json_object_new_object());
-        struct json_object *cells = must(json_object_new_array());
-        for (size_t i = 0; i < plan->n; i++) {
-            struct json_object *cell = must(json_object_new_object());
-            json_object_object_add(cell, "type", text(plan->cells[i].type));
-            json_object_object_add(cell, "subnet", text(plan->cells[i].subnet));
-            json_object_array_add(cells, cell);
-        }
-        json_object_object_add(object, "name", text(r->name));
-        json_object_object_add(object, "steps", text(r->steps_text));
-        json_object_object_add(object, "source", text(plan->images[0].id));
-        json_object_object_add(object, "runner-version", text(r->runner_version));
-        json_object_object_add(object, "parameter", text(r->parameter));
-        json_object_object_add(object, "plan", cells);
-        json_object_object_add(object, "user-data-bytes", must(json_object_new_int64((int64_t)r->payload_size)));
-        print_json(object);
+        print_plan_json(r);
         return;
     }
     printf("image: %s\nfrom: %s\nsteps: %s\nrunner: %s\nbuilder%s:\n", r->image_name, r->source, r->steps_text,
            r->runner_version ? r->runner_version : "none", r->o->no_smoke ? "" : " and smoke boot");
     for (size_t i = 0; i < plan->n; i++)
         printf("  %zu. %s in %s\n", i + 1, plan->cells[i].type, plan->cells[i].subnet);
-    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\nkept of this name: ",
-           r->spec.volume_size, r->spec.volume_type, r->payload_size, USERDATA_MAX,
-           r->parameter ? r->parameter : "nothing");
+    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\n", r->spec.volume_size,
+           r->spec.volume_type, r->payload_size, USERDATA_MAX, r->parameter ? r->parameter : "nothing");
+    AUTO_FREE char *copies = strlist_join(&r->copies, ", ");
+    if (r->copies.n > 0)
+        printf("copied to: %s\n", copies);
+    printf("kept of this name: ");
     if (r->o->keep)
         printf("%" PRIu64, r->o->keep);
     else
@@ -697,16 +772,52 @@ static void print_plan(const struct bake_run *r)
            r->o->deprecate_after ? after : "");
 }
 
+/* The image is there for good: the proven one, and copies with which all went well. */
+static bool has_image(const struct bake *b, const struct bake_region *region)
+{
+    return region == b->home ? bake_is_proven(b) : region->phase == REGION_DONE && region->error.domain == ERROR_NONE;
+}
+
+/* {"us-east-1": "ami-…"} */
+static struct json_object *images_json(const struct bake *b)
+{
+    struct json_object *images = must(json_object_new_object());
+    for (size_t i = 0; i < b->n_regions; i++)
+        if (has_image(b, &b->regions[i]))
+            json_object_object_add(images, b->regions[i].new_image.region, text(b->regions[i].image.id));
+    return images;
+}
+
+static void write_summary(const struct bake_run *r)
+{
+    const struct bake *b = &r->bake;
+    AUTO_STRBUF md = STRBUF_INIT;
+    strbuf_addf(&md,
+                "### Mayfly: baked `%s`\n\n| region | image | from | steps | runner | published in | before |\n"
+                "|---|---|---|---|---|---|---|\n",
+                r->name);
+    for (size_t i = 0; i < b->n_regions; i++) {
+        const struct bake_region *region = &b->regions[i];
+        AUTO_FREE char *id = has_image(b, region) ? xasprintf("`%s`", region->image.id) : xstrdup("failed");
+        strbuf_addf(&md, "| %s | %s | %s | %s | %s | %s | %s |\n", region->new_image.region, id,
+                    i ? b->home->image.id : r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
+                    region->published ? r->parameter : "-", region->previous ? region->previous : "-");
+    }
+    summary_write(r->cmd, strbuf_str(&md));
+}
+
 static bool write_outputs(struct bake_run *r, struct error *err)
 {
     const struct bake *b = &r->bake;
+    AUTO_JSON *images = images_json(b);
     const struct {
         const char *name, *value;
     } outputs[] = {
-        { "image-id", b->image.id },
+        { "image-id", b->home->image.id },
         { "image-name", r->image_name },
-        { "previous-image-id", b->previous },
-        { "parameter", b->published ? r->parameter : NULL },
+        { "images", json_object_to_json_string_ext(images, JSON_C_TO_STRING_PLAIN) },
+        { "previous-image-id", b->home->previous },
+        { "parameter", b->home->published ? r->parameter : NULL },
     };
     AUTO_JSON *object = must(json_object_new_object());
     for (size_t i = 0; i < ARRAY_SIZE(outputs); i++) {
@@ -715,31 +826,45 @@ static bool write_outputs(struct bake_run *r, struct error *err)
         if (!output_write(r->cmd, outputs[i].name, value, err))
             return error_prefix(err, "the output %s", outputs[i].name);
     }
+    json_object_object_add(object, "images", json_object_get(images));
     if (r->cmd->common.json)
         print_json(object);
-    AUTO_STRBUF md = STRBUF_INIT;
-    strbuf_addf(&md,
-                "### Mayfly: baked `%s`\n\n| image | from | steps | runner | published in | before |\n"
-                "|---|---|---|---|---|---|\n| `%s` | %s | %s | %s | %s | %s |\n",
-                r->name, b->image.id, r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
-                b->published ? r->parameter : "-", b->previous ? b->previous : "-");
-    summary_write(r->cmd, strbuf_str(&md));
+    write_summary(r);
     return true;
 }
 
-/* What is wrong with older images is no reason to fail: the new one is there. */
+/* One line. */
+static void warn_of(struct bake_run *r, const char *what, struct error *why)
+{
+    session_explain(&r->session, "bake", why);
+    AUTO_FREE char *formatted = error_format(why);
+    log_warn("%s%s%s%s%s", what, *what ? ": " : "", formatted, why->hint ? "; " : "", why->hint ? why->hint : "");
+    r->cmd->exit_status = EXIT_PARTIAL;
+}
+
+/* What failed of a region, or of its older images, is no reason to fail: the new image is there. */
+static void report_region(struct bake_run *r, struct bake_region *region)
+{
+    const char *name = region->new_image.region;
+    bool copy = region != r->bake.home;
+    AUTO_FREE char *gone = xasprintf("%s has no copy", name);
+    AUTO_FREE char *stays =
+        region->named ? xasprintf("%s has the copy %s, which %s may name", name, region->image.id, r->parameter) : NULL;
+    if (copy && region->error.domain)
+        warn_of(r, stays ? stays : gone, &region->error);
+    if (region->pruning.domain)
+        warn_of(r, copy ? name : "", &region->pruning);
+}
+
 static void report_rest(struct bake_run *r)
 {
-    if (r->bake.pruning.domain)
-        session_explain(&r->session, "bake", &r->bake.pruning);
     AUTO_FREE char *left = bake_leftovers(&r->bake);
-    AUTO_FREE char *pruning = r->bake.pruning.domain ? error_format(&r->bake.pruning) : NULL;
-    if (left)
-        log_warn("left behind, for its own deadline and the reaper: %s", left);
-    if (pruning)
-        log_warn("%s%s%s", pruning, r->bake.pruning.hint ? "; " : "", r->bake.pruning.hint ? r->bake.pruning.hint : "");
-    if (left || pruning)
-        r->cmd->exit_status = EXIT_PARTIAL;
+    for (size_t i = 0; i < r->bake.n_regions; i++)
+        report_region(r, &r->bake.regions[i]);
+    if (!left)
+        return;
+    log_warn("left behind, for its own deadline and the reaper: %s", left);
+    r->cmd->exit_status = EXIT_PARTIAL;
 }
 
 static bool bake(struct bake_run *r, struct error *err)
@@ -787,9 +912,10 @@ const struct command command_bake = {
         "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
         "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
         "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; deprecates older ones and\n"
-        "removes those beyond --keep. Needs no SSH, no key and no open port. Every failure, timeout or signal undoes\n"
-        "what was done.\n"
-        "Outputs: image-id, image-name, previous-image-id, parameter.",
+        "removes those beyond --keep. --copy-regions has the proven image copied and published in other regions too;\n"
+        "one that fails is undone, told, and exit status 3. Needs no SSH, no key and no open port. Every failure,\n"
+        "timeout or signal undoes what was done.\n"
+        "Outputs: image-id, image-name, images (a JSON object, by region), previous-image-id, parameter.",
     .opts = bake_opts,
     .options_size = sizeof(struct bake_options),
     .run = run,

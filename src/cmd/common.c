@@ -92,8 +92,7 @@ static char *find_fleet(const struct cmd *cmd, const struct github_config *githu
     return fleet ? xstrdup(fleet) : NULL;
 }
 
-/* Reads all settings, asks nobody. */
-static void read_settings(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
+void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
     *s = (struct session){ 0 };
     const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
@@ -121,7 +120,7 @@ static void read_settings(struct session *s, struct cmd *cmd, struct error *ret_
 
 void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)
 {
-    read_settings(s, cmd, ret_aws, ret_github);
+    session_read(s, cmd, ret_aws, ret_github);
     if (ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
         log_debug("no AWS credentials: going on without AWS");
 }
@@ -129,7 +128,7 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
 bool session_open(struct session *s, struct cmd *cmd, struct error *err)
 {
     AUTO_ERROR aws = { 0 }, github = { 0 };
-    read_settings(s, cmd, &aws, &github);
+    session_read(s, cmd, &aws, &github);
     if (aws.domain != ERROR_NONE)
         return error_move(err, &aws);
     if (github.domain != ERROR_NONE)
@@ -159,6 +158,8 @@ void session_explain(struct session *s, const char *command, struct error *err)
     struct aws_denial d = { 0 };
     if (!aws_is_denial(err->code))
         return;
+    if (s->aws.denied.action && !strstr(err->message, s->aws.denied.action))
+        return;                          /* another was denied since */
     aws_denial_copy(&d, &s->aws.denied); /* the question below may be denied too */
     AUTO_FREE char *what = policy_denied(&d), *decoded = decode_denial(s, &d);
     AUTO_FREE char *more = decoded ? NULL : policy_decode_command(&d);

@@ -45,7 +45,7 @@ static void new_client_token(struct bake *b, enum bake_role role)
     struct bake_box *x = &b->boxes[role];
     const struct cell *c = cell_of(b, x);
     AUTO_FREE char *input = xasprintf("%s\n%s\n%u\n%s\n%s\n%s\n%s", b->config->image.name, boxes[role].who, x->attempt,
-                                      c->region, c->subnet, c->type, b->image.id ? b->image.id : "");
+                                      c->region, c->subnet, c->type, b->home->image.id ? b->home->image.id : "");
     AUTO_STRBUF token = STRBUF_INIT;
     crypto_sha256_hex(&token, input, strlen(input));
     strbuf_truncate(&token, 40);

@@ -32,6 +32,7 @@ const char *act_name(enum act_kind kind)
         [ACT_LEFTOVERS] = "leftovers",
         [ACT_REMOVE] = "remove",
         [ACT_IMAGE] = "image",
+        [ACT_COPY] = "copy",
         [ACT_SHARE] = "share",
         [ACT_DEPRECATE] = "deprecate",
         [ACT_GET_PARAMETER] = "get-parameter",

@@ -291,6 +291,10 @@ static void make_call(struct driver *d, struct flight *f)
         f->aws = ec2_create_image_call(aws, a->image);
         f->aws->call.give_up = d->machine->give_up;
         break;
+    case ACT_COPY:
+        f->aws = ec2_copy_image_call(aws, a->image);
+        f->aws->call.give_up = d->machine->give_up;
+        break;
     case ACT_SHARE:
         f->aws = ec2_share_image_call(aws, a->region, a->name, a->ids);
         break;
@@ -443,6 +447,8 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
         return true;
     case ACT_IMAGE:
         return ec2_create_image_result(f->aws, &f->arena, &e->text, err);
+    case ACT_COPY:
+        return ec2_copy_image_result(f->aws, &f->arena, &e->text, err);
     case ACT_GET_PARAMETER:
         return ssm_get_parameter_result(f->aws, &f->arena, &e->text, err);
     case ACT_DELETE:
@@ -497,7 +503,7 @@ static void land(struct driver *d, struct flight *f)
 {
     AUTO_ERROR err = { 0 };
     bool more = false;
-    struct event e = { .kind = EVENT_ANSWER, .act = f->act.kind, .who = f->act.who };
+    struct event e = { .kind = EVENT_ANSWER, .act = f->act.kind, .who = f->act.who, .part = f->act.part };
     struct call *call = flight_call(f);
     e.outcome = f->aws ? drive_aws_outcome(f->aws) : drive_github_outcome(f->github);
     e.error = &call->error;
@@ -505,7 +511,8 @@ static void land(struct driver *d, struct flight *f)
     e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */
-        bool makes = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT || f->act.kind == ACT_IMAGE;
+        bool makes =
+            f->act.kind == ACT_RUN || f->act.kind == ACT_MINT || f->act.kind == ACT_IMAGE || f->act.kind == ACT_COPY;
         e.outcome = makes ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
         e.error = &err;
     }

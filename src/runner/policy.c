@@ -79,9 +79,12 @@ static const struct statement {
       .conditions = { { "StringEquals", ASKED(TAG_FLEET), "{fleet}" }, { "StringEquals", ASKED(TAG_ROLE), "bake" } } },
     { .sid = "BakeTag",
       .resources = OWN_INSTANCES " " OWN_VOLUMES " " SHARED("image/*") " " SNAPSHOTS,
-      .conditions = { { "StringEquals", "ec2:CreateAction", "RunInstances CreateImage" },
+      .conditions = { { "StringEquals", "ec2:CreateAction", "RunInstances CreateImage CopyImage" },
                       { "StringEquals", ASKED(TAG_FLEET), "{fleet}" },
                       { "StringEquals", ASKED(TAG_ROLE), "bake smoke" } } },
+    /* Of the image that is copied, the copy and their snapshots. Whether the tags of the request or of the resource are
+     * known at each of these, the reference does not say; what makes a copy ours are its tags, by BakeTag. */
+    { .sid = "BakeCopy", .resources = SHARED("image/*") " " SNAPSHOTS },
     { .sid = "BakeRemove",
       .resources = SHARED("image/*") " " SNAPSHOTS,
       .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" },
@@ -130,6 +133,7 @@ static const struct {
     { "ec2:TerminateInstances", "BakeOwn", "bake" },
     { "ec2:CreateImage", "BakeOwn", "bake" },
     { "ec2:CreateImage", "BakeImage", "bake" },
+    { "ec2:CopyImage", "BakeCopy", "bake" },
     { "ec2:CreateTags", "BakeTag", "bake" },
     { "ec2:DeregisterImage", "BakeRemove", "reap bake" },
     { "ec2:DeleteSnapshot", "BakeRemove", "reap bake" },

@@ -39,12 +39,12 @@ struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t r
 /* --- reading ------------------------------------------------------------------------------------------------------ */
 
 static const struct {
-    const char *filter, *state; /* the state in which nothing uses it, where EC2 can filter by it */
+    const char *filter, *state; /* the states in which nothing uses it, where EC2 can filter by them */
 } kinds[] = {
     [EC2_VOLUME] = { "status", "available" },
     [EC2_SPOT_REQUEST] = { "state", "open" },
     [EC2_IMAGE] = { NULL, NULL },
-    [EC2_SNAPSHOT] = { "status", "completed" },
+    [EC2_SNAPSHOT] = { "status", "completed error" },
 };
 
 static void set_filters(struct leftovers *l)
@@ -56,7 +56,7 @@ static void set_filters(struct leftovers *l)
         l->filters[1] = (struct ec2_filter){ "tag-key", &l->limits };
     if (is_image(l->kind) || !kinds[l->kind].filter)
         return;
-    strlist_add(&l->state, kinds[l->kind].state);
+    strlist_split(&l->state, kinds[l->kind].state, " ");
     l->filters[1] = (struct ec2_filter){ kinds[l->kind].filter, &l->state };
 }
 
@@ -89,7 +89,7 @@ static struct leftover_facts facts_of(const struct leftovers *l, const struct ec
         .keep = ec2_leftover_tag(row, TAG_KEEP) != NULL,
         .unproven = limits_tag && is_image(l->kind),
         .life = limits.life,
-        .idle = !state || str_eq(row->state, state),
+        .idle = !state || str_is_one_of(row->state ? row->state : "", state),
         .age = created > 0 && created <= l->cloud_now ? l->cloud_now - created : -1,
     };
 }

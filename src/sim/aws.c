@@ -8,6 +8,8 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
+enum { TOKEN_MAX = 64 };
+
 const char aws_account[] = "123456789012";
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
@@ -206,6 +208,56 @@ bool call_one_of(struct call *c, const char *name, const char *choices)
     strlist_split(&words, choices, " ");
     return !value || strlist_has(&words, value) ||
            call_refuse(c, 400, "InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, name);
+}
+
+bool call_check_token(struct call *c)
+{
+    const char *token = call_param(c, "ClientToken");
+    return !token || (*token && strlen(token) <= TOKEN_MAX) ||
+           call_refuse(c, 400, "InvalidParameterValue",
+                       "Value (%s) for parameter clientToken is invalid. Length must be at most %d characters", token,
+                       TOKEN_MAX);
+}
+
+char *call_fingerprint(const struct call *c)
+{
+    AUTO_STRBUF all = STRBUF_INIT;
+    const struct pairs *form = &c->request->form;
+    for (size_t i = 0; i < form->n; i++)
+        if (!str_eq(form->v[2 * i], "ClientToken") && !str_eq(form->v[2 * i], "DryRun"))
+            strbuf_addf(&all, "%s=%s\n", form->v[2 * i], form->v[2 * i + 1]);
+    return strbuf_steal(&all);
+}
+
+const struct client_token *call_find_token(struct call *c, const char *zone, const char *fingerprint,
+                                           bool *ret_mismatch)
+{
+    const char *token = call_param(c, "ClientToken");
+    *ret_mismatch = false;
+    for (size_t n = 0; token && n < c->sim->n_tokens; n++) {
+        const struct client_token *t = &c->sim->tokens[n];
+        if (!str_eq(t->token, token) || !str_eq(t->region, c->region) || !str_eq(t->zone, zone))
+            continue;
+        if (str_eq(t->parameters, fingerprint))
+            return t;
+        *ret_mismatch = !call_refuse(
+            c, 400, "IdempotentParameterMismatch",
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).");
+    }
+    return NULL;
+}
+
+void call_keep_token(struct call *c, const char *zone, const char *fingerprint, const char *made)
+{
+    struct sim *s = c->sim;
+    if (!call_param(c, "ClientToken"))
+        return;
+    struct client_token t = { .token = xstrdup(call_param(c, "ClientToken")),
+                              .region = xstrdup(c->region),
+                              .zone = xstrdup(zone),
+                              .parameters = xstrdup(fingerprint),
+                              .made = xstrdup(made) };
+    ROW_ADD(s->tokens, s->n_tokens, t);
 }
 
 bool call_is_wet(struct call *c)

@@ -61,6 +61,16 @@ const char *call_param_n(const struct call *c, const char *fmt, ...) PRINTF_LIKE
 bool call_has(const struct call *c, const char *prefix);
 /* NAME.1, NAME.2, … */
 void call_list(const struct call *c, const char *name, struct strlist *ret);
+/* ClientToken; absent is allowed. */
+bool call_check_token(struct call *c);
+/* Every parameter but the token and DryRun: what must be the same when a token comes again. Owned. */
+char *call_fingerprint(const struct call *c);
+/* What the token of this request stands for, in this region (and zone, or ""), or NULL. Another request with the same
+ * token is refused: *ret_mismatch. */
+const struct client_token *call_find_token(struct call *c, const char *zone, const char *fingerprint,
+                                           bool *ret_mismatch);
+/* made: the id of what it stands for from now on. */
+void call_keep_token(struct call *c, const char *zone, const char *fingerprint, const char *made);
 /* What must be one of some words; absent is allowed. */
 bool call_one_of(struct call *c, const char *name, const char *choices);
 /* DryRun, at the point where all is checked and nothing has happened. True: go on. */
@@ -173,6 +183,7 @@ void ec2_describe_snapshots(struct call *c);
 void ec2_delete_snapshot(struct call *c);
 void ec2_deregister_image(struct call *c);
 void ec2_create_image(struct call *c);
+void ec2_copy_image(struct call *c);
 void ec2_modify_image_attribute(struct call *c);
 void ec2_enable_image_deprecation(struct call *c);
 void ec2_cancel_spot_requests(struct call *c);

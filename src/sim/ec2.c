@@ -40,6 +40,9 @@ const struct action ec2_actions[] = {
     { "CreateImage", ec2_create_image,
       "InstanceId Name Description NoReboot? TagSpecification.N.ResourceType TagSpecification.N.Tag.N.Key "
       "TagSpecification.N.Tag.N.Value" },
+    { "CopyImage", ec2_copy_image,
+      "SourceRegion SourceImageId Name Description ClientToken TagSpecification.N.ResourceType "
+      "TagSpecification.N.Tag.N.Key TagSpecification.N.Tag.N.Value" },
     { "ModifyImageAttribute", ec2_modify_image_attribute, "ImageId LaunchPermission.Add.N.UserId" },
     { "EnableImageDeprecation", ec2_enable_image_deprecation, "ImageId DeprecateAt" },
     { "DeregisterImage", ec2_deregister_image, "ImageId DeleteAssociatedSnapshots?" },

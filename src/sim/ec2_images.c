@@ -1,4 +1,6 @@
-/* Images: described, made from an instance, deregistered. */
+/* Images: described, made from an instance, copied, deregistered. */
+#include <inttypes.h>
+
 #include "aws.h"
 #include "mayfly/util/clock.h"
 
@@ -253,11 +255,13 @@ void ec2_enable_image_deprecation(struct call *c)
     call_return_true(c);
 }
 
-/* --- CreateImage -------------------------------------------------------------------------------------------------- */
+/* --- CreateImage, CopyImage -----------------------------------------------------------------------------------------
+ */
 
-static bool check_new_name(struct call *c, const char *name)
+static bool check_new_name(struct call *c)
 {
     static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789()[] ./-'@_";
+    const char *name = call_param(c, "Name"), *description = call_param(c, "Description");
     if (!name)
         return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter name");
     if (strlen(name) < IMAGE_NAME_MIN || strlen(name) > IMAGE_NAME_MAX || strspn(name, letters) != strlen(name))
@@ -265,6 +269,14 @@ static bool check_new_name(struct call *c, const char *name)
                            "AMI names must be between %d and %d characters long, and may contain letters, numbers, "
                            "'(', ')', '.', '-', '/' and '_'",
                            IMAGE_NAME_MIN, IMAGE_NAME_MAX);
+    return !description || strlen(description) <= IMAGE_DESCRIPTION_MAX ||
+           call_refuse(c, 400, "InvalidParameterValue", "The description is longer than %d characters",
+                       IMAGE_DESCRIPTION_MAX);
+}
+
+static bool check_free_name(struct call *c)
+{
+    const char *name = call_param(c, "Name");
     for (size_t i = 0; i < c->sim->n_images; i++) {
         const struct image *old = c->sim->images[i];
         if (str_eq(old->region, c->region) && image_is_own(old) && str_eq(old->name, name))
@@ -274,21 +286,18 @@ static bool check_new_name(struct call *c, const char *name)
     return true;
 }
 
-static bool check_source(struct call *c)
+static bool check_builder(struct call *c)
 {
     AUTO_STRLIST ids = { 0 };
-    const char *id = call_param(c, "InstanceId"), *description = call_param(c, "Description");
+    const char *id = call_param(c, "InstanceId");
     if (!id)
         return call_refuse(c, 400, "MissingParameter", "The request must contain the parameter instanceId");
     strlist_add(&ids, id);
     if (!instances_check(c, &ids))
         return false;
     const struct instance *i = world_instance(c->sim, id);
-    if (!instance_is(i, "running") && !instance_is(i, "stopped"))
-        return call_refuse(c, 400, "IncorrectState", "Instance is not in state 'running' or 'stopped'");
-    return !description || strlen(description) <= IMAGE_DESCRIPTION_MAX ||
-           call_refuse(c, 400, "InvalidParameterValue", "The description is longer than %d characters",
-                       IMAGE_DESCRIPTION_MAX);
+    return instance_is(i, "running") || instance_is(i, "stopped") ||
+           call_refuse(c, 400, "IncorrectState", "Instance is not in state 'running' or 'stopped'");
 }
 
 static const struct volume *root_of(const struct sim *s, const struct instance *i)
@@ -299,56 +308,125 @@ static const struct volume *root_of(const struct sim *s, const struct instance *
     return NULL;
 }
 
-static struct snapshot *add_snapshot(struct call *c, const struct image *image, const struct volume *root)
+/* A scripted fault of the service "builder": it fails, or is pending for long. */
+static void spoil(struct call *c, struct image *image, const char *what)
 {
-    struct snapshot *n = xcalloc(1, sizeof(*n));
-    n->id = sim_random_id("snap-", ID_DIGITS);
-    str_set(&n->region, c->region);
-    str_set(&n->owner, aws_account);
-    str_set(&n->volume, root ? root->id : "vol-ffffffff");
-    n->description = xasprintf("Created by CreateImage for %s", image->id);
-    n->gib = image->gib;
-    n->created = image->created;
-    n->completed_at = image->available_at;
-    ROW_ADD(c->sim->snapshots, c->sim->n_snapshots, n);
-    return n;
+    struct request making = *c->request;
+    making.service = "builder";
+    making.action = (char *)what;
+    const struct fault *f = fault_due(c->sim, &making, FAULT_BEFORE);
+    if (f && f->kind->effect == EFFECT_WAIT)
+        image->available_at = f->ms < 0 ? INT64_MAX : image->created + f->ms;
+    else if (f)
+        image->failed = "Client.InternalError";
 }
 
-static struct image *add_image(struct call *c, const struct instance *i)
+/* A pending one of this name, with a snapshot of the volume and the tags that the request gives them. */
+static struct image *add_image(struct call *c, const char *what, const char *volume, int64_t gib)
 {
     struct image *image = xcalloc(1, sizeof(*image));
-    const struct volume *root = root_of(c->sim, i);
-    const struct request making = { .service = "builder", .action = (char *)"image" };
+    struct snapshot *snapshot = xcalloc(1, sizeof(*snapshot));
     image->id = sim_random_id("ami-", ID_DIGITS);
     str_set(&image->region, c->region);
     str_set(&image->name, call_param(c, "Name"));
     str_set(&image->description, call_param(c, "Description"));
     str_set(&image->owner, aws_account);
-    str_set(&image->root_device, i->root_device);
-    image->architecture = i->architecture;
-    image->baked = true; /* what else is an image made for? */
-    image->gib = root ? root->size : 0;
+    image->gib = gib;
     image->created = sim_now(c->sim);
     image->available_at = image->created + c->sim->options.image_delay;
-    image->failed = fault_due(c->sim, &making, FAULT_BEFORE) ? "Client.InternalError" : NULL;
-    struct snapshot *snapshot = add_snapshot(c, image, root);
+    spoil(c, image, what);
+    snapshot->id = sim_random_id("snap-", ID_DIGITS);
+    str_set(&snapshot->region, c->region);
+    str_set(&snapshot->owner, aws_account);
+    str_set(&snapshot->volume, volume);
+    snapshot->gib = gib;
+    snapshot->created = image->created;
+    snapshot->completed_at = image->available_at;
     str_set(&image->snapshot, snapshot->id);
     ROW_ADD(c->sim->images, c->sim->n_images, image);
+    ROW_ADD(c->sim->snapshots, c->sim->n_snapshots, snapshot);
     return image;
+}
+
+static void answer_image(struct call *c, const char *id)
+{
+    call_begin(c);
+    element(&c->res->body, "imageId", id);
+    call_end(c);
 }
 
 void ec2_create_image(struct call *c)
 {
     CLEANUP(pairs_clear) struct pairs image_tags = { 0 };
     CLEANUP(pairs_clear) struct pairs snapshot_tags = { 0 };
-    if (!check_source(c) || !check_new_name(c, call_param(c, "Name")) ||
+    if (!check_builder(c) || !check_new_name(c) || !check_free_name(c) ||
         !tags_take(c, "image snapshot", "image", &image_tags) ||
         !tags_take(c, "image snapshot", "snapshot", &snapshot_tags) || !call_is_wet(c))
         return;
-    struct image *image = add_image(c, world_instance(c->sim, call_param(c, "InstanceId")));
+    const struct instance *i = world_instance(c->sim, call_param(c, "InstanceId"));
+    const struct volume *root = root_of(c->sim, i);
+    struct image *image = add_image(c, "image", root ? root->id : "vol-ffffffff", root ? root->size : 0);
+    struct snapshot *snapshot = world_snapshot(c->sim, image->snapshot);
+    str_set(&image->root_device, i->root_device);
+    image->architecture = i->architecture;
+    image->baked = true; /* what else is an image made for? */
+    snapshot->description = xasprintf("Created by CreateImage for %s", image->id);
     pairs_copy(&image->tags, &image_tags);
-    pairs_copy(&world_snapshot(c->sim, image->snapshot)->tags, &snapshot_tags);
-    call_begin(c);
-    element(&c->res->body, "imageId", image->id);
-    call_end(c);
+    pairs_copy(&snapshot->tags, &snapshot_tags);
+    answer_image(c, image->id);
+}
+
+/* NULL: it is refused. */
+static const struct image *check_source(struct call *c)
+{
+    const char *region = call_param(c, "SourceRegion"), *id = call_param(c, "SourceImageId");
+    const struct image *image = world_image(c->sim, id);
+    if (str_empty(region) || str_empty(id))
+        call_refuse(c, 400, "MissingParameter", "The request must contain the parameter %s",
+                    str_empty(region) ? "SourceRegion" : "SourceImageId");
+    else if (!catalog_is_region(region))
+        call_refuse(c, 400, "InvalidParameterValue", "Invalid source region: %s", region);
+    else if (!aws_is_id(id, "ami-"))
+        call_refuse(c, 400, "InvalidAMIID.Malformed", "Invalid id: \"%s\" (expecting \"ami-...\")", id);
+    else if (!image || !str_eq(image->region, region) || c->request->hide)
+        call_refuse(c, 400, "InvalidAMIID.NotFound", "The image id '[%s]' does not exist", id);
+    else if (!image_is_own(image))
+        call_refuse(c, 400, "InvalidRequest", "You do not have permission to access the storage of this ami");
+    else if (!str_eq(image_state(c->sim, image), "available"))
+        call_refuse(c, 400, "InvalidAMIID.Unavailable", "The image id '[%s]' is not available", id);
+    else
+        return image;
+    return NULL;
+}
+
+/* Its tags are not copied. Unlike CreateImage it takes a name that is in use: the token alone makes it idempotent. */
+void ec2_copy_image(struct call *c)
+{
+    CLEANUP(pairs_clear) struct pairs image_tags = { 0 };
+    CLEANUP(pairs_clear) struct pairs snapshot_tags = { 0 };
+    AUTO_FREE char *fingerprint = call_fingerprint(c);
+    bool mismatch;
+    if (!call_check_token(c))
+        return;
+    const struct client_token *token = call_find_token(c, "", fingerprint, &mismatch);
+    if (token)
+        answer_image(c, token->made);
+    if (token || mismatch)
+        return;
+    const struct image *source = check_source(c);
+    if (!source || !check_new_name(c) || !tags_take(c, "image snapshot", "image", &image_tags) ||
+        !tags_take(c, "image snapshot", "snapshot", &snapshot_tags) || !call_is_wet(c))
+        return;
+    struct image *image = add_image(c, "copy", "vol-ffffffff", source->gib);
+    struct snapshot *snapshot = world_snapshot(c->sim, image->snapshot);
+    str_set(&image->root_device, source->root_device);
+    image->architecture = source->architecture;
+    image->baked = source->baked;
+    snapshot->description = xasprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s. Task "
+                                      "created on %" PRId64 ".",
+                                      image->id, source->id, source->snapshot, image->created);
+    pairs_copy(&image->tags, &image_tags);
+    pairs_copy(&snapshot->tags, &snapshot_tags);
+    call_keep_token(c, "", fingerprint, image->id);
+    answer_image(c, image->id);
 }

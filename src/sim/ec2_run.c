@@ -20,27 +20,19 @@ static void answer_run(struct call *c, const char *reservation)
 /* The token again: the same instances again. True: it was there, and the request is answered. */
 static bool answer_token(struct call *c, const struct run *r)
 {
-    const char *token = call_param(c, "ClientToken");
-    for (size_t n = 0; token && n < c->sim->n_tokens; n++) {
-        const struct client_token *t = &c->sim->tokens[n];
-        if (!str_eq(t->token, token) || !str_eq(t->region, c->region) || !str_eq(t->zone, r->token_zone))
-            continue;
-        bool there = false;
-        for (size_t i = 0; i < c->sim->n_instances; i++)
-            there = there || (str_eq(c->sim->instances[i]->reservation, t->reservation) &&
-                              !instance_is(c->sim->instances[i], "terminated"));
-        if (!str_eq(t->parameters, r->parameters))
-            call_refuse(
-                c, 400, "IdempotentParameterMismatch",
-                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).");
-        else if (!there)
-            call_refuse(c, 400, "IdempotentInstanceTerminated",
-                        "The client token you have provided is associated with a resource that is already deleted.");
-        else
-            answer_run(c, t->reservation);
-        return true;
-    }
-    return false;
+    bool mismatch, there = false;
+    const struct client_token *t = call_find_token(c, r->token_zone, r->parameters, &mismatch);
+    if (!t)
+        return mismatch;
+    for (size_t i = 0; i < c->sim->n_instances; i++)
+        there = there || (str_eq(c->sim->instances[i]->reservation, t->made) &&
+                          !instance_is(c->sim->instances[i], "terminated"));
+    if (there)
+        answer_run(c, t->made);
+    else
+        call_refuse(c, 400, "IdempotentInstanceTerminated",
+                    "The client token you have provided is associated with a resource that is already deleted.");
+    return true;
 }
 
 static void add_volume(struct call *c, const struct run *r, const struct instance *i, const struct disk *d)
@@ -146,19 +138,6 @@ static void add_instance(struct call *c, const struct run *r, const char *reserv
     ROW_ADD(s->instances, s->n_instances, i);
 }
 
-static void remember_token(struct call *c, const struct run *r, const char *reservation)
-{
-    struct sim *s = c->sim;
-    if (!call_param(c, "ClientToken"))
-        return;
-    struct client_token t = { .token = xstrdup(call_param(c, "ClientToken")),
-                              .region = xstrdup(c->region),
-                              .zone = xstrdup(r->token_zone),
-                              .parameters = xstrdup(r->parameters),
-                              .reservation = xstrdup(reservation) };
-    ROW_ADD(s->tokens, s->n_tokens, t);
-}
-
 void ec2_run_instances(struct call *c)
 {
     CLEANUP(run_clear) struct run r = { 0 };
@@ -181,6 +160,6 @@ void ec2_run_instances(struct call *c)
     AUTO_FREE char *reservation = sim_random_id("r-", ID_DIGITS);
     for (uint64_t n = 0; n < (r.max < room ? r.max : room); n++)
         add_instance(c, &r, reservation, (int64_t)n);
-    remember_token(c, &r, reservation);
+    call_keep_token(c, r.token_zone, r.parameters, reservation);
     answer_run(c, reservation);
 }

@@ -3,7 +3,7 @@
 
 #include "mayfly/util/encode.h"
 
-enum { USER_DATA_MAX = 16384, TOKEN_MAX = 64, RESERVATION_MAX = 100 };
+enum { USER_DATA_MAX = 16384, RESERVATION_MAX = 100 };
 
 void run_clear(struct run *r)
 {
@@ -186,15 +186,6 @@ static bool check_market(struct call *c, struct run *r)
     return spot_check_price(c, &r->type);
 }
 
-static bool check_token(struct call *c)
-{
-    const char *token = call_param(c, "ClientToken");
-    return !token || (*token && strlen(token) <= TOKEN_MAX) ||
-           call_refuse(c, 400, "InvalidParameterValue",
-                       "Value (%s) for parameter clientToken is invalid. Length must be at most %d characters", token,
-                       TOKEN_MAX);
-}
-
 /* A name is one of IAM's, an ARN is of this account; which exist, the simulator does not know. */
 static bool check_profile(struct call *c, struct run *r)
 {
@@ -273,17 +264,6 @@ static bool check_tags(struct call *c, struct run *r)
            tags_take(c, kinds, "spot-instances-request", &r->spot_tags) && check_readable_tags(c, r);
 }
 
-/* Every parameter but the token and DryRun: what must be the same when a token comes again. */
-static char *fingerprint(const struct call *c)
-{
-    AUTO_STRBUF all = STRBUF_INIT;
-    const struct pairs *form = &c->request->form;
-    for (size_t i = 0; i < form->n; i++)
-        if (!str_eq(form->v[2 * i], "ClientToken") && !str_eq(form->v[2 * i], "DryRun"))
-            strbuf_addf(&all, "%s=%s\n", form->v[2 * i], form->v[2 * i + 1]);
-    return strbuf_steal(&all);
-}
-
 static bool check_image(struct call *c, struct run *r)
 {
     const char *id = call_param(c, "ImageId");
@@ -296,8 +276,8 @@ static bool check_image(struct call *c, struct run *r)
 
 bool run_check(struct call *c, struct run *r)
 {
-    r->parameters = fingerprint(c);
-    return check_image(c, r) && check_counts(c, r) && check_type(c, r) && check_token(c) && check_market(c, r) &&
+    r->parameters = call_fingerprint(c);
+    return check_image(c, r) && check_counts(c, r) && check_type(c, r) && call_check_token(c) && check_market(c, r) &&
            check_place(c, r) && check_placement(c, r) && check_user_data(c, r) && check_profile(c, r) &&
            check_metadata(c, r) && check_options(c, r) && run_check_disks(c, r) && check_tags(c, r);
 }

@@ -52,8 +52,10 @@ void faults_help(FILE *out)
     fprintf(out, "\nfaults:");
     for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
         fprintf(out, "%s %s", i ? "," : "", fault_kinds[i].name);
-    fprintf(out,
-            "\nof the service `builder` (a step, ok, smoke, image): error, lost (off without a word), hang, garbage\n");
+    fprintf(out, "\nof the service `builder` (a step, ok, smoke, image, copy): error, lost (off without a word), hang, "
+                 "garbage;\n"
+                 "delay: an image is pending so long\n"
+                 "`match` names parameters and their values; `path`, and `region` of a request to AWS\n");
 }
 
 static void fault_clear(struct fault *f)
@@ -152,7 +154,8 @@ struct json_object *faults_json(const struct sim *s)
     return rows;
 }
 
-/* The value of a parameter: of the form, of the query, of a JSON body; "path" is the path itself. Owned, or NULL. */
+/* The value of a parameter: of the form, of the query, of a JSON body; "path" is the path itself, "region" the one that
+ * it is signed for. Owned, or NULL. */
 static char *request_value(const struct request *r, const char *name)
 {
     AUTO_ERROR ignored = { 0 };
@@ -163,6 +166,8 @@ static char *request_value(const struct request *r, const char *name)
         value = pairs_get(&r->query, name);
     if (value)
         return xstrdup(value);
+    if (str_eq(name, "region"))
+        return verify_scope(r, SCOPE_REGION);
     if (!json_parse(strbuf_str(&r->body), r->body.len, "the body", &json, &ignored) ||
         !json_object_is_type(json, json_type_object) || !json_object_object_get_ex(json, name, &member) || !member)
         return NULL;

@@ -242,6 +242,7 @@ static void log_request(struct sim *s, const struct exchange *x)
 {
     enum { LOG_MAX = 50000 };
     const struct request *r = &x->request;
+    AUTO_FREE char *region = verify_scope(r, SCOPE_REGION);
     struct json_object *o = must(json_object_new_object());
     json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
     json_object_object_add(o, "time", must(json_object_new_int64(sim_now(s))));
@@ -249,6 +250,7 @@ static void log_request(struct sim *s, const struct exchange *x)
     json_object_object_add(o, "method", sim_text(r->method));
     json_object_object_add(o, "path", sim_text(r->path));
     json_object_object_add(o, "action", sim_text(r->action));
+    json_object_object_add(o, "region", sim_text(region));
     json_object_object_add(
         o, "status",
         must(json_object_new_int(x->ending == END_ANSWER || x->ending == END_CUT ? x->response.status : 0)));

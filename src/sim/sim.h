@@ -114,7 +114,7 @@ struct spot_request {
 
 /* What a ClientToken stands for, remembered after its instances are gone. */
 struct client_token {
-    char *token, *region, *zone, *parameters, *reservation; /* zone "": the request named none */
+    char *token, *region, *zone, *parameters, *made; /* zone "": the request named none; made: an id */
 };
 
 struct instance {

@@ -178,6 +178,7 @@ static void add_images(const struct sim *s, struct json_object *regions)
             continue;
         struct json_object *o = must(json_object_new_object());
         json_object_object_add(o, "id", sim_text(snapshot->id));
+        json_object_object_add(o, "description", sim_text(snapshot->description));
         json_object_object_add(o, "size", number(snapshot->gib));
         json_object_object_add(o, "tags", pairs_json(&snapshot->tags));
         json_object_array_add(array_of(region_of(regions, snapshot->region), "snapshots"), o);
@@ -206,7 +207,7 @@ static void add_regions(const struct sim *s, struct json_object *regions)
         struct json_object *o = must(json_object_new_object());
         json_object_object_add(o, "token", sim_text(t->token));
         json_object_object_add(o, "zone", sim_text(t->zone));
-        json_object_object_add(o, "reservation", sim_text(t->reservation));
+        json_object_object_add(o, "made", sim_text(t->made));
         json_object_array_add(array_of(region_of(regions, t->region), "client_tokens"), o);
     }
 }

@@ -654,7 +654,7 @@ static void free_spot_request(struct spot_request *r)
 
 static void free_token(struct client_token *t)
 {
-    char *owned[] = { t->token, t->region, t->zone, t->parameters, t->reservation };
+    char *owned[] = { t->token, t->region, t->zone, t->parameters, t->made };
     free_strings(owned, ARRAY_SIZE(owned));
 }
 

@@ -28,7 +28,8 @@ class Profile:
     never_online: bool = False  # its runners
     faults: bool = True  # also faults, not only kills and signals
     least: int = None  # start: so many instances are a success; else all
-    regions: tuple = ()  # of its plan; else the default one
+    regions: tuple = ()  # of its plan, or of its copies; else the default one
+    at: str = ""  # the region whose requests are disturbed; else all
 
     @property
     def command(self):
@@ -46,6 +47,7 @@ REFUSED = {"service": "ec2", "action": "RunInstances", "nth": 3, "fault": "error
            "code": "UnauthorizedOperation", "message": "You are not authorized to perform this operation."}
 NO_ROOM = {"service": "ec2", "action": "RunInstances", "nth": 1, "times": 0, "fault": "capacity"}
 BAKE = ["bake", "amd64", "--subnets", SUBNET, "--security-groups", GROUP]
+COPY = ("--no-smoke", "--copy-regions", REGION2, "--copy-timeout", "10s")
 ENDING = "delete-runner TerminateInstances"
 PROFILES = [
     Profile("start x1"),
@@ -72,6 +74,8 @@ PROFILES = [
     Profile("reap"),
     Profile("bake", faults=False),
     Profile("bake, disturbed", only="CreateImage DeleteTags PutParameter"),
+    Profile("bake with a copy", args=COPY, regions=(REGION, REGION2), at=REGION2, faults=False),
+    Profile("bake with a copy, disturbed", args=COPY, regions=(REGION, REGION2), at=REGION2, only="CopyImage PutParameter"),
 ]
 
 # Requests that are sent at once come in any order: this is the cases'.

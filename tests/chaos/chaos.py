@@ -64,7 +64,7 @@ class Play:
         if profile.command == "start":
             return profile.start_args()
         if profile.command == "bake":
-            return BAKE
+            return [*BAKE, *profile.args]
         with Program(sim, "prepare", profile.start_args(), self.environment) as program:
             if not program.wait(LIMIT) or program.status != 0:
                 raise Wrong(f"the start before it failed: {program.text('err')}")
@@ -82,6 +82,7 @@ class Play:
         """Tells the simulator the faults. From here on the log is the command's."""
         case, request = self.case, self.case.request
         at = {"service": request.service, "action": request.action, "nth": request.nth} if request else {}
+        at |= {"match": {"region": self.profile.at}} if self.profile.at else {}
         hold = [{"fault": "hold", "when": case.when}] if request and case.deed != "fault" else []
         for fault in [*case.script, *hold, *self.profile.script]:  # the first that fits is taken
             headers = {k: str(int(time.time()) + 3600) if v == HOUR else v for k, v in fault.get("headers", {}).items()}
@@ -202,11 +203,16 @@ class Play:
         names = {i["id"]: i["client_token"] for i in state.alive} | {i["id"]: i["name"] for i in state.baked if i["id"] in state.unproven}
         unsaid = [one for one, name in names.items() if one not in err and name not in err.split("warning: left behind")[-1]]
         self.expect(not unsaid, f"it leaves {unsaid}, and does not say so: {err[-300:]}")
-        proven = [i["id"] for i in state.baked if i["id"] not in state.unproven]
-        self.expect(len(proven) <= 1, f"there are {proven}")
-        self.expect(failed or proven == [self.sim.published()], f"it succeeded with {proven}, published is {self.sim.published()}")
-        self.expect(failed or len(state.snapshots) == 1, f"it succeeded with {len(state.snapshots)} snapshots")
-        self.expect(proven or self.sim.published() == self.before, "what is published was never proven")
+        published = self.sim.published()
+        for region in self.profile.regions or [REGION]:
+            proven = [i["id"] for i in state.baked if i["id"] not in state.unproven and i["region"] == region]
+            snapshots = [n for n in state.snapshots if n["region"] == region]
+            undone = failed or f"warning: {region} has " in err  # no copy, or one that may be published
+            self.expect(len(proven) <= 1, f"there are {proven} in {region}")
+            self.expect(undone or proven == [published[region]], f"it succeeded with {proven}, published is {published[region]}")
+            self.expect(undone or len(snapshots) == 1, f"it succeeded with {len(snapshots)} snapshots in {region}")
+            self.expect(published[region] in (self.before[region], *proven), f"what is published in {region} was never proven")
+            self.expect(not (self.case.survives and undone), f"{region} should have it: {err[-300:]}")
 
     def judge_launches(self, state):
         """At most one instance a runner name, at most `count` at a time under a label."""
@@ -301,8 +307,9 @@ class Play:
         open_ = [q["id"] for q in state.spot_requests if state.by_id.get(q["instance"], gone)["state"] != "terminated"]
         self.expect(not open_, f"spot requests are open: {open_}")
         self.expect(not state.unproven, f"unproven images are left: {state.unproven}")
-        published = self.sim.published()
-        self.expect(published == self.before or published in [i["id"] for i in state.baked], "what is published is gone")
+        there = [i["id"] for i in state.baked]
+        lost = {k: v for k, v in self.sim.published().items() if v != self.before[k] and v not in there}
+        self.expect(not lost, f"what is published is gone: {lost}")
         records = [r["name"] for r in state.records]
         self.expect(not records, f"records are left: {records}")
         self.judge_bystanders(state)
@@ -332,6 +339,8 @@ class Play:
         totals, found = collections.Counter(), []
         for row in self.log:
             action = row["action"]
+            if profile.at and row["region"] != profile.at:
+                continue
             totals[action] += 1
             if action in (profile.only.split() or totals) and totals[action] <= limits.get(action, 99):
                 found.append((row["service"], action, totals[action]))

@@ -66,8 +66,10 @@ class State:
         self.live = [i for i in self.ours if i["state"] != "terminated"]
         self.alive = [i for i in self.live if i["state"] != "shutting-down"]
         self.by_id = {i["id"]: i for i in self.instances}
-        self.baked = [i for r in regions for i in r["images"] if i["tags"].get("mayfly:role") == "bake"]
-        self.snapshots = [n for r in regions for n in r["snapshots"] if n["tags"].get("mayfly:role") == "bake"]
+        self.baked = [{**i, "region": name} for name, r in raw["regions"].items() for i in r["images"]
+                      if i["tags"].get("mayfly:role") == "bake"]
+        self.snapshots = [{**n, "region": name} for name, r in raw["regions"].items() for n in r["snapshots"]
+                          if n["tags"].get("mayfly:role") == "bake"]
         self.unproven = [thing["id"] for thing in self.baked + self.snapshots if "mayfly:limits" in thing["tags"]]
 
 
@@ -190,8 +192,9 @@ class Simulator:
                 self.control("POST", f"runners/{record['id']}", {"status": "online"})
 
     def published(self):
+        """By region."""
         rows = json.loads(self.control("GET", "ssm"))
-        return [row["value"] for row in rows if row["region"] == REGION and row["name"] == "/mayfly/ami/amd64"][0]
+        return {row["region"]: row["value"] for row in rows if row["name"] == "/mayfly/ami/amd64"}
 
     def queue(self, label, run_id):
         """A job that outlives every case."""

@@ -198,6 +198,7 @@ def ask_all(a, token):
     of_image = [{"ResourceType": "image", "Tags": tags}]
     made = ec2.create_image(InstanceId=ids[0], Name="made", TagSpecifications=of_image)["ImageId"]
     a.wait("describe_images", "available", ImageIds=[made])
+    ec2.copy_image(SourceRegion="eu-west-1", SourceImageId="ami-0a11ce00000003003", Name="copied", TagSpecifications=of_image)
     ec2.modify_image_attribute(ImageId=made, LaunchPermission={"Add": [{"UserId": "210987654321"}]})
     ec2.enable_image_deprecation(ImageId=made, DeprecateAt="2035-01-01T00:00:00Z")
     mappings = ec2.describe_images(Owners=["self"], ImageIds=[made])["Images"][0]["BlockDeviceMappings"]

@@ -2,9 +2,9 @@
 
 usage: builder.py MOTO_URL PORT_FILE
 
-Every request goes on as it came, signature and all, but for two: GetConsoleOutput of a machine that the proxy saw launched
+Every request goes on as it came, signature and all, but for three: GetConsoleOutput of a machine that the proxy saw launched
 is answered from its user-data, and then the machine powers off; CreateImage goes without the tags of the snapshots, which
-moto cannot take, and these are set afterwards.
+moto cannot take, and these are set afterwards, as all tags of CopyImage, which moto passes over.
 """
 
 import base64
@@ -19,7 +19,13 @@ import botocore.session
 
 moto = urllib.parse.urlsplit(sys.argv[1]).netloc
 session = botocore.session.get_session()
-ec2 = session.create_client("ec2", endpoint_url=sys.argv[1], region_name="us-east-1")
+
+
+def client(region):
+    return session.create_client("ec2", endpoint_url=sys.argv[1], region_name=region)
+
+
+ec2 = client("us-east-1")
 machines = {}  # id -> (role, script)
 
 
@@ -48,16 +54,31 @@ def console(machine):
             f"<output>{base64.b64encode(words.encode()).decode()}</output></GetConsoleOutputResponse>")
 
 
-def image(form):
-    tags = {k: [{"Key": form[f"TagSpecification.{n}.Tag.{i}.Key"], "Value": form[f"TagSpecification.{n}.Tag.{i}.Value"]}
+def tags_of(form):
+    return {k: [{"Key": form[f"TagSpecification.{n}.Tag.{i}.Key"], "Value": form[f"TagSpecification.{n}.Tag.{i}.Value"]}
                 for i in range(1, 51) if f"TagSpecification.{n}.Tag.{i}.Key" in form]
             for n in (1, 2) for k in [form[f"TagSpecification.{n}.ResourceType"]]}
+
+
+def image(form):
+    tags = tags_of(form)
     made = ec2.create_image(InstanceId=form["InstanceId"], Name=form["Name"], Description=form["Description"],
                             TagSpecifications=[{"ResourceType": "image", "Tags": tags["image"]}])["ImageId"]
     mappings = ec2.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]
     ec2.create_tags(Resources=[m["Ebs"]["SnapshotId"] for m in mappings if "Ebs" in m], Tags=tags["snapshot"])
     return (f'<CreateImageResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imageId>{made}</imageId>'
             "</CreateImageResponse>")
+
+
+def copy(form, region):
+    there, tags = client(region), tags_of(form)
+    named = {k: form[k] for k in ("Name", "Description", "SourceRegion", "SourceImageId", "ClientToken")}
+    made = there.copy_image(**named)["ImageId"]
+    mappings = there.describe_images(ImageIds=[made])["Images"][0]["BlockDeviceMappings"]
+    there.create_tags(Resources=[made], Tags=tags["image"])
+    there.create_tags(Resources=[m["Ebs"]["SnapshotId"] for m in mappings if "Ebs" in m], Tags=tags["snapshot"])
+    return (f'<CopyImageResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><imageId>{made}</imageId>'
+            "</CopyImageResponse>")
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -71,6 +92,8 @@ class Proxy(BaseHTTPRequestHandler):
             self.answer(200, console(form["InstanceId"]).encode())
         elif action == "CreateImage":
             self.answer(200, image(form).encode())
+        elif action == "CopyImage":
+            self.answer(200, copy(form, self.headers["Authorization"].split("/")[2]).encode())
         else:
             onward = http.client.HTTPConnection(moto, timeout=60)
             onward.request("POST", self.path, body, dict(self.headers))  # Host too: it is signed

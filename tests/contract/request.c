@@ -21,7 +21,8 @@ struct args { /* of all builders; each takes its own */
     const char *call, *access_key, *secret_key, *session_token, *region;
     int64_t time;
     const char *id, *name, *value, *key, *owner, *description, *token, *at, *kind, *encoded;
-    const char *image, *type, *subnet, *client_token, *max_price, *user_data, *public_ip, *instance_profile, *device;
+    const char *image, *type, *subnet, *client_token, *max_price, *source_region, *user_data, *public_ip,
+        *instance_profile, *device;
     const char *arn, *session_name, *external_id, *web_token;
     int64_t duration;
     bool latest, spot, stops, dry, is_image;
@@ -67,6 +68,7 @@ static const struct field fields[] = {
     STR(type),
     STR(subnet),
     STR(client_token),
+    STR(source_region),
     STR(max_price),
     STR(user_data),
     STR(public_ip),
@@ -224,6 +226,19 @@ static struct aws_call *create_image(struct aws *aws, const struct args *a)
     return ec2_create_image_call(aws, &image);
 }
 
+static struct aws_call *copy_image(struct aws *aws, const struct args *a)
+{
+    const struct ec2_new_image image = { .region = a->region,
+                                         .source_region = a->source_region,
+                                         .source = a->id,
+                                         .client_token = a->client_token,
+                                         .name = a->name,
+                                         .description = a->description,
+                                         .tags = a->tags.rows,
+                                         .n_tags = a->tags.n };
+    return ec2_copy_image_call(aws, &image);
+}
+
 static struct aws_call *get_caller_identity(struct aws *aws, const struct args *a)
 {
     return sts_get_caller_identity_call(aws, a->region);
@@ -250,6 +265,7 @@ static const struct {
     { "ec2_list_leftovers_call", list_leftovers },
     { "ec2_remove_leftover_call", remove_leftover },
     { "ec2_create_image_call", create_image },
+    { "ec2_copy_image_call", copy_image },
     { "ec2_share_image_call", share_image },
     { "ec2_deprecate_image_call", deprecate_image },
     { "ec2_describe_subnets_call", describe_subnets },

@@ -259,6 +259,15 @@ def ec2_create_image_call(r):
              "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")]})
 
 
+def ec2_copy_image_call(r):
+    tags, id, name, description = r.tags(), r.id("ami"), "abc" + r.text(), r.maybe(r.text())
+    args = {"id": id, "name": name, "description": description, "source_region": r.choice(REGIONS), "client_token": r.text()}
+    return ({**args, "tags": plain(tags)}, "CopyImage",
+            {"SourceImageId": id, "Name": name, "Description": description, "SourceRegion": args["source_region"],
+             "ClientToken": args["client_token"],
+             "TagSpecifications": [{"ResourceType": kind, "Tags": tags} for kind in ("image", "snapshot")]})
+
+
 def ec2_share_image_call(r):
     id, accounts = r.id("ami"), r.some(lambda: r.text(string.digits))
     permission = {"Add": [{"UserId": a} for a in accounts]}

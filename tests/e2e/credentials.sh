@@ -160,6 +160,8 @@ printf '#!/bin/sh\ntouch "%s"\nexit 3\n' "$tmp/asked" >"$tmp/give keys"
 chmod +x "$tmp/give keys"
 run "${none[@]}" -u MAYFLY_GITHUB_TOKEN "$mayfly" stop --label x --profile process
 expect 'no GitHub token' 2 err 'no GitHub token'
+run "${none[@]}" -u GITHUB_REPOSITORY "$mayfly" bake amd64 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --profile process
+expect 'nobody knows whose an image would be' 2 err 'no fleet'
 equal 'then no program was asked for credentials' "$(ls "$tmp/asked" 2>/dev/null)" ''
 rm "$tmp/give keys"
 

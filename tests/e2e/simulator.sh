@@ -249,6 +249,39 @@ here EnableImageDeprecation ImageId="$image" DeprecateAt="$(date -u -d '+2 days'
 expect 'it is deprecated' 200 out '<return>true<'
 here DescribeImages ImageId.1="$image"
 has 'from the nearest minute on' "$(all deprecationTime)" ':00.000Z'
+copy=(SourceRegion=us-east-1 SourceImageId="$image" Name=mayfly-amd64-new)
+west() { ec2 us-west-2 "$@"; }
+west CopyImage "${copy[@]}" ClientToken=once TagSpecification.1.ResourceType=image "${tag[@]}"
+expect 'it is copied' 200 out '<imageId>ami-'
+copied=$(all imageId)
+west DescribeImages ImageId.1="$copied"
+expect 'into the region that is asked' 200 out '<imageState>pending<' out '<name>mayfly-amd64-new<' out '<key>mayfly:role<'
+west CopyImage "${copy[@]}" ClientToken=once TagSpecification.1.ResourceType=image "${tag[@]}"
+equal 'once, by its token' "$(all imageId)" "$copied"
+west CopyImage "${copy[@]}" ClientToken=once
+refused 'a token of another copy' 400 IdempotentParameterMismatch
+west CopyImage "${copy[@]}"
+equal 'again without one, with a snapshot each, and no tags of the source' \
+	"$(state '.regions["us-west-2"] | ([.images[] | select(.name == "mayfly-amd64-new") | .tags | length] | sort | join(" "))
+	+ ", " + ([.snapshots[] | select(.description | startswith("Copied")) | .tags | length] | join(" "))')" '0 1, 0 0'
+not_copied() { # NAME CODE PARAMETER…
+	local name=$1 code=$2
+	shift 2
+	west CopyImage "$@"
+	refused "no copy of $name" 400 "$code"
+}
+not_copied 'nothing' MissingParameter SourceRegion=us-east-1 Name=mayfly-x
+not_copied 'what is nowhere' MissingParameter SourceImageId="$image" Name=mayfly-x
+not_copied 'what has no name' MissingParameter SourceRegion=us-east-1 SourceImageId="$image"
+not_copied 'a region that is none' InvalidParameterValue SourceRegion=us-north-9 SourceImageId="$image" Name=mayfly-x
+not_copied 'an image of another region' InvalidAMIID.NotFound SourceRegion=eu-west-1 SourceImageId="$image" Name=mayfly-x
+not_copied 'an id that is none' InvalidAMIID.Malformed SourceRegion=us-east-1 SourceImageId=x Name=mayfly-x
+not_copied 'what is pending' InvalidAMIID.Unavailable SourceRegion=us-west-2 SourceImageId="$copied" Name=mayfly-x
+not_copied "someone else's disk" InvalidRequest SourceRegion=us-east-1 SourceImageId=ami-0a11ce00000000001 Name=mayfly-x
+not_copied 'a name that is none' InvalidAMIName.Malformed SourceRegion=us-east-1 SourceImageId="$image" Name='a!b'
+not_copied 'what has an owner' InvalidParameterValue "${copy[@]}" TagSpecification.1.ResourceType=volume "${tag[@]}"
+not_copied 'a long token' InvalidParameterValue "${copy[@]}" ClientToken="$(printf '%065d' 0)"
+not_copied 'what EC2 has no word for' UnknownParameter "${copy[@]}" SourceImage=x
 for at in "$(date -u -d '-1 minute' +%FT%TZ)" "$(date -u -d '+11 years' +%FT%TZ)" tomorrow; do
 	here EnableImageDeprecation ImageId="$image" DeprecateAt="$at"
 	refused "a deprecation at $at" 400 InvalidParameterValue

@@ -182,6 +182,7 @@ static const char *const reference[] = {
     "ConcurrentCreateImageNoRebootLimitExceeded",
     "InvalidSnapshot.InUse",
     "SnapshotCreationPerVolumeRateExceeded",
+    "ResourceLimitExceeded",
     "DryRunOperation",
 };
 
@@ -420,6 +421,20 @@ START_TEST(bodies_of_a_bake)
              "&TagSpecification.1.Tag.2.Key=e&TagSpecification.1.Tag.2.Value="
              "&TagSpecification.2.ResourceType=snapshot&TagSpecification.2.Tag.1.Key=k&TagSpecification.2.Tag.1.Value=v"
              "&TagSpecification.2.Tag.2.Key=e&TagSpecification.2.Tag.2.Value=");
+    const struct ec2_new_image copy = { .region = "us-east-1",
+                                        .source_region = "eu-west-1",
+                                        .source = "ami-1",
+                                        .name = "mayfly-x",
+                                        .description = "d",
+                                        .client_token = "mf-1",
+                                        .tags = tags,
+                                        .n_tags = 1 };
+    has_body(
+        ec2_copy_image_call(&no_aws, &copy), "CopyImage",
+        "Action=CopyImage&Version=2016-11-15&SourceRegion=eu-west-1&SourceImageId=ami-1&Name=mayfly-x&Description=d"
+        "&ClientToken=mf-1"
+        "&TagSpecification.1.ResourceType=image&TagSpecification.1.Tag.1.Key=k&TagSpecification.1.Tag.1.Value=v"
+        "&TagSpecification.2.ResourceType=snapshot&TagSpecification.2.Tag.1.Key=k&TagSpecification.2.Tag.1.Value=v");
     has_body(ec2_share_image_call(&no_aws, "us-east-1", "ami-1", &accounts), "ModifyImageAttribute",
              "Action=ModifyImageAttribute&Version=2016-11-15&ImageId=ami-1&LaunchPermission.Add.1.UserId=123456789012"
              "&LaunchPermission.Add.2.UserId=210987654321");

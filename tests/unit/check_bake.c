@@ -1,14 +1,10 @@
 /* The bake against a small cloud with a clock of its own: every action may fail in every way, and a signal may come at
- * any of them. And the payload, run by a shell. */
+ * any of them. */
 #include "mayfly/runner/bake.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "mayfly/codec/gzip.h"
-#include "mayfly/runner/payload.h"
 #include "mayfly/runner/tags.h"
 #include "testing.h"
 
@@ -25,7 +21,9 @@ enum {
     SMOKE_MS = 20000,
     IMAGE_MS = 20000,
     TIMEOUT_MS = 3600000,
-    DEPRECATE_AFTER = 86400
+    DEPRECATE_AFTER = 86400,
+    COPY_TIMEOUT_MS = 1800000,
+    PLACES = 3, /* the home region, and those of copies */
 };
 
 struct machine_of { /* what EC2 has of a builder or a smoke boot */
@@ -44,19 +42,7 @@ enum builder_way {
     WAY_GONE,       /* is terminated under our feet */
 };
 
-struct world {
-    struct bake b;
-    struct bake_config config;
-    struct plan plan;
-    struct cell cells[3];
-    struct image source;
-    struct strlist groups, share;
-    struct acts queue;
-    struct arena arena;
-    struct strbuf log, told;
-    int64_t now;
-    struct machine_of boxes[BAKE_BOXES];
-    enum builder_way ways[BAKE_BOXES];
+struct place { /* what a region has */
     bool image, limited, shared, image_fails, image_lags;
     size_t snapshots;
     int64_t image_at;
@@ -64,15 +50,37 @@ struct world {
     struct ec2_leftover old[7];
     size_t n_old;
     const char *used; /* an old image that an instance runs */
-    size_t n;         /* actions so far */
-    size_t fault_at;  /* from 1; 0: none */
+    char token[64];   /* of its copy */
+    bool taken;       /* EC2 takes no token for an answer: the name is taken */
+};
+static const char *const regions[PLACES] = { "r", "s", "t" };
+
+struct world {
+    struct bake b;
+    struct bake_config config;
+    struct plan plan;
+    struct cell cells[3];
+    struct image source;
+    struct strlist groups, share, copies;
+    struct acts queue;
+    struct arena arena;
+    struct strbuf log, told;
+    int64_t now;
+    struct machine_of boxes[BAKE_BOXES];
+    enum builder_way ways[BAKE_BOXES];
+    struct place at[PLACES];
+    size_t n;        /* actions so far */
+    size_t fault_at; /* from 1; 0: none */
     enum outcome fault;
     const char *fault_code;
     bool fault_has_effect, fault_for_ever;
     enum act_kind fault_kind, no_room; /* fault_kind: of fault_for_ever */
+    size_t fault_part;                 /* and in this region alone; 0: in all */
     size_t rooms;                      /* RunInstances that find none */
     size_t signal_at;
     int64_t signalled;
+    bool quick; /* its machines */
+    bool mute;  /* from the signal on nothing is answered */
 };
 
 static void tell(void *ctx, const char *who, const char *what)
@@ -85,13 +93,13 @@ static void render(void *ctx, enum bake_role role, const struct cell *cell, cons
                    struct arena *arena UNUSED, struct ec2_run *ret)
 {
     struct world *w = ctx;
-    ck_assert(w->image || role == BAKE_BUILDER);
+    ck_assert(w->at[0].image || role == BAKE_BUILDER);
     *ret = (struct ec2_run){ .region = cell->region, .type = cell->type, .image = image };
 }
 
 static void world_init(struct world *w)
 {
-    *w = (struct world){ .log = STRBUF_INIT, .told = STRBUF_INIT, .now = 1000, .snapshots = 0 };
+    *w = (struct world){ .log = STRBUF_INIT, .told = STRBUF_INIT, .now = 1000 };
     w->source = (struct image){ .id = "ami-source" };
     for (size_t i = 0; i < ARRAY_SIZE(w->cells); i++)
         w->cells[i] = (struct cell){ .region = "r",
@@ -100,7 +108,8 @@ static void world_init(struct world *w)
                                      .image = &w->source,
                                      .security_groups = &w->groups };
     w->plan = (struct plan){ .cells = w->cells, .n = ARRAY_SIZE(w->cells) };
-    w->parameter = "ami-0123456789abcdef0";
+    for (size_t i = 0; i < PLACES; i++)
+        w->at[i].parameter = "ami-0123456789abcdef0";
     w->config = (struct bake_config){ .name = "x",
                                       .fleet = "o/r",
                                       .nonce = NONCE,
@@ -112,6 +121,8 @@ static void world_init(struct world *w)
                                       .keep = 2,
                                       .deprecate_after = DEPRECATE_AFTER,
                                       .timeout_ms = TIMEOUT_MS,
+                                      .copies = &w->copies,
+                                      .copy_timeout_ms = COPY_TIMEOUT_MS,
                                       .render = render,
                                       .tell = tell,
                                       .ctx = w };
@@ -122,6 +133,7 @@ static void world_clear(struct world *w)
 {
     bake_clear(&w->b);
     strlist_clear(&w->share);
+    strlist_clear(&w->copies);
     acts_clear(&w->queue);
     arena_clear(&w->arena);
     strbuf_clear(&w->log);
@@ -133,9 +145,9 @@ static const char *id_of(enum bake_role role)
     return role == BAKE_BUILDER ? "i-builder" : "i-smoke";
 }
 
-static int64_t span_of(enum bake_role role)
+static int64_t span_of(const struct world *w, enum bake_role role)
 {
-    return role == BAKE_BUILDER ? BUILD_MS : SMOKE_MS;
+    return w->quick ? 0 : role == BAKE_BUILDER ? BUILD_MS : SMOKE_MS;
 }
 
 static const char *state_of(const struct world *w, enum bake_role role)
@@ -147,7 +159,7 @@ static const char *state_of(const struct world *w, enum bake_role role)
         return "terminated";
     if (w->ways[role] == WAY_GONE && age > 15000)
         return "shutting-down";
-    if (ends && age > span_of(role) + 5000)
+    if (ends && age > span_of(w, role) + 5000)
         return role == BAKE_BUILDER ? "stopped" : "terminated";
     return age < 8000 ? "pending" : "running";
 }
@@ -175,7 +187,7 @@ static void show_console(struct world *w, const struct act *a, struct event *e)
     int64_t age = w->now - w->boxes[role].launched;
     AUTO_STRBUF text = STRBUF_INIT;
     strbuf_adds(&text, "Linux version 6\r\nmayfly: phase bake-base (9.1s)\r\n");
-    if (age > span_of(role)) {
+    if (age > span_of(w, role)) {
         if (w->ways[role] == WAY_FAILS)
             strbuf_addf(&text,
                         "mayfly: | mayfly: %s ok %s\r\nmayfly: | E: broken\r\nmayfly: %s failed: docker (exit 100)\r\n",
@@ -188,23 +200,25 @@ static void show_console(struct world *w, const struct act *a, struct event *e)
     e->text = arena_strdup(&w->arena, strbuf_str(&text));
 }
 
-static void show_image(struct world *w, struct event *e)
+static void show_image(struct world *w, const struct act *a, struct event *e)
 {
+    const struct place *p = &w->at[a->part];
     struct ec2_leftover *row = arena_alloc(&w->arena, sizeof(*row));
     const char **snapshot = arena_alloc(&w->arena, sizeof(*snapshot));
-    if (!w->image || (w->image_lags && w->now - w->image_at < 5000))
+    if (!p->image || (p->image_lags && w->now - p->image_at < 5000))
         return;
     *snapshot = "snap-new";
-    bool ready = w->now - w->image_at > IMAGE_MS;
+    bool ready = w->now - p->image_at > IMAGE_MS;
     *row = (struct ec2_leftover){ .id = "ami-new", .name = NAME, .reason = "no key", .snapshots = { snapshot, 1, 1 } };
-    row->state = !ready ? "pending" : w->image_fails ? "failed" : "available";
+    row->state = !ready ? "pending" : p->image_fails ? "failed" : "available";
     e->leftovers = row;
     e->n_leftovers = 1;
 }
 
-static void put_old(struct world *w, const char *id, const char *created, const char *limits, const char *keep)
+static void put_old_at(struct world *w, size_t at, const char *id, const char *created, const char *limits,
+                       const char *keep)
 {
-    struct ec2_leftover *row = &w->old[w->n_old++];
+    struct ec2_leftover *row = &w->at[at].old[w->at[at].n_old++];
     const char **snapshot = arena_alloc(&w->arena, sizeof(*snapshot));
     const struct ec2_tag tags[] = { { TAG_NAME, "x" }, { TAG_LIMITS, limits }, { TAG_KEEP, keep } };
     *snapshot = arena_strdup(&w->arena, id + 1);
@@ -214,13 +228,19 @@ static void put_old(struct world *w, const char *id, const char *created, const 
             *(struct ec2_tag *)field_list_add(&row->tags, sizeof(struct ec2_tag), &w->arena) = tags[i];
 }
 
+static void put_old(struct world *w, const char *id, const char *created, const char *limits, const char *keep)
+{
+    put_old_at(w, 0, id, created, limits, keep);
+}
+
 static void show_used(struct world *w, const struct act *a, struct event *e)
 {
+    const struct place *p = &w->at[a->part];
     struct ec2_instance *i = arena_alloc(&w->arena, sizeof(*i));
     ck_assert_str_eq(a->filters[0].name, "image-id");
-    if (!w->used || !strlist_has(a->filters[0].values, w->used))
+    if (!p->used || !strlist_has(a->filters[0].values, p->used))
         return;
-    *i = (struct ec2_instance){ .id = "i-other", .image = w->used };
+    *i = (struct ec2_instance){ .id = "i-other", .image = p->used };
     e->instances = i;
     e->n_instances = 1;
 }
@@ -250,60 +270,76 @@ static void run_box(struct world *w, const struct act *a, struct event *e)
 
 static void remove_leftover(struct world *w, const struct act *a, struct event *e, struct error *err)
 {
+    struct place *p = &w->at[a->part];
     if (str_eq(a->name, "ami-new")) {
-        ck_assert_msg(!bake_is_proven(&w->b), "a proven image is removed");
-        w->image = false;
+        ck_assert_msg(!bake_is_proven(&w->b) || a->part > 0, "a proven image is removed");
+        ck_assert_msg(!str_eq(p->parameter, "ami-new"), "what is published is removed");
+        p->image = false;
     } else if (str_eq(a->name, "snap-new")) {
-        if (w->image) {
+        if (p->image) {
             e->outcome = OUTCOME_FAILED;
             error_set(err, ERROR_AWS, 400, "in use");
             err->code = xstrdup("InvalidSnapshot.InUse");
             return;
         }
-        w->snapshots = 0;
+        p->snapshots = 0;
     }
-    for (size_t i = 0; i < w->n_old; i++)
-        if (str_eq(w->old[i].id, a->name))
-            w->old[i].state = "gone";
+    for (size_t i = 0; i < p->n_old; i++)
+        if (str_eq(p->old[i].id, a->name))
+            p->old[i].state = "gone";
 }
 
 static void make_image(struct world *w, const struct act *a, struct event *e, struct error *err)
 {
-    ck_assert_str_eq(a->image->instance_id, "i-builder");
-    ck_assert_str_eq(state_of(w, BAKE_BUILDER), "stopped");
-    if (w->image) {
+    struct place *p = &w->at[a->part];
+    ck_assert_str_eq(a->image->region, regions[a->part]);
+    if (a->kind == ACT_IMAGE) {
+        ck_assert_str_eq(a->image->instance_id, "i-builder");
+        ck_assert_str_eq(state_of(w, BAKE_BUILDER), "stopped");
+    } else {
+        ck_assert(str_eq(a->image->source_region, "r") && str_eq(a->image->source, "ami-new"));
+        ck_assert_msg(w->at[0].image && !w->at[0].limited, "a copy of what is not proven");
+        ck_assert(!p->token[0] || str_eq(p->token, a->image->client_token));
+        snprintf(p->token, sizeof(p->token), "%s", a->image->client_token);
+    }
+    if (p->image && (a->kind == ACT_IMAGE || p->taken)) {
         e->outcome = OUTCOME_FAILED;
         error_set(err, ERROR_AWS, 400, "there is one of that name");
         err->code = xstrdup("InvalidAMIName.Duplicate");
         return;
     }
-    w->image = w->limited = true;
-    w->snapshots = 1;
-    w->image_at = w->now;
+    p->image = p->limited = true;
+    p->snapshots = 1;
+    if (p->image_at == 0)
+        p->image_at = w->now;
     e->text = "ami-new";
 }
 
 static void deprecate(struct world *w, const struct act *a)
 {
-    ck_assert_msg(str_eq(w->parameter, "ami-new") || !w->config.parameter, "what is not replaced is deprecated");
-    for (size_t i = 0; i < w->n_old; i++)
-        if (str_eq(w->old[i].id, a->name))
-            w->old[i].deprecated = arena_strdup(&w->arena, a->mark);
+    struct place *p = &w->at[a->part];
+    ck_assert_msg(str_eq(p->parameter, "ami-new") || !w->config.parameter, "what is not replaced is deprecated");
+    for (size_t i = 0; i < p->n_old; i++)
+        if (str_eq(p->old[i].id, a->name))
+            p->old[i].deprecated = arena_strdup(&w->arena, a->mark);
 }
 
 static void put_parameter(struct world *w, const struct act *a)
 {
-    ck_assert_msg(w->image && !w->limited, "published before it was proven");
+    struct place *p = &w->at[a->part];
+    ck_assert_msg(p->image && !p->limited, "published before it was proven");
     if (str_eq(a->name, "/p"))
-        w->parameter = a->mark;
+        p->parameter = a->mark;
     else if (str_eq(a->name, "/p/previous"))
-        w->previous = a->mark;
+        p->previous = a->mark;
     else
         ck_abort_msg("a parameter %s", a->name);
 }
 
 static void have_effect(struct world *w, const struct act *a, struct event *e, struct error *err)
 {
+    struct place *p = &w->at[a->part];
+    ck_assert(!a->region || str_eq(a->region, regions[a->part]));
     switch (a->kind) {
     case ACT_RUN:
         run_box(w, a, e);
@@ -319,13 +355,14 @@ static void have_effect(struct world *w, const struct act *a, struct event *e, s
         w->boxes[str_eq(a->instance_id, "i-builder") ? BAKE_BUILDER : BAKE_SMOKE].ended = true;
         break;
     case ACT_IMAGE:
+    case ACT_COPY:
         make_image(w, a, e, err);
         break;
     case ACT_LEFTOVERS:
         if (a->who == 0)
-            show_image(w, e);
+            show_image(w, a, e);
         else
-            e->leftovers = w->old, e->n_leftovers = w->n_old;
+            e->leftovers = p->old, e->n_leftovers = p->n_old;
         break;
     case ACT_SCAN:
         show_used(w, a, e);
@@ -336,17 +373,17 @@ static void have_effect(struct world *w, const struct act *a, struct event *e, s
     case ACT_MARK:
         ck_assert(str_eq(a->tag, TAG_LIMITS) && !a->mark && strlist_has(a->ids, "ami-new") &&
                   strlist_has(a->ids, "snap-new"));
-        w->limited = false;
+        p->limited = false;
         break;
     case ACT_SHARE:
-        w->shared = true;
+        p->shared = true;
         break;
     case ACT_DEPRECATE:
         deprecate(w, a);
         break;
     case ACT_GET_PARAMETER:
-        if (w->parameter) {
-            e->text = w->parameter;
+        if (p->parameter) {
+            e->text = p->parameter;
             break;
         }
         e->outcome = OUTCOME_FAILED;
@@ -371,15 +408,16 @@ static void feed(struct world *w, struct event *e)
 static void answer(struct world *w, const struct act *a)
 {
     AUTO_ERROR err = { 0 };
-    struct event e = { .kind = EVENT_ANSWER, .act = a->kind, .who = a->who };
-    bool fault = w->n == w->fault_at || (w->fault_for_ever && a->kind == w->fault_kind);
-    strbuf_addf(&w->log, "%s%s", w->log.len ? " " : "", act_name(a->kind));
+    struct event e = { .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .part = a->part };
+    bool fault = w->n == w->fault_at ||
+                 (w->fault_for_ever && a->kind == w->fault_kind && (w->fault_part == 0 || a->part == w->fault_part));
+    strbuf_addf(&w->log, "%s%s%s", w->log.len ? " " : "", a->part ? regions[a->part] : "", act_name(a->kind));
     w->now += 50;
     bool gone = fault && w->fault == OUTCOME_NOT_FOUND && (a->kind == ACT_TERMINATE || a->kind == ACT_REMOVE);
     if (!fault || w->fault_has_effect || gone)
         have_effect(w, a, &e, &err);
     if (fault) {
-        e = (struct event){ .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .outcome = w->fault };
+        e = (struct event){ .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .part = a->part, .outcome = w->fault };
         error_clear(&err);
         error_set(&err, ERROR_AWS, 500, "scripted");
         str_set(&err.code, w->fault_code);
@@ -405,7 +443,7 @@ static void bake(struct world *w)
             feed(w, &signal);
             continue;
         }
-        if (next < w->queue.n) {
+        if (next < w->queue.n && !(w->mute && w->signalled)) {
             struct act a = w->queue.v[next++];
             w->n++;
             answer(w, &a);
@@ -423,6 +461,23 @@ static bool is_live(const struct world *w, enum bake_role role)
     return w->boxes[role].exists && !str_eq(state_of(w, role), "terminated");
 }
 
+/* A copy is published, or it is gone, or that is told. What is published is there, and stays. */
+static void check_copy(struct world *w, size_t i, const char *left)
+{
+    const struct place *p = &w->at[i];
+    const struct bake_region *r = &w->b.regions[i];
+    const char *what = strbuf_str(&w->log);
+    bool published = str_eq(p->parameter, "ami-new");
+    ck_assert_msg(!published || (p->image && !p->limited && p->snapshots == 1), "%s: %s", regions[i], what);
+    ck_assert_msg(!r->published || published, "%s: %s", regions[i], what);
+    if (!p->image && p->snapshots == 0)
+        ck_assert_msg(r->error.domain != ERROR_NONE || !bake_is_proven(&w->b) || w->signalled, "%s: %s", regions[i],
+                      what);
+    else if (!published)
+        ck_assert_msg(left || (r->error.domain != ERROR_NONE && r->named), "%s, a copy is left: %s", regions[i], what);
+    ck_assert_msg(!p->image || bake_is_proven(&w->b), "%s: %s", regions[i], what);
+}
+
 /* What must hold however it ended: either the image is proven, or nothing is left but what is told. */
 static void check_end(struct world *w)
 {
@@ -431,14 +486,17 @@ static void check_end(struct world *w)
     for (int i = 0; i < BAKE_BOXES; i++)
         ck_assert_msg(!is_live(w, (enum bake_role)i) || left, "%s lives: %s", id_of((enum bake_role)i), what);
     if (bake_is_proven(&w->b)) {
-        ck_assert_msg(w->image && !w->limited && w->snapshots == 1, "%s", what);
-        ck_assert_msg(w->b.error.domain == ERROR_NONE || !str_eq(w->parameter, "ami-new") || w->signalled, "%s", what);
+        ck_assert_msg(w->at[0].image && !w->at[0].limited && w->at[0].snapshots == 1, "%s", what);
+        ck_assert_msg(w->b.error.domain == ERROR_NONE || !str_eq(w->at[0].parameter, "ami-new") || w->signalled, "%s",
+                      what);
     } else {
         ck_assert_msg(w->b.error.domain != ERROR_NONE, "%s", what);
-        ck_assert_msg((!w->image && w->snapshots == 0) || left, "an image is left: %s", what);
-        ck_assert_msg(!str_eq(w->parameter, "ami-new"), "published: %s", what);
-        ck_assert_msg(w->limited || !w->image || left, "%s", what);
+        ck_assert_msg((!w->at[0].image && w->at[0].snapshots == 0) || left, "an image is left: %s", what);
+        ck_assert_msg(!str_eq(w->at[0].parameter, "ami-new"), "published: %s", what);
+        ck_assert_msg(w->at[0].limited || !w->at[0].image || left, "%s", what);
     }
+    for (size_t i = 1; i < w->b.n_regions; i++)
+        check_copy(w, i, left);
     if (w->signalled)
         ck_assert_msg(w->now - w->signalled <= 8000, "%" PRId64 " ms: %s", w->now - w->signalled, what);
 }
@@ -453,10 +511,10 @@ START_TEST(a_bake)
     bake(&w);
     check_end(&w);
     ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", strbuf_str(&w.told));
-    ck_assert_str_eq(w.parameter, "ami-new");
-    ck_assert_str_eq(w.previous, "ami-0123456789abcdef0");
-    ck_assert_str_eq(w.b.previous, w.previous);
-    ck_assert(w.shared);
+    ck_assert_str_eq(w.at[0].parameter, "ami-new");
+    ck_assert_str_eq(w.at[0].previous, "ami-0123456789abcdef0");
+    ck_assert_str_eq(w.b.home->previous, w.at[0].previous);
+    ck_assert(w.at[0].shared);
     ck_assert_str_eq(strbuf_str(&w.told),
                      "builder: i-builder, c7i.large in s1\nbuilder: bake-base (9.1s)\nimage: ami-new, " NAME
                      "\nimage: pending\nimage: available\nsmoke: i-smoke, c7i.large in s1\nsmoke: bake-base (9.1s)\n"
@@ -490,11 +548,11 @@ START_TEST(without_the_extras)
     w.config.deprecate_after = 0;
     put_old(&w, "ami-1", "2023-11-01T00:00:00.000Z", NULL, NULL);
     bake(&w);
-    ck_assert_ptr_null(w.old[0].deprecated);
-    ck_assert_str_eq(w.old[0].state, "available");
+    ck_assert_ptr_null(w.at[0].old[0].deprecated);
+    ck_assert_str_eq(w.at[0].old[0].state, "available");
     check_end(&w);
     ck_assert(bake_is_proven(&w.b) && w.b.error.domain == ERROR_NONE && !w.boxes[BAKE_SMOKE].exists);
-    ck_assert_str_eq(w.parameter, "ami-0123456789abcdef0");
+    ck_assert_str_eq(w.at[0].parameter, "ami-0123456789abcdef0");
     world_clear(&w);
 }
 END_TEST
@@ -503,10 +561,10 @@ START_TEST(the_first_publication_has_nothing_to_save)
 {
     struct world w;
     world_init(&w);
-    w.parameter = NULL;
+    w.at[0].parameter = NULL;
     bake(&w);
-    ck_assert_str_eq(w.parameter, "ami-new");
-    ck_assert_ptr_null(w.previous);
+    ck_assert_str_eq(w.at[0].parameter, "ami-new");
+    ck_assert_ptr_null(w.at[0].previous);
     world_clear(&w);
 }
 END_TEST
@@ -539,7 +597,7 @@ START_TEST(a_bad_end)
     check_end(&w);
     AUTO_FREE char *left = bake_leftovers(&w.b);
     ck_assert_msg(w.b.error.message && strstr(w.b.error.message, ends[_i].says), "%s", w.b.error.message);
-    ck_assert(!bake_is_proven(&w.b) && !w.image && w.snapshots == 0);
+    ck_assert(!bake_is_proven(&w.b) && !w.at[0].image && w.at[0].snapshots == 0);
     ck_assert_ptr_null(left);
     ck_assert(!w.boxes[BAKE_SMOKE].exists || ends[_i].role == BAKE_SMOKE);
     if (ends[_i].way == WAY_FAILS)
@@ -552,11 +610,11 @@ START_TEST(an_image_that_fails)
 {
     struct world w;
     world_init(&w);
-    w.image_fails = true;
+    w.at[0].image_fails = true;
     bake(&w);
     check_end(&w);
     ck_assert_ptr_nonnull(strstr(w.b.error.message, "the image ami-new is failed: no key"));
-    ck_assert(!w.image && w.snapshots == 0 && !w.boxes[BAKE_SMOKE].exists);
+    ck_assert(!w.at[0].image && w.at[0].snapshots == 0 && !w.boxes[BAKE_SMOKE].exists);
     world_clear(&w);
 }
 END_TEST
@@ -577,7 +635,7 @@ START_TEST(a_lost_image)
     w.fault_at = at + 1;
     w.fault = OUTCOME_AMBIGUOUS;
     w.fault_has_effect = _i & 1;
-    w.image_lags = _i & 2;
+    w.at[0].image_lags = _i & 2;
     bake(&w);
     check_end(&w);
     ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", w.b.error.message);
@@ -648,7 +706,7 @@ static size_t count_actions(void)
     world_with_older(&w);
     bake(&w);
     size_t n = w.n;
-    ck_assert(str_eq(w.old[2].state, "gone") && str_eq(w.old[1].deprecated, DEPRECATED_AT));
+    ck_assert(str_eq(w.at[0].old[2].state, "gone") && str_eq(w.at[0].old[1].deprecated, DEPRECATED_AT));
     world_clear(&w);
     return n;
 }
@@ -723,16 +781,16 @@ START_TEST(older_images_go)
     put_old(&w, "ami-2", "2023-11-02T00:00:00.000Z", NULL, _i == 1 ? "" : NULL);
     put_old(&w, "ami-1", "2023-11-01T00:00:00.000Z", NULL, NULL);
     put_old(&w, "ami-0", "2023-11-01T00:00:00.000Z", "life=5400", NULL);
-    w.used = "ami-1";
+    w.at[0].used = "ami-1";
     bake(&w);
     check_end(&w);
     ck_assert(w.b.error.domain == ERROR_NONE);
-    ck_assert_str_eq(w.old[0].state, "available");
-    ck_assert_str_eq(w.old[1].state, "available");
-    ck_assert_str_eq(w.old[2].state, "available");
-    ck_assert_str_eq(w.old[3].state, _i == 1 ? "available" : "gone");
-    ck_assert_str_eq(w.old[4].state, "available");
-    ck_assert_str_eq(w.old[5].state, "gone");
+    ck_assert_str_eq(w.at[0].old[0].state, "available");
+    ck_assert_str_eq(w.at[0].old[1].state, "available");
+    ck_assert_str_eq(w.at[0].old[2].state, "available");
+    ck_assert_str_eq(w.at[0].old[3].state, _i == 1 ? "available" : "gone");
+    ck_assert_str_eq(w.at[0].old[4].state, "available");
+    ck_assert_str_eq(w.at[0].old[5].state, "gone");
     world_clear(&w);
 }
 END_TEST
@@ -753,14 +811,14 @@ START_TEST(older_images_are_deprecated)
     put_old(&w, "ami-1", "2023-11-01T00:00:00.000Z", NULL, NULL);
     put_old(&w, "ami-0", EPOCH, "life=5400", NULL);
     put_old(&w, "ami-5", "2023-11-05T00:00:00.000Z", NULL, NULL);
-    w.old[6].deprecated = "2023-11-08T00:00:00.000Z"; /* by the bake after it: that is not put off */
-    w.used = "ami-1";                                 /* beyond --keep, and it stays */
+    w.at[0].old[6].deprecated = "2023-11-08T00:00:00.000Z"; /* by the bake after it: that is not put off */
+    w.at[0].used = "ami-1";                                 /* beyond --keep, and it stays */
     bake(&w);
     check_end(&w);
-    ck_assert(w.b.error.domain == ERROR_NONE && w.b.pruning.domain == ERROR_NONE);
-    for (size_t i = 0; i < w.n_old; i++) {
-        ck_assert_str_eq(w.old[i].state, "available");
-        ck_assert_pstr_eq(w.old[i].deprecated, want[i]);
+    ck_assert(w.b.error.domain == ERROR_NONE && w.b.home->pruning.domain == ERROR_NONE);
+    for (size_t i = 0; i < w.at[0].n_old; i++) {
+        ck_assert_str_eq(w.at[0].old[i].state, "available");
+        ck_assert_pstr_eq(w.at[0].old[i].deprecated, want[i]);
     }
     ck_assert_ptr_nonnull(strstr(strbuf_str(&w.told), "image: ami-4 is deprecated from " DEPRECATED_AT "\n"));
     world_clear(&w);
@@ -781,9 +839,9 @@ START_TEST(a_deprecation_fails)
     w.fault_code = codes[_i];
     bake(&w);
     check_end(&w);
-    ck_assert(bake_is_proven(&w.b) && w.b.published && w.b.error.domain == ERROR_NONE);
-    ck_assert((w.b.pruning.domain == ERROR_NONE) == (_i == 0));
-    AUTO_FREE char *why = error_format(&w.b.pruning);
+    ck_assert(bake_is_proven(&w.b) && w.b.home->published && w.b.error.domain == ERROR_NONE);
+    ck_assert((w.b.home->pruning.domain == ERROR_NONE) == (_i == 0));
+    AUTO_FREE char *why = error_format(&w.b.home->pruning);
     ck_assert_msg(_i == 0 || strstr(why, "ami-4 could not be deprecated: UnauthorizedOperation: scripted"), "%s", why);
     world_clear(&w);
 }
@@ -834,177 +892,355 @@ START_TEST(choosing)
 }
 END_TEST
 
-/* --- the payload ----------------------------------------------------------------------------------------------------
+/* --- copies ---------------------------------------------------------------------------------------------------------
  */
 
-static struct payload payload_of(struct strlist *steps, struct strlist *own)
+static void world_with_copies(struct world *w)
 {
-    return (
-        struct payload){ .nonce = NONCE, .name = "it's", .arch = "amd64", .steps = steps, .own = own, .life = 5400 };
-}
-
-static void unzip(const struct strbuf *zipped, struct strbuf *ret)
-{
-    ck_assert(gzip_is(zipped->data, zipped->len));
-    ck_assert(gzip_decompress(ret, zipped->data, zipped->len));
-}
-
-/* Replaces every `from`; owned. */
-static char *replaced(const char *text, const char *from, const char *to)
-{
-    AUTO_STRBUF out = STRBUF_INIT;
-    for (const char *at; (at = strstr(text, from)) != NULL; text = at + strlen(from)) {
-        strbuf_add(&out, text, (size_t)(at - text));
-        strbuf_adds(&out, to);
+    world_with_older(w);
+    w->config.smoke = false; /* which copies know nothing of */
+    w->quick = true;
+    for (size_t i = 1; i < PLACES; i++) {
+        strlist_add(&w->copies, regions[i]);
+        put_old_at(w, i, "ami-new", EPOCH, NULL, NULL);
+        put_old_at(w, i, "ami-4", "2023-11-04T00:00:00.000Z", NULL, NULL);
+        put_old_at(w, i, "ami-3", "2023-11-03T00:00:00.000Z", NULL, NULL);
     }
-    strbuf_adds(&out, text);
-    return strbuf_steal(&out);
 }
 
-/* Its exit status. */
-static int shell(const char *script, const char *log)
+/* All that a bake does in a region was done there. */
+static void check_done(const struct world *w, size_t i)
 {
-    int status;
-    pid_t child = fork();
-    ck_assert_int_ge(child, 0);
-    if (child == 0) {
-        if (freopen(log, "w", stdout))
-            execl("/bin/sh", "sh", script, (char *)NULL);
-        _exit(127);
-    }
-    ck_assert_int_eq(waitpid(child, &status, 0), child);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    const struct place *p = &w->at[i];
+    ck_assert_msg(w->b.regions[i].error.domain == ERROR_NONE, "%s: %s", regions[i], w->b.regions[i].error.message);
+    ck_assert(w->b.regions[i].published && p->image && !p->limited && p->shared);
+    ck_assert_str_eq(p->parameter, "ami-new");
+    ck_assert_str_eq(p->previous, "ami-0123456789abcdef0");
+    ck_assert_str_eq(p->old[1].deprecated, DEPRECATED_AT);
+    ck_assert_str_eq(p->old[2].state, "gone");
 }
 
-static void write_script(const char *path, const char *text)
+/* Nothing of this bake is there, and nothing else was touched. */
+static void check_undone(const struct world *w, size_t i)
 {
-    FILE *f = fopen(path, "w");
-    ck_assert_ptr_nonnull(f);
-    fputs(text, f);
-    ck_assert_int_eq(fclose(f), 0);
+    const struct place *p = &w->at[i];
+    AUTO_FREE char *left = bake_leftovers(&w->b);
+    bool told = left && strstr(left, "snapshots that nobody could look up, of ami-new in s");
+    ck_assert_int_ne(w->b.regions[i].error.domain, ERROR_NONE);
+    ck_assert(!p->image && (p->snapshots == 0 || told));
+    ck_assert_str_eq(p->parameter, "ami-0123456789abcdef0");
+    ck_assert_str_eq(p->old[2].state, "available");
+    ck_assert_ptr_null(p->old[1].deprecated);
 }
 
-/* Runs the script under a directory of its own, main.sh being a stand-in that tells what it was given. */
-static void run_script(const char *script, const char *directory, struct strbuf *ret_out)
+static void fault_in_s(struct world *w, enum act_kind kind, enum outcome outcome, const char *code)
 {
-    AUTO_FREE char *moved = replaced(script, "/run/mayfly-bake", directory);
-    AUTO_FREE char *main_sh = xasprintf("%s/main.sh", directory);
-    AUTO_FREE char *exec_line = xasprintf("exec sh %s\n", main_sh);
-    AUTO_FREE char *standin = xasprintf("printf '%%s|' \"$MAYFLY_NONCE\" \"$MAYFLY_IMAGE\" \"$MAYFLY_STEPS\" "
-                                        "\"$MAYFLY_LIFE_SECONDS\" \"$MAYFLY_RUNNER_URL\"; exit 0\n");
-    AUTO_FREE char *whole = replaced(moved, exec_line, standin);
-    AUTO_FREE char *path = xasprintf("%s.sh", directory);
-    write_script(path, whole);
-    AUTO_FREE char *log = xasprintf("%s.log", directory);
-    AUTO_ERROR err = { 0 };
-    ck_assert_int_eq(shell(path, log), 0);
-    ASSERT_OK(strbuf_read_file(ret_out, log, "the log", &err), &err);
+    w->fault_for_ever = true;
+    w->fault_kind = kind;
+    w->fault_part = 1;
+    w->fault = outcome;
+    w->fault_code = code;
 }
 
-static void has_file(const char *directory, const char *name, const char *want)
+START_TEST(copies)
 {
-    AUTO_STRBUF text = STRBUF_INIT;
-    AUTO_ERROR err = { 0 };
-    AUTO_FREE char *path = xasprintf("%s/%s", directory, name);
-    ASSERT_OK(strbuf_read_file(&text, path, "the file", &err), &err);
-    ck_assert_str_eq(strbuf_str(&text), want);
+    struct world w;
+    world_with_copies(&w);
+    bake(&w);
+    check_end(&w);
+    ck_assert_int_eq(w.b.error.domain, ERROR_NONE);
+    for (size_t i = 0; i < PLACES; i++)
+        check_done(&w, i);
+    ck_assert(strlen(w.at[1].token) <= 64 && !str_eq(w.at[1].token, w.at[2].token));
+    const char *told = strbuf_str(&w.told);
+    ck_assert_ptr_nonnull(strstr(told, "\ns: ami-new, " NAME "\n"));
+    ck_assert_ptr_nonnull(strstr(told, "\nt: available\n"));
+    ck_assert_ptr_nonnull(strstr(told, "\ns: published in /p\n"));
+    ck_assert_ptr_nonnull(strstr(told, "\nt: ami-3 goes\n"));
+    world_clear(&w);
 }
+END_TEST
 
-/* Recipes that would like to end their here-document, or to run outside of it. */
-static const char *const hostile[] = {
-    "echo plain\n",
-    "no line break at the end",
-    "END-"
-    "\nEND-abc\nrm -rf /\n",
-    "E\xc3\xa9\nEND-\xc3\xa9\n", /* dash */
-    "cat <<'END'\nEND\n$(touch /tmp/mayfly-escaped) `touch /tmp/mayfly-escaped` ${x} \\\n'\"\n",
-    "\n\n\n",
-    "END-" NONCE "X\n XEND-" NONCE "\n END-" NONCE "\nEND-" NONCE " \n", /* the nonce, and yet not the line */
-    "\xff\xfe \xc3\x28 \r\n\t\x01",
+/* Copying takes as long as the longest, not as long as all. */
+START_TEST(copies_go_at_once)
+{
+    struct world one, two;
+    world_with_copies(&one);
+    world_with_copies(&two);
+    strlist_clear(&one.copies);
+    strlist_add(&one.copies, "s");
+    bake(&one);
+    bake(&two);
+    ck_assert_int_lt(two.now - one.now, IMAGE_MS / 2);
+    world_clear(&one);
+    world_clear(&two);
+}
+END_TEST
+
+/* The other regions are done all the same, and so is the home region. */
+static const struct {
+    enum act_kind kind;
+    enum outcome outcome;
+    const char *code, *says;
+} bad_copies[] = {
+    { ACT_COPY, OUTCOME_FAILED, "UnauthorizedOperation", "UnauthorizedOperation: scripted" },
+    { ACT_COPY, OUTCOME_FAILED, "OptInRequired", "OptInRequired" },
+    { ACT_COPY, OUTCOME_TOKEN_USED, "IdempotentParameterMismatch", "IdempotentParameterMismatch" },
+    { ACT_COPY, OUTCOME_FAILED, "InvalidAMIID.NotFound", "InvalidAMIID.NotFound" },
+    { ACT_COPY, OUTCOME_FAILED, "ResourceLimitExceeded", "the copy is not available after 1800 s" },
+    { ACT_COPY, OUTCOME_THROTTLED, "RequestLimitExceeded", "the copy is not available after 1800 s" },
+    { ACT_COPY, OUTCOME_AMBIGUOUS, NULL, "the copy is not available after 1800 s" },
+    { ACT_LEFTOVERS, OUTCOME_FAILED, "UnauthorizedOperation", "UnauthorizedOperation" },
+    { ACT_LEFTOVERS, OUTCOME_THROTTLED, "RequestLimitExceeded", "the copy is not available after 1800 s" },
+    { ACT_MARK, OUTCOME_FAILED, "UnauthorizedOperation", "UnauthorizedOperation" },
+    { ACT_SHARE, OUTCOME_FAILED, "InvalidAMIAttributeItemValue", "InvalidAMIAttributeItemValue" },
+    { ACT_GET_PARAMETER, OUTCOME_FAILED, "AccessDeniedException", "not published in /p: AccessDeniedException" },
+    { ACT_PUT_PARAMETER, OUTCOME_FAILED, "AccessDeniedException", "not published in /p: AccessDeniedException" },
+    { ACT_PUT_PARAMETER, OUTCOME_THROTTLED, "ThrottlingException", "not published in /p: ThrottlingException" },
 };
 
-START_TEST(a_shell_unpacks_it)
+START_TEST(a_copy_fails)
 {
-    AUTO_STRLIST steps = { 0 }, own = { 0 };
-    AUTO_STRBUF zipped = STRBUF_INIT, script = STRBUF_INIT, out = STRBUF_INIT;
-    char directory[] = "/tmp/mayfly-bake-XXXXXX";
-    ck_assert_ptr_nonnull(mkdtemp(directory));
-    strlist_split(&steps, "base agent own-1 seal", " ");
-    strlist_add(&own, hostile[_i]);
-    struct payload p = payload_of(&steps, &own);
-    payload_render(&zipped, &p);
-    ck_assert_uint_le(zipped.len, USERDATA_MAX);
-    unzip(&zipped, &script);
-    ck_assert_msg(str_starts(strbuf_str(&script), "#!/bin/sh\n"), "cloud-init runs nothing else");
-    run_script(strbuf_str(&script), directory, &out);
-    ck_assert_str_eq(strbuf_str(&out), NONCE "|it's|base agent own-1 seal|5400||");
-    AUTO_FREE char *want = xasprintf("%s%s", hostile[_i], str_ends(hostile[_i], "\n") ? "" : "\n");
-    has_file(directory, "steps/own-1.sh", want);
-    AUTO_FREE char *check =
-        xasprintf("cd %s && test -s main.sh && test -s versions && test -s steps/base.sh && test -s agent/agent.c &&\n"
-                  "test -n \"$(ls units)\" && test ! -e steps/docker.sh && test ! -e /tmp/mayfly-escaped &&\n"
-                  "sh -n main.sh && cd / && rm -rf %s %s.log\n",
-                  directory, directory, directory);
-    AUTO_FREE char *path = xasprintf("%s.sh", directory);
-    write_script(path, check);
-    ck_assert_int_eq(shell(path, "/dev/null"), 0);
-    unlink(path);
+    struct world w;
+    world_with_copies(&w);
+    fault_in_s(&w, bad_copies[_i].kind, bad_copies[_i].outcome, bad_copies[_i].code);
+    bake(&w);
+    check_end(&w);
+    ck_assert_int_eq(w.b.error.domain, ERROR_NONE);
+    check_done(&w, 0);
+    check_done(&w, 2);
+    check_undone(&w, 1);
+    AUTO_FREE char *why = error_format(&w.b.regions[1].error);
+    ck_assert_msg(strstr(why, bad_copies[_i].says), "%s", why);
+    AUTO_FREE char *left = bake_leftovers(&w.b);
+    /* where it cannot be listed, nobody knows whether one was made and which snapshots it has */
+    ck_assert_msg(!left || bad_copies[_i].kind == ACT_LEFTOVERS || bad_copies[_i].outcome == OUTCOME_AMBIGUOUS, "%s",
+                  left);
+    world_clear(&w);
 }
 END_TEST
 
-/* Whoever fetches it gets the same files, and the assignments from the stub. */
-START_TEST(the_recipe_by_itself)
+START_TEST(a_copy_that_becomes_nothing)
 {
-    AUTO_STRLIST steps = { 0 }, own = { 0 };
-    AUTO_STRBUF zipped = STRBUF_INIT, again = STRBUF_INIT, script = STRBUF_INIT, stub = STRBUF_INIT;
-    strlist_split(&steps, "base docker seal", " ");
-    struct payload p = payload_of(&steps, &own);
-    payload_recipe(&zipped, &p);
-    payload_recipe(&again, &p);
-    ck_assert(zipped.len == again.len && memcmp(zipped.data, again.data, again.len) == 0);
-    unzip(&zipped, &script);
-    ck_assert_ptr_null(strstr(strbuf_str(&script), "export MAYFLY_NONCE"));
-    ck_assert_ptr_nonnull(strstr(strbuf_str(&script), "cat >steps/docker.sh <<"));
-    ck_assert_ptr_null(strstr(strbuf_str(&script), "agent.c")); /* no step needs it */
-    payload_fetch(&stub, &p, "https://example.com/a'b", "00ff");
-    ck_assert(str_starts(strbuf_str(&stub), "#!/bin/sh\nexport MAYFLY_NONCE='" NONCE "'\n"));
-    ck_assert_ptr_nonnull(strstr(strbuf_str(&stub), "export MAYFLY_PAYLOAD_URL='https://example.com/a'\\''b'\n"));
-    ck_assert_ptr_nonnull(strstr(strbuf_str(&stub), "sha256sum -c -"));
-    ck_assert_ptr_nonnull(strstr(strbuf_str(&stub), "bake failed: payload"));
+    struct world w;
+    world_with_copies(&w);
+    w.at[1].image_fails = _i == 0;
+    w.at[1].image_at = _i == 1 ? 100 * TIMEOUT_MS : 0; /* pending for ever */
+    bake(&w);
+    check_end(&w);
+    check_done(&w, 0);
+    check_done(&w, 2);
+    check_undone(&w, 1);
+    AUTO_FREE char *why = error_format(&w.b.regions[1].error), *left = bake_leftovers(&w.b);
+    ck_assert_msg(strstr(why, _i ? "the copy is not available after 1800 s" : "ami-new is failed: no key"), "%s", why);
+    ck_assert_ptr_null(left);
+    world_clear(&w);
 }
 END_TEST
 
-START_TEST(steps_and_versions)
+/* CopyImage whose answer never came, with its effect or without; seen at once or late; EC2 knows its token, or says
+ * that the name is taken. */
+START_TEST(a_lost_copy)
 {
-    static const char *const known[] = { "base", "docker", "runner", "agent", "cuda", "prune", "seal", "python", "go" };
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        ck_assert_msg(payload_has_step(known[i], 0), "%s", known[i]);
-    ck_assert(!payload_has_step("main", 0) && !payload_has_step("../main", 0) && !payload_has_step("", 0));
-    ck_assert(payload_has_step("own-1", 1) && !payload_has_step("own-2", 1) && !payload_has_step("own-1", 0));
-    AUTO_FREE char *version = payload_version("RUNNER_VERSION");
-    AUTO_FREE char *none = payload_version("RUNNER");
-    ck_assert(version && strspn(version, "0123456789.") == strlen(version));
-    ck_assert_ptr_null(none);
-    AUTO_FREE char *all = payload_steps();
-    ck_assert_ptr_nonnull(strstr(all, "base, docker"));
+    struct world w;
+    AUTO_STRLIST acts = { 0 };
+    size_t at = 0;
+    world_with_copies(&w);
+    bake(&w);
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    while (!str_eq(acts.v[at], "scopy"))
+        at++;
+    world_clear(&w);
+    world_with_copies(&w);
+    w.fault_at = at + 1;
+    w.fault = OUTCOME_AMBIGUOUS;
+    w.fault_has_effect = _i & 1;
+    w.at[1].image_lags = _i & 2;
+    w.at[1].taken = _i & 4;
+    bake(&w);
+    check_end(&w);
+    for (size_t i = 0; i < PLACES; i++)
+        check_done(&w, i);
+    world_clear(&w);
 }
 END_TEST
 
-START_TEST(gzip_of_others)
+/* Another region may see the new image a little later. */
+START_TEST(a_source_that_is_not_seen_yet)
 {
-    AUTO_STRBUF zipped = STRBUF_INIT, out = STRBUF_INIT, small = STRBUF_MAX(10);
-    gzip_compress(&zipped, "hello hello hello", 17);
-    ck_assert(gzip_decompress(&out, zipped.data, zipped.len));
-    ck_assert_str_eq(strbuf_str(&out), "hello hello hello");
-    ck_assert(!gzip_decompress(&small, zipped.data, zipped.len)); /* past its ceiling */
-    for (size_t n = 0; n < zipped.len; n++) {
-        AUTO_STRBUF part = STRBUF_INIT;
-        ck_assert_msg(!gzip_decompress(&part, zipped.data, n), "cut at %zu", n);
+    struct world w;
+    world_with_copies(&w);
+    bake(&w);
+    AUTO_STRLIST acts = { 0 };
+    size_t at = 0;
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    while (!str_eq(acts.v[at], "tcopy"))
+        at++;
+    world_clear(&w);
+    world_with_copies(&w);
+    w.fault_at = at + 1;
+    w.fault = OUTCOME_FAILED;
+    w.fault_code = _i ? "InvalidAMIID.Unavailable" : "InvalidAMIID.NotFound";
+    bake(&w);
+    check_end(&w);
+    check_done(&w, 2);
+    world_clear(&w);
+}
+END_TEST
+
+/* What its parameter may name is never removed. */
+START_TEST(a_copy_that_may_be_published)
+{
+    struct world w;
+    world_with_copies(&w);
+    w.at[1].parameter = NULL; /* nothing to save: the first is the publication */
+    fault_in_s(&w, ACT_PUT_PARAMETER, OUTCOME_AMBIGUOUS, NULL);
+    w.fault_has_effect = _i;
+    bake(&w);
+    check_end(&w);
+    check_done(&w, 2);
+    ck_assert(w.at[1].image && !w.at[1].limited && w.b.regions[1].named);
+    ck_assert(w.b.regions[1].published == (_i == 1)); /* it is read back */
+    ck_assert((w.b.regions[1].error.domain == ERROR_NONE) == (_i == 1));
+    world_clear(&w);
+}
+END_TEST
+
+/* It is proven: what goes wrong at home then keeps nobody else from having it. */
+START_TEST(home_is_not_published)
+{
+    struct world w;
+    world_with_copies(&w);
+    bake(&w);
+    AUTO_STRLIST acts = { 0 };
+    size_t at = 0;
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    while (!str_eq(acts.v[at], _i ? "put-parameter" : "share"))
+        at++;
+    world_clear(&w);
+    world_with_copies(&w);
+    w.fault_at = at + 1;
+    w.fault = OUTCOME_FAILED;
+    bake(&w);
+    check_end(&w);
+    ck_assert(bake_is_proven(&w.b) && w.b.error.domain != ERROR_NONE && !w.b.home->published);
+    check_done(&w, 1);
+    check_done(&w, 2);
+    world_clear(&w);
+}
+END_TEST
+
+/* What is not proven is nowhere copied to. */
+START_TEST(no_copies_of_the_unproven)
+{
+    struct world w;
+    world_with_copies(&w);
+    w.config.smoke = true;
+    w.quick = false;
+    w.ways[ends[_i].role] = ends[_i].way;
+    bake(&w);
+    check_end(&w);
+    ck_assert_ptr_null(strstr(strbuf_str(&w.log), "copy"));
+    ck_assert(w.b.regions[1].error.domain == ERROR_NONE && w.b.regions[1].phase == REGION_IDLE);
+    world_clear(&w);
+}
+END_TEST
+
+START_TEST(copies_without_extras)
+{
+    struct world w;
+    world_with_copies(&w);
+    w.config.parameter = NULL;
+    w.config.share = NULL;
+    w.config.keep = 0;
+    w.config.deprecate_after = 0;
+    bake(&w);
+    ck_assert(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b));
+    for (size_t i = 1; i < PLACES; i++) {
+        ck_assert(w.at[i].image && !w.at[i].limited && w.b.regions[i].error.domain == ERROR_NONE);
+        ck_assert(!w.b.regions[i].published && !w.at[i].shared);
     }
-    zipped.data[zipped.len - 5] ^= 1; /* its checksum */
-    AUTO_STRBUF wrong = STRBUF_INIT;
-    ck_assert(!gzip_decompress(&wrong, zipped.data, zipped.len));
-    ck_assert(!gzip_is("#!", 2) && !gzip_is("\x1f", 1));
+    world_clear(&w);
+}
+END_TEST
+
+/* How many actions there are until the first copy is asked for, and in all. */
+static size_t count_copying(size_t *ret_first)
+{
+    struct world w;
+    AUTO_STRLIST acts = { 0 };
+    world_with_copies(&w);
+    bake(&w);
+    size_t n = w.n;
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    *ret_first = 0;
+    while (!str_eq(acts.v[*ret_first], "scopy"))
+        ++*ret_first;
+    world_clear(&w);
+    return n;
+}
+
+/* Every way to fail, at every action from there on: of the three regions two are done, or home is not published. */
+START_TEST(a_fault_anywhere_in_copying)
+{
+    size_t first, n = count_copying(&first);
+    for (size_t at = first; at <= n; at++) {
+        struct world w;
+        size_t done = 0;
+        world_with_copies(&w);
+        w.fault_at = at;
+        w.fault = faults[_i].outcome;
+        w.fault_has_effect = faults[_i].has_effect;
+        bake(&w);
+        check_end(&w);
+        for (size_t i = 0; i < PLACES; i++)
+            done += str_eq(w.at[i].parameter, "ami-new");
+        ck_assert_msg(done >= PLACES - 1, "%zu regions done: %s", done, strbuf_str(&w.log));
+        world_clear(&w);
+    }
+}
+END_TEST
+
+/* As a_signal_anywhere. What is published stays, what is not is undone in time. */
+START_TEST(a_signal_anywhere_in_copying)
+{
+    size_t first, n = count_copying(&first);
+    for (size_t at = first - 5; at <= n; at++) {
+        struct world w;
+        world_with_copies(&w);
+        w.signal_at = at;
+        if (_i > 0) {
+            w.fault_at = at + (size_t)_i;
+            w.fault = OUTCOME_AMBIGUOUS;
+            w.fault_has_effect = true;
+        }
+        bake(&w);
+        check_end(&w);
+        ck_assert(w.b.error.domain == ERROR_CANCELLED || w.b.machine.done);
+        world_clear(&w);
+    }
+}
+END_TEST
+
+/* Nothing answers after the signal: it ends in time, and says what may be left. */
+START_TEST(a_signal_and_no_answer)
+{
+    size_t first, n = count_copying(&first);
+    for (size_t at = first; at <= n; at += 3) {
+        struct world w;
+        world_with_copies(&w);
+        w.signal_at = at;
+        w.mute = true;
+        bake(&w);
+        ck_assert_int_le(w.now - w.signalled, 8000);
+        AUTO_FREE char *left = bake_leftovers(&w.b);
+        for (size_t i = 1; i < PLACES; i++) {
+            const struct bake_region *r = &w.b.regions[i];
+            bool there = w.at[i].image && !str_eq(w.at[i].parameter, "ami-new");
+            ck_assert_msg(!there || left || r->phase == REGION_PUBLISH, "%s: %s", regions[i], strbuf_str(&w.log));
+        }
+        world_clear(&w);
+    }
 }
 END_TEST
 
@@ -1032,18 +1268,28 @@ static TCase *bakes(void)
     return t;
 }
 
-static TCase *payloads(void)
+static TCase *copying(void)
 {
-    TCase *t = tcase_create("payloads");
-    tcase_add_loop_test(t, a_shell_unpacks_it, 0, ARRAY_SIZE(hostile));
-    tcase_add_test(t, the_recipe_by_itself);
-    tcase_add_test(t, steps_and_versions);
-    tcase_add_test(t, gzip_of_others);
+    TCase *t = tcase_create("copying");
+    tcase_add_test(t, copies);
+    tcase_add_test(t, copies_go_at_once);
+    tcase_add_loop_test(t, a_copy_fails, 0, ARRAY_SIZE(bad_copies));
+    tcase_add_loop_test(t, a_copy_that_becomes_nothing, 0, 2);
+    tcase_add_loop_test(t, a_lost_copy, 0, 8);
+    tcase_add_loop_test(t, a_source_that_is_not_seen_yet, 0, 2);
+    tcase_add_loop_test(t, a_copy_that_may_be_published, 0, 2);
+    tcase_add_loop_test(t, home_is_not_published, 0, 2);
+    tcase_add_loop_test(t, no_copies_of_the_unproven, 0, ARRAY_SIZE(ends));
+    tcase_add_test(t, copies_without_extras);
+    tcase_add_loop_test(t, a_fault_anywhere_in_copying, 0, ARRAY_SIZE(faults));
+    tcase_add_loop_test(t, a_signal_anywhere_in_copying, 0, 4);
+    tcase_add_test(t, a_signal_and_no_answer);
+    tcase_set_timeout(t, 60);
     return t;
 }
 
 int main(void)
 {
-    static TCase *(*const cases[])(void) = { bakes, payloads };
+    static TCase *(*const cases[])(void) = { bakes, copying };
     return run_suite("bake", cases, ARRAY_SIZE(cases));
 }

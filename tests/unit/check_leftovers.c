@@ -253,9 +253,18 @@ START_TEST(unproven_images_go_at_the_end_of_their_life)
             .kind = EC2_IMAGE, .id = "ami-made", .created = YOUNG, .name = "c", .kin = "x", .limits = "life=5400" });
     put(&w, (struct item){ .kind = EC2_SNAPSHOT, .id = "snap-dead", .created = MIDDLE, .limits = "life=5400" });
     put(&w, (struct item){ .kind = EC2_SNAPSHOT, .id = "snap-made", .created = YOUNG, .limits = "life=5400" });
+    put(&w, (struct item){ /* of a copy that failed */
+                           .kind = EC2_SNAPSHOT,
+                           .id = "snap-failed",
+                           .created = MIDDLE,
+                           .limits = "life=5400",
+                           .state = "error" });
+    put(&w,
+        (struct item){
+            .kind = EC2_SNAPSHOT, .id = "snap-pending", .created = MIDDLE, .limits = "life=5400", .state = "pending" });
     pass(&w);
     ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, list image, remove ami-dead, list snapshot, "
-                                         "remove snap-dead");
+                                         "remove snap-dead, remove snap-failed");
     ck_assert_str_eq(find(&w, "ami-dead")->ruling.rule, "unproven");
     ck_assert_str_eq(find(&w, "ami-good")->ruling.rule, _i == 0 ? "no-retention" : "newest");
     world_clear(&w);

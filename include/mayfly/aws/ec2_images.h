@@ -4,9 +4,12 @@
 
 #include "mayfly/aws/ec2.h"
 
-struct ec2_new_image { /* what CreateImage is asked for; all borrowed */
-    const char *region, *instance_id, *name, *description;
-    const struct ec2_tag *tags; /* of the image and of its snapshots */
+struct ec2_new_image { /* what CreateImage or CopyImage is asked for; all borrowed */
+    const char *region, *name, *description;
+    const char *instance_id;            /* of CreateImage: its disk */
+    const char *source_region, *source; /* of CopyImage: an image's id */
+    const char *client_token;           /* of CopyImage: at most 64 characters */
+    const struct ec2_tag *tags;         /* of the image and of its snapshots */
     size_t n_tags;
 };
 
@@ -15,6 +18,14 @@ struct aws_call *ec2_create_image_call(struct aws *aws, const struct ec2_new_ima
 /* *ret_id: in the arena. The image is pending. */
 MUST_CHECK bool ec2_create_image_result(const struct aws_call *call, struct arena *arena, const char **ret_id,
                                         struct error *err);
+
+/* Copies an image of another region, with its snapshots, into image->region. The same request with the same token makes
+ * one copy and names it again; tags are not copied, these are the copy's from the start. The source stays as it is.
+ * Source: botocore's service model of EC2; "Ensuring idempotency in Amazon EC2 API requests". */
+struct aws_call *ec2_copy_image_call(struct aws *aws, const struct ec2_new_image *image);
+/* As ec2_create_image_result. */
+MUST_CHECK bool ec2_copy_image_result(const struct aws_call *call, struct arena *arena, const char **ret_id,
+                                      struct error *err);
 
 /* Lets other accounts launch it; at least one account, of 12 digits. */
 struct aws_call *ec2_share_image_call(struct aws *aws, const char *region, const char *id,

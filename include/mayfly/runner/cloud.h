@@ -29,6 +29,7 @@ enum act_kind {
     ACT_LEFTOVERS,     /* leftover, filters: what there is of this kind; by_page alone */
     ACT_REMOVE,        /* leftover, name: its id */
     ACT_IMAGE,         /* image: CreateImage */
+    ACT_COPY,          /* image: CopyImage */
     ACT_SHARE,         /* name: an image's id, ids: accounts that may launch it */
     ACT_DEPRECATE,     /* name: an image's id, mark: from when, RFC 3339 */
     ACT_GET_PARAMETER, /* name */
@@ -40,6 +41,7 @@ enum { ACT_COUNT = ACT_PUT_PARAMETER + 1 };
 struct act {
     enum act_kind kind;
     size_t who;         /* the machine's own index; comes back in the event */
+    size_t part;        /* of a machine in parts: which; comes back too */
     const char *region; /* strings are borrowed until the machine's next step; filters live as long as the machine */
     const char *name, *client_token, *instance_id, *mark;
     const char *tag;   /* of ACT_MARK: its key; NULL: the reaper's */
@@ -89,7 +91,7 @@ struct event { /* borrowed, valid during the step */
     enum event_kind kind;
     int64_t now; /* monotonic, milliseconds */
     enum act_kind act;
-    size_t who;
+    size_t who, part;
     enum outcome outcome;
     const struct error *error; /* when the outcome is not OK */
     const struct ec2_instance *instances;
@@ -105,7 +107,7 @@ struct event { /* borrowed, valid during the step */
     unsigned pages;    /* of ACT_LIST */
     bool scarce;       /* few of GitHub's requests are left in this hour: ask seldom */
     const char *jit;   /* of ACT_MINT */
-    const char *text;  /* of ACT_CONSOLE; of ACT_IMAGE: the id; of ACT_GET_PARAMETER: the value */
+    const char *text;  /* of ACT_CONSOLE; of ACT_IMAGE and ACT_COPY: the id; of ACT_GET_PARAMETER: the value */
     int64_t cloud_now; /* EC2's own clock, seconds since 1970; of answers by EC2 */
 };
 
@@ -116,7 +118,7 @@ struct machine {
     void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
     const struct strlist *labels; /* of ACT_MINT */
     int64_t runner_group;         /* of ACT_MINT */
-    int64_t give_up;              /* no attempt of ACT_MINT and ACT_RUN begins after it, monotonic ms; 0: no limit */
+    int64_t give_up;              /* no attempt to make something begins after it, monotonic ms; 0: no limit */
     int64_t wake; /* when EVENT_TIME is wanted at the latest, monotonic milliseconds; INT64_MAX: never */
     bool done;
 };

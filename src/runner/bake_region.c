@@ -1,0 +1,745 @@
+#include "mayfly/runner/bake_region.h"
+
+#include "mayfly/crypto/crypto.h"
+#include "mayfly/runner/bake.h"
+#include "mayfly/runner/tags.h"
+
+enum {
+    IMAGE_UNSEEN_MS = 60000, /* an image whose making was never confirmed is asked for again then */
+    IMAGE_BUSY_MS = 5000,    /* what it is made from is in a state that passes */
+    FIND_MS = 30000,         /* when all is undone, an image that may exist is looked for so long */
+    RETRY_MS = 2000,
+    PATIENCE_MS = 8000,   /* ends that fail for now are asked for again so long */
+    HURRY_LOOK_MS = 4500, /* before the end: what was asked for and not answered by then is looked for */
+    HURRY_FIND_MS = 3000,
+    LOST_MAX = 3, /* answers of PutParameter */
+};
+enum { LIST_OF_IMAGE, LIST_OF_OLD }; /* `who` of ACT_LEFTOVERS */
+
+static void wake_at(int64_t *wake, int64_t when)
+{
+    if (when < *wake)
+        *wake = when;
+}
+
+static bool is_copy(const struct bake_region *r)
+{
+    return r->part > 0;
+}
+
+static void tell(const struct bake_region *r, const char *what)
+{
+    r->config->tell(r->config->ctx, is_copy(r) ? r->new_image.region : "image", what);
+}
+
+static void ask(const struct bake_region *r, struct acts *acts, struct act act)
+{
+    act.part = r->part;
+    act.region = r->new_image.region;
+    acts_add(acts, act);
+}
+
+bool bake_region_is_kept(const struct bake_region *r)
+{
+    return r->phase > REGION_KEEP;
+}
+
+static bool has_failed(const struct bake_region *r)
+{
+    return r->error.domain != ERROR_NONE;
+}
+
+/* What has failed stays as it is, or is undone; whether a copy may be is told by the answer to its publication. */
+static void decide(struct bake_region *r)
+{
+    bool stays = is_copy(r) ? r->named || r->phase > REGION_PUBLISH : bake_region_is_kept(r);
+    if (!has_failed(r) || r->undoing || r->phase == REGION_DONE)
+        return;
+    if (is_copy(r) && r->phase == REGION_PUBLISH && r->asked)
+        return;
+    if (is_copy(r) && r->published)
+        error_clear(&r->error);
+    if (stays)
+        r->phase = REGION_DONE;
+    else
+        r->undoing = true;
+}
+
+void bake_region_fail(struct bake_region *r, const struct error *why)
+{
+    if (r->phase > REGION_PUBLISH) {
+        r->phase = REGION_DONE;
+        return;
+    }
+    if (!has_failed(r))
+        error_copy(&r->error, why);
+    decide(r);
+}
+
+void bake_region_hurry(struct bake_region *r, int64_t until)
+{
+    r->hurry_until = until;
+}
+
+/* --- removals: an image, then its snapshots -------------------------------------------------------------------------
+ */
+
+static void add_removal(struct bake_region *r, const char *id, const struct strlist *snapshots)
+{
+    r->removals = xreallocarray(r->removals, r->n_removals + 1, sizeof(*r->removals));
+    struct bake_removal *x = &r->removals[r->n_removals++];
+    *x = (struct bake_removal){ .id = xstrdup(id) };
+    for (size_t i = 0; i < snapshots->n; i++)
+        strlist_add(&x->snapshots, snapshots->v[i]);
+}
+
+static void work_removal(struct bake_region *r, size_t n, int64_t now, struct acts *acts, int64_t *wake)
+{
+    struct bake_removal *x = &r->removals[n];
+    if (x->done || x->asked)
+        return;
+    if (now < x->ask_at) {
+        wake_at(wake, x->ask_at);
+        return;
+    }
+    x->asked = true;
+    ask(r, acts,
+        (struct act){ .kind = ACT_REMOVE,
+                      .who = n,
+                      .leftover = x->image_gone ? EC2_SNAPSHOT : EC2_IMAGE,
+                      .name = x->image_gone ? x->snapshots.v[x->next] : x->id });
+}
+
+static void answer_remove(struct bake_region *r, const struct event *e)
+{
+    struct bake_removal *x = &r->removals[e->who];
+    x->asked = false;
+    bool gone = e->outcome == OUTCOME_OK || ec2_leftover_is_gone(e->error);
+    /* A snapshot is in use for a moment after its image has gone. */
+    bool passes =
+        !gone && (e->outcome == OUTCOME_THROTTLED || e->outcome == OUTCOME_AMBIGUOUS || ec2_leftover_is_used(e->error));
+    if (x->give_up_at == 0)
+        x->give_up_at = e->now + PATIENCE_MS;
+    if (passes && e->now < x->give_up_at) {
+        x->ask_at = e->now + RETRY_MS;
+        return;
+    }
+    if (!gone && x->error.domain == ERROR_NONE)
+        error_copy(&x->error, e->error);
+    if (!gone && !x->image_gone) { /* which holds its snapshots */
+        x->done = true;
+        return;
+    }
+    x->next += x->image_gone;
+    x->image_gone = true;
+    x->give_up_at = 0;
+    x->done = x->next == x->snapshots.n;
+}
+
+static bool removals_done(const struct bake_region *r)
+{
+    for (size_t i = 0; i < r->n_removals; i++)
+        if (!r->removals[i].done)
+            return false;
+    return true;
+}
+
+/* --- the image ------------------------------------------------------------------------------------------------------
+ */
+
+static void list_image(struct bake_region *r, struct acts *acts)
+{
+    r->image.looking = true;
+    ask(r, acts,
+        (struct act){ .kind = ACT_LEFTOVERS,
+                      .who = LIST_OF_IMAGE,
+                      .leftover = EC2_IMAGE,
+                      .filters = r->by_name,
+                      .n_filters = 1,
+                      .by_page = true });
+}
+
+static void work_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    if (r->image.asked || r->image.looking)
+        return;
+    if (now < r->image.ask_at) {
+        wake_at(wake, r->image.ask_at);
+        return;
+    }
+    if (r->image.maybe) {
+        r->image.ask_at = now + bake_ease(now - r->image.since);
+        list_image(r, acts);
+        return;
+    }
+    r->image.asked = true;
+    ask(r, acts, (struct act){ .kind = is_copy(r) ? ACT_COPY : ACT_IMAGE, .image = &r->new_image });
+}
+
+static void may_exist(struct bake_region *r, int64_t now)
+{
+    r->image.maybe = true;
+    r->image.since = r->image.ask_at = now;
+}
+
+/* What it is made from is not ready, or EC2 has enough to do. */
+static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
+{
+    if (str_is_one_of(code, "InvalidAMIID.NotFound InvalidAMIID.Unavailable")) /* not seen everywhere yet */
+        return is_copy(r) && now - r->began < IMAGE_UNSEEN_MS;
+    return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
+}
+
+static void answer_image(struct bake_region *r, const struct event *e)
+{
+    const char *code = e->outcome == OUTCOME_OK ? "" : e->error->code ? e->error->code : "";
+    if (!r->image.asked) /* it was not waited for */
+        return;
+    r->image.asked = false;
+    if (e->outcome == OUTCOME_OK) {
+        str_set(&r->image.id, e->text);
+        may_exist(r, e->now);
+        AUTO_FREE char *what = xasprintf("%s, %s", e->text, r->config->image.name);
+        tell(r, what);
+    } else if (e->outcome == OUTCOME_AMBIGUOUS || str_eq(code, "InvalidAMIName.Duplicate")) {
+        r->image.unsure = true; /* nobody else has this name, so that an earlier attempt made it */
+        may_exist(r, e->now);
+    } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
+        r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
+    } else {
+        bake_region_fail(r, e->error);
+    }
+}
+
+/* It is not in the list (yet). */
+static void image_unseen(struct bake_region *r, int64_t now)
+{
+    AUTO_ERROR err = { 0 };
+    if (r->undoing || now - r->image.since < IMAGE_UNSEEN_MS)
+        return;
+    if (r->image.unsure && !r->image.id) { /* its name makes it one and the same */
+        r->image.maybe = r->image.unsure = false;
+        return;
+    }
+    error_set(&err, ERROR_AWS, 0, "EC2 does not know the image %s, which it made", r->image.id);
+    bake_region_fail(r, &err);
+}
+
+static void see_image(struct bake_region *r, const struct ec2_leftover *row)
+{
+    static const char *const ends[] = { "failed", "error", "invalid", "deregistered", "disabled" };
+    r->image.listed = true;
+    str_set(&r->image.id, row->id);
+    strlist_clear(&r->image.snapshots);
+    for (size_t i = 0; i < row->snapshots.n; i++)
+        strlist_add(&r->image.snapshots, *FIELD_ROW(&row->snapshots, const char *, i));
+    if (!str_eq(r->image.state, row->state) && row->state) {
+        str_set(&r->image.state, row->state);
+        tell(r, row->state);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(ends) && !r->undoing; i++) {
+        AUTO_ERROR err = { 0 };
+        if (!str_eq(row->state, ends[i]))
+            continue;
+        error_set(&err, ERROR_AWS, 0, "the image %s is %s%s%s", row->id, row->state, row->reason ? ": " : "",
+                  row->reason ? row->reason : "");
+        error_hint(&err, "bake again; an encrypted volume needs a key that these credentials may use");
+        bake_region_fail(r, &err);
+    }
+}
+
+static void answer_list_of_image(struct bake_region *r, const struct event *e)
+{
+    bool seen = false;
+    r->image.looking = e->kind == EVENT_PAGE;
+    for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++) {
+        if (!str_eq(e->leftovers[i].name, r->config->image.name))
+            continue;
+        see_image(r, &e->leftovers[i]);
+        seen = true;
+    }
+    if (e->outcome == OUTCOME_FAILED && !r->undoing)
+        bake_region_fail(r, e->error);
+    else if (e->outcome == OUTCOME_OK && !seen && !r->image.listed && !r->image.looking)
+        image_unseen(r, e->now);
+}
+
+/* --- older images ---------------------------------------------------------------------------------------------------
+ */
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct bake_old *x = a, *y = b;
+    int by_date = strcmp(y->created ? y->created : "", x->created ? x->created : "");
+    return by_date ? by_date : strcmp(y->id, x->id);
+}
+
+void bake_choose(struct bake_old *v, size_t n, size_t keep, const struct strlist *spared)
+{
+    size_t proven = 0;
+    if (n > 0)
+        qsort(v, n, sizeof(*v), newest_first);
+    for (size_t i = 0; i < n; i++) {
+        bool beyond = v[i].proven ? ++proven > keep : v[i].late;
+        v[i].goes = beyond && !v[i].kept && !strlist_has(spared, v[i].id);
+    }
+}
+
+static void take_old(struct bake_region *r, const struct ec2_leftover *row, int64_t cloud_now)
+{
+    struct limits limits = LIMITS_DEFAULT;
+    const char *life = ec2_leftover_tag(row, TAG_LIMITS);
+    int64_t created = ec2_leftover_created(row), age = created ? cloud_now - created : 0;
+    if (!str_eq(ec2_leftover_tag(row, TAG_NAME), r->config->name))
+        return;
+    r->old = xreallocarray(r->old, r->n_old + 1, sizeof(*r->old));
+    struct bake_old *o = &r->old[r->n_old++];
+    *o = (struct bake_old){ .id = xstrdup(row->id),
+                            .created = row->created ? xstrdup(row->created) : NULL,
+                            .proven = !life,
+                            .deprecated = !str_empty(row->deprecated),
+                            .kept = ec2_leftover_tag(row, TAG_KEEP) != NULL };
+    if (life && limits_parse(life, &limits))
+        o->late = age > limits.life;
+    for (size_t i = 0; i < row->snapshots.n; i++)
+        strlist_add(&o->snapshots, *FIELD_ROW(&row->snapshots, const char *, i));
+}
+
+static void choose_old(struct bake_region *r)
+{
+    strlist_add(&r->spared, r->image.id);
+    if (r->previous)
+        strlist_add(&r->spared, r->previous);
+    bake_choose(r->old, r->n_old, r->config->keep, &r->spared);
+    for (size_t i = 0; i < r->n_old; i++)
+        if (r->old[i].goes)
+            strlist_add(&r->going, r->old[i].id);
+}
+
+/* What instances run, of whatever fleet, stays. */
+static void remove_unused(struct bake_region *r, const struct event *e)
+{
+    for (size_t i = 0; i < e->n_instances; i++)
+        if (e->instances[i].image)
+            strlist_add(&r->spared, e->instances[i].image);
+    for (size_t i = 0; i < r->n_old; i++) {
+        AUTO_FREE char *what = xasprintf("%s goes", r->old[i].id);
+        r->old[i].goes = r->old[i].goes && !strlist_has(&r->spared, r->old[i].id);
+        if (!r->old[i].goes)
+            continue;
+        tell(r, what);
+        add_removal(r, r->old[i].id, &r->old[i].snapshots);
+    }
+}
+
+int64_t bake_deprecate_at(int64_t now, int64_t after)
+{
+    return ((now + after) / 60 + 2) * 60;
+}
+
+/* One that is kept is not touched. */
+static bool is_to_age(const struct bake_region *r, const struct bake_old *o)
+{
+    return o->proven && !o->goes && !o->kept && !o->deprecated && !str_eq(o->id, r->image.id);
+}
+
+/* True: there is one more. */
+static bool next_to_age(struct bake_region *r)
+{
+    while (r->aging < r->n_old && !is_to_age(r, &r->old[r->aging]))
+        r->aging++;
+    return r->config->deprecate_after > 0 && r->aging < r->n_old;
+}
+
+static void take_deprecated(struct bake_region *r)
+{
+    struct bake_old *o = &r->old[r->aging];
+    AUTO_FREE char *what = xasprintf("%s is deprecated from %s", o->id, r->deprecate_at.s);
+    o->deprecated = true;
+    tell(r, what);
+}
+
+/* --- phases of one action
+ * --------------------------------------------------------------------------------------------- */
+
+static void begin(struct bake_region *r, struct acts *acts, struct act act)
+{
+    if (r->asked)
+        return;
+    r->asked = true;
+    r->asked_in = r->phase;
+    ask(r, acts, act);
+}
+
+static void begin_keep(struct bake_region *r, struct acts *acts)
+{
+    strlist_clear(&r->ids);
+    strlist_add(&r->ids, r->image.id);
+    for (size_t i = 0; i < r->image.snapshots.n; i++)
+        strlist_add(&r->ids, r->image.snapshots.v[i]);
+    begin(r, acts, (struct act){ .kind = ACT_MARK, .tag = TAG_LIMITS, .ids = &r->ids });
+}
+
+static void prune_failed(struct bake_region *r, const struct error *why)
+{
+    error_copy(&r->pruning, why);
+    if (r->phase == REGION_DEPRECATE)
+        error_prefix(&r->pruning, "the image %s could not be deprecated", r->old[r->aging].id);
+    else
+        error_prefix(&r->pruning, "older images could not be looked at");
+    r->phase = REGION_DONE;
+}
+
+static void published(struct bake_region *r)
+{
+    r->published = r->named = true;
+    r->phase = REGION_LIST;
+    AUTO_FREE char *what = xasprintf("published in %s", r->config->parameter);
+    tell(r, what);
+}
+
+static void answer_parameter(struct bake_region *r, const struct event *e)
+{
+    AUTO_ERROR err = { 0 };
+    bool absent = r->phase == REGION_READ && e->outcome != OUTCOME_OK && str_eq(e->error->code, "ParameterNotFound");
+    if (r->phase != REGION_READ && e->outcome == OUTCOME_AMBIGUOUS && ++r->lost_answers < LOST_MAX) {
+        r->phase = REGION_READ;
+    } else if (e->outcome != OUTCOME_OK && !absent) {
+        error_copy(&err, e->error);
+        if (is_copy(r))
+            error_prefix(&err, "not published in %s", r->config->parameter);
+        else
+            error_prefix(&err, "the image %s is proven, but not published in %s", r->image.id, r->config->parameter);
+        bake_region_fail(r, &err);
+    } else if (r->phase == REGION_PUBLISH || (!absent && r->phase == REGION_READ && str_eq(e->text, r->image.id))) {
+        published(r);
+    } else if (r->phase == REGION_SAVE) {
+        r->phase = REGION_PUBLISH;
+    } else if (!absent && ec2_id_is_valid(e->text, "ami")) {
+        str_set(&r->previous, e->text);
+        r->phase = REGION_SAVE;
+    } else {
+        r->phase = REGION_PUBLISH;
+    }
+}
+
+/* The answer to the one action of the phase. */
+static void answer_phase(struct bake_region *r, const struct event *e)
+{
+    r->asked = e->kind == EVENT_PAGE;
+    if (r->asked_in == REGION_PUBLISH && (e->outcome == OUTCOME_OK || e->outcome == OUTCOME_AMBIGUOUS))
+        r->named = true;
+    if (has_failed(r) || r->phase != r->asked_in) { /* a signal came */
+        r->published = r->published || (r->asked_in == REGION_PUBLISH && e->outcome == OUTCOME_OK);
+        return;
+    }
+    bool gone = r->phase == REGION_DEPRECATE && e->outcome != OUTCOME_OK && ec2_leftover_is_gone(e->error);
+    if (e->outcome != OUTCOME_OK && r->phase >= REGION_LIST && !gone) {
+        prune_failed(r, e->error);
+        return;
+    }
+    switch (r->phase) {
+    case REGION_KEEP:
+    case REGION_SHARE:
+        if (e->outcome != OUTCOME_OK)
+            bake_region_fail(r, e->error);
+        else
+            r->phase++;
+        break;
+    case REGION_READ:
+    case REGION_SAVE:
+    case REGION_PUBLISH:
+        answer_parameter(r, e);
+        break;
+    case REGION_LIST:
+        for (size_t i = 0; i < e->n_leftovers; i++)
+            take_old(r, &e->leftovers[i], e->cloud_now);
+        if (r->asked)
+            break;
+        r->deprecate_at = clock_rfc3339(bake_deprecate_at(e->cloud_now, r->config->deprecate_after));
+        if (r->config->keep > 0)
+            choose_old(r);
+        r->phase = r->going.n ? REGION_USED : REGION_REMOVE;
+        break;
+    case REGION_USED:
+        remove_unused(r, e);
+        r->phase = REGION_REMOVE;
+        break;
+    case REGION_DEPRECATE:
+        if (gone)
+            r->aging++;
+        else
+            take_deprecated(r);
+        break;
+    default:
+        break;
+    }
+}
+
+/* --- undoing --------------------------------------------------------------------------------------------------------
+ */
+
+static bool is_found_out(const struct bake_region *r)
+{
+    return !r->image.asked && !r->image.looking && !r->image.maybe;
+}
+
+/* An image that was never listed is looked for, since its snapshots are not known. */
+static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    int64_t look_at = r->hurry_until ? r->hurry_until - HURRY_LOOK_MS : INT64_MAX;
+    if (r->image.asked && now >= look_at) {
+        r->image.asked = false;
+        r->image.unsure = true;
+        may_exist(r, now);
+    }
+    if (r->image.asked && r->hurry_until)
+        wake_at(wake, look_at);
+    if (r->image.asked || r->image.looking || !r->image.maybe)
+        return;
+    if (r->find_until == 0)
+        r->find_until = now + FIND_MS;
+    if (r->hurry_until && r->find_until > r->hurry_until - HURRY_FIND_MS)
+        r->find_until = r->hurry_until - HURRY_FIND_MS;
+    if (!r->image.listed && now < r->find_until) {
+        if (now >= r->image.ask_at) {
+            r->image.ask_at = now + bake_ease(0);
+            list_image(r, acts);
+        }
+        wake_at(wake, r->image.ask_at);
+        return;
+    }
+    r->image.maybe = false;
+    if (r->image.id)
+        add_removal(r, r->image.id, &r->image.snapshots);
+}
+
+/* --- the whole
+ * -------------------------------------------------------------------------------------------------------- */
+
+/* Does what the phase asks for. True: another one begins. */
+static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    const struct bake_config *c = r->config;
+    enum bake_region_phase before = r->phase;
+    switch (r->phase) {
+    case REGION_MAKE:
+        if (str_eq(r->image.state, "available"))
+            r->phase = REGION_MADE;
+        else
+            work_image(r, now, acts, wake);
+        break;
+    case REGION_KEEP:
+        begin_keep(r, acts);
+        break;
+    case REGION_SHARE:
+        if (c->share && c->share->n > 0)
+            begin(r, acts, (struct act){ .kind = ACT_SHARE, .name = r->image.id, .ids = c->share });
+        else
+            r->phase = c->parameter ? REGION_READ : REGION_LIST;
+        break;
+    case REGION_READ:
+        if (c->parameter)
+            begin(r, acts, (struct act){ .kind = ACT_GET_PARAMETER, .name = c->parameter });
+        else
+            r->phase = REGION_LIST;
+        break;
+    case REGION_SAVE:
+        begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = r->previous_name, .mark = r->previous });
+        break;
+    case REGION_PUBLISH:
+        begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = c->parameter, .mark = r->image.id });
+        break;
+    case REGION_LIST:
+        if (c->keep == 0 && c->deprecate_after == 0)
+            r->phase = REGION_DONE;
+        else
+            begin(r, acts,
+                  (struct act){ .kind = ACT_LEFTOVERS,
+                                .who = LIST_OF_OLD,
+                                .leftover = EC2_IMAGE,
+                                .filters = r->by_tags,
+                                .n_filters = ARRAY_SIZE(r->by_tags),
+                                .by_page = true });
+        break;
+    case REGION_USED:
+        begin(r, acts, (struct act){ .kind = ACT_SCAN, .filters = r->by_use, .n_filters = ARRAY_SIZE(r->by_use) });
+        break;
+    case REGION_REMOVE:
+        if (removals_done(r))
+            r->phase = REGION_DEPRECATE;
+        break;
+    case REGION_DEPRECATE:
+        if (r->asked || next_to_age(r))
+            begin(r, acts,
+                  (struct act){ .kind = ACT_DEPRECATE, .name = r->old[r->aging].id, .mark = r->deprecate_at.s });
+        else
+            r->phase = REGION_DONE;
+        break;
+    case REGION_MADE:
+        if (is_copy(r))
+            r->phase = REGION_KEEP;
+        break;
+    case REGION_IDLE:
+    case REGION_DONE:
+        break;
+    }
+    return r->phase != before && !has_failed(r);
+}
+
+static void time_out(struct bake_region *r, int64_t now, int64_t *wake)
+{
+    AUTO_ERROR err = { 0 };
+    if (!is_copy(r) || r->phase != REGION_MAKE || has_failed(r))
+        return;
+    if (now < r->deadline) {
+        wake_at(wake, r->deadline);
+        return;
+    }
+    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s",
+              (long long)(r->config->copy_timeout_ms / 1000));
+    error_hint(&err, "give it more by --copy-timeout");
+    bake_region_fail(r, &err);
+}
+
+void bake_region_advance(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    decide(r);
+    while (!has_failed(r) && advance(r, now, acts, wake))
+        continue;
+    time_out(r, now, wake);
+}
+
+void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    if (r->undoing)
+        undo_image(r, now, acts, wake);
+    for (size_t i = 0; i < r->n_removals; i++)
+        work_removal(r, i, now, acts, wake);
+}
+
+bool bake_region_is_settled(const struct bake_region *r)
+{
+    bool over = r->undoing ? is_found_out(r) : r->phase == REGION_IDLE || r->phase == REGION_DONE;
+    return over && !r->asked && removals_done(r);
+}
+
+/* The same copy has the same, however often it is asked for. */
+static void new_client_token(struct bake_region *r)
+{
+    AUTO_FREE char *input = xasprintf("%s\n%s\n%s", r->new_image.name, r->new_image.region, r->new_image.source);
+    AUTO_STRBUF token = STRBUF_INIT;
+    crypto_sha256_hex(&token, input, strlen(input));
+    strbuf_truncate(&token, 40);
+    r->client_token = xasprintf("mf-%s", strbuf_str(&token));
+    r->new_image.client_token = r->client_token;
+}
+
+void bake_region_make(struct bake_region *r, const char *source, int64_t now)
+{
+    r->phase = REGION_MAKE;
+    r->began = now;
+    if (!is_copy(r)) {
+        r->new_image.instance_id = source;
+        return;
+    }
+    r->deadline = now + r->config->copy_timeout_ms;
+    r->new_image.source_region = r->config->image.region;
+    r->new_image.source = source;
+    new_client_token(r);
+}
+
+void bake_region_keep(struct bake_region *r)
+{
+    r->phase = REGION_KEEP;
+}
+
+void bake_region_answer(struct bake_region *r, const struct event *e)
+{
+    if (e->act == ACT_IMAGE || e->act == ACT_COPY)
+        answer_image(r, e);
+    else if (e->act == ACT_REMOVE)
+        answer_remove(r, e);
+    else if (e->act == ACT_LEFTOVERS && e->who == LIST_OF_IMAGE)
+        answer_list_of_image(r, e);
+    else
+        answer_phase(r, e);
+}
+
+void bake_region_init(struct bake_region *r, const struct bake_config *config, size_t part)
+{
+    static const char *const live[] = { "pending", "running", "stopping", "stopped" };
+    *r = (struct bake_region){ .config = config, .part = part, .new_image = config->image };
+    if (is_copy(r))
+        r->new_image.region = config->copies->v[part - 1];
+    for (size_t i = 0; i < ARRAY_SIZE(live); i++)
+        strlist_add(&r->live, live[i]);
+    strlist_add(&r->name, config->image.name);
+    strlist_add(&r->fleet, config->fleet);
+    strlist_add(&r->role, "bake");
+    strlist_add(&r->kind, config->name);
+    if (config->parameter)
+        r->previous_name = xasprintf("%s/previous", config->parameter);
+    r->by_name[0] = (struct ec2_filter){ "name", &r->name };
+    r->by_tags[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
+    r->by_tags[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &r->role };
+    r->by_tags[2] = (struct ec2_filter){ "tag:" TAG_NAME, &r->kind };
+    r->by_use[0] = (struct ec2_filter){ "image-id", &r->going };
+    r->by_use[1] = (struct ec2_filter){ "instance-state-name", &r->live };
+}
+
+void bake_region_clear(struct bake_region *r)
+{
+    struct strlist *const lists[] = {
+        &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids
+    };
+    char *const texts[] = { r->image.id, r->image.state, r->previous, r->previous_name, r->client_token };
+    for (size_t i = 0; i < r->n_old; i++) {
+        free(r->old[i].id);
+        free(r->old[i].created);
+        strlist_clear(&r->old[i].snapshots);
+    }
+    for (size_t i = 0; i < r->n_removals; i++) {
+        free(r->removals[i].id);
+        strlist_clear(&r->removals[i].snapshots);
+        error_clear(&r->removals[i].error);
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        strlist_clear(lists[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+        free(texts[i]);
+    free(r->old);
+    free(r->removals);
+    error_clear(&r->error);
+    error_clear(&r->pruning);
+    *r = (struct bake_region){ 0 };
+}
+
+void bake_add_leftover(struct strbuf *text, const char *what, const char *id, const struct error *why)
+{
+    AUTO_FREE char *formatted = why->domain ? error_format(why) : NULL;
+    strbuf_addf(text, "%s%s %s%s%s", text->len ? "; " : "", what, id, formatted ? ": " : "",
+                formatted ? formatted : "");
+}
+
+static void add_leftover(const struct bake_region *r, struct strbuf *text, const char *what, const char *id,
+                         const struct error *why)
+{
+    AUTO_FREE char *there = is_copy(r) ? xasprintf("%s in %s", id, r->new_image.region) : xstrdup(id);
+    bake_add_leftover(text, what, there, why);
+}
+
+void bake_region_leftovers(const struct bake_region *r, struct strbuf *text)
+{
+    if (r->undoing && (r->image.maybe || r->image.asked || (r->image.unsure && !r->image.id)))
+        add_leftover(r, text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
+    else if (r->undoing && r->image.id && !r->image.listed)
+        add_leftover(r, text, "snapshots that nobody could look up, of", r->image.id, &(struct error){ 0 });
+    for (size_t i = 0; i < r->n_removals; i++) {
+        const struct bake_removal *x = &r->removals[i];
+        if (!x->image_gone)
+            add_leftover(r, text, "image", x->id, &x->error);
+        else if (!x->done || x->error.domain != ERROR_NONE)
+            add_leftover(r, text, "snapshots of", x->id, &x->error);
+    }
+}
