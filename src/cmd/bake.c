@@ -150,7 +150,7 @@ static const struct opt bake_opts[] = {
       .type = OPT_SECONDS,
       ROW(copy_timeout),
       .arg = "DURATION",
-      .help = "from then on, until the copies are available",
+      .help = "from the proof on, until the copies are available",
       .fallback = "1h",
       .min = 5,
       .max = 24 * 3600 },

@@ -112,7 +112,7 @@ void bake_region_advance(struct bake_region *r, int64_t now, struct acts *acts, 
 void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake);
 /* Nothing is left to do, or nothing can be begun. */
 bool bake_region_is_settled(const struct bake_region *r);
-/* The image is proven and stays. */
+/* Of the home region: the image is proven and stays. */
 bool bake_region_is_kept(const struct bake_region *r);
 /* Appends what could not be undone or removed, in words. */
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text);
