@@ -322,7 +322,7 @@ static void spoil(struct call *c, struct image *image, const char *what)
         image->failed = "Client.InternalError";
 }
 
-/* A pending one of this name, with a snapshot of the volume and the tags that the request gives them. */
+/* A pending one of the name that the request gives it, with a snapshot. what: for faults. */
 static struct image *add_image(struct call *c, const char *what, const char *volume, int64_t gib)
 {
     struct image *image = xcalloc(1, sizeof(*image));
