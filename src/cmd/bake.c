@@ -150,7 +150,7 @@ static const struct opt bake_opts[] = {
       .type = OPT_SECONDS,
       ROW(copy_timeout),
       .arg = "DURATION",
-      .help = "from then on, until the copies are available",
+      .help = "from the proof on, until the copies are available",
       .fallback = "1h",
       .min = 5,
       .max = 24 * 3600 },
@@ -912,10 +912,11 @@ const struct command command_bake = {
         "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
         "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
         "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; deprecates older ones and\n"
-        "removes those beyond --keep. --copy-regions has the proven image copied and published in other regions too;\n"
-        "one that fails is undone, told, and exit status 3. Needs no SSH, no key and no open port. Every failure,\n"
-        "timeout or signal undoes what was done.\n"
-        "Outputs: image-id, image-name, images (a JSON object, by region), previous-image-id, parameter.",
+        "removes those beyond --keep. --copy-regions has the proven image copied and published in other regions too,\n"
+        "which is not booted there again; one that fails is undone, told, and exit status 3. Needs no SSH, no key and\n"
+        "no open port. Every failure, timeout or signal undoes what was done. The output `images` is a JSON object of\n"
+        "ids by region.\n"
+        "Outputs: image-id, image-name, images, previous-image-id, parameter.",
     .opts = bake_opts,
     .options_size = sizeof(struct bake_options),
     .run = run,

@@ -158,7 +158,9 @@ void session_explain(struct session *s, const char *command, struct error *err)
     struct aws_denial d = { 0 };
     if (!aws_is_denial(err->code))
         return;
-    if (s->aws.denied.action && !strstr(err->message, s->aws.denied.action))
+    const struct aws_denial *last = &s->aws.denied;
+    if ((last->action && !strstr(err->message, last->action)) ||
+        (last->resource && !strstr(err->message, last->resource)))
         return;                          /* another was denied since */
     aws_denial_copy(&d, &s->aws.denied); /* the question below may be denied too */
     AUTO_FREE char *what = policy_denied(&d), *decoded = decode_denial(s, &d);

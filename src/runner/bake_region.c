@@ -413,13 +413,11 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
         bake_region_fail(r, &err);
     } else if (r->phase == REGION_PUBLISH || (!absent && r->phase == REGION_READ && str_eq(e->text, r->image.id))) {
         published(r);
-    } else if (r->phase == REGION_SAVE) {
-        r->phase = REGION_PUBLISH;
-    } else if (!absent && ec2_id_is_valid(e->text, "ami")) {
+    } else if (r->phase == REGION_READ && !absent && ec2_id_is_valid(e->text, "ami")) {
         str_set(&r->previous, e->text);
         r->phase = REGION_SAVE;
     } else {
-        r->phase = REGION_PUBLISH;
+        r->phase = is_copy(r) ? REGION_KEEP : REGION_PUBLISH;
     }
 }
 
@@ -440,11 +438,16 @@ static void answer_phase(struct bake_region *r, const struct event *e)
     }
     switch (r->phase) {
     case REGION_KEEP:
+        if (e->outcome != OUTCOME_OK)
+            bake_region_fail(r, e->error);
+        else
+            r->phase = !is_copy(r) ? REGION_SHARE : r->config->parameter ? REGION_PUBLISH : REGION_LIST;
+        break;
     case REGION_SHARE:
         if (e->outcome != OUTCOME_OK)
             bake_region_fail(r, e->error);
         else
-            r->phase++;
+            r->phase = REGION_READ;
         break;
     case REGION_READ:
     case REGION_SAVE:
@@ -536,13 +539,13 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         if (c->share && c->share->n > 0)
             begin(r, acts, (struct act){ .kind = ACT_SHARE, .name = r->image.id, .ids = c->share });
         else
-            r->phase = c->parameter ? REGION_READ : REGION_LIST;
+            r->phase = REGION_READ;
         break;
     case REGION_READ:
         if (c->parameter)
             begin(r, acts, (struct act){ .kind = ACT_GET_PARAMETER, .name = c->parameter });
         else
-            r->phase = REGION_LIST;
+            r->phase = is_copy(r) ? REGION_KEEP : REGION_LIST;
         break;
     case REGION_SAVE:
         begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = r->previous_name, .mark = r->previous });
@@ -578,7 +581,7 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         break;
     case REGION_MADE:
         if (is_copy(r))
-            r->phase = REGION_KEEP;
+            r->phase = REGION_SHARE;
         break;
     case REGION_IDLE:
     case REGION_DONE:

@@ -41,7 +41,7 @@ const struct action ec2_actions[] = {
       "InstanceId Name Description NoReboot? TagSpecification.N.ResourceType TagSpecification.N.Tag.N.Key "
       "TagSpecification.N.Tag.N.Value" },
     { "CopyImage", ec2_copy_image,
-      "SourceRegion SourceImageId Name Description ClientToken TagSpecification.N.ResourceType "
+      "SourceRegion SourceImageId Name Description ClientToken Encrypted? KmsKeyId TagSpecification.N.ResourceType "
       "TagSpecification.N.Tag.N.Key TagSpecification.N.Tag.N.Value" },
     { "ModifyImageAttribute", ec2_modify_image_attribute, "ImageId LaunchPermission.Add.N.UserId" },
     { "EnableImageDeprecation", ec2_enable_image_deprecation, "ImageId DeprecateAt" },

@@ -87,7 +87,8 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_int(out, "volumeSize", image->gib);
     element_bool(out, "deleteOnTermination", true);
     element(out, "volumeType", "gp3");
-    element_bool(out, "encrypted", false);
+    const struct snapshot *snapshot = world_snapshot(s, image->snapshot);
+    element_bool(out, "encrypted", snapshot && snapshot->encrypted);
     element_close(out, "ebs");
     element_close(out, "item");
     element_close(out, "blockDeviceMapping");
@@ -321,7 +322,7 @@ static void spoil(struct call *c, struct image *image, const char *what)
         image->failed = "Client.InternalError";
 }
 
-/* A pending one of this name, with a snapshot of the volume and the tags that the request gives them. */
+/* A pending one of the name that the request gives it, with a snapshot. what: for faults. */
 static struct image *add_image(struct call *c, const char *what, const char *volume, int64_t gib)
 {
     struct image *image = xcalloc(1, sizeof(*image));
@@ -394,6 +395,9 @@ static const struct image *check_source(struct call *c)
         call_refuse(c, 400, "InvalidRequest", "You do not have permission to access the storage of this ami");
     else if (!str_eq(image_state(c->sim, image), "available"))
         call_refuse(c, 400, "InvalidAMIID.Unavailable", "The image id '[%s]' is not available", id);
+    else if (!str_empty(call_param(c, "KmsKeyId")) && !is_true(call_param(c, "Encrypted")))
+        call_refuse(c, 400, "InvalidParameterDependency",
+                    "The parameter KmsKeyId requires the parameter Encrypted to be set.");
     else
         return image;
     return NULL;
@@ -422,6 +426,8 @@ void ec2_copy_image(struct call *c)
     str_set(&image->root_device, source->root_device);
     image->architecture = source->architecture;
     image->baked = source->baked;
+    const struct snapshot *original = world_snapshot(c->sim, source->snapshot);
+    snapshot->encrypted = is_true(call_param(c, "Encrypted")) || (original && original->encrypted);
     snapshot->description = xasprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s. Task "
                                       "created on %" PRId64 ".",
                                       image->id, source->id, source->snapshot, image->created);

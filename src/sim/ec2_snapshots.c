@@ -59,7 +59,7 @@ static void write_snapshot(const struct sim *s, struct strbuf *out, const struct
     element(out, "ownerId", n->owner);
     element_int(out, "volumeSize", n->gib);
     element(out, "description", n->description);
-    element_bool(out, "encrypted", false);
+    element_bool(out, "encrypted", n->encrypted);
     tags_write(out, &n->tags);
     element_close(out, "item");
 }

@@ -86,6 +86,7 @@ struct image {
 struct snapshot {
     char *id, *region, *owner, *volume, *description;
     int64_t gib, created, completed_at;
+    bool encrypted;
     struct pairs tags;
 };
 

@@ -260,10 +260,13 @@ west CopyImage "${copy[@]}" ClientToken=once TagSpecification.1.ResourceType=ima
 equal 'once, by its token' "$(all imageId)" "$copied"
 west CopyImage "${copy[@]}" ClientToken=once
 refused 'a token of another copy' 400 IdempotentParameterMismatch
+west CopyImage "${copy[@]}" Encrypted=true
+west DescribeImages ImageId.1="$(all imageId)"
+expect 'encrypted, if asked so' 200 out '<encrypted>true<'
 west CopyImage "${copy[@]}"
 equal 'again without one, with a snapshot each, and no tags of the source' \
 	"$(state '.regions["us-west-2"] | ([.images[] | select(.name == "mayfly-amd64-new") | .tags | length] | sort | join(" "))
-	+ ", " + ([.snapshots[] | select(.description | startswith("Copied")) | .tags | length] | join(" "))')" '0 1, 0 0'
+	+ ", " + ([.snapshots[] | select(.description | startswith("Copied")) | .tags | length] | join(" "))')" '0 0 1, 0 0 0'
 not_copied() { # NAME CODE PARAMETER…
 	local name=$1 code=$2
 	shift 2
@@ -281,6 +284,7 @@ not_copied "someone else's disk" InvalidRequest SourceRegion=us-east-1 SourceIma
 not_copied 'a name that is none' InvalidAMIName.Malformed SourceRegion=us-east-1 SourceImageId="$image" Name='a!b'
 not_copied 'what has an owner' InvalidParameterValue "${copy[@]}" TagSpecification.1.ResourceType=volume "${tag[@]}"
 not_copied 'a long token' InvalidParameterValue "${copy[@]}" ClientToken="$(printf '%065d' 0)"
+not_copied 'a key for nothing' InvalidParameterDependency "${copy[@]}" KmsKeyId=alias/mine
 not_copied 'what EC2 has no word for' UnknownParameter "${copy[@]}" SourceImage=x
 for at in "$(date -u -d '-1 minute' +%FT%TZ)" "$(date -u -d '+11 years' +%FT%TZ)" tomorrow; do
 	here EnableImageDeprecation ImageId="$image" DeprecateAt="$at"

@@ -1,5 +1,5 @@
 /* The bake: a builder that makes itself ready and powers off, the image of its disk, a smoke boot that proves the
- * image, its publication, and the end of older ones. A pure state machine.
+ * image, its publication, the end of older ones, and copies of it in other regions. A pure state machine.
  *
  * The builder's word counts, not its state: it is done when it is stopped and its console has said so with the nonce.
  * Until the image is proven everything is undone when something goes wrong; whatever dies in between carries

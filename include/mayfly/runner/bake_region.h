@@ -2,8 +2,8 @@
  * name. A part of the state machine of bake.h, one for each region, each by itself.
  *
  * In the home region it is made from the builder and stays once it is proven. In others it is a copy of that, of the
- * same bytes and as good as proven; it carries TAG_LIMITS until it is there, and is undone if it cannot be published.
- */
+ * same bytes and as good as proven; it carries TAG_LIMITS until it is about to be published, and is undone if it cannot
+ * be. */
 #ifndef MAYFLY_RUNNER_BAKE_REGION_H
 #define MAYFLY_RUNNER_BAKE_REGION_H
 
@@ -50,7 +50,7 @@ struct bake_region {
         REGION_IDLE, /* there is nothing to make it from */
         REGION_MAKE, /* and wait for it */
         REGION_MADE, /* to be proven */
-        REGION_KEEP, /* take TAG_LIMITS away: from here on it stays */
+        REGION_KEEP, /* take TAG_LIMITS away: from here on it stays; copies come here from REGION_SAVE */
         REGION_SHARE,
         REGION_READ, /* the parameter */
         REGION_SAVE, /* what it was */
@@ -112,7 +112,7 @@ void bake_region_advance(struct bake_region *r, int64_t now, struct acts *acts, 
 void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake);
 /* Nothing is left to do, or nothing can be begun. */
 bool bake_region_is_settled(const struct bake_region *r);
-/* The image is proven and stays. */
+/* Of the home region: the image is proven and stays. */
 bool bake_region_is_kept(const struct bake_region *r);
 /* Appends what could not be undone or removed, in words. */
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text);
