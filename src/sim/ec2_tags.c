@@ -98,23 +98,23 @@ static struct pairs *find_tags(const struct call *c, const char *id)
 static struct pairs *tags_of(struct call *c, const char *id)
 {
     static const struct {
-        const char *prefix, *code, *message;
+        const char *prefix, *code, *thing, *rest;
     } missing[] = {
-        { "i-", "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist" },
-        { "vol-", "InvalidVolume.NotFound", "The volume '%s' does not exist." },
-        { "sir-", "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist" },
-        { "ami-", "InvalidAMIID.NotFound", "The image ID '%s' does not exist" },
-        { "snap-", "InvalidSnapshot.NotFound", "The snapshot '%s' does not exist." },
-        { "subnet-", "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist" },
-        { "sg-", "InvalidGroup.NotFound", "The security group '%s' does not exist" },
-        { "", "InvalidID", "The ID '%s' is not valid" },
+        { "i-", "InvalidInstanceID.NotFound", "instance ID", "does not exist" },
+        { "vol-", "InvalidVolume.NotFound", "volume", "does not exist." },
+        { "sir-", "InvalidSpotInstanceRequestID.NotFound", "spot instance request ID", "does not exist" },
+        { "ami-", "InvalidAMIID.NotFound", "image ID", "does not exist" },
+        { "snap-", "InvalidSnapshot.NotFound", "snapshot", "does not exist." },
+        { "subnet-", "InvalidSubnetID.NotFound", "subnet ID", "does not exist" },
+        { "sg-", "InvalidGroup.NotFound", "security group", "does not exist" },
+        { "", "InvalidID", "ID", "is not valid" },
     };
     struct pairs *tags = find_tags(c, id);
     size_t m = 0;
     while (!tags && !str_starts(id, missing[m].prefix))
         m++;
     if (!tags)
-        call_refuse(c, 400, missing[m].code, missing[m].message, id);
+        call_refuse(c, 400, missing[m].code, "The %s '%s' %s", missing[m].thing, id, missing[m].rest);
     return tags;
 }
 
