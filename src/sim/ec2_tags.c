@@ -48,15 +48,15 @@ bool tags_take(struct call *c, const char *kinds, const char *kind, struct pairs
         if (!strlist_has(&known, type))
             return call_refuse(c, 400, "InvalidParameterValue",
                                "'%s' is not a valid taggable resource type for this operation.", type);
-        struct pairs *into = str_eq(type, kind) ? ret : NULL;
+        bool ours = str_eq(type, kind);
         for (unsigned t = 1; (key = call_param_n(c, "TagSpecification.%u.Tag.%u.Key", s, t)) != NULL; t++) {
             const char *value = call_param_n(c, "TagSpecification.%u.Tag.%u.Value", s, t);
             if (!check_tag(c, key, value ? value : ""))
                 return false;
-            if (into && pairs_get(into, key))
+            if (ours && pairs_get(ret, key))
                 return call_refuse(c, 400, "InvalidParameterValue", "Duplicate tag key '%s' specified.", key);
-            if (into)
-                pairs_add(into, key, value ? value : "");
+            if (ours)
+                pairs_add(ret, key, value ? value : "");
         }
     }
     return ret->n <= TAGS_MAX ||

@@ -104,7 +104,7 @@ struct source_case {
 
 #define ROLE(name) "arn:aws:iam::1:role/" name
 #define WITH_ROLE(name, source) "[profile " name "]\nrole_arn = " ROLE(name) "\nsource_profile = " source "\n"
-#define TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", ROLE("w")
+#define TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", "arn:aws:iam::1:role/w"
 #define OIDC "ACTIONS_ID_TOKEN_REQUEST_URL", "https://oidc.example.com/t?a=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"
 
 static const struct source_case source_cases[] = {
