@@ -3,7 +3,7 @@
 set -eu
 packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-openssl-dev libssl-dev libxml2-dev
 	libjson-c-dev libmicrohttpd-dev zlib1g-dev ca-certificates curl bubblewrap"
-[ "${1-}" = build ] || packages="$packages check clang clang-format jq shellcheck shfmt codespell faketime python3-venv valgrind
+[ "${1-}" = build ] || packages="$packages check clang clang-format clang-tidy cppcheck jq shellcheck shfmt codespell faketime python3-venv valgrind gcovr
 	systemd-container mmdebstrap mandoc zsh fish iproute2"
 # For actionlint, which comes as source; a Go that is not a package will do.
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"

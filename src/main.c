@@ -183,6 +183,14 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* A full disk shows when the last bytes go, or showed earlier, and what it said then is gone. */
+static bool written(struct error *err)
+{
+    if (fflush(stdout) != 0)
+        return error_errno(err, errno, "writing to standard output");
+    return !ferror(stdout) || error_set(err, ERROR_SYSTEM, 0, "not everything could be written to standard output");
+}
+
 static int run_command(const struct command *command, char *const *args)
 {
     AUTO_ERROR err = { 0 };
@@ -205,9 +213,7 @@ static int run_command(const struct command *command, char *const *args)
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);
     }
-    if (ok && fflush(stdout) != 0)
-        ok = error_errno(&err, errno, "writing to standard output");
-    status = ok ? cmd.exit_status : print_error(command->name, &err);
+    status = ok && written(&err) ? cmd.exit_status : print_error(command->name, &err);
     opts_clear(command->opts, options);
     opts_clear(common_opts, &cmd.common);
     strlist_clear(&cmd.rest);
@@ -224,12 +230,10 @@ static const struct command *find_command(const char *name)
     return NULL;
 }
 
-int main(int argc UNUSED, char **argv)
+static int dispatch(char **argv)
 {
     AUTO_ERROR err = { 0 };
     const char *name = argv[0] ? argv[1] : NULL;
-    secret_protect_process();
-    open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     if (str_eq(name, "--version") || str_eq(name, "version")) {
         version();
         return 0;
@@ -260,4 +264,13 @@ int main(int argc UNUSED, char **argv)
     else
         error_hint(&err, "`mayfly --help` lists all commands");
     return print_error(NULL, &err);
+}
+
+int main(int argc UNUSED, char **argv)
+{
+    AUTO_ERROR err = { 0 };
+    secret_protect_process();
+    open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
+    int status = dispatch(argv);
+    return status == 0 && !written(&err) ? print_error(NULL, &err) : status;
 }

@@ -15,8 +15,6 @@
 
 enum { OUTPUT_MAX = 64 * 1024, PROCESS_MS = 60000, END_POLL_MS = 10 };
 
-extern char **environ;
-
 static enum found find(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
 {
     const char *command = aws_profile_get(from, "credential_process");

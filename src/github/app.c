@@ -212,7 +212,7 @@ struct where {
 };
 #define WHERE(json, member)                                                                                            \
     {                                                                                                                  \
-        .path = json, .type = FIELD_STR, .offset = offsetof(struct where, member)                                      \
+        .path = (json), .type = FIELD_STR, .offset = offsetof(struct where, member)                                    \
     }
 static const struct field where_fields[] = {
     { .path = "id", .type = FIELD_INT, .offset = offsetof(struct where, id), .required = true },

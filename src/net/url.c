@@ -22,10 +22,9 @@ static char *part(CURLU *u, CURLUPart which, unsigned flags)
 /* Of other characters libcurl would make another name than the one that is signed and shown. */
 static bool is_plain(const char *s)
 {
-    for (; *s; s++)
-        if (*s <= ' ' || *s > '~')
-            return false;
-    return true;
+    while (s && *s > ' ' && *s <= '~')
+        s++;
+    return s && *s == '\0';
 }
 
 bool url_parse(const char *s, const char *what, struct url *ret, struct error *err)

@@ -465,7 +465,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
 static void unlink_flight(struct driver *d, struct flight *f)
 {
     struct flight **at = &d->flights;
-    while (*at != f)
+    while (*at != f) /* NOLINT(clang-analyzer-core.NullDereference): it is one of them */
         at = &(*at)->next;
     *at = f->next;
 }

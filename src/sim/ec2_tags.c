@@ -48,15 +48,15 @@ bool tags_take(struct call *c, const char *kinds, const char *kind, struct pairs
         if (!strlist_has(&known, type))
             return call_refuse(c, 400, "InvalidParameterValue",
                                "'%s' is not a valid taggable resource type for this operation.", type);
-        struct pairs *into = str_eq(type, kind) ? ret : NULL;
+        bool ours = str_eq(type, kind);
         for (unsigned t = 1; (key = call_param_n(c, "TagSpecification.%u.Tag.%u.Key", s, t)) != NULL; t++) {
             const char *value = call_param_n(c, "TagSpecification.%u.Tag.%u.Value", s, t);
             if (!check_tag(c, key, value ? value : ""))
                 return false;
-            if (into && pairs_get(into, key))
+            if (ours && pairs_get(ret, key))
                 return call_refuse(c, 400, "InvalidParameterValue", "Duplicate tag key '%s' specified.", key);
-            if (into)
-                pairs_add(into, key, value ? value : "");
+            if (ours)
+                pairs_add(ret, key, value ? value : "");
         }
     }
     return ret->n <= TAGS_MAX ||
@@ -98,23 +98,23 @@ static struct pairs *find_tags(const struct call *c, const char *id)
 static struct pairs *tags_of(struct call *c, const char *id)
 {
     static const struct {
-        const char *prefix, *code, *message;
+        const char *prefix, *code, *thing, *rest;
     } missing[] = {
-        { "i-", "InvalidInstanceID.NotFound", "The instance ID '%s' does not exist" },
-        { "vol-", "InvalidVolume.NotFound", "The volume '%s' does not exist." },
-        { "sir-", "InvalidSpotInstanceRequestID.NotFound", "The spot instance request ID '%s' does not exist" },
-        { "ami-", "InvalidAMIID.NotFound", "The image ID '%s' does not exist" },
-        { "snap-", "InvalidSnapshot.NotFound", "The snapshot '%s' does not exist." },
-        { "subnet-", "InvalidSubnetID.NotFound", "The subnet ID '%s' does not exist" },
-        { "sg-", "InvalidGroup.NotFound", "The security group '%s' does not exist" },
-        { "", "InvalidID", "The ID '%s' is not valid" },
+        { "i-", "InvalidInstanceID.NotFound", "instance ID", "does not exist" },
+        { "vol-", "InvalidVolume.NotFound", "volume", "does not exist." },
+        { "sir-", "InvalidSpotInstanceRequestID.NotFound", "spot instance request ID", "does not exist" },
+        { "ami-", "InvalidAMIID.NotFound", "image ID", "does not exist" },
+        { "snap-", "InvalidSnapshot.NotFound", "snapshot", "does not exist." },
+        { "subnet-", "InvalidSubnetID.NotFound", "subnet ID", "does not exist" },
+        { "sg-", "InvalidGroup.NotFound", "security group", "does not exist" },
+        { "", "InvalidID", "ID", "is not valid" },
     };
     struct pairs *tags = find_tags(c, id);
     size_t m = 0;
     while (!tags && !str_starts(id, missing[m].prefix))
         m++;
     if (!tags)
-        call_refuse(c, 400, missing[m].code, missing[m].message, id);
+        call_refuse(c, 400, missing[m].code, "The %s '%s' %s", missing[m].thing, id, missing[m].rest);
     return tags;
 }
 

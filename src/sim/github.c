@@ -307,8 +307,8 @@ static uint64_t query_number(const struct request *r, const char *name, uint64_t
 static struct page page_begin(const struct github_call *c)
 {
     struct page p = { .page = query_number(c->request, "page", 1),
-                      .per_page = query_number(c->request, "per_page", PAGE_DEFAULT),
-                      .rows = must(json_object_new_array()) };
+                      .per_page = query_number(c->request, "per_page", PAGE_DEFAULT) };
+    p.rows = must(json_object_new_array());
     if (p.per_page > PAGE_LIMIT)
         p.per_page = PAGE_LIMIT;
     return p;
@@ -724,7 +724,7 @@ static void add_etag(const struct request *r, struct response *res)
     const char *match = pairs_get(&r->headers, "if-none-match");
     pairs_set(&res->headers, "ETag", etag);
     pairs_set(&res->headers, "Cache-Control", "private, max-age=60, s-maxage=60");
-    if (match && strstr(match, strchr(etag, '"'))) {
+    if (match && strstr(match, etag + strlen("W/"))) {
         res->status = 304;
         strbuf_truncate(&res->body, 0);
     }

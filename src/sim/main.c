@@ -437,11 +437,10 @@ static enum MHD_Result send_response(const struct sim *s, struct exchange *x)
 {
     char date[HTTP_DATE_MAX];
     struct response *res = &x->response;
-    struct MHD_Response *out =
-        x->ending == END_CUT && res->body.len > 1
-            ? must(MHD_create_response_from_callback(res->body.len, 4096, half_body, res, NULL))
-            : must(MHD_create_response_from_buffer(res->body.len, (void *)(uintptr_t)strbuf_str(&res->body),
-                                                   MHD_RESPMEM_MUST_COPY));
+    struct MHD_Response *out = x->ending == END_CUT && res->body.len > 1
+                                   ? must(MHD_create_response_from_callback(res->body.len, 4096, half_body, res, NULL))
+                                   : must(MHD_create_response_from_buffer(res->body.len, (void *)strbuf_str(&res->body),
+                                                                          MHD_RESPMEM_MUST_COPY));
     http_date(s, date);
     MHD_add_response_header(out, "Date", date);
     if (res->content_type && res->body.len > 0)
@@ -685,7 +684,7 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
 
 static void remove_dir(const char *dir)
 {
-    char *argv[] = { (char *)"rm", (char *)"-rf", (char *)(uintptr_t)dir, NULL };
+    char *argv[] = { (char *)"rm", (char *)"-rf", (char *)dir, NULL };
     pid_t pid = fork();
     if (pid == 0) {
         execvp(argv[0], argv);

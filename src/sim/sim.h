@@ -387,7 +387,7 @@ struct json_object *list_json(const struct strlist *l);
 
 /* ssm.c */
 struct parameter *ssm_find(const struct sim *s, const char *region, const char *name);
-/* Makes a parameter, or gives it a new version. */
+/* Makes a parameter, or gives it a new version; type NULL: the one it has. */
 struct parameter *ssm_put(struct sim *s, const char *region, const char *name, const char *type, const char *value);
 void ssm_remove(struct sim *s, struct parameter *p);
 void ssm_clear(struct sim *s);
@@ -401,7 +401,7 @@ bool verify_signature(const struct sim *s, const struct request *r, char **ret_r
                       const char **ret_message, int *ret_status);
 /* A part of the credential scope, owned; NULL: there is none. */
 enum scope_part { SCOPE_KEY = 0, SCOPE_REGION = 2, SCOPE_SERVICE = 3 };
-char *verify_scope(const struct request *r, enum scope_part part);
+char *verify_scope(const struct request *r, enum scope_part which);
 
 /* issuer.c: the credentials with this key, or NULL */
 const struct issued *issuer_find(const struct sim *s, const char *access_key);

@@ -30,7 +30,8 @@ struct parameter *ssm_put(struct sim *s, const char *region, const char *name, c
         str_set(&p->data_type, "text");
         ROW_ADD(s->parameters, s->n_parameters, p);
     }
-    str_set(&p->type, type);
+    if (type)
+        str_set(&p->type, type);
     str_set(&p->value, value);
     p->version++;
     p->modified = sim_now(s);
@@ -258,8 +259,7 @@ static void put_parameter(struct call *c, struct json_object *body)
     if (!decode(c, body, put_fields, &put, &arena) || !check_name(c, put.name) || !check_put_name(c, put.name) ||
         !check_put(c, &put, json_object_object_get_ex(body, "Tags", NULL)))
         return;
-    const struct parameter *old = ssm_find(c->sim, c->region, put.name);
-    struct parameter *p = ssm_put(c->sim, c->region, put.name, put.type ? put.type : old->type, put.value);
+    struct parameter *p = ssm_put(c->sim, c->region, put.name, put.type, put.value);
     if (put.data_type)
         str_set(&p->data_type, put.data_type);
     if (put.description)

@@ -100,7 +100,7 @@ void strbuf_clear(struct strbuf *sb)
     *sb = (struct strbuf){ .max = sb->max, .secret = sb->secret };
 }
 
-static void close_fd(int *fd)
+static void close_fd(const int *fd)
 {
     if (*fd >= 0)
         close(*fd);

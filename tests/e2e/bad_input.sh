@@ -94,6 +94,13 @@ printf '[default]\ngithub-token-file = /etc/shadow\n' >"$tmp/steer.ini"
 bad 'file of the workspace that names a token file' 2 'may not be set by a file in the workspace' \
 	env GITHUB_WORKSPACE="$tmp" "$mayfly" start --config "$tmp/steer.ini"
 
+# What could not be written is not there.
+full() { "$mayfly" "$@" >/dev/full; }
+for words in --version --help 'start --help' --options '--manual start' '--completion bash'; do
+	# shellcheck disable=SC2086 # words
+	bad "mayfly $words on a full disk" 1 'standard output' full $words
+done
+
 equal 'nothing was launched' "$(state '[.regions[].instances[]?] | length')" 0
 equal 'no runner record is left' "$(state '.runners | length')" 0
 exit $((failures > 0))

@@ -186,6 +186,18 @@ fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nt
 who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
 fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
 refused 'an answer that is no JSON' "the container's credentials" "${container[@]}" --
+imds=/imds/role/latest meta=meta-data/iam/security-credentials
+broken() { # NAME PATH FAULT TEXT
+	fault "{\"service\":\"issuer\",\"nth\":1,\"times\":9,\"match\":{\"path\":\"$imds/$2\"},$3}"
+	refused "$1" "$4" "${instance[@]}" --
+}
+broken 'IMDS that speaks version 1 only' api/token '"fault":"status","status":403' 'instance metadata (HTTP 403)'
+broken 'an instance without a role' $meta/ '"fault":"status","status":404' 'this instance has no role (HTTP 404)'
+broken 'a role that IMDS does not give' $meta/instance-role '"fault":"status","status":403' "the instance's role: HTTP 403"
+broken 'a role that is no JSON' $meta/instance-role '"fault":"garbage"' "the instance's role"
+printf '{"accessToken":"%s","expiresAt":"2999-01-01T00:00:00Z"}' "$token" >"$cache"
+fault '{"service":"issuer","fault":"status","status":401,"nth":1,"times":9}'
+refused 'an SSO portal that refuses' 'aws sso login' "${sso[@]}" -- --profile sso
 fault '[]'
 
 ### renewing

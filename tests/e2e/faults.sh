@@ -30,6 +30,11 @@ fault '{"service":"ec2","action":"RunInstances","fault":"lost"}'
 run "$mayfly" start "${args[@]}"
 started 'a lost answer of RunInstances is not a second launch'
 
+fault '{"service":"ec2","action":"RunInstances","fault":"lost","times":99}'
+run "$mayfly" start "${args[@]}"
+started 'when every answer is lost, the instance is looked for by its token'
+control DELETE faults >/dev/null
+
 fault '{"service":"ec2","action":"RunInstances","fault":"cut"}'
 run "$mayfly" start "${args[@]}"
 started 'a cut answer of RunInstances'
@@ -61,6 +66,11 @@ fault '{"service":"ec2","action":"RunInstances","fault":"error","status":403,"co
 run "$mayfly" start "${args[@]}"
 expect 'no permission' 1 err 'UnauthorizedOperation' err 'hint: '
 nothing_left 'no permission'
+
+fault '{"service":"ec2","action":"DescribeImages","fault":"status","status":403}'
+run "$mayfly" start "${args[@]}"
+expect 'a proxy in between that refuses' 1 err 'HTTP 403 without an AWS error in it' err 'hint: something other than AWS answered'
+nothing_left 'a proxy in between that refuses'
 
 fault '{"service":"ec2","action":"DescribeImages","fault":"cut"}'
 run "$mayfly" start "${args[@]}"

@@ -46,7 +46,7 @@ bool fuzz_is_one_line(const char *s);
             return false;                                                                                              \
         }                                                                                                              \
         for (size_t i = 0; i < rows.n; i++) {                                                                          \
-            const type *row = FIELD_ROW(&rows, const type, i);                                                         \
+            const type *row = FIELD_ROW(&rows, const type, i); /* NOLINT(bugprone-macro-parentheses) */                \
             look;                                                                                                      \
         }                                                                                                              \
         return true;                                                                                                   \

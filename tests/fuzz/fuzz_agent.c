@@ -5,7 +5,7 @@
 #pragma clang diagnostic ignored "-Wunused-function"
 int agent_main(int argc, char *argv[]);
 #define main agent_main
-#include "../../src/agent/agent.c"
+#include "../../src/agent/agent.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 #pragma clang diagnostic pop
 

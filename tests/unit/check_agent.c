@@ -3,7 +3,7 @@
 
 int agent_main(int argc, char *argv[]);
 #define main agent_main
-#include "../../src/agent/agent.c"
+#include "../../src/agent/agent.c" /* NOLINT(bugprone-suspicious-include) */
 #undef main
 
 #include "mayfly/util/base.h"

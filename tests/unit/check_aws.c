@@ -1,4 +1,5 @@
 #include "mayfly/aws/config.h"
+#include "mayfly/aws/ec2_fleet.h"
 #include "mayfly/aws/ec2_images.h"
 #include "mayfly/aws/ec2_network.h"
 #include "mayfly/aws/errors.h"
@@ -592,6 +593,75 @@ START_TEST(decoded_message)
 }
 END_TEST
 
+/* An answer of another form is an error that names the request, never an empty list or a thing without a name. */
+#define REFUSES(make, read, body, text)                                                                                \
+    do {                                                                                                               \
+        AUTO_CALL *call_ = &answered(make, body)->call;                                                                \
+        const struct aws_call *c = (struct aws_call *)call_;                                                           \
+        ASSERT_FAILS(read, &err, text);                                                                                \
+    } while (0)
+
+START_TEST(answers_of_another_form)
+{
+    static const struct ec2_run launch = { .region = "us-east-1", .type = "m7i.large", .security_groups = &one_id };
+    static const struct ec2_new_image image = { .region = "us-east-1" };
+    static const struct sts_role role = { .arn = "arn", .session_name = "me" };
+    static const struct ec2_filter filter = { .name = "n", .values = &one_id };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF text = STRBUF_INIT;
+    struct aws *a = &no_aws;
+    const char r[] = "us-east-1", *word;
+    struct ec2_instance instance;
+    struct ec2_leftovers page;
+    struct field_list rows;
+    struct sts_identity who;
+    struct sts_credentials keys;
+    struct sts_refusal refusal;
+
+#define RUN(body, why)                                                                                                 \
+    REFUSES(ec2_run_instances_call(a, &launch), ec2_run_instances_result(c, &arena, &instance, &err), body, why)
+    RUN("<html><body>", "RunInstances");
+    RUN("<RunInstancesResponse/>", "RunInstances names 0 instances instead of one");
+    RUN("<RunInstancesResponse><instancesSet><item/></instancesSet></RunInstancesResponse>", "instead of one");
+    RUN("<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId></item><item><instanceId>i-2</"
+        "instanceId>"
+        "</item></instancesSet></RunInstancesResponse>",
+        "names 2 instances");
+    REFUSES(ec2_terminate_instances_call(a, r, &one_id), ec2_terminate_instances_result(c, &arena, &rows, &err), "",
+            "TerminateInstances");
+    REFUSES(ec2_get_console_output_call(a, r, "i-1", false), ec2_get_console_output_result(c, &text, &err), "{}",
+            "GetConsoleOutput");
+    REFUSES(ec2_get_console_output_call(a, r, "i-1", false), ec2_get_console_output_result(c, &text, &err),
+            "<GetConsoleOutputResponse><output>a*b</output></GetConsoleOutputResponse>", "is not base64");
+    REFUSES(ec2_list_leftovers_call(a, r, EC2_VOLUME, &filter, 1, NULL),
+            ec2_list_leftovers_result(c, EC2_VOLUME, &arena, &page, &err), "", "DescribeVolumes");
+    REFUSES(ec2_list_leftovers_call(a, r, EC2_VOLUME, &filter, 1, NULL),
+            ec2_list_leftovers_result(c, EC2_VOLUME, &arena, &page, &err),
+            "<DescribeVolumesResponse><volumeSet><item><status>available</status></item></volumeSet>"
+            "</DescribeVolumesResponse>",
+            "a volume without an id");
+    REFUSES(ec2_remove_leftover_call(a, r, EC2_VOLUME, "vol-1"), ec2_remove_leftover_result(c, EC2_VOLUME, &err), "",
+            "DeleteVolume");
+    REFUSES(ec2_create_image_call(a, &image), ec2_create_image_result(c, &arena, &word, &err), "", "CreateImage");
+    REFUSES(ec2_create_image_call(a, &image), ec2_create_image_result(c, &arena, &word, &err), "<CreateImageResponse/>",
+            "names no image");
+    REFUSES(ec2_describe_groups_call(a, r, &one_id), ec2_describe_groups_result(c, &arena, &rows, &err), "",
+            "DescribeSecurityGroups");
+    REFUSES(ssm_get_parameter_call(a, r, "/x"), ssm_get_parameter_result(c, &arena, &word, &err), "<html>",
+            "GetParameter");
+    REFUSES(sts_get_caller_identity_call(a, r), sts_get_caller_identity_result(c, &arena, &who, &err), "",
+            "GetCallerIdentity");
+    REFUSES(sts_get_caller_identity_call(a, r), sts_get_caller_identity_result(c, &arena, &who, &err),
+            "<GetCallerIdentityResponse/>", "names no account");
+    REFUSES(sts_assume_role_call(a, r, &role), sts_assume_role_result(c, &arena, &keys, &err), "", "AssumeRole");
+    REFUSES(sts_assume_role_call(a, r, &role), sts_assume_role_result(c, &arena, &keys, &err), "<AssumeRoleResponse/>",
+            "AssumeRole holds no credentials");
+    REFUSES(sts_decode_message_call(a, r, "x"), sts_decode_message_result(c, &arena, &refusal, &err), "",
+            "DecodeAuthorizationMessage");
+}
+END_TEST
+
 START_TEST(query_encodes)
 {
     AUTO_STRBUF body = STRBUF_INIT;
@@ -882,6 +952,7 @@ static TCase *requests(void)
     tcase_add_test(t, answer_of_groups);
     tcase_add_test(t, answers_of_subnets_and_offerings);
     tcase_add_test(t, decoded_message);
+    tcase_add_test(t, answers_of_another_form);
     tcase_add_test(t, query_encodes);
     tcase_add_loop_test(t, ids, 0, 19);
     tcase_add_loop_test(t, states, 0, 9);

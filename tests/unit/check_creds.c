@@ -3,6 +3,8 @@
 #include "mayfly/util/words.h"
 #include "testing.h"
 
+#include <unistd.h>
+
 #define NO_ENV ((const char *const[]){ NULL })
 #define NO_IMDS ENV("AWS_EC2_METADATA_DISABLED", "true")
 
@@ -105,7 +107,7 @@ struct source_case {
 
 #define ROLE(name) "arn:aws:iam::1:role/" name
 #define WITH_ROLE(name, source) "[profile " name "]\nrole_arn = " ROLE(name) "\nsource_profile = " source "\n"
-#define TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", ROLE("w")
+#define TOKEN_FILE "AWS_WEB_IDENTITY_TOKEN_FILE", "/t", "AWS_ROLE_ARN", "arn:aws:iam::1:role/w"
 #define OIDC "ACTIONS_ID_TOKEN_REQUEST_URL", "https://oidc.example.com/t?a=1", "ACTIONS_ID_TOKEN_REQUEST_TOKEN", "t"
 
 static const struct source_case source_cases[] = {
@@ -285,6 +287,106 @@ START_TEST(words)
 }
 END_TEST
 
+/* --- the answers -------------------------------------------------------------------------------------------------- */
+
+#define TWO_KEYS "\"AccessKeyId\":\"A\",\"SecretAccessKey\":\"S\""
+
+static const struct {
+    const char *json;
+    const char *why; /* a part of the message, or NULL: they are credentials */
+    int64_t expires;
+} answers[] = {
+    { "{" TWO_KEYS ",\"Token\":\"T\",\"Expiration\":\"2026-01-02T03:04:05Z\",\"Code\":\"Success\"}", NULL, 1767323045 },
+    { "{" TWO_KEYS "}", NULL, 0 },
+    { "{\"Code\":\"AssumeRoleUnauthorizedAccess\",\"Message\":\"EC2 cannot assume the role x\"}",
+      "the role: AssumeRoleUnauthorizedAccess: EC2 cannot assume the role x", 0 },
+    { "{\"Code\":\"Failed\"," TWO_KEYS "}", "the role: Failed: (no message)", 0 },
+    { "{" TWO_KEYS ",\"Expiration\":\"tomorrow\"}", "Expiration `tomorrow` is no date", 0 },
+    { "{\"Token\":\"T\"}", "no AccessKeyId in it", 0 },
+    { "{\"AccessKeyId\":\"A\"}", "the secret access key is missing", 0 },
+    { "{\"AccessKeyId\":\"A\\r\\nX: 1\",\"SecretAccessKey\":\"S\"}", "a line break", 0 },
+    { "[]", "the role", 0 },
+    { "<html>", "the role", 0 },
+};
+
+START_TEST(decode_answers)
+{
+    AUTO_STRBUF json = STRBUF_INIT;
+    AUTO_ERROR err = { 0 };
+    struct aws_creds creds = { 0 };
+    strbuf_adds(&json, answers[_i].json);
+    bool ok = creds_decode(&json, "the role", &creds, &err);
+    ck_assert_msg(ok == !answers[_i].why, "%s: %s", answers[_i].json, err.message);
+    if (ok) {
+        ck_assert_str_eq(creds.access_key_id, "A");
+        ck_assert_str_eq(creds.secret_access_key.value, "S");
+        ck_assert_int_eq(creds.expires, answers[_i].expires);
+    } else {
+        ck_assert_msg(strstr(err.message, answers[_i].why), "%s: %s", answers[_i].json, err.message);
+        ck_assert_ptr_null(creds.access_key_id);
+    }
+    aws_creds_clear(&creds);
+}
+END_TEST
+
+START_TEST(tell_refusals)
+{
+    static const struct {
+        int status;
+        const char *body, *want;
+        enum error_domain domain;
+    } cases[] = {
+        { 403, "{\"message\":\"No access\",\"__type\":\"ForbiddenException\"}",
+          "it: HTTP 403 ForbiddenException: No access", ERROR_CONFIG },
+        { 400, "{\"code\":\"X\"}", "it: HTTP 400 X", ERROR_CONFIG },
+        { 404, "<html>", "it: HTTP 404", ERROR_CONFIG },
+        { 503, "", "it: HTTP 503", ERROR_AWS },
+        { 429, "{\"Message\":\"slowly\"}", "it: HTTP 429: slowly", ERROR_AWS },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_STRBUF json = STRBUF_INIT;
+        AUTO_ERROR err = { 0 };
+        strbuf_adds(&json, cases[i].body);
+        ck_assert(!creds_refused("it", cases[i].status, &json, &err));
+        ck_assert_str_eq(err.message, cases[i].want);
+        ck_assert_int_eq(err.domain, cases[i].domain);
+    }
+}
+END_TEST
+
+START_TEST(read_tokens)
+{
+    static const struct {
+        const char *text;
+        size_t len;
+        const char *want; /* or NULL: it is no token */
+    } cases[] = {
+        { "token", 5, "token" }, { "token\r\n", 7, "token" }, { "", 0, NULL },
+        { "\n\n", 2, NULL },     { "to\nX: 1\n", 8, NULL },   { "to\0ken", 6, NULL },
+    };
+    char path[] = "/tmp/mayfly-check-creds.XXXXXX";
+    int fd = mkstemp(path);
+    ck_assert_int_ge(fd, 0);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_STRBUF token = STRBUF_INIT;
+        AUTO_ERROR err = { 0 };
+        ck_assert_int_eq(ftruncate(fd, 0), 0);
+        ck_assert_int_eq(pwrite(fd, cases[i].text, cases[i].len, 0), (ssize_t)cases[i].len);
+        ck_assert_msg(creds_read_token(path, "the token", &token, &err) == (cases[i].want != NULL), "%zu", i);
+        if (cases[i].want)
+            ck_assert_str_eq(strbuf_str(&token), cases[i].want);
+        else
+            ck_assert_ptr_nonnull(strstr(err.message, "does not hold a token of one line"));
+    }
+    AUTO_STRBUF token = STRBUF_INIT;
+    AUTO_ERROR err = { 0 };
+    close(fd);
+    unlink(path);
+    ck_assert(!creds_read_token(path, "the token", &token, &err));
+    ck_assert_int_eq(err.domain, ERROR_CONFIG);
+}
+END_TEST
+
 static TCase *credentials(void)
 {
     TCase *t = tcase_create("credentials");
@@ -292,6 +394,9 @@ static TCase *credentials(void)
     tcase_add_loop_test(t, find_sources, 0, ARRAY_SIZE(source_cases));
     tcase_add_loop_test(t, sso_tokens, 0, 8);
     tcase_add_loop_test(t, words, 0, 14);
+    tcase_add_loop_test(t, decode_answers, 0, ARRAY_SIZE(answers));
+    tcase_add_test(t, tell_refusals);
+    tcase_add_test(t, read_tokens);
     return t;
 }
 

@@ -1,3 +1,4 @@
+#include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 #include "mayfly/util/encode.h"
 #include "testing.h"
@@ -530,6 +531,48 @@ START_TEST(jit_configuration)
 }
 END_TEST
 
+/* An answer of another form is an error that says so, never an empty list. */
+START_TEST(answers_of_another_form)
+{
+    static const struct {
+        const char *files, *why; /* files: the configuration's, not yet encoded; NULL: what is not base64 at all */
+    } configurations[] = {
+        { NULL, "the just-in-time configuration is not base64" },
+        { "not json", "the just-in-time configuration" },
+        { "{\".credentials\":\"eA==\"}", "`.runner` is missing" },
+        { "{\".runner\":\"*\",\".credentials\":\"eA==\",\".credentials_rsaparams\":\"eA==\"}",
+          "`.runner` is not base64" },
+    };
+    const struct strlist labels = { 0 };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows;
+    struct github_runner runner;
+    for (size_t i = 0; i < ARRAY_SIZE(configurations); i++) {
+        struct github_jit got;
+        AUTO_FREE char *encoded = configurations[i].files ? base64(configurations[i].files) : xstrdup("*");
+        AUTO_FREE char *body =
+            xasprintf("{\"runner\":{\"id\":7,\"name\":\"mf-1\",\"status\":\"offline\",\"busy\":false},"
+                      "\"encoded_jit_config\":\"%s\"}",
+                      encoded);
+        AUTO_CALL *a = &answered(github_jit_call(&github, "mf-1", 1, &labels), body)->call;
+        ASSERT_FAILS(github_jit_result((struct github_call *)a, "mf-1", &arena, &got, &err), &err,
+                     configurations[i].why);
+    }
+    AUTO_CALL *one = &answered(github_get_runner_call(&github, 7), "{\"id\":7}")->call;
+    ASSERT_FAILS(github_get_runner_result((struct github_call *)one, &arena, &runner, &err), &err, "is missing");
+    AUTO_CALL *downloads = &answered(github_downloads_call(&github), "{\"total_count\":0}")->call;
+    ASSERT_FAILS(github_downloads_result((struct github_call *)downloads, &arena, &rows, &err), &err,
+                 "a list was expected");
+    AUTO_CALL *download = &answered(github_downloads_call(&github), "[{\"os\":7}]")->call;
+    ASSERT_FAILS(github_downloads_result((struct github_call *)download, &arena, &rows, &err), &err, "GitHub's answer");
+    AUTO_CALL *groups = &answered(github_list_groups_call(&github, 1, NULL), "{}")->call;
+    ASSERT_FAILS(github_list_groups_result((struct github_call *)groups, &arena, &rows, &err), &err, "is missing");
+    AUTO_CALL *jobs = &answered(github_list_jobs_call(&github, "o/r", 1, 1), "{}")->call;
+    ASSERT_FAILS(github_list_jobs_result((struct github_call *)jobs, &arena, &rows, &err), &err, "is missing");
+}
+END_TEST
+
 static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
@@ -547,6 +590,7 @@ static TCase *pure(void)
     tcase_add_test(t, list_of_runners);
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);
+    tcase_add_test(t, answers_of_another_form);
     return t;
 }
 

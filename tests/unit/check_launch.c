@@ -218,6 +218,79 @@ START_TEST(a_hundred_stay_below_the_limits)
 }
 END_TEST
 
+/* --- what got lost ------------------------------------------------------------------------------------------------ */
+
+/* Time passes until it asks for this. */
+static const struct act *asks(struct world *w, enum act_kind kind)
+{
+    while (w->queued == w->answered) {
+        struct event time = { .kind = EVENT_TIME };
+        ck_assert_int_lt(w->launch.machine.wake, INT64_MAX);
+        w->now = w->launch.machine.wake;
+        step(w, &time);
+    }
+    const struct act *act = &w->queue[w->answered++].act;
+    ck_assert_msg(act->kind == kind, "%s instead of %s", act_name(act->kind), act_name(kind));
+    return act;
+}
+
+static void answers(struct world *w, enum act_kind kind, enum outcome outcome, const struct github_runner *found)
+{
+    AUTO_ERROR err = { 0 };
+    struct event e = { .kind = EVENT_ANSWER,
+                       .act = kind,
+                       .outcome = outcome,
+                       .error = &err,
+                       .runners = found,
+                       .n_runners = found != NULL };
+    error_set(&err, ERROR_GITHUB, 409, "it exists");
+    step(w, &e);
+}
+
+/* The answer to a mint is lost, and then its name is taken: by a runner that is online, so it is not the lost one. */
+START_TEST(a_name_that_a_runner_has)
+{
+    struct world *w = world_new(1, 1000);
+    struct event start = { .kind = EVENT_START };
+    const struct github_runner other = { .id = 9, .name = "", .status = "online" };
+    step(w, &start);
+    AUTO_FREE char *name = xstrdup(asks(w, ACT_MINT)->name);
+    answers(w, ACT_MINT, OUTCOME_AMBIGUOUS, NULL);
+    ck_assert_str_eq(asks(w, ACT_MINT)->name, name);
+    answers(w, ACT_MINT, OUTCOME_CONFLICT, NULL);
+    ck_assert_str_eq(asks(w, ACT_FIND)->name, name);
+    answers(w, ACT_FIND, OUTCOME_OK, &other);
+    ck_assert_str_ne(asks(w, ACT_MINT)->name, name);
+    world_free(w);
+}
+END_TEST
+
+/* EC2 launched it, and a while later knows nothing of it. */
+START_TEST(an_instance_that_vanishes)
+{
+    struct world *w = world_new(1, 3600000);
+    struct event start = { .kind = EVENT_START }, time = { .kind = EVENT_TIME };
+    step(w, &start);
+    for (bool vanished = false; !vanished;) {
+        if (w->answered == w->queued || w->queue[w->answered].due > w->launch.machine.wake) {
+            w->now = w->launch.machine.wake;
+            step(w, &time);
+            continue;
+        }
+        const struct act act = w->queue[w->answered++].act;
+        w->now = w->now > w->queue[w->answered - 1].due ? w->now : w->queue[w->answered - 1].due;
+        if (act.kind == ACT_LOOK)
+            answers(w, ACT_LOOK, OUTCOME_OK, NULL);
+        else
+            answer(w, &act);
+        vanished = w->launch.undoing;
+        ck_assert_int_lt(w->now, 600000);
+    }
+    ck_assert_ptr_nonnull(strstr(w->launch.error.message, "EC2 does not know instance i-0, which it launched"));
+    world_free(w);
+}
+END_TEST
+
 /* --- what the driver makes of an answer --------------------------------------------------------------------------- */
 
 START_TEST(outcomes_of_aws)
@@ -259,6 +332,8 @@ static TCase *clockwork(void)
     TCase *t = tcase_create("clockwork");
     tcase_add_test(t, sees_the_runner_soon);
     tcase_add_loop_test(t, a_hundred_stay_below_the_limits, 0, 2);
+    tcase_add_test(t, a_name_that_a_runner_has);
+    tcase_add_test(t, an_instance_that_vanishes);
     tcase_add_test(t, outcomes_of_aws);
     return t;
 }

@@ -90,7 +90,7 @@ START_TEST(every_combination_is_as_in_the_other_table)
         int ours, builder, keep, confirm, limits_index;
         char state[40], record[40], job[40], mark[40], verdict[40], rule[40];
         struct reap_facts f = { 0 };
-        int got =
+        int got = /* NOLINTNEXTLINE(cert-err34-c): its numbers are python's */
             sscanf(line, "%d %d %d %39s %39s %39s %" SCNd64 " %d %39s %" SCNd64 " %d %39s %39s", &ours, &builder, &keep,
                    state, record, job, &f.age, &limits_index, mark, &f.marked_for, &confirm, verdict, rule);
         if (got != 13)

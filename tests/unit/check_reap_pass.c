@@ -894,6 +894,29 @@ START_TEST(the_instance_is_looked_at_again)
 }
 END_TEST
 
+static void changes_at_the_first_look(struct world *w, const struct act *a)
+{
+    if (a->kind == ACT_LOOK && w->seen[ACT_LOOK] == 0)
+        w->boxes[0] = after;
+}
+
+/* What is not what was listed is left to the next pass: it has vanished, or its id is another's. */
+START_TEST(another_instance_than_listed)
+{
+    static const struct box others[] = { { .id = "i-1", .age = 4000 }, { .id = "i-2", .age = 30000 } };
+    struct world w;
+    world_init(&w);
+    put(&w, overdue);
+    after = others[_i];
+    w.before = changes_at_the_first_look;
+    pass(&w);
+    did(&w, "scan list look:i-1");
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, "changed");
+    ck_assert_uint_eq(count_ended(&w), 0);
+    world_clear(&w);
+}
+END_TEST
+
 static void powers_off(struct world *w, const struct act *a)
 {
     if (a->kind == ACT_LOOK && w->seen[ACT_LOOK] == 1)
@@ -1406,6 +1429,7 @@ static TCase *ending(void)
     tcase_add_loop_test(t, jobs_are_read_again_behind_the_fence, 0, 3);
     tcase_add_loop_test(t, an_end_stops_when_github_does_not_answer, 0, 6);
     tcase_add_loop_test(t, an_end_stops_when_the_runner_is_busy, 0, 2);
+    tcase_add_loop_test(t, another_instance_than_listed, 0, 2);
     tcase_add_loop_test(t, the_instance_is_looked_at_again, 0, 10);
     tcase_add_test(t, a_fence_may_be_enough);
     tcase_add_loop_test(t, an_end_stops_when_ec2_does_not_answer, 0, 2);

@@ -59,7 +59,10 @@ void str_set(char **p, const char *s);
 /* NULL-safe: two NULLs are equal. */
 bool str_eq(const char *a, const char *b);
 /* NULL counts as empty. */
-bool str_empty(const char *s);
+static inline bool str_empty(const char *s)
+{
+    return s == NULL || *s == '\0';
+}
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* Is s one of the words, which are separated by single spaces? */
