@@ -5,7 +5,7 @@ make_venv() {
 	mkdir -p "$MAYFLY_TEST_CACHE"
 	(
 		flock 9
-		wanted='botocore moto[server]>=5.1 dockerfile kubernetes-validate prometheus_client pyyaml'
+		wanted='botocore moto[server]>=5.1 dockerfile kubernetes-validate prometheus_client pyyaml spdx-tools check-jsonschema'
 		[ "$(cat "$venv/ready" 2>/dev/null)" != "$wanted" ] || exit 0
 		# shellcheck disable=SC2086 # a list of packages
 		python3 -m venv "$venv" && "$venv/bin/pip" install -q $wanted && printf '%s\n' "$wanted" >"$venv/ready"
