@@ -4,7 +4,7 @@
 #
 # The libraries are built of Debian's source packages, with what Mayfly uses of them and no more: the newest of stable and
 # its security updates, by apt, which holds them to the archive's signature. What is built once stays in build/static.
-# On Debian or Ubuntu with `examples/install-packages.sh release`, as anybody; 6 minutes on two cores, then half of one.
+# On Debian or Ubuntu with `examples/install-packages.sh release`, as anybody; 8 minutes of one core for both, then seconds.
 #
 # usage: examples/packages/static.sh [--older] [MACHINE…]
 #   --older   where a mirror does not have the newest version, take the next older one, and say so
