@@ -78,6 +78,10 @@ build_musl() {
 	# The kernel's headers, which belong to no libc.
 	ln -sfn "$kernel/linux" "$kernel/asm-generic" "$prefix/include/"
 	if [ -d "$kernel/asm" ]; then ln -sfn "$kernel/asm" "$prefix/include/"; else ln -sfn "/usr/include/$machine-linux-gnu/asm" "$prefix/include/"; fi
+	# The compiler of all that follows: it writes no folder of this machine into what it makes.
+	printf '#!/bin/sh\nexec "%s" "$@" -ffile-prefix-map="%s"=. -ffile-prefix-map="%s"=.\n' "$prefix/bin/musl-gcc" "$out" "$top" \
+		>"$prefix/bin/static-cc"
+	chmod +x "$prefix/bin/static-cc"
 }
 
 build_zlib() {
@@ -88,7 +92,7 @@ build_zlib() {
 
 build_json-c() {
 	cmake "$src" -DCMAKE_INSTALL_PREFIX="$prefix" -DCMAKE_INSTALL_LIBDIR=lib -DCMAKE_SYSTEM_NAME=Linux \
-		-DCMAKE_SYSTEM_PROCESSOR="$machine" -DCMAKE_C_COMPILER="$cc" -DCMAKE_AR="$(command -v "$tools-ar")" \
+		-DCMAKE_SYSTEM_PROCESSOR="$machine" -DCMAKE_C_COMPILER="$(command -v "$cc")" -DCMAKE_AR="$(command -v "$tools-ar")" \
 		-DCMAKE_RANLIB="$(command -v "$tools-ranlib")" -DCMAKE_C_FLAGS="$optimize" -DBUILD_SHARED_LIBS=OFF \
 		-DBUILD_TESTING=OFF -DBUILD_APPS=OFF -DDISABLE_EXTRA_LIBS=ON -DCMAKE_BUILD_TYPE=None
 	make -j"$(nproc)"
@@ -105,14 +109,17 @@ build_libxml2() {
 
 build_openssl() {
 	# Its certificates are the system's: /etc/ssl is where Debian, Ubuntu, Alpine and SUSE have them.
-	"$src/Configure" "linux-$machine" --prefix="$prefix" --libdir=lib --openssldir=/etc/ssl --cross-compile-prefix= \
+	"$src/Configure" "linux-$machine" --prefix=/usr --libdir=lib --openssldir=/etc/ssl --cross-compile-prefix= \
 		no-shared no-dso no-module no-engine no-async no-apps no-tests no-docs no-comp no-zlib no-legacy no-ssl3 no-dtls \
 		no-quic no-srp no-psk no-ct no-cms no-ts no-cmp no-ocsp no-idea no-seed no-camellia no-aria no-bf no-cast no-des \
 		no-rc2 no-rc4 no-md4 no-mdc2 no-whirlpool no-siphash no-sm2 no-sm3 no-sm4 no-rmd160 no-blake2 no-ec2m no-gost \
 		no-ui-console no-afalgeng no-scrypt no-ml-dsa no-slh-dsa no-dsa \
 		CC="$cc" AR="$tools-ar" RANLIB="$tools-ranlib" CFLAGS="$optimize"
 	make -j"$(nproc)" build_libs
-	make install_dev
+	# Its prefix is written into it: it gets to know ours only now.
+	make install_dev DESTDIR="$PWD/installed"
+	cp -R installed/usr/. "$prefix"
+	sed -i "s|^prefix=.*|prefix=$prefix|" "$prefix"/lib/pkgconfig/{libcrypto,libssl,openssl}.pc
 }
 
 build_curl() {
@@ -163,7 +170,9 @@ make_library() {
 # make_mayfly: sets $binary.
 make_mayfly() {
 	local work=$out/$machine/mayfly
+	[ "$(cat "$work.key" 2>/dev/null)" = "$key" ] || rm -rf "$work"
 	mkdir -p "$work"
+	printf '%s\n' "$key" >"$work.key"
 	if [ ! configure -nt configure.ac ]; then ./autogen.sh >"$work.log" 2>&1; fi
 	(
 		cd "$work"
@@ -184,6 +193,8 @@ libraries='musl zlib json-c libxml2 openssl curl'
 for library in $libraries; do fetch "$library"; done
 unset APT_CONFIG
 optimize='-O2 -fPIE -ffunction-sections -fdata-sections -fstack-protector-strong'
+path=$PATH
+export SOURCE_DATE_EPOCH=0 # what asks for the time while it is built
 for machine in "${machines[@]}"; do
 	tools=$machine-linux-gnu
 	gcc=$tools-gcc
@@ -195,7 +206,8 @@ for machine in "${machines[@]}"; do
 	[ "$machine" = "$(uname -m)" ] || kernel=/usr/$tools/include
 	prefix=$out/$machine/prefix
 	export PKG_CONFIG_LIBDIR=$prefix/lib/pkgconfig
-	cc=$prefix/bin/musl-gcc
+	cc=static-cc
+	PATH=$prefix/bin:$path
 	key=$("$gcc" --version | head -1)" $optimize"
 	for library in $libraries; do make_library "$library"; done
 	make_mayfly
