@@ -40,9 +40,7 @@ apt_setup() {
 
 # versions PACKAGE: newest first.
 versions() {
-	apt-cache showsrc --only-source "$1" | sed -n 's/^Version: //p' | sort -u | while read -r v; do
-		printf '%s\n' "$v"
-	done | sort -rV
+	apt-cache showsrc --only-source "$1" | sed -n 's/^Version: //p' | sort -ruV
 }
 
 # fetch PACKAGE: unpacks it, with Debian's fixes, to $sources/PACKAGE; its version is in $sources/PACKAGE.version.

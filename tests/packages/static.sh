@@ -34,6 +34,10 @@ equal "$machine: nothing is left" "$(state '([.regions[].instances[] | select(.s
 
 # --- TLS: the certificates are where the system has them ---
 [ "$machine" = "$(uname -m)" ] || exit $((failures > 0))
+if ! bwrap --bind / / --dev-bind /dev /dev --tmpfs /etc true 2>"$tmp/err"; then
+	printf 'skip - %s: certificates: nobody may have another /etc here: %s\n' "$machine" "$(head -1 "$tmp/err")"
+	exit $((failures > 0))
+fi
 openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1 \
 	-keyout "$tmp/key.pem" -out "$tmp/ca.pem" 2>/dev/null
 cat "$tmp/key.pem" "$tmp/ca.pem" >"$tmp/both.pem"
