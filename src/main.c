@@ -1,8 +1,5 @@
 /* Dispatch, signals, and the one place that prints an error. */
-#include <curl/curl.h>
 #include <errno.h>
-#include <libxml/xmlversion.h>
-#include <openssl/crypto.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -11,9 +8,9 @@
 
 #include "mayfly/cmd/cmd.h"
 #include "mayfly/cmd/manual.h"
+#include "mayfly/cmd/version.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
-#include "mayfly/version.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
@@ -77,12 +74,6 @@ static void print_options(void)
             print_option((*c)->name, o);
     for (const struct opt *o = common_opts; o->name; o++)
         print_option(NULL, o);
-}
-
-static void version(void)
-{
-    printf("mayfly %s (%s, %s, libxml2 %s, json-c %s)\n", MAYFLY_VERSION, curl_version(),
-           OpenSSL_version(OPENSSL_VERSION), LIBXML_DOTTED_VERSION, json_c_version());
 }
 
 static int print_error(const char *command, const struct error *err)
@@ -235,7 +226,7 @@ static int dispatch(char **argv)
     AUTO_ERROR err = { 0 };
     const char *name = argv[0] ? argv[1] : NULL;
     if (str_eq(name, "--version") || str_eq(name, "version")) {
-        version();
+        version_print();
         return 0;
     }
     if (str_eq(name, "--options")) {

@@ -170,6 +170,11 @@ void manual_print(const struct command *c)
         }
     }
     section("OPTIONS");
+    if (!c) {
+        fputs(".TP\n\\fB\\-\\-version\\fR\n", stdout);
+        roff("Prints \"mayfly VERSION (COMMIT)\" on a line of its own, then the version of each library, a line "
+             "each.\n");
+    }
     for (const struct opt *o; (o = walk_next(&w)) != NULL;)
         tell_option(o);
     tell_environment();

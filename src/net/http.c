@@ -3,6 +3,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <strings.h>
+#include <unistd.h>
 
 enum { CONNECT_MS = 10000, TOTAL_MS = 60000, LOW_SPEED_SECONDS = 30, HEADERS_MAX = 200, HOST_CONNECTIONS = 16 };
 static const size_t body_max = (size_t)16 << 20;
@@ -11,7 +12,24 @@ struct http {
     CURLM *multi;
     char *user_agent;
     char *ca_bundle;
+    const char *system_bundle; /* where libcurl knows none */
 };
+
+/* Where systems keep the certificates that they trust, for a libcurl whose build did not say: a static one. */
+static const char *find_bundle(void)
+{
+    static const char *const bundles[] = {
+        "/etc/ssl/certs/ca-certificates.crt", /* Debian, Ubuntu, Alpine, Arch */
+        "/etc/pki/tls/certs/ca-bundle.crt",   /* Fedora, RHEL, Amazon Linux */
+        "/etc/ssl/ca-bundle.pem",             /* SUSE */
+        "/etc/ssl/cert.pem",                  /* the BSDs, small images */
+    };
+    const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+    for (size_t i = 0; !curl->cainfo && !curl->capath && i < ARRAY_SIZE(bundles); i++)
+        if (access(bundles[i], R_OK) == 0)
+            return bundles[i];
+    return NULL;
+}
 
 struct http *http_new(const char *user_agent, const char *ca_bundle)
 {
@@ -22,6 +40,7 @@ struct http *http_new(const char *user_agent, const char *ca_bundle)
     curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);
     h->user_agent = xstrdup(user_agent);
     h->ca_bundle = ca_bundle ? xstrdup(ca_bundle) : NULL;
+    h->system_bundle = find_bundle();
     return h;
 }
 
@@ -102,8 +121,10 @@ void http_start(struct http *h, struct http_exchange *x)
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->problem_buf);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, NULL);
-    if (h->ca_bundle)
-        curl_easy_setopt(easy, CURLOPT_CAINFO, h->ca_bundle);
+    if (h->ca_bundle || h->system_bundle)
+        curl_easy_setopt(easy, CURLOPT_CAINFO, h->ca_bundle ? h->ca_bundle : h->system_bundle);
+    if (h->system_bundle)
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, h->system_bundle);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)q->fresh);
     if (q->no_proxy)
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");

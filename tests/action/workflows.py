@@ -146,6 +146,32 @@ def rules(_tmp):
         check(f"{path.name} keeps the rules", not wrong, "; ".join(wrong))
 
 
+def own(_tmp):
+    """The repository's own workflows hold credentials: stricter rules."""
+    paths = sorted((TOP / ".github/workflows").glob("*.yml"))  # a tarball has none
+    judge = os.environ["MAYFLY_ACTIONLINT"]
+    for path in paths:
+        text, wrong = path.read_text(), []
+        if Path(judge).exists():
+            told = subprocess.run([judge, "-no-color", path], capture_output=True, text=True)
+            check(f"actionlint accepts {path.name}", told.returncode == 0, told.stdout + told.stderr)
+        workflow = yaml.safe_load(text)
+        if workflow.get("permissions") != {}:
+            wrong.append("it has permissions that no job asked for")
+        for name, job in workflow["jobs"].items():
+            if "permissions" not in job or "timeout-minutes" not in job:
+                wrong.append(f"{name} has no permissions or no timeout-minutes")
+            for step in job["steps"]:
+                if "${{" in step.get("run", ""):
+                    wrong.append(f"{name}: an expression inside run:")
+                if "checkout@" in step.get("uses", "") and "persist-credentials" not in step["with"]:
+                    wrong.append(f"{name} does not say whether checkout leaves the token")
+        for used in re.findall(r"uses: (.*)", text):
+            if not re.fullmatch(r"[\w./-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", used):
+                wrong.append(f"{used} is not pinned to a commit")
+        check(f".github/workflows/{path.name} keeps the rules", not wrong, "; ".join(wrong))
+
+
 # --- runs ------------------------------------------------------------------------------------------------------------
 
 
@@ -551,6 +577,7 @@ def main():
         work = [
             lint,
             rules,
+            own,
             plans,
             parity,
             parity_without_arm64,

@@ -1,6 +1,6 @@
 """Both of botocore and Mayfly decide where credentials come from, for the same environment and files.
 
-usage: credentials.py PROGRAM    (tests/contract/credentials.c)
+usage: credentials.py PROGRAM    (tests/contract/credential.c)
 
 A case names what both have to find; where the two differ on purpose, it says why.
 """

@@ -16,7 +16,7 @@ import yaml
 
 KUBERNETES = "1.29"
 # The parser leaves it to the builder to know the words.
-WORDS = "FROM ARG ENV WORKDIR COPY RUN USER ENTRYPOINT CMD".split()
+WORDS = "FROM ARG ENV WORKDIR COPY RUN LABEL USER ENTRYPOINT CMD".split()
 
 
 def container(path):

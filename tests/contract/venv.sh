@@ -13,4 +13,4 @@ venv_of() {
 }
 
 # The judges.
-make_venv() { venv_of venv botocore 'moto[server]>=5.1' dockerfile kubernetes-validate prometheus_client pyyaml; }
+make_venv() { venv_of venv botocore 'moto[server]>=5.1' dockerfile kubernetes-validate prometheus_client pyyaml spdx-tools check-jsonschema; }

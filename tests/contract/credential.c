@@ -1,7 +1,7 @@
 /* Tells where Mayfly takes AWS credentials from, for tests/contract/credentials: reads the environment and the shared
  * files, as mayfly does, and prints one JSON object with what it decided. Test only.
  *
- * usage: credentials [PROFILE [SERVICE REGION]] */
+ * usage: credential [PROFILE [SERVICE REGION]] */
 #include <stdio.h>
 
 #include "mayfly/aws/config.h"

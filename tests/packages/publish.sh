@@ -1,0 +1,77 @@
+#!/usr/bin/env bash
+# examples/packages/publish.sh, with a repository of its own for origin and something that plays gh.
+. "$(dirname "$0")/../e2e/lib.sh"
+export GIT_CONFIG_GLOBAL=$tmp/gitconfig GIT_CONFIG_NOSYSTEM=1 GITHUB_REPOSITORY=octo/mayfly
+git config --global user.name publisher
+git config --global user.email publisher@example.com
+git config --global init.defaultBranch main
+
+git init -q --bare "$tmp/origin"
+git init -q "$tmp/work"
+git -C "$tmp/work" remote add origin "$tmp/origin"
+mkdir -p "$tmp/work/src" "$tmp/work/examples/packages" "$tmp/files" "$tmp/bin"
+cp "$top/examples/packages/publish.sh" "$tmp/work/examples/packages"
+cp "$top/src/action.sha256" "$tmp/work/src"
+printf 'AC_INIT([mayfly], [1.2.3])\n' >"$tmp/work/configure.ac"
+printf '# Changelog\n\n## 1.2.3, not released yet\n\n- news\n\n## 1.2.2\n\n- old\n' >"$tmp/work/CHANGELOG.md"
+# What gh is told, and the tags of origin at that time.
+cat >"$tmp/bin/gh" <<'END'
+#!/bin/sh
+echo "$*" >>"$GH_LOG"
+git ls-remote "$ORIGIN" | sed 's/.*refs/  there: refs/' >>"$GH_LOG"
+case $2 in create) cat >"$GH_LOG.notes" ;; esac
+END
+chmod +x "$tmp/bin/gh"
+export GH_LOG=$tmp/gh ORIGIN=$tmp/origin PATH=$tmp/bin:$PATH
+cd "$tmp/work" || exit
+save() { git add -A && git commit -q -m "$1"; }
+publish() { run examples/packages/publish.sh "$tmp/files"; }
+build() { # of the commit that is checked out
+	for machine in x86_64 aarch64; do
+		printf '#!/bin/sh\necho "mayfly 1.2.3 (%s)" # %s\n' "$(git rev-parse --short=12 HEAD)" $machine >"$tmp/files/mayfly-1.2.3-linux-$machine"
+	done
+	chmod +x "$tmp"/files/*
+	git rev-parse HEAD >"$tmp/files/mayfly-1.2.3.tar.xz"
+	printf '{"checksumValue": "%s"}\n' "$(sha256sum <"$tmp/files/mayfly-1.2.3.tar.xz" | cut -d' ' -f1)" >"$tmp/files/mayfly-1.2.3.spdx.json"
+}
+
+save one
+build
+publish
+expect 'what is not told to be released is not' 1 err 'has no section `## 1.2.3`'
+sed -i 's/, not released yet//' CHANGELOG.md
+publish
+expect 'nor what was changed' 1 err 'the checkout was changed'
+save two
+publish
+expect 'nor binaries of another commit' 1 err 'the binaries are of another commit'
+mv "$tmp/files/mayfly-1.2.3-linux-aarch64" "$tmp"
+publish
+expect 'nor half of them' 1 err 'there is no mayfly-1.2.3-linux-aarch64'
+build
+echo >>"$tmp/files/mayfly-1.2.3.tar.xz"
+publish
+expect 'nor a tarball that is not the one that was built of' 1 err 'mayfly-1.2.3.spdx.json is of another tarball'
+equal 'none of that reached anybody' "$(git ls-remote origin)$(cat "$tmp/gh" 2>/dev/null)" ''
+build
+publish
+expect 'a release is published' 0
+equal 'with its section of the changelog' "$(grep . "$tmp/gh.notes")" '- news'
+has 'as a draft first' "$(sed -n 1p "$tmp/gh")" 'release create v1.2.3 --draft'
+has 'its tags come before it is shown' "$(sed -n '2,$p' "$tmp/gh" | tr '\n' ' ')" \
+	'release edit v1.2.3 --draft=false --verify-tag   there: refs/tags/v1   there: refs/tags/v1.2.3'
+equal 'both tags are one commit' "$(git ls-remote origin | cut -f1 | sort -u | wc -l)" 1
+equal 'on top of what was built' "$(git --git-dir="$tmp/origin" rev-parse v1.2.3^)" "$(git rev-parse HEAD^)"
+equal 'it holds the checksums alone' "$(git --git-dir="$tmp/origin" diff --name-only v1.2.3^ v1.2.3)" src/action.sha256
+git --git-dir="$tmp/origin" show v1.2.3:src/action.sha256 >"$tmp/sums"
+equal 'of what is published, as the action reads them' "$(grep -v '^#' "$tmp/sums")" "$(
+	for machine in x86_64 aarch64; do
+		printf '%s  https://github.com/octo/mayfly/releases/download/v1.2.3/mayfly-1.2.3-linux-%s\n' \
+			"$(sha256sum <"$tmp/files/mayfly-1.2.3-linux-$machine" | cut -d' ' -f1)" $machine
+	done
+)"
+check 'SHA256SUMS is right' sh -c "cd '$tmp/files' && sha256sum -c SHA256SUMS"
+git checkout -q HEAD^
+publish
+expect 'a release is never replaced' 1 err 'v1.2.3 is there already'
+exit $((failures > 0))
