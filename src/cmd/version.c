@@ -14,11 +14,11 @@
 void version_print(void)
 {
     const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
-    const int xml = atoi(xmlParserVersion); /* 20914, or 20914-GIT… */
+    const long xml = strtol(xmlParserVersion, NULL, 10); /* 20914, or 20914-GIT… */
     printf("mayfly %s%s\n", MAYFLY_VERSION, MAYFLY_COMMIT[0] ? " (" MAYFLY_COMMIT ")" : "");
     printf("libcurl %s (%s)\n", curl->version, curl->ssl_version ? curl->ssl_version : "no TLS");
     printf("OpenSSL %s\n", OpenSSL_version(OPENSSL_VERSION_STRING));
-    printf("libxml2 %d.%d.%d\n", xml / 10000, xml / 100 % 100, xml % 100);
+    printf("libxml2 %ld.%ld.%ld\n", xml / 10000, xml / 100 % 100, xml % 100);
     printf("json-c %s\n", json_c_version());
     printf("zlib %s\n", zlibVersion());
 }
