@@ -100,7 +100,7 @@ static const struct row codes[] = {
     { "RequestTimeTooSkewed", AWS_EXPIRED, HINT_CLOCK },
     { "RequestInTheFuture", AWS_EXPIRED, HINT_CLOCK },
     { "InvalidSecurity.RequestHasExpired", AWS_EXPIRED, HINT_CLOCK },
-    { "AuthFailure", AWS_EXPIRED, HINT_KEYS },
+    { "AuthFailure", AWS_EXPIRED, HINT_KEYS "; also said where a region is not enabled for the account" },
     { "SignatureDoesNotMatch", AWS_EXPIRED, HINT_KEYS },
     { "InvalidSignatureException", AWS_EXPIRED, HINT_KEYS },
     { "InvalidClientTokenId", AWS_FATAL, HINT_KEYS },
