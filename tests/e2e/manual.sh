@@ -10,15 +10,15 @@ equal 'each command has a page that is installed' "$installed" "$wanted"
 
 for command in '' "${commands[@]}"; do
 	# shellcheck disable=SC2086
-	"$mayfly" --manual $command >"$tmp/page"
+	"$mayfly" --manual $command >"$tmp/page.1"
 	if command -v mandoc >/dev/null; then
 		# The date is left out, so that a page does not change from day to day.
-		problems=$(mandoc -T lint -W warning "$tmp/page" 2>&1 | grep -v 'missing date')
+		problems=$(mandoc -T lint -W warning "$tmp/page.1" 2>&1 | grep -v 'missing date')
 		equal "mandoc takes the page of mayfly $command" "$problems" ''
-		MANWIDTH=80 mandoc -T utf8 "$tmp/page" | col -b >"$tmp/text"
+		MANWIDTH=80 mandoc -T utf8 "$tmp/page.1" | col -b >"$tmp/text"
 	else
 		echo 'skip - mandoc: judge: it could not be installed'
-		cp "$tmp/page" "$tmp/text"
+		cp "$tmp/page.1" "$tmp/text"
 	fi
 	# shellcheck disable=SC2086
 	missing=$("$mayfly" ${command:-stop} --help | if [ "$command" ]; then cat; else sed -n '/for every command/,$p'; fi |
