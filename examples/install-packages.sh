@@ -9,8 +9,8 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 [ "${1-}" = build ] || command -v go >/dev/null || packages="$packages golang-go"
 # For Prism, which judges what is said to GitHub; a Node.js that is not a package will do.
 [ "${1-}" = build ] || command -v npm >/dev/null || packages="$packages nodejs npm"
-# A judge of the simulator, which Ubuntu does not have.
-[ "${1-}" = build ] || ! grep -q '^ID=debian' /etc/os-release || packages="$packages packer"
+# A judge of the simulator, which neither Ubuntu nor a newer Debian has.
+[ "${1-}" = build ] || ! grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || packages="$packages packer"
 # libFuzzer and the sanitizers' libraries, which clang itself brings on Ubuntu 22.04.
 [ "${1-}" = build ] || grep -q '^VERSION_CODENAME=jammy' /etc/os-release || packages="$packages libclang-rt-dev"
 # For what a release is made of, with examples/packages; an ARM64 machine builds for itself alone.

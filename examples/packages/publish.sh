@@ -10,6 +10,7 @@ cd "$(dirname "$0")/../.."
 files=$(realpath "$1")
 version=$(sed -n 's/^AC_INIT(\[mayfly\], \[\(.*\)\])$/\1/p' configure.ac)
 tag=v$version
+declare -A architecture=([x86_64]=amd64 [aarch64]=arm64) # as Debian calls them
 
 die() {
 	printf 'publish.sh: %s\n' "$1" >&2
@@ -19,19 +20,26 @@ die() {
 notes=$(sed -n "/^## $version\$/,/^## /{/^## /!p}" CHANGELOG.md)
 [ -n "$notes" ] || die "CHANGELOG.md has no section \`## $version\`: say there what it brings, and that it is released"
 [ -z "$(git status --porcelain --untracked-files=no)" ] || die 'the checkout was changed'
-[ -z "$(git ls-remote origin "refs/tags/$tag")" ] || die "$tag is there already: a release is never replaced"
+grep -q "mayfly@${tag%%.*}\$" README.md || die "README.md tells people to use another major version than ${tag%%.*}"
+there=$(git ls-remote origin "refs/tags/$tag")
+[ -z "$there" ] || die "$tag is there already: a release is never replaced"
+# That of an attempt that failed may hold other files than these.
+drafts=$(gh release list --limit 100 --json tagName --jq '.[].tagName')
+! grep -qxF "$tag" <<<"$drafts" || die "a draft of $tag is there already: \`gh release delete $tag\` first"
+source_sum=$(sha256sum "$files/mayfly-$version.tar.xz" | cut -d' ' -f1)
 binaries=()
 for machine in x86_64 aarch64; do
 	binary=$files/mayfly-$version-linux-$machine
 	[ -f "$binary" ] || die "there is no ${binary##*/}"
 	binaries+=("${binary##*/}")
+	# Which sbom.py wrote only for a binary and a tarball of one commit.
+	for sum in "$source_sum" "$(sha256sum "$binary" | cut -d' ' -f1)"; do
+		grep -q "\"$sum\"" "$binary.spdx.json" || die "${binary##*/}.spdx.json is of another tarball or binary"
+	done
+	[ -n "$(find "$files" -name "mayfly_${version}-*_${architecture[$machine]}.deb")" ] || die "there is no package for $machine"
 done
 [ "$("$files/mayfly-$version-linux-$(uname -m)" --version | head -1)" = "mayfly $version ($(git rev-parse --short=12 HEAD))" ] ||
 	die 'the binaries are of another commit'
-source_sum=$(sha256sum "$files/mayfly-$version.tar.xz" | cut -d' ' -f1)
-for sbom in "$files"/*.spdx.json; do
-	grep -q "\"$source_sum\"" "$sbom" || die "${sbom##*/} is of another tarball"
-done
 cd "$files"
 rm -f SHA256SUMS
 sha256sum -- * >../SHA256SUMS

@@ -4,7 +4,7 @@
 #
 # The libraries are built of Debian's source packages, with what Mayfly uses of them and no more: the newest of stable and
 # its security updates, by apt, which holds them to the archive's signature. What is built once stays in build/static.
-# On Debian or Ubuntu with `examples/install-packages.sh release`, as anybody; 8 minutes of one core for both, then seconds.
+# On Debian with `examples/install-packages.sh release`, as anybody; 8 minutes of one core for both, then seconds.
 #
 # usage: examples/packages/static.sh [--older] [MACHINE…]
 #   --older   where a mirror does not have the newest version, take the next older one, and say so
@@ -22,14 +22,28 @@ machines=("$@")
 
 # --- sources -------------------------------------------------------------------------------------------------------
 
+# archive LABEL: where the system's apt gets the archive that calls itself so: Debian or Debian-Security.
+archive() {
+	local uri
+	# shellcheck disable=SC2016 # apt's own variables
+	uri=$(apt-get indextargets --format '$(LABEL) $(REPO_URI)' 'Created-By: Packages' 'Origin: Debian' 2>/dev/null | sed -n "s/^$1 //p" | sed -n 1p)
+	[ -n "$uri" ] || {
+		printf 'static.sh: apt has no list of the archive %s: on a Debian whose sources name it, run apt-get update\n' "$1" >&2
+		return 1
+	}
+	printf '%s\n' "$uri"
+}
+
 # An apt of our own: the system's lists and sources stay as they are.
 apt_setup() {
-	local suite archive keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local suite debian security uri keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	debian=$(archive Debian)
+	security=$(archive Debian-Security)
 	mkdir -p "$sources/apt/lists/partial" "$sources/apt/cache/archives/partial"
 	for suite in $suites; do
-		archive=debian
-		[[ $suite != *-security ]] || archive=debian-security
-		printf 'deb-src [signed-by=%s] http://deb.debian.org/%s %s main\n' "$keyring" "$archive" "$suite"
+		uri=$debian
+		[[ $suite != *-security ]] || uri=$security
+		printf 'deb-src [signed-by=%s] %s %s main\n' "$keyring" "$uri" "$suite"
 	done >"$sources/apt/sources.list"
 	printf '%s\n' "Dir::Etc::sourcelist \"$sources/apt/sources.list\";" 'Dir::Etc::sourceparts "-";' \
 		"Dir::State::lists \"$sources/apt/lists\";" "Dir::Cache \"$sources/apt/cache\";" \

@@ -13,26 +13,32 @@ mkdir -p "$tmp/work/src" "$tmp/work/examples/packages" "$tmp/files" "$tmp/bin"
 cp "$top/examples/packages/publish.sh" "$tmp/work/examples/packages"
 cp "$top/src/action.sha256" "$tmp/work/src"
 printf 'AC_INIT([mayfly], [1.2.3])\n' >"$tmp/work/configure.ac"
+echo 'uses: OWNER/mayfly@v0' >"$tmp/work/README.md"
 printf '# Changelog\n\n## 1.2.3, not released yet\n\n- news\n\n## 1.2.2\n\n- old\n' >"$tmp/work/CHANGELOG.md"
 # What gh is told, and the tags of origin at that time.
 cat >"$tmp/bin/gh" <<'END'
 #!/bin/sh
+case $2 in list) exec cat "$GH_LOG.drafts" ;; esac
 echo "$*" >>"$GH_LOG"
 git ls-remote "$ORIGIN" | sed 's/.*refs/  there: refs/' >>"$GH_LOG"
 case $2 in create) cat >"$GH_LOG.notes" ;; esac
 END
 chmod +x "$tmp/bin/gh"
+: >"$tmp/gh.drafts"
 export GH_LOG=$tmp/gh ORIGIN=$tmp/origin PATH=$tmp/bin:$PATH
 cd "$tmp/work" || exit
 save() { git add -A && git commit -q -m "$1"; }
 publish() { run examples/packages/publish.sh "$tmp/files"; }
 build() { # of the commit that is checked out
-	for machine in x86_64 aarch64; do
-		printf '#!/bin/sh\necho "mayfly 1.2.3 (%s)" # %s\n' "$(git rev-parse --short=12 HEAD)" $machine >"$tmp/files/mayfly-1.2.3-linux-$machine"
-	done
-	chmod +x "$tmp"/files/*
+	local machine binary
 	git rev-parse HEAD >"$tmp/files/mayfly-1.2.3.tar.xz"
-	printf '{"checksumValue": "%s"}\n' "$(sha256sum <"$tmp/files/mayfly-1.2.3.tar.xz" | cut -d' ' -f1)" >"$tmp/files/mayfly-1.2.3.spdx.json"
+	for machine in x86_64 aarch64; do
+		binary=$tmp/files/mayfly-1.2.3-linux-$machine
+		printf '#!/bin/sh\necho "mayfly 1.2.3 (%s)" # %s\n' "$(git rev-parse --short=12 HEAD)" $machine >"$binary"
+		chmod +x "$binary"
+		sha256sum "$binary" "$tmp/files/mayfly-1.2.3.tar.xz" | sed 's/\([^ ]*\) .*/"checksumValue": "\1"/' >"$binary.spdx.json"
+	done
+	touch "$tmp"/files/mayfly_1.2.3-1_{amd64,arm64}.deb
 }
 
 save one
@@ -44,14 +50,31 @@ publish
 expect 'nor what was changed' 1 err 'the checkout was changed'
 save two
 publish
+expect 'nor under a major version that nobody is told to use' 1 err 'another major version than v1'
+sed -i 's/v0/v1/' README.md
+save three
+publish
 expect 'nor binaries of another commit' 1 err 'the binaries are of another commit'
 mv "$tmp/files/mayfly-1.2.3-linux-aarch64" "$tmp"
 publish
 expect 'nor half of them' 1 err 'there is no mayfly-1.2.3-linux-aarch64'
 build
+rm "$tmp/files/mayfly_1.2.3-1_arm64.deb"
+publish
+expect 'nor without a package' 1 err 'there is no package for aarch64'
+build
 echo >>"$tmp/files/mayfly-1.2.3.tar.xz"
 publish
-expect 'nor a tarball that is not the one that was built of' 1 err 'mayfly-1.2.3.spdx.json is of another tarball'
+expect 'nor a tarball that is not the one that was built of' 1 err 'mayfly-1.2.3-linux-x86_64.spdx.json is of another tarball'
+build
+echo >>"$tmp/files/mayfly-1.2.3-linux-aarch64" # which does not run here
+publish
+expect 'nor a binary that is not the one that was looked at' 1 err 'mayfly-1.2.3-linux-aarch64.spdx.json is of another tarball or binary'
+build
+echo v1.2.3 >"$tmp/gh.drafts"
+publish
+expect 'nor beside what an attempt left' 1 err 'a draft of v1.2.3 is there already'
+echo v1.2.2 >"$tmp/gh.drafts"
 equal 'none of that reached anybody' "$(git ls-remote origin)$(cat "$tmp/gh" 2>/dev/null)" ''
 build
 publish
