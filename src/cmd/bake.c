@@ -848,8 +848,9 @@ static void report_region(struct bake_run *r, struct bake_region *region)
     const char *name = region->new_image.region;
     bool copy = region != r->bake.home;
     AUTO_FREE char *gone = xasprintf("%s has no copy", name);
-    AUTO_FREE char *stays =
-        region->named ? xasprintf("%s has the copy %s, which %s may name", name, region->image.id, r->parameter) : NULL;
+    AUTO_FREE char *stays = bake_region_is_named(region) ? xasprintf("%s has the copy %s, which %s may name", name,
+                                                                     region->image.id, r->parameter)
+                                                         : NULL;
     if (copy && region->error.domain)
         warn_of(r, stays ? stays : gone, &region->error);
     if (region->pruning.domain)

@@ -44,6 +44,11 @@ bool bake_region_is_kept(const struct bake_region *r)
     return r->phase > REGION_KEEP;
 }
 
+bool bake_region_is_named(const struct bake_region *r)
+{
+    return r->named || (r->phase == REGION_PUBLISH && r->asked);
+}
+
 static bool has_failed(const struct bake_region *r)
 {
     return r->error.domain != ERROR_NONE;

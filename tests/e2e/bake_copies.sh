@@ -136,6 +136,15 @@ ended
 expect 'a signal' 1 err 'interrupted by a signal' err 'is proven and stays' err 'eu-west-1 has no copy: interrupted'
 check 'ends it in time' test $((SECONDS - began)) -le 8
 equal 'what is done stays, what was pending is gone' "$(ours $home), $(ours $west), $(ours $europe), $(published $europe)" "2 0, 2 0, 0 0, $(before $europe)"
+reset
+fault "$(in_region $europe ssm PutParameter hang | sed 's/}}$/, "Name": "\/mayfly\/ami\/amd64"}}/')"
+background
+check 'the third is being published, and nobody answers' until_seen PutParameter 5
+for ((i = 0; i < 100; i++)); do [ "$(ours $europe)" != '2 0' ] || break && sleep 0.05; done
+kill -TERM "$bake_pid"
+ended
+expect 'a signal then' 1 err "warning: eu-west-1 has the copy $(images $europe), which /mayfly/ami/amd64 may name: interrupted"
+equal 'leaves what may be published' "$(ours $europe)" '2 0'
 for at in 1 2; do
 	reset
 	fault '{"service": "builder", "action": "copy", "fault": "delay", "times": 0, "ms": 3600000}'

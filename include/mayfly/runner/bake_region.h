@@ -73,7 +73,7 @@ struct bake_region {
     enum bake_region_phase asked_in; /* whose */
     char *previous, *previous_name;  /* what the parameter was, or NULL; where that is kept */
     bool published;
-    bool named;            /* the parameter names it, or may: it has to be there */
+    bool named;            /* an answer left that it may be named by the parameter: it has to be there */
     unsigned lost_answers; /* of PutParameter: what came of them is read */
     struct bake_old *old;
     size_t n_old;
@@ -114,6 +114,8 @@ void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int6
 bool bake_region_is_settled(const struct bake_region *r);
 /* Of the home region: the image is proven and stays. */
 bool bake_region_is_kept(const struct bake_region *r);
+/* The parameter names the image, or may: also when its publication was not answered. */
+bool bake_region_is_named(const struct bake_region *r);
 /* Appends what could not be undone or removed, in words. */
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text);
 /* Appends one such thing. why: ERROR_NONE when it is not known. */
