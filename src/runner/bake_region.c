@@ -14,7 +14,7 @@ enum {
     HURRY_FIND_MS = 3000,
     LOST_MAX = 3, /* answers of PutParameter */
 };
-enum { LIST_OF_IMAGE, LIST_OF_OLD }; /* `who` of ACT_LEFTOVERS */
+enum { LIST_OF_IMAGE, LIST_OF_OLD, LIST_OF_SNAPSHOTS }; /* `who` of ACT_LEFTOVERS */
 
 static void wake_at(int64_t *wake, int64_t when)
 {
@@ -492,6 +492,35 @@ static bool is_found_out(const struct bake_region *r)
     return !r->image.asked && !r->image.looking && !r->image.maybe;
 }
 
+/* While a copy is pending, DescribeImages names no snapshots of it, though they are there; their descriptions name it.
+ * Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
+static void list_snapshots(struct bake_region *r, struct acts *acts)
+{
+    AUTO_FREE char *description = xasprintf("*%s*", r->image.id);
+    strlist_add(&r->description, description);
+    r->image.sought = r->image.looking = true;
+    ask(r, acts,
+        (struct act){ .kind = ACT_LEFTOVERS,
+                      .who = LIST_OF_SNAPSHOTS,
+                      .leftover = EC2_SNAPSHOT,
+                      .filters = r->of_image,
+                      .n_filters = ARRAY_SIZE(r->of_image),
+                      .by_page = true });
+}
+
+static void answer_list_of_snapshots(struct bake_region *r, const struct event *e)
+{
+    r->image.looking = e->kind == EVENT_PAGE;
+    for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++)
+        strlist_add(&r->image.snapshots, e->leftovers[i].id);
+}
+
+/* Its snapshots are not known, nor that it has none. */
+static bool has_unknown_snapshots(const struct bake_region *r)
+{
+    return r->image.id && r->image.snapshots.n == 0 && (!r->image.listed || str_eq(r->image.state, "pending"));
+}
+
 /* An image that was never listed is looked for, since its snapshots are not known. */
 static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
 {
@@ -515,6 +544,10 @@ static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, in
             list_image(r, acts);
         }
         wake_at(wake, r->image.ask_at);
+        return;
+    }
+    if (has_unknown_snapshots(r) && !r->image.sought) {
+        list_snapshots(r, acts);
         return;
     }
     r->image.maybe = false;
@@ -670,6 +703,8 @@ void bake_region_answer(struct bake_region *r, const struct event *e)
         answer_remove(r, e);
     else if (e->act == ACT_LEFTOVERS && e->who == LIST_OF_IMAGE)
         answer_list_of_image(r, e);
+    else if (e->act == ACT_LEFTOVERS && e->who == LIST_OF_SNAPSHOTS)
+        answer_list_of_snapshots(r, e);
     else
         answer_phase(r, e);
 }
@@ -692,6 +727,8 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
     r->by_tags[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
     r->by_tags[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &r->role };
     r->by_tags[2] = (struct ec2_filter){ "tag:" TAG_NAME, &r->kind };
+    r->of_image[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
+    r->of_image[1] = (struct ec2_filter){ "description", &r->description };
     r->by_use[0] = (struct ec2_filter){ "image-id", &r->going };
     r->by_use[1] = (struct ec2_filter){ "instance-state-name", &r->live };
 }
@@ -699,7 +736,8 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
 void bake_region_clear(struct bake_region *r)
 {
     struct strlist *const lists[] = {
-        &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids
+        &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids,
+        &r->description
     };
     char *const texts[] = { r->image.id, r->image.state, r->previous, r->previous_name, r->client_token };
     for (size_t i = 0; i < r->n_old; i++) {
@@ -741,7 +779,7 @@ void bake_region_leftovers(const struct bake_region *r, struct strbuf *text)
 {
     if (r->undoing && (r->image.maybe || r->image.asked || (r->image.unsure && !r->image.id)))
         add_leftover(r, text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
-    else if (r->undoing && r->image.id && !r->image.listed)
+    else if (r->undoing && has_unknown_snapshots(r))
         add_leftover(r, text, "snapshots that nobody could look up, of", r->image.id, &(struct error){ 0 });
     for (size_t i = 0; i < r->n_removals; i++) {
         const struct bake_removal *x = &r->removals[i];

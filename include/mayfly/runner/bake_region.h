@@ -66,6 +66,7 @@ struct bake_region {
         struct strlist snapshots;
         bool asked, maybe, looking, listed; /* asked: it is being asked for; maybe: it may exist */
         bool unsure;                        /* no answer named it */
+        bool sought;                        /* its snapshots, by their description */
         int64_t since, ask_at;              /* since: it may exist */
         char *state;                        /* the last told */
     } image;
@@ -79,9 +80,9 @@ struct bake_region {
     size_t n_old;
     size_t aging; /* of old: the one that is being deprecated */
     struct rfc3339_date deprecate_at;
-    struct strlist spared, going; /* ids */
-    struct ec2_filter by_name[1], by_tags[3], by_use[2];
-    struct strlist name, fleet, role, kind, live, ids;
+    struct strlist spared, going;                                     /* ids */
+    struct ec2_filter by_name[1], by_tags[3], by_use[2], of_image[2]; /* of_image: snapshots */
+    struct strlist name, fleet, role, kind, live, ids, description;
     struct bake_removal *removals; /* the undone image is one */
     size_t n_removals;
     bool undoing;
