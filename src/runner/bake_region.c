@@ -492,7 +492,7 @@ static bool is_found_out(const struct bake_region *r)
     return !r->image.asked && !r->image.looking && !r->image.maybe;
 }
 
-/* While a copy is pending, DescribeImages names no snapshots of it, though they are there; their descriptions name it.
+/* Until a copy is available, DescribeImages names no snapshots of it, though they are there; their descriptions name it.
  * Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
 static void list_snapshots(struct bake_region *r, struct acts *acts)
 {
@@ -546,7 +546,7 @@ static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, in
         wake_at(wake, r->image.ask_at);
         return;
     }
-    if (has_unknown_snapshots(r) && !r->image.sought) {
+    if (r->image.id && r->image.snapshots.n == 0 && !r->image.sought) {
         list_snapshots(r, acts);
         return;
     }

@@ -83,7 +83,7 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_open(out, "item");
     element(out, "deviceName", image->root_device);
     element_open(out, "ebs");
-    if (!image->is_copy || !str_eq(image_state(s, image), "pending")) /* EC2 names those of a copy when it is there */
+    if (!image->is_copy || str_eq(image_state(s, image), "available")) /* EC2 names those of a copy when it is there */
         element(out, "snapshotId", image->snapshot);
     element_int(out, "volumeSize", image->gib);
     element_bool(out, "deleteOnTermination", true);

@@ -210,7 +210,7 @@ static void show_image(struct world *w, const struct act *a, struct event *e)
     *snapshot = "snap-new";
     bool ready = w->now - p->image_at > IMAGE_MS;
     *row = (struct ec2_leftover){ .id = "ami-new", .name = NAME, .reason = "no key", .snapshots = { snapshot, 1, 1 } };
-    if (a->part > 0 && !ready) /* EC2 names those of a copy when it is there */
+    if (a->part > 0 && (!ready || p->image_fails)) /* EC2 names those of a copy when it is there */
         row->snapshots.n = 0;
     row->state = !ready ? "pending" : p->image_fails ? "failed" : "available";
     e->leftovers = row;
