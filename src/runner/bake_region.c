@@ -195,6 +195,15 @@ static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
     return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
 }
 
+/* Also what it is refused with for now. */
+static void told_state(struct bake_region *r, const char *state)
+{
+    if (str_empty(state) || str_eq(r->image.state, state))
+        return;
+    str_set(&r->image.state, state);
+    tell(r, state);
+}
+
 static void answer_image(struct bake_region *r, const struct event *e)
 {
     const char *code = e->outcome == OUTCOME_OK ? "" : e->error->code ? e->error->code : "";
@@ -210,6 +219,7 @@ static void answer_image(struct bake_region *r, const struct event *e)
         r->image.unsure = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
     } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
+        told_state(r, code);
         r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
     } else {
         bake_region_fail(r, e->error);
@@ -238,10 +248,7 @@ static void see_image(struct bake_region *r, const struct ec2_leftover *row)
     strlist_clear(&r->image.snapshots);
     for (size_t i = 0; i < row->snapshots.n; i++)
         strlist_add(&r->image.snapshots, *FIELD_ROW(&row->snapshots, const char *, i));
-    if (!str_eq(r->image.state, row->state) && row->state) {
-        str_set(&r->image.state, row->state);
-        tell(r, row->state);
-    }
+    told_state(r, row->state);
     for (size_t i = 0; i < ARRAY_SIZE(ends) && !r->undoing; i++) {
         AUTO_ERROR err = { 0 };
         if (!str_eq(row->state, ends[i]))
@@ -492,8 +499,8 @@ static bool is_found_out(const struct bake_region *r)
     return !r->image.asked && !r->image.looking && !r->image.maybe;
 }
 
-/* Until a copy is available, DescribeImages names no snapshots of it, though they are there; their descriptions name it.
- * Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
+/* Until a copy is available, DescribeImages names no snapshots of it, though they are there; their descriptions name
+ * it. Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
 static void list_snapshots(struct bake_region *r, struct acts *acts)
 {
     AUTO_FREE char *description = xasprintf("*%s*", r->image.id);
@@ -637,8 +644,9 @@ static void time_out(struct bake_region *r, int64_t now, int64_t *wake)
         wake_at(wake, r->deadline);
         return;
     }
-    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s",
-              (long long)(r->config->copy_timeout_ms / 1000));
+    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s%s%s",
+              (long long)(r->config->copy_timeout_ms / 1000), r->image.state ? "; the last from EC2: " : "",
+              r->image.state ? r->image.state : "");
     error_hint(&err, "give it more by --copy-timeout");
     bake_region_fail(r, &err);
 }

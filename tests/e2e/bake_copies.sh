@@ -90,6 +90,9 @@ mistake() { # NAME TEXT ARGUMENT…
 mistake 'a region that is none' '`Frankfurt` is not the name of an AWS region' --copy-regions Frankfurt
 mistake 'a region of another partition' 'EC2 copies no image from us-east-1 to cn-north-1' --copy-regions cn-north-1
 mistake 'a time that is none' '--copy-timeout' "${copies[@]}" --copy-timeout soon
+mistake 'a list with blanks' 'names look like us-west-2,eu-west-1' --copy-regions 'us-west-2 eu-west-1'
+run "$mayfly" bake amd64 "${where[@]}" --copy-regions us-west-22
+expect 'a region that is nowhere, or not enabled' 1 err '--copy-regions: us-west-22: ' err 'hint: the home region takes these credentials: is us-west-22 spelled right, and enabled for this account?'
 fault "$(in_region $europe ec2 DescribeImages unauthorized)"
 run "$mayfly" bake amd64 "${where[@]}" "${copies[@]}"
 expect 'a region that may not be looked into' 1 err '--copy-regions: eu-west-1: ' err 'ec2:DescribeImages'
@@ -107,8 +110,8 @@ partly() { # NAME FAULT TEXT [TEXT]: eu-west-1 fails, the others are done
 }
 partly 'no permission to copy' "$(in_region $europe ec2 CopyImage unauthorized)" 'ec2:CopyImage' 'of `mayfly policy bake` allows it'
 partly 'a copy that fails' "$(in_region $europe builder copy error)" 'is failed: Client.InternalError'
-partly 'a copy that takes too long' "$(in_region $europe builder copy hang)" 'the copy is not available after 5 s' '--copy-timeout'
-partly 'a region that is busy with copies' "$(in_region $europe ec2 CopyImage error | sed 's/}}$/}, "status": 400, "code": "ResourceLimitExceeded"}/')" 'the copy is not available after 5 s'
+partly 'a copy that takes too long' "$(in_region $europe builder copy hang)" 'the copy is not available after 5 s; the last from EC2: pending' '--copy-timeout'
+partly 'a region that is busy with copies' "$(in_region $europe ec2 CopyImage error | sed 's/}}$/}, "status": 400, "code": "ResourceLimitExceeded"}/')" 'the last from EC2: ResourceLimitExceeded'
 partly 'no permission to untag' "$(in_region $europe ec2 DeleteTags unauthorized)" 'ec2:DeleteTags'
 partly 'no permission to read the parameter' "$(in_region $europe ssm GetParameter unauthorized)" 'ssm:GetParameter'
 partly 'no permission to share' "$(in_region $europe ec2 ModifyImageAttribute unauthorized)" 'ec2:ModifyImageAttribute'
