@@ -482,8 +482,11 @@ static bool take_copies(struct bake_run *r, const char *home, struct error *err)
     const struct strlist *given = &r->o->copy_regions;
     for (size_t i = 0; i < given->n; i++) {
         const char *region = given->v[i];
-        if (!aws_region_is_valid(region))
-            return error_set(err, ERROR_USAGE, 0, "--copy-regions: `%.40s` is not the name of an AWS region", region);
+        if (!aws_region_is_valid(region)) {
+            error_set(err, ERROR_USAGE, 0, "--copy-regions: `%.40s` is not the name of an AWS region", region);
+            error_hint(err, "names look like us-west-2,eu-west-1");
+            return false;
+        }
         if (!str_eq(aws_partition(region), aws_partition(home))) {
             error_set(err, ERROR_USAGE, 0, "--copy-regions: EC2 copies no image from %s to %s", home, region);
             error_hint(err, "they are of different partitions, %s and %s: bake in each", aws_partition(home),
@@ -505,8 +508,15 @@ static bool ask_copies(struct bake_run *r, struct error *err)
     for (size_t i = 0; i < r->copies.n; i++) {
         const char *region = r->copies.v[i];
         AUTO_CALL *call = &ec2_list_leftovers_call(&r->session.aws, region, EC2_IMAGE, &by_name, 1, NULL)->call;
-        if (!ask(r, call, err))
-            return error_prefix(err, "--copy-regions: %s", region);
+        if (ask(r, call, err))
+            continue;
+        if (str_eq(err->code, "AuthFailure")) { /* EC2's word for a region that is not enabled; the keys are good */
+            AUTO_FREE char *hint = xasprintf("the home region takes these credentials: is %s spelled right, and "
+                                             "enabled for this account?",
+                                             region);
+            str_set(&err->hint, hint);
+        }
+        return error_prefix(err, "--copy-regions: %s", region);
     }
     return true;
 }
@@ -848,8 +858,9 @@ static void report_region(struct bake_run *r, struct bake_region *region)
     const char *name = region->new_image.region;
     bool copy = region != r->bake.home;
     AUTO_FREE char *gone = xasprintf("%s has no copy", name);
-    AUTO_FREE char *stays =
-        region->named ? xasprintf("%s has the copy %s, which %s may name", name, region->image.id, r->parameter) : NULL;
+    AUTO_FREE char *stays = bake_region_is_named(region) ? xasprintf("%s has the copy %s, which %s may name", name,
+                                                                     region->image.id, r->parameter)
+                                                         : NULL;
     if (copy && region->error.domain)
         warn_of(r, stays ? stays : gone, &region->error);
     if (region->pruning.domain)

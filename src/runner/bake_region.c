@@ -14,7 +14,7 @@ enum {
     HURRY_FIND_MS = 3000,
     LOST_MAX = 3, /* answers of PutParameter */
 };
-enum { LIST_OF_IMAGE, LIST_OF_OLD }; /* `who` of ACT_LEFTOVERS */
+enum { LIST_OF_IMAGE, LIST_OF_OLD, LIST_OF_SNAPSHOTS }; /* `who` of ACT_LEFTOVERS */
 
 static void wake_at(int64_t *wake, int64_t when)
 {
@@ -42,6 +42,11 @@ static void ask(const struct bake_region *r, struct acts *acts, struct act act)
 bool bake_region_is_kept(const struct bake_region *r)
 {
     return r->phase > REGION_KEEP;
+}
+
+bool bake_region_is_named(const struct bake_region *r)
+{
+    return r->named || (r->phase == REGION_PUBLISH && r->asked);
 }
 
 static bool has_failed(const struct bake_region *r)
@@ -190,6 +195,15 @@ static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
     return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
 }
 
+/* Also what it is refused with for now. */
+static void told_state(struct bake_region *r, const char *state)
+{
+    if (str_empty(state) || str_eq(r->image.state, state))
+        return;
+    str_set(&r->image.state, state);
+    tell(r, state);
+}
+
 static void answer_image(struct bake_region *r, const struct event *e)
 {
     const char *code = e->outcome == OUTCOME_OK ? "" : e->error->code ? e->error->code : "";
@@ -205,6 +219,7 @@ static void answer_image(struct bake_region *r, const struct event *e)
         r->image.unsure = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
     } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
+        told_state(r, code);
         r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
     } else {
         bake_region_fail(r, e->error);
@@ -233,10 +248,7 @@ static void see_image(struct bake_region *r, const struct ec2_leftover *row)
     strlist_clear(&r->image.snapshots);
     for (size_t i = 0; i < row->snapshots.n; i++)
         strlist_add(&r->image.snapshots, *FIELD_ROW(&row->snapshots, const char *, i));
-    if (!str_eq(r->image.state, row->state) && row->state) {
-        str_set(&r->image.state, row->state);
-        tell(r, row->state);
-    }
+    told_state(r, row->state);
     for (size_t i = 0; i < ARRAY_SIZE(ends) && !r->undoing; i++) {
         AUTO_ERROR err = { 0 };
         if (!str_eq(row->state, ends[i]))
@@ -487,6 +499,35 @@ static bool is_found_out(const struct bake_region *r)
     return !r->image.asked && !r->image.looking && !r->image.maybe;
 }
 
+/* Until a copy is available, DescribeImages names no snapshots of it, though they are there; their descriptions name
+ * it. Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
+static void list_snapshots(struct bake_region *r, struct acts *acts)
+{
+    AUTO_FREE char *description = xasprintf("*%s*", r->image.id);
+    strlist_add(&r->description, description);
+    r->image.sought = r->image.looking = true;
+    ask(r, acts,
+        (struct act){ .kind = ACT_LEFTOVERS,
+                      .who = LIST_OF_SNAPSHOTS,
+                      .leftover = EC2_SNAPSHOT,
+                      .filters = r->of_image,
+                      .n_filters = ARRAY_SIZE(r->of_image),
+                      .by_page = true });
+}
+
+static void answer_list_of_snapshots(struct bake_region *r, const struct event *e)
+{
+    r->image.looking = e->kind == EVENT_PAGE;
+    for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++)
+        strlist_add(&r->image.snapshots, e->leftovers[i].id);
+}
+
+/* Its snapshots are not known, nor that it has none. */
+static bool has_unknown_snapshots(const struct bake_region *r)
+{
+    return r->image.id && r->image.snapshots.n == 0 && (!r->image.listed || str_eq(r->image.state, "pending"));
+}
+
 /* An image that was never listed is looked for, since its snapshots are not known. */
 static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
 {
@@ -510,6 +551,10 @@ static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, in
             list_image(r, acts);
         }
         wake_at(wake, r->image.ask_at);
+        return;
+    }
+    if (r->image.id && r->image.snapshots.n == 0 && !r->image.sought) {
+        list_snapshots(r, acts);
         return;
     }
     r->image.maybe = false;
@@ -599,8 +644,9 @@ static void time_out(struct bake_region *r, int64_t now, int64_t *wake)
         wake_at(wake, r->deadline);
         return;
     }
-    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s",
-              (long long)(r->config->copy_timeout_ms / 1000));
+    error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s%s%s",
+              (long long)(r->config->copy_timeout_ms / 1000), r->image.state ? "; the last from EC2: " : "",
+              r->image.state ? r->image.state : "");
     error_hint(&err, "give it more by --copy-timeout");
     bake_region_fail(r, &err);
 }
@@ -665,6 +711,8 @@ void bake_region_answer(struct bake_region *r, const struct event *e)
         answer_remove(r, e);
     else if (e->act == ACT_LEFTOVERS && e->who == LIST_OF_IMAGE)
         answer_list_of_image(r, e);
+    else if (e->act == ACT_LEFTOVERS && e->who == LIST_OF_SNAPSHOTS)
+        answer_list_of_snapshots(r, e);
     else
         answer_phase(r, e);
 }
@@ -687,6 +735,8 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
     r->by_tags[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
     r->by_tags[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &r->role };
     r->by_tags[2] = (struct ec2_filter){ "tag:" TAG_NAME, &r->kind };
+    r->of_image[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
+    r->of_image[1] = (struct ec2_filter){ "description", &r->description };
     r->by_use[0] = (struct ec2_filter){ "image-id", &r->going };
     r->by_use[1] = (struct ec2_filter){ "instance-state-name", &r->live };
 }
@@ -694,7 +744,8 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
 void bake_region_clear(struct bake_region *r)
 {
     struct strlist *const lists[] = {
-        &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids
+        &r->image.snapshots, &r->spared, &r->going, &r->name, &r->fleet, &r->role, &r->kind, &r->live, &r->ids,
+        &r->description
     };
     char *const texts[] = { r->image.id, r->image.state, r->previous, r->previous_name, r->client_token };
     for (size_t i = 0; i < r->n_old; i++) {
@@ -736,7 +787,7 @@ void bake_region_leftovers(const struct bake_region *r, struct strbuf *text)
 {
     if (r->undoing && (r->image.maybe || r->image.asked || (r->image.unsure && !r->image.id)))
         add_leftover(r, text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
-    else if (r->undoing && r->image.id && !r->image.listed)
+    else if (r->undoing && has_unknown_snapshots(r))
         add_leftover(r, text, "snapshots that nobody could look up, of", r->image.id, &(struct error){ 0 });
     for (size_t i = 0; i < r->n_removals; i++) {
         const struct bake_removal *x = &r->removals[i];

@@ -105,7 +105,7 @@ static const struct {
 } actions[] = {
     { "ec2:DescribeInstances", "Read", "start stop reap status bake doctor" },
     { "ec2:DescribeImages", "Read", "start reap bake doctor" },
-    { "ec2:DescribeSnapshots", "Read", "reap" },
+    { "ec2:DescribeSnapshots", "Read", "reap bake" },
     { "ec2:DescribeSubnets", "Read", "doctor" },
     { "ec2:DescribeRouteTables", "Read", "doctor" },
     { "ec2:DescribeSecurityGroups", "Read", "doctor" },

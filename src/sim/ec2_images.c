@@ -83,7 +83,8 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_open(out, "item");
     element(out, "deviceName", image->root_device);
     element_open(out, "ebs");
-    element(out, "snapshotId", image->snapshot);
+    if (!image->is_copy || str_eq(image_state(s, image), "available")) /* EC2 names those of a copy when it is there */
+        element(out, "snapshotId", image->snapshot);
     element_int(out, "volumeSize", image->gib);
     element_bool(out, "deleteOnTermination", true);
     element(out, "volumeType", "gp3");
@@ -426,6 +427,7 @@ void ec2_copy_image(struct call *c)
     str_set(&image->root_device, source->root_device);
     image->architecture = source->architecture;
     image->baked = source->baked;
+    image->is_copy = true;
     const struct snapshot *original = world_snapshot(c->sim, source->snapshot);
     snapshot->encrypted = is_true(call_param(c, "Encrypted")) || (original && original->encrypted);
     snapshot->description = xasprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s. Task "

@@ -79,6 +79,7 @@ struct image {
     int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
     int64_t deprecated_at;                     /* simulated ms, a full minute; 0: never */
     bool baked;                                /* has a runner in it */
+    bool is_copy;                              /* of CopyImage */
     struct strlist shared;                     /* accounts that may launch it */
     struct pairs tags;
 };

@@ -90,6 +90,9 @@ mistake() { # NAME TEXT ARGUMENT…
 mistake 'a region that is none' '`Frankfurt` is not the name of an AWS region' --copy-regions Frankfurt
 mistake 'a region of another partition' 'EC2 copies no image from us-east-1 to cn-north-1' --copy-regions cn-north-1
 mistake 'a time that is none' '--copy-timeout' "${copies[@]}" --copy-timeout soon
+mistake 'a list with blanks' 'names look like us-west-2,eu-west-1' --copy-regions 'us-west-2 eu-west-1'
+run "$mayfly" bake amd64 "${where[@]}" --copy-regions us-west-22
+expect 'a region that is nowhere, or not enabled' 1 err '--copy-regions: us-west-22: ' err 'hint: the home region takes these credentials: is us-west-22 spelled right, and enabled for this account?'
 fault "$(in_region $europe ec2 DescribeImages unauthorized)"
 run "$mayfly" bake amd64 "${where[@]}" "${copies[@]}"
 expect 'a region that may not be looked into' 1 err '--copy-regions: eu-west-1: ' err 'ec2:DescribeImages'
@@ -107,8 +110,8 @@ partly() { # NAME FAULT TEXT [TEXT]: eu-west-1 fails, the others are done
 }
 partly 'no permission to copy' "$(in_region $europe ec2 CopyImage unauthorized)" 'ec2:CopyImage' 'of `mayfly policy bake` allows it'
 partly 'a copy that fails' "$(in_region $europe builder copy error)" 'is failed: Client.InternalError'
-partly 'a copy that takes too long' "$(in_region $europe builder copy hang)" 'the copy is not available after 5 s' '--copy-timeout'
-partly 'a region that is busy with copies' "$(in_region $europe ec2 CopyImage error | sed 's/}}$/}, "status": 400, "code": "ResourceLimitExceeded"}/')" 'the copy is not available after 5 s'
+partly 'a copy that takes too long' "$(in_region $europe builder copy hang)" 'the copy is not available after 5 s; the last from EC2: pending' '--copy-timeout'
+partly 'a region that is busy with copies' "$(in_region $europe ec2 CopyImage error | sed 's/}}$/}, "status": 400, "code": "ResourceLimitExceeded"}/')" 'the last from EC2: ResourceLimitExceeded'
 partly 'no permission to untag' "$(in_region $europe ec2 DeleteTags unauthorized)" 'ec2:DeleteTags'
 partly 'no permission to read the parameter' "$(in_region $europe ssm GetParameter unauthorized)" 'ssm:GetParameter'
 partly 'no permission to share' "$(in_region $europe ec2 ModifyImageAttribute unauthorized)" 'ec2:ModifyImageAttribute'
@@ -136,6 +139,15 @@ ended
 expect 'a signal' 1 err 'interrupted by a signal' err 'is proven and stays' err 'eu-west-1 has no copy: interrupted'
 check 'ends it in time' test $((SECONDS - began)) -le 8
 equal 'what is done stays, what was pending is gone' "$(ours $home), $(ours $west), $(ours $europe), $(published $europe)" "2 0, 2 0, 0 0, $(before $europe)"
+reset
+fault "$(in_region $europe ssm PutParameter hang | sed 's/}}$/, "Name": "\/mayfly\/ami\/amd64"}}/')"
+background
+check 'the third is being published, and nobody answers' until_seen PutParameter 5
+for ((i = 0; i < 100; i++)); do [ "$(ours $europe)" != '2 0' ] || break && sleep 0.05; done
+kill -TERM "$bake_pid"
+ended
+expect 'a signal then' 1 err "warning: eu-west-1 has the copy $(images $europe), which /mayfly/ami/amd64 may name: interrupted"
+equal 'leaves what may be published' "$(ours $europe)" '2 0'
 for at in 1 2; do
 	reset
 	fault '{"service": "builder", "action": "copy", "fault": "delay", "times": 0, "ms": 3600000}'

@@ -66,6 +66,7 @@ struct bake_region {
         struct strlist snapshots;
         bool asked, maybe, looking, listed; /* asked: it is being asked for; maybe: it may exist */
         bool unsure;                        /* no answer named it */
+        bool sought;                        /* its snapshots, by their description */
         int64_t since, ask_at;              /* since: it may exist */
         char *state;                        /* the last told */
     } image;
@@ -73,15 +74,15 @@ struct bake_region {
     enum bake_region_phase asked_in; /* whose */
     char *previous, *previous_name;  /* what the parameter was, or NULL; where that is kept */
     bool published;
-    bool named;            /* the parameter names it, or may: it has to be there */
+    bool named;            /* an answer left that it may be named by the parameter: it has to be there */
     unsigned lost_answers; /* of PutParameter: what came of them is read */
     struct bake_old *old;
     size_t n_old;
     size_t aging; /* of old: the one that is being deprecated */
     struct rfc3339_date deprecate_at;
-    struct strlist spared, going; /* ids */
-    struct ec2_filter by_name[1], by_tags[3], by_use[2];
-    struct strlist name, fleet, role, kind, live, ids;
+    struct strlist spared, going;                                     /* ids */
+    struct ec2_filter by_name[1], by_tags[3], by_use[2], of_image[2]; /* of_image: snapshots */
+    struct strlist name, fleet, role, kind, live, ids, description;
     struct bake_removal *removals; /* the undone image is one */
     size_t n_removals;
     bool undoing;
@@ -114,6 +115,8 @@ void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int6
 bool bake_region_is_settled(const struct bake_region *r);
 /* Of the home region: the image is proven and stays. */
 bool bake_region_is_kept(const struct bake_region *r);
+/* The parameter names the image, or may: also when its publication was not answered. */
+bool bake_region_is_named(const struct bake_region *r);
 /* Appends what could not be undone or removed, in words. */
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text);
 /* Appends one such thing. why: ERROR_NONE when it is not known. */
