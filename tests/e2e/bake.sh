@@ -9,30 +9,11 @@ ours='.regions["us-east-1"] | [(.images + .snapshots)[] | select(.tags["mayfly:f
 images='.regions["us-east-1"].images | [.[] | select(.tags["mayfly:fleet"] == "octo/demo")]'
 
 parameter() { control GET ssm | jq -r --arg name "$1" '.[] | select(.region == "us-east-1" and .name == $name) | .value'; }
-asked() { control GET log | jq -r '.[].action' | grep -c "$1"; }
 nothing_left() { # NAME
 	equal "$1" "$(state "$alive") live instances, $(state "$ours | length") of image and snapshots, published $(parameter /mayfly/ami/amd64)" \
 		'0 live instances, 0 of image and snapshots, published ami-0a11ce00000000003'
 }
-# until_seen ACTION: the bake in the background has asked for it
-until_seen() {
-	local i
-	for ((i = 0; i < 200; i++)); do
-		[ "$(asked "$1")" = 0 ] || return 0
-		sleep 0.05
-	done
-	return 1
-}
-background() {
-	"$mayfly" bake amd64 "${where[@]}" >"$tmp/out" 2>"$tmp/err" &
-	bake_pid=$!
-}
-ended() {
-	wait "$bake_pid"
-	status=$?
-	out=$(cat "$tmp/out")
-	err=$(cat "$tmp/err")
-}
+background() { in_background "$mayfly" bake amd64 "${where[@]}"; }
 
 # --- a whole bake ----------------------------------------------------------------------------------------------------
 start_sim "${quick[@]}"
@@ -182,9 +163,9 @@ for at in RunInstances GetConsoleOutput CreateImage; do
 		control POST reset >/dev/null
 		control POST faults "$(builder_fault smoke hang)" >/dev/null
 		background
-		check "a bake comes to $at" until_seen "$at"
+		check "a bake comes to $at" until_asked "$at"
 		began=$SECONDS
-		kill -"$signal" "$bake_pid"
+		kill -"$signal" "$background_pid"
 		ended
 		expect "SIG$signal at $at" 1 err 'interrupted by a signal'
 		check 'ends it in time' test $((SECONDS - began)) -le 8
@@ -195,9 +176,9 @@ for at in RunInstances GetConsoleOutput CreateImage TerminateInstances; do
 	control POST reset >/dev/null
 	control POST faults "$(builder_fault smoke hang)" >/dev/null
 	background
-	check "a bake comes to $at" until_seen "$at"
-	kill -KILL "$bake_pid"
-	wait "$bake_pid" 2>/dev/null
+	check "a bake comes to $at" until_asked "$at"
+	kill -KILL "$background_pid"
+	wait "$background_pid" 2>/dev/null
 	run "$mayfly" reap --no-confirm
 	case $at in
 	CreateImage | TerminateInstances) equal "killed at $at: a bake may still be at it" "$status $(state "$images | length")" '0 1' ;;

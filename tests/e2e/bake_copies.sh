@@ -11,7 +11,6 @@ before() { printf 'ami-0a11ce0000000%s003' "${digit[$1]}"; }
 
 parameter() { control GET ssm | jq -r --arg region "$1" --arg name "$2" '.[] | select(.region == $region and .name == $name) | .value'; }
 published() { parameter "$1" /mayfly/ami/amd64; }
-asked() { control GET log | jq -r '.[].action' | grep -c "$1"; }
 # images REGION: the ids of our images there, the newest first
 images() { state "[.regions[\"$1\"].images[] | select(.tags[\"mayfly:fleet\"] == \"octo/demo\")] | sort_by(.created) | reverse | map(.id) | join(\" \")"; }
 # ours REGION: how many images and snapshots are there, and how many of them are not proven
@@ -22,24 +21,7 @@ reset() {
 	control POST reset >/dev/null
 	control DELETE faults >/dev/null
 }
-until_seen() { # ACTION N: the bake in the background has asked for it so often
-	local i
-	for ((i = 0; i < 200; i++)); do
-		[ "$(asked "$1")" -lt "$2" ] || return 0
-		sleep 0.05
-	done
-	return 1
-}
-background() {
-	"$mayfly" bake amd64 "${where[@]}" "${copies[@]}" --no-smoke >"$tmp/out" 2>"$tmp/err" &
-	bake_pid=$!
-}
-ended() {
-	wait "$bake_pid"
-	status=$?
-	out=$(cat "$tmp/out")
-	err=$(cat "$tmp/err")
-}
+background() { in_background "$mayfly" bake amd64 "${where[@]}" "${copies[@]}" --no-smoke; }
 
 # --- three regions -----------------------------------------------------------------------------------------------------
 start_sim "${quick[@]}"
@@ -131,10 +113,10 @@ equal 'and the copies are' "$(published $west) $(published $europe)" "$(images $
 reset
 fault "$(in_region $europe builder copy hang)"
 background
-check 'two regions are done, the third copies' until_seen CopyImage 2
+check 'two regions are done, the third copies' until_asked CopyImage 2
 for ((i = 0; i < 100; i++)); do [ "$(published $west)" = "$(before $west)" ] || break && sleep 0.05; done
 began=$SECONDS
-kill -TERM "$bake_pid"
+kill -TERM "$background_pid"
 ended
 expect 'a signal' 1 err 'interrupted by a signal' err 'is proven and stays' err 'eu-west-1 has no copy: interrupted'
 check 'ends it in time' test $((SECONDS - began)) -le 8
@@ -142,9 +124,9 @@ equal 'what is done stays, what was pending is gone' "$(ours $home), $(ours $wes
 reset
 fault "$(in_region $europe ssm PutParameter hang | sed 's/}}$/, "Name": "\/mayfly\/ami\/amd64"}}/')"
 background
-check 'the third is being published, and nobody answers' until_seen PutParameter 5
+check 'the third is being published, and nobody answers' until_asked PutParameter 5
 for ((i = 0; i < 100; i++)); do [ "$(ours $europe)" != '2 0' ] || break && sleep 0.05; done
-kill -TERM "$bake_pid"
+kill -TERM "$background_pid"
 ended
 expect 'a signal then' 1 err "warning: eu-west-1 has the copy $(images $europe), which /mayfly/ami/amd64 may name: interrupted"
 equal 'leaves what may be published' "$(ours $europe)" '2 0'
@@ -152,9 +134,9 @@ for at in 1 2; do
 	reset
 	fault '{"service": "builder", "action": "copy", "fault": "delay", "times": 0, "ms": 3600000}'
 	background
-	check "a bake comes to copy $at" until_seen CopyImage "$at"
-	kill -KILL "$bake_pid"
-	wait "$bake_pid" 2>/dev/null
+	check "a bake comes to copy $at" until_asked CopyImage "$at"
+	kill -KILL "$background_pid"
+	wait "$background_pid" 2>/dev/null
 	run "$mayfly" reap --regions $home,$west,$europe --no-confirm
 	equal "killed at copy $at: a bake may still be at it" "$status $(ours $home), $(state '[.regions[].images[]? | select(.tags["mayfly:limits"])] | length > 0')" '0 2 0, true'
 	control POST clock '{"advance_seconds": 7200}' >/dev/null

@@ -85,6 +85,29 @@ run() {
 	err=$(cat "$tmp/err")
 }
 
+# in_background COMMAND…: keeps $background_pid; ended waits for it and keeps $status, $out and $err.
+in_background() {
+	"$@" >"$tmp/out" 2>"$tmp/err" &
+	background_pid=$!
+}
+ended() {
+	wait "$background_pid"
+	status=$?
+	out=$(cat "$tmp/out")
+	err=$(cat "$tmp/err")
+}
+
+# asked ACTION: how often the simulator was asked for it, a regular expression.
+asked() { control GET log | jq -r '.[].action' | grep -c "$1"; }
+until_asked() { # ACTION [N]
+	local i
+	for ((i = 0; i < 200; i++)); do
+		[ "$(asked "$1")" -lt "${2:-1}" ] || return 0
+		sleep 0.05
+	done
+	return 1
+}
+
 # expect NAME STATUS [STREAM TEXT]…: what the last run did; STREAM is out or err, TEXT must be in it.
 expect() {
 	local name=$1 want=$2
