@@ -43,11 +43,11 @@ void doctor_judge_identity(struct doctor *d, const struct aws_call *call)
     } else {
         finding_result(f, "account %s", who.account);
         finding_result(f, "%s", who.arn ? who.arn : "without a name");
-        AUTO_FREE char *from = creds_source_format(&config->source);
-        finding_result(f, "from %s", from);
         d->start.account = xstrdup(who.account);
         d->aws = true;
     }
+    AUTO_FREE char *from = creds_source_format(&config->source);
+    finding_result(f, "from %s", from);
     if (d->session.aws.date)
         doctor_clock(&d->findings, aws_now(&d->session.aws) - env_now(d->cmd->env) / 1000);
 }

@@ -141,11 +141,9 @@ static void one_instance(struct sim *s, const char *rest, const struct request *
         respond_text(res, 200, i->state);
     else if (str_eq(what, "/console"))
         respond_text(res, 200, strbuf_str(&i->console));
-    else if (str_eq(what, "/user-data")) { /* may be gzipped */
-        respond_text(res, 200, "");
-        res->content_type = "application/octet-stream";
-        strbuf_add(&res->body, strbuf_str(&i->user_data), i->user_data.len);
-    } else if (str_eq(what, "/poweroff") && post) {
+    else if (str_eq(what, "/user-data"))
+        imds_user_data(i, res);
+    else if (str_eq(what, "/poweroff") && post) {
         world_shutdown(s, i, "Client.InstanceInitiatedShutdown",
                        "Client.InstanceInitiatedShutdown: Instance initiated shutdown");
         respond_text(res, 200, "");

@@ -6,6 +6,19 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
+static void plain(struct response *res, const char *body)
+{
+    respond_text(res, 200, body);
+    res->content_type = "text/plain";
+}
+
+void imds_user_data(const struct instance *i, struct response *res)
+{
+    respond_text(res, 200, "");
+    res->content_type = "application/octet-stream";
+    strbuf_add(&res->body, strbuf_str(&i->user_data), i->user_data.len);
+}
+
 static void new_token(struct sim *s, struct instance *i, const struct request *r, struct response *res)
 {
     const char *ttl = pairs_get(&r->headers, "x-aws-ec2-metadata-token-ttl-seconds");
@@ -19,16 +32,18 @@ static void new_token(struct sim *s, struct instance *i, const struct request *r
         i->imds_token = sim_random_id("AQAEA", 51);
         i->imds_until = sim_now(s) + (int64_t)seconds * 1000;
         pairs_set(&res->headers, "X-aws-ec2-metadata-token-ttl-seconds", ttl);
-        respond_text(res, 200, i->imds_token);
+        plain(res, i->imds_token);
     }
 }
 
-static void metadata(const struct sim *s, const struct instance *i, const char *path, struct response *res)
+static void metadata(const struct instance *i, const char *path, struct response *res)
 {
     AUTO_FREE char *index = xasprintf("%" PRId64, i->index);
     AUTO_FREE char *action = i->interrupt_at ? xasprintf("{\"action\":\"terminate\",\"time\":\"%s\"}",
                                                          clock_rfc3339(i->interrupt_at / 1000).s)
                                              : NULL;
+    AUTO_FREE char *recommendation =
+        i->interrupt_at ? xasprintf("{\"noticeTime\":\"%s\"}", clock_rfc3339(i->interrupt_at / 1000 - 120).s) : NULL;
     AUTO_FREE char *document = xasprintf(
         "{\"accountId\":\"123456789012\",\"architecture\":\"%s\",\"availabilityZone\":\"%s\",\"imageId\":\"%s\","
         "\"instanceId\":\"%s\",\"instanceType\":\"%s\",\"pendingTime\":\"%s\",\"region\":\"%s\"}",
@@ -36,7 +51,6 @@ static void metadata(const struct sim *s, const struct instance *i, const char *
     const struct {
         const char *path, *value;
     } known[] = {
-        { "user-data", i->user_data.len ? strbuf_str(&i->user_data) : NULL },
         { "meta-data/", "ami-id\nami-launch-index\ninstance-id\ninstance-life-cycle\ninstance-type\nplacement/\n" },
         { "meta-data/ami-id", i->image },
         { "meta-data/ami-launch-index", index },
@@ -46,13 +60,17 @@ static void metadata(const struct sim *s, const struct instance *i, const char *
         { "meta-data/placement/availability-zone", i->zone },
         { "meta-data/placement/region", i->region },
         { "meta-data/spot/instance-action", action },
+        { "meta-data/events/recommendations/rebalance", recommendation },
         { "dynamic/instance-identity/document", document },
     };
-    (void)s;
+    if (str_eq(path, "user-data") && i->user_data.len > 0) {
+        imds_user_data(i, res);
+        return;
+    }
     for (size_t n = 0; n < ARRAY_SIZE(known); n++) {
         if (!str_eq(known[n].path, path) || !known[n].value)
             continue;
-        respond_text(res, 200, known[n].value);
+        plain(res, known[n].value);
         return;
     }
     respond_text(res, 404, "");
@@ -75,5 +93,5 @@ void imds_serve(struct sim *s, const struct request *r, struct response *res)
     else if (!token || !str_eq(token, i->imds_token) || sim_now(s) >= i->imds_until)
         respond_text(res, 401, "");
     else
-        metadata(s, i, path + strlen("/latest/"), res);
+        metadata(i, path + strlen("/latest/"), res);
 }

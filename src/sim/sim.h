@@ -445,6 +445,8 @@ bool app_change(struct sim *s, struct json_object *body, struct error *err);
 void control_help(FILE *out);
 void control_serve(struct sim *s, const struct request *r, struct response *res);
 void imds_serve(struct sim *s, const struct request *r, struct response *res);
+/* As it was given, be it gzipped. */
+void imds_user_data(const struct instance *i, struct response *res);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);
 void respond_json(struct response *res, int status, struct json_object *object); /* takes the object */
 void respond_text(struct response *res, int status, const char *body);
