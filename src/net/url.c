@@ -27,6 +27,14 @@ static bool is_plain(const char *s)
     return s && *s == '\0';
 }
 
+/* libcurl decodes %33 once an address has been looked for: "3" would be 0.0.0.3 when it is read again. */
+static bool is_host_encoded(const char *s)
+{
+    s += strcspn(s, ":");
+    s += strspn(s, ":/");
+    return s[strcspn(s, "/?#%")] == '%';
+}
+
 bool url_parse(const char *s, const char *what, struct url *ret, struct error *err)
 {
     CLEANUP(free_curlu) CURLU *u = must(curl_url());
@@ -45,6 +53,8 @@ bool url_parse(const char *s, const char *what, struct url *ret, struct error *e
         return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` is neither http:// nor https://", what, s);
     if (user || query || fragment)
         return error_set(err, ERROR_CONFIG, 0, "%s: a URL of scheme, host, port and path is wanted", what);
+    if (is_host_encoded(s))
+        return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` has a %% in its host: write the name as it is", what, s);
     if (!is_plain(url.host) || !is_plain(url.path))
         return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` holds what is not printable ASCII: write a name as xn--…",
                          what, s);

@@ -122,7 +122,9 @@ START_TEST(urls_refused)
         { "https://example.com/?a=b", "a URL of scheme, host, port and path is wanted" },
         { "https://example.com?a", "a URL of scheme, host, port and path is wanted" },
         { "https://ex\xc3\xa4mple.com", "not printable ASCII" },
-        { "https://ex%c2%9dmple.com", "not printable ASCII" },
+        { "https://ex%c2%9dmple.com", "has a % in its host" },
+        { "http:/%33", "has a % in its host" }, /* decoded "3", which read again is 0.0.0.3: found by fuzzing */
+        { "http://[fe80::1%25eth0]/", "has a % in its host" },
         { "https://example.com/\xc2\x9d", "not printable ASCII" },
         { "https://example.com/#f", "a URL of scheme, host, port and path is wanted" },
     };

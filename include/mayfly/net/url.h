@@ -13,8 +13,8 @@ struct url {      /* owned strings */
 
 #define AUTO_URL CLEANUP(url_clear) struct url
 
-/* http and https only, of printable ASCII; user names, queries and fragments are refused. `what` names the setting in
- * the error. */
+/* http and https only, of printable ASCII, the host without %; user names, queries and fragments are refused. `what`
+ * names the setting in the error. */
 MUST_CHECK bool url_parse(const char *s, const char *what, struct url *ret, struct error *err);
 /* The same of a URL that may have a query, which is left out of *ret and of the error: it may be a secret. */
 MUST_CHECK bool url_parse_with_query(const char *s, const char *what, struct url *ret, struct error *err);
