@@ -12,5 +12,8 @@ venv_of() {
 	) 9>"$MAYFLY_TEST_CACHE/venv.lock" >"$MAYFLY_TEST_CACHE/venv.log" 2>&1
 }
 
-# The judges.
-make_venv() { venv_of venv botocore 'moto[server]>=5.1' dockerfile kubernetes-validate prometheus_client pyyaml spdx-tools check-jsonschema; }
+# The judges, of these versions: what they say changes with a commit alone.
+make_venv() {
+	venv_of venv botocore==1.44.8 'moto[server]==5.2.5' dockerfile==3.4.0 kubernetes-validate==1.37.0 prometheus_client==0.26.0 \
+		pyyaml==6.0.4 spdx-tools==0.8.5 check-jsonschema==0.39.0
+}
