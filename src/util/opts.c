@@ -438,10 +438,14 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
         ret->value = xstrdup(eq + 1);
     else if (o->type == OPT_FLAG)
         ret->value = xstrdup("true");
-    else if (**at)
+    else if (**at && !str_starts(**at, "--")) /* else `--label $UNSET --dry-run` would lose both */
         ret->value = xstrdup(*(*at)++);
-    else
-        return error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
+    else {
+        error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
+        if (**at)
+            error_hint(err, "`%.60s` is taken for an option; were it the value: --%s=%.60s", **at, o->name, **at);
+        return false;
+    }
     ret->opt = o;
     is_named(o, name, &ret->unit);
     return true;
@@ -485,7 +489,7 @@ const char *opts_peek(const struct opt *opt, const struct opts_source *source)
         const char *eq = strchr(*a, '=');
         AUTO_FREE char *name = eq ? xstrndup(*a + 2, (size_t)(eq - *a - 2)) : xstrdup(*a + 2);
         if (opts_find(one, name))
-            found = eq ? eq + 1 : a[1];
+            found = eq ? eq + 1 : a[1] && !str_starts(a[1], "--") ? a[1] : NULL;
     }
     AUTO_FREE char *where = NULL;
     char unit;

@@ -26,6 +26,9 @@ bad 'unknown command' 2 'no command `strat`' "$mayfly" strat
 bad 'unknown flag' 2 'unknown option `--subnet`' "$mayfly" start --subnet x
 bad 'unknown flag: suggestion' 2 'did you mean --subnets' "$mayfly" start --subnet x
 bad 'flag without its value' 2 '--image needs a value' "$mayfly" start --image
+bad 'flag whose value was empty' 2 '--label needs a value' "$mayfly" start "${args[@]}" --label --dry-run
+bad 'the same, of stop' 2 '`--json` is taken for an option' "$mayfly" stop --label --json
+bad 'the same, of the configuration file' 2 '--config needs a value' "$mayfly" stop --config --json
 bad 'stray argument' 2 'unexpected argument `now`' "$mayfly" start now
 bad 'missing types' 2 '--types is missing' "$mayfly" start
 bad 'missing image' 2 '--image is missing' "$mayfly" start --types m7i.large
