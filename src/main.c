@@ -95,14 +95,14 @@ static void open_log(const struct common *common)
     log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, format, &env_system);
 }
 
-static bool is_known_key(const char *key)
+static const char *whose_key(const char *key)
 {
     if (opts_find(common_opts, key))
-        return true;
+        return "every command";
     for (const struct command *const *c = commands; *c; c++)
         if (opts_find((*c)->opts, key) || ((*c)->more_opts && opts_find((*c)->more_opts, key)))
-            return true;
-    return false;
+            return (*c)->name;
+    return NULL;
 }
 
 static bool is_in_workspace(const char *path)
@@ -138,7 +138,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
     struct opts_source source = {
-        .command = name, .args = args, .getenv = cmd->getenv, .known = is_known_key, .notices = notices
+        .command = name, .args = args, .getenv = cmd->getenv, .whose = whose_key, .notices = notices
     };
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);

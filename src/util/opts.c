@@ -6,6 +6,8 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
+enum { WORD_MIN = 4 }; /* shorter ones are part of too many names */
+
 static char fold(char c)
 {
     return c == '_' ? '-' : (char)tolower((unsigned char)c);
@@ -327,7 +329,30 @@ static const struct ini_entry *from_file(const struct opt *o, const struct opts_
     return e && !str_empty(e->value) ? e : NULL;
 }
 
-static bool check_file(const struct opts_source *src, struct error *err)
+/* The option whose name or alias is nearest; else one whose name has the word in it; or NULL. */
+static const struct opt *guess(const struct opt_set *sets, const char *name)
+{
+    const struct opt *best = NULL, *part = NULL;
+    size_t least = (strlen(name) + 2) / 3 + 1;
+    for (const struct opt_set *s = sets; s->opts; s++)
+        for (const struct opt *o = s->opts; o->name; o++) {
+            struct alias alias = { o->name, strlen(o->name), '\0' };
+            const char *at = o->aliases;
+            do {
+                AUTO_FREE char *word = xstrndup(alias.name, alias.len);
+                size_t d = distance(name, word);
+                if (d < least) {
+                    least = d;
+                    best = o;
+                }
+            } while (next_alias(&at, &alias));
+            if (!part && strlen(name) >= WORD_MIN && strstr(o->name, name))
+                part = o;
+        }
+    return best ? best : part;
+}
+
+static bool check_file(const struct opt_set *sets, const struct opts_source *src, struct error *err)
 {
     for (size_t i = 0; i < src->file->sections.n; i++) {
         const char *section = src->file->sections.v[i];
@@ -337,8 +362,13 @@ static bool check_file(const struct opts_source *src, struct error *err)
     }
     for (size_t i = 0; i < src->file->n; i++) {
         const struct ini_entry *e = &src->file->entries[i];
-        if (!src->known(e->key))
-            return error_set(err, ERROR_CONFIG, 0, "%s:%u: unknown key `%s`", src->file_name, e->line, e->key);
+        if (src->whose(e->key))
+            continue;
+        const struct opt *best = guess(sets, e->key);
+        error_set(err, ERROR_CONFIG, 0, "%s:%u: unknown key `%s`", src->file_name, e->line, e->key);
+        if (best)
+            error_hint(err, "did you mean %s?", best->name);
+        return false;
     }
     if (src->section) {
         AUTO_FREE char *section = xasprintf("runner %s", src->section);
@@ -396,13 +426,13 @@ static const struct opt *find_in_sets(const struct opt_set *sets, const char *na
 static bool unknown_option(const struct opt_set *sets, const struct opts_source *src, const char *name,
                            struct error *err)
 {
-    const char *best = NULL;
-    for (const struct opt_set *s = sets; s->opts; s++)
-        for (const struct opt *o = s->opts; o->name; o++)
-            best = opts_nearest(name, best, o->name);
+    const struct opt *best = guess(sets, name);
+    const char *owner = src->whose(name);
     error_set(err, ERROR_USAGE, 0, "unknown option `--%.60s`", name);
-    if (best)
-        error_hint(err, "did you mean --%s? `%s --help` lists all options", best, src->command);
+    if (owner)
+        error_hint(err, "`mayfly %s` has such an option; `%s --help` lists those of this command", owner, src->command);
+    else if (best)
+        error_hint(err, "did you mean --%s? `%s --help` lists all options", best->name, src->command);
     else
         error_hint(err, "`%s --help` lists all options", src->command);
     return false;
@@ -467,7 +497,7 @@ static bool from_argv(const struct opt_set *sets, const struct opts_source *src,
 
 bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err)
 {
-    if (source->file && !check_file(source, err))
+    if (source->file && !check_file(sets, source, err))
         return false;
     for (const struct opt_set *s = sets; s->opts; s++)
         for (const struct opt *o = s->opts; o->name; o++)

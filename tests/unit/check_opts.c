@@ -72,9 +72,9 @@ static const struct opt common_table[] = {
     { 0 },
 };
 
-static bool is_known(const char *key)
+static const char *whose(const char *key)
 {
-    return opts_find(table, key) || str_eq(key, "of-another-command");
+    return opts_find(table, key) ? "test" : str_eq(key, "of-another-command") ? "other" : NULL;
 }
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -114,7 +114,7 @@ static bool parse_with(const struct input *in, bool with_rest, struct error *err
                                         .file_name = "mayfly.ini",
                                         .file_in_workspace = in->in_workspace,
                                         .section = in->section,
-                                        .known = is_known,
+                                        .whose = whose,
                                         .rest = with_rest ? &rest : NULL,
                                         .notices = &notices };
     const struct opt_set sets[] = { { table, &got }, { common_table, &common }, { 0 } };
@@ -373,6 +373,12 @@ START_TEST(refused)
         { { .args = ARGS("--cuont", "1") }, "unknown option `--cuont`", "did you mean --count?" },
         { { .args = ARGS("--subnet-nam=x") }, "unknown option `--subnet-nam`", "did you mean --subnet-name?" },
         { { .args = ARGS("--conifg", "x") }, "unknown option `--conifg`", "did you mean --config?" },
+        { { .args = ARGS("--ec2-subnte", "x") }, "unknown option `--ec2-subnte`", "did you mean --subnet-name?" },
+        { { .args = ARGS("--token", "x") }, "unknown option `--token`", "did you mean --token-file?" },
+        { { .args = ARGS("--tok", "x") }, "unknown option `--tok`", "`mayfly test --help` lists all options" },
+        { { .args = ARGS("--of-another-command") },
+          "unknown option `--of-another-command`",
+          "`mayfly other` has such an option" },
         { { .args = ARGS("--zzzzzz") }, "unknown option `--zzzzzz`", "`mayfly test --help` lists all options" },
         { { .args = ARGS("--=x") }, "unknown option `--`", NULL },
         { { .args = ARGS("--subnet-name") }, "--subnet-name needs a value: NAME", NULL },
@@ -402,6 +408,7 @@ START_TEST(refused)
         { { .env = ARGS("OWN_VAR", "a\tb") }, "--subnet-name (from OWN_VAR): the value holds", NULL },
         { { .file = "[default]\n\ncount = x\n" }, "mayfly.ini:3: count: `x` is not a number", NULL },
         { { .file = "[default]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
+        { { .file = "[default]\nmarkt = spot\n" }, "mayfly.ini:2: unknown key `markt`", "did you mean market?" },
         { { .file = "[runner other]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
         { { .file = "[defaults]\n" }, "unknown section [defaults]", NULL },
         { { .file = "[runner]\n" }, "unknown section [runner]", NULL },
