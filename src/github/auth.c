@@ -79,12 +79,20 @@ bool github_token_is_valid(const char *token, size_t len)
     return len > 0;
 }
 
+/* Without the blanks and line breaks around it, which come of pasting and of editors. */
 static bool take_token(const char *value, size_t len, const char *where, struct secret *ret, struct error *err)
 {
+    static const char blank[] = { ' ', '\t', '\r', '\n' };
+    for (; len > 0 && memchr(blank, value[len - 1], sizeof(blank)); len--)
+        ;
+    for (; len > 0 && memchr(blank, *value, sizeof(blank)); len--)
+        value++;
+    if (len == 0)
+        return error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s is empty", where);
     if (!github_token_is_valid(value, len)) {
         error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s holds a blank, a line break or a control character",
                   where);
-        error_hint(err, "often a line break was pasted with it: set the token again without it");
+        error_hint(err, "it is one word, like ghp_…: set it again, alone");
         return false;
     }
     secret_set(ret, value, len);
@@ -100,11 +108,8 @@ static bool token_from_file(const char *path, struct secret *ret, struct error *
         error_hint(err, "--github-token-file names a file that this user can read and that holds the token alone");
         return false;
     }
-    if (text.len > 0 && text.data[text.len - 1] == '\n') /* every editor ends a file with one */
-        strbuf_truncate(&text, text.len - 1);
-    if (text.len == 0)
-        return error_set(err, ERROR_CONFIG, 0, "the GitHub token file `%s` is empty", path);
-    return take_token(strbuf_str(&text), text.len, "the token file", ret, err);
+    AUTO_FREE char *where = xasprintf("the file `%s`", path);
+    return take_token(strbuf_str(&text), text.len, where, ret, err);
 }
 
 /* The first of these variables that is not empty. */

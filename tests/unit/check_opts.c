@@ -528,7 +528,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, names, 0, 17);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 36);
+    tcase_add_loop_test(t, refused, 0, 41);
     tcase_add_loop_test(t, lists, 0, 21);
     tcase_add_loop_test(t, units, 0, 17);
     tcase_add_loop_test(t, no_effect, 0, 12);
