@@ -31,10 +31,23 @@ char *github_scope_path(const char *scope)
     if (slash ? !is_name(scope, (size_t)(slash - scope)) || !is_name(slash + 1, strlen(slash + 1))
               : !is_name(scope, strlen(scope)))
         return NULL;
+    if (str_ends(scope, ".git")) /* which GitHub gives to none */
+        return NULL;
     static const char *const formats[] = {
         [GITHUB_REPOSITORY] = "/repos/", [GITHUB_ORGANISATION] = "/orgs/", [GITHUB_ENTERPRISE] = "/"
     };
     return xasprintf("%s%s", formats[github_scope_kind(scope)], scope);
+}
+
+bool github_scope_check(const char *scope, struct error *err)
+{
+    AUTO_FREE char *path = github_scope_path(scope);
+    if (path)
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "--repo: `%.120s` is neither OWNER/REPO nor an organisation nor enterprises/NAME",
+              scope);
+    error_hint(err, "of https://github.com/octo/demo.git it is octo/demo");
+    return false;
 }
 
 /* --- where the API is --------------------------------------------------------------------------------------------- */
@@ -230,10 +243,9 @@ static bool fill(const struct github_settings *s, const char *(*getenv_fn)(const
         error_hint(err, "give --repo OWNER/REPO, --repo ORG, --repo enterprises/NAME, or set GITHUB_REPOSITORY");
         return false;
     }
+    if (!github_scope_check(repo, err))
+        return false;
     c->path = github_scope_path(repo);
-    if (!c->path)
-        return error_set(err, ERROR_CONFIG, 0,
-                         "--repo: `%.120s` is neither OWNER/REPO nor an organisation nor enterprises/NAME", repo);
     c->scope = xstrdup(repo);
     if (!str_empty(s->app_id))
         return find_app(s, getenv_fn, c, err);

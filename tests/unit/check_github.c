@@ -155,6 +155,7 @@ START_TEST(scope_paths)
         { "owner/%2e%2e", NULL },
         { "https://github.com/owner/repo", NULL },
         { "owner/r\xc3\xa9po", NULL },
+        { "owner/repo.git", NULL },
     };
     AUTO_FREE char *path = github_scope_path(cases[_i].scope);
     ck_assert_pstr_eq(path, cases[_i].path);
@@ -575,7 +576,7 @@ static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
     tcase_add_loop_test(t, classes, 0, 21);
-    tcase_add_loop_test(t, scope_paths, 0, 25);
+    tcase_add_loop_test(t, scope_paths, 0, 26);
     tcase_add_loop_test(t, token_from_the_environment, 0, 11);
     tcase_add_test(t, refused_token_is_not_shown);
     tcase_add_loop_test(t, token_file_that_is_none, 0, 3);
