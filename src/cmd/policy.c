@@ -109,8 +109,8 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
             return error_set(err, ERROR_USAGE, 0, "--%s: `%.40s` is not %s", numbers[i].option, numbers[i].value,
                              numbers[i].what);
     for (size_t i = 0; i < regions->n; i++)
-        if (!aws_region_is_valid(regions->v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", regions->v[i]);
+        if (!aws_region_check(regions->v[i], "--regions", err))
+            return false;
     return check_ids(&o->subnets, "subnets", "subnet", err) &&
            check_ids(&o->security_groups, "security-groups", "sg", err);
 }
