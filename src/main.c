@@ -78,9 +78,14 @@ static void print_options(void)
 
 static int print_error(const char *command, const struct error *err)
 {
+    static const char inputs[] = "of the action --NAME is the input NAME, and an empty one counts as not given";
     AUTO_FREE char *message = error_format(err);
     AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
-    log_error(line, err->hint);
+    bool options = (err->domain == ERROR_USAGE || err->domain == ERROR_CONFIG) &&
+                   (strstr(message, "--") || (err->hint && strstr(err->hint, "--")));
+    bool action = !str_empty(getenv("INPUT_MODE")); /* whose users wrote inputs */
+    AUTO_FREE char *both = err->hint ? xasprintf("%s (%s)", err->hint, inputs) : xstrdup(inputs);
+    log_error(line, options && action ? both : err->hint);
     return error_exit_status(err);
 }
 

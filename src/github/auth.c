@@ -153,9 +153,11 @@ static bool find_token(const char *token_file, const char *(*getenv_fn)(const ch
     if (value)
         return take_token(value, strlen(value), name, ret, err);
     error_set(err, ERROR_CONFIG, 0, "no GitHub token and no GitHub App");
-    error_hint(err, "set MAYFLY_GITHUB_TOKEN to a token with `Administration: write` on the repository (or "
-                    "`Self-hosted runners: write` on the organisation), or give --app-id and MAYFLY_APP_KEY; the "
-                    "GITHUB_TOKEN of a workflow cannot do this");
+    error_hint(err,
+               "set MAYFLY_GITHUB_TOKEN (in the action github-token) to a token with `Administration: write` on the "
+               "repository (or "
+               "`Self-hosted runners: write` on the organisation), or give --app-id and MAYFLY_APP_KEY (app-key); the "
+               "GITHUB_TOKEN of a workflow cannot do this");
     return false;
 }
 

@@ -270,7 +270,7 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
     return NULL;
 }
 
-/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which. */
+/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which, as it was given. */
 static const char *from_env(const struct opt *o, const struct opts_source *src, char *ret_unit, char **where)
 {
     *ret_unit = '\0';
@@ -278,20 +278,17 @@ static const char *from_env(const struct opt *o, const struct opts_source *src, 
     if (o->bits & OPT_FLAG_ONLY)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-        const char *value = env_value(src, prefixes[i], o->name, strlen(o->name));
-        if (value) {
-            *where = xasprintf("--%s (from the environment)", o->name);
-            return value;
-        }
-        struct alias alias;
-        for (const char *at = o->aliases; next_alias(&at, &alias);) {
-            value = env_value(src, prefixes[i], alias.name, alias.len);
+        struct alias alias = { o->name, strlen(o->name), '\0' };
+        const char *at = o->aliases;
+        do {
+            const char *value = env_value(src, prefixes[i], alias.name, alias.len);
             if (value) {
                 *ret_unit = alias.unit;
-                *where = xasprintf("--%s (%.*s from the environment)", o->name, (int)alias.len, alias.name);
+                *where = i == 0 ? xasprintf("--%s (from the environment)", o->name)
+                                : xasprintf("--%s (input %.*s)", o->name, (int)alias.len, alias.name);
                 return value;
             }
-        }
+        } while (next_alias(&at, &alias));
     }
     const char *at = o->vars, *word;
     for (size_t n; (word = next_word(&at, &n)) != NULL;) {

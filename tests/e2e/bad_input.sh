@@ -81,6 +81,15 @@ expect 'what a pass says as JSON' 0
 equal 'in GitHub Actions too' "$(jq -rs 'map([.level, (.time | fromdate > 0), .message] | map(tostring) | join(" ")) | join(";")' <<<"$err")" \
 	'info true fleet octo/demo: 0 live instances looked at, 0 ended, 0 runner records without instance deleted, 0 leftovers removed'
 
+# Whoever uses the action wrote inputs.
+bad 'input that is empty, as of a variable that is not set' 2 'in the configuration file (of the action --NAME is the input NAME, and an empty one counts as not given)' \
+	env INPUT_MODE=start INPUT_TYPES=m7i.large INPUT_IMAGE=ami-0a11ce00000000001 INPUT_SUBNETS= "$mayfly" start
+bad 'input by a name that people come with' 2 '--volume-size (input ec2-volume-size): `50GB` is not a number' \
+	env INPUT_MODE=start INPUT_EC2_VOLUME_SIZE=50GB "$mayfly" start
+bad 'secret that is not set' 2 '(in the action github-token)' env INPUT_MODE=start MAYFLY_GITHUB_TOKEN= INPUT_GITHUB_TOKEN= "$mayfly" start "${args[@]}"
+run "$mayfly" start --types m7i.large
+equal 'who gave flags hears of no inputs' "$(grep -c 'of the action' <<<"$err")" 0
+
 if [ "$(id -u)" -ne 0 ]; then
 	touch "$tmp/secret" && chmod 000 "$tmp/secret"
 	bad 'unreadable token file' 2 'Permission denied' "$mayfly" start "${args[@]}" --github-token-file "$tmp/secret"
