@@ -151,6 +151,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     if (file) {
         if (!strbuf_read_file(&text, file, "the configuration file", err)) {
             err->domain = ERROR_CONFIG;
+            error_hint(err, "in a workflow actions/checkout has to come before a step that names a file of it");
             return false;
         }
         if (!ini_parse(&ini, strbuf_str(&text), text.len, file, err))
@@ -244,6 +245,10 @@ static int dispatch(char **argv)
     }
     if (str_eq(name, "--completion") && completion_print(argv[2]))
         return 0;
+    if (str_eq(name, "help") && argv[2] && find_command(argv[2])) {
+        command_usage(find_command(argv[2]));
+        return 0;
+    }
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         usage(name ? stdout : stderr);
         return name ? 0 : 2;

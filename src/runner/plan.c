@@ -26,7 +26,7 @@ static bool check_region(const struct plan *plan, const char *region, const char
     if (strlist_has(&plan->regions, region))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s names the region %s, which is not in the plan", option, region);
-    error_hint(err, "add it to --regions: its place there says when it is tried");
+    error_hint(err, "the plan is about --regions, in that order, else about --region");
     return false;
 }
 
@@ -106,7 +106,7 @@ static bool check_id(const char *id, const char *option, const char *kind, struc
     if (ec2_id_is_valid(id, kind))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s: `%.60s` is not an id", option, id);
-    error_hint(err, "ids look like %s-0123456789abcdef0", kind);
+    error_hint(err, "ids look like %s-0123456789abcdef0, with commas between several", kind);
     return false;
 }
 

@@ -41,9 +41,14 @@ bad 'timeout that is none' 2 '`soon` is not a duration' "$mayfly" start "${args[
 bad 'label with a blank' 2 'is not a label' "$mayfly" start "${args[@]}" --label 'a b'
 bad 'types of two architectures' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7i.large,m7g.large
 bad 'region without a subnet' 2 '--image names nothing in the region us-west-2' "$mayfly" start "${args[@]}" --regions us-east-1,us-west-2
-bad 'subnet of a region that is not in the plan' 2 'add it to --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
+bad 'subnet of a region that is not in the plan' 2 'hint: the plan is about --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
 bad 'volume that stays' 2 'outlive its instance' "$mayfly" start "${args[@]}" --block-devices '[{"DeviceName": "/dev/sdb", "Ebs": {"DeleteOnTermination": false}}]'
 bad 'tag of ours' 2 'not yours to give' "$mayfly" start "${args[@]}" --tags mayfly:fleet=x
+bad 'member of JSON in small letters' 2 'hint: there are: Key, Value' "$mayfly" start "${args[@]}" --tags '[{"key": "team"}]'
+bad 'tags as an object' 2 'hint: write team=ci,env=test' "$mayfly" start "${args[@]}" --tags '{"team": "ci"}'
+bad 'place that is misspelt' 2 'hint: there are: region, imageId, subnetId, securityGroupId' "$mayfly" start "${args[@]}" \
+	--places '[{"imageID": "ami-0a11ce00000000001"}]'
+bad 'types without a comma' 2 'with commas between several' "$mayfly" start "${args[@]}" --types 'm7i.large m7a.large'
 bad 'more than all' 2 '--min-count must not be larger' "$mayfly" start "${args[@]}" --min-count 2
 bad 'group of a repository' 2 'a repository has no group' "$mayfly" start "${args[@]}" --runner-group gpu
 bad 'type that does not fit the image' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7g.large
@@ -52,6 +57,7 @@ bad 'subnet that does not exist' 1 'InvalidSubnetID.NotFound' "$mayfly" start "$
 bad 'repository that does not exist' 1 'HTTP 404' "$mayfly" start "${args[@]}" --repo octo/nowhere
 bad 'repository that is none' 2 'is neither OWNER/REPO nor an organisation' "$mayfly" start "${args[@]}" --repo 'a/b/c'
 bad 'configuration file that does not exist' 2 'No such file' "$mayfly" start --config "$tmp/none.ini"
+has 'of a workflow too' "$err" 'actions/checkout has to come before'
 bad 'token file that does not exist' 2 'No such file' "$mayfly" start "${args[@]}" --github-token-file "$tmp/none"
 bad 'token file that is a directory' 2 'Is a directory' "$mayfly" start "${args[@]}" --github-token-file "$tmp"
 bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOKEN=$'abc\ndef' "$mayfly" start "${args[@]}"
