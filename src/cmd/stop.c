@@ -23,7 +23,7 @@ static const struct opt stop_opts[] = {
       .type = OPT_STRING,
       ROW(name),
       .arg = "NAME",
-      .help = "with neither: only what start --name NAME of this workflow run launched" },
+      .help = "without --instance and --label: only what start --name NAME of this workflow run launched" },
     { .name = "regions",
       .type = OPT_LIST,
       ROW(regions),
