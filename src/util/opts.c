@@ -450,7 +450,10 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
     if (!str_starts(arg, "--") || arg[2] == '\0') {
         if (!src->rest || (arg[0] == '-' && arg[1] != '\0' && arg[1] != '-')) {
             error_set(err, ERROR_USAGE, 0, "unexpected argument `%.60s`", arg);
-            error_hint(err, "options are written --name VALUE or --name=VALUE; see `%s --help`", src->command);
+            error_hint(
+                err,
+                "options are written --name VALUE or --name=VALUE, switches --name or --name=false; see `%s --help`",
+                src->command);
             return false;
         }
         ret->value = xstrdup(arg);

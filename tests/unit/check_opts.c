@@ -383,6 +383,7 @@ START_TEST(refused)
         { { .args = ARGS("--=x") }, "unknown option `--`", NULL },
         { { .args = ARGS("--subnet-name") }, "--subnet-name needs a value: NAME", NULL },
         { { .args = ARGS("word") }, "unexpected argument `word`", "--name VALUE" },
+        { { .args = ARGS("--flag", "false") }, "unexpected argument `false`", "switches --name or --name=false" },
         { { .args = ARGS("-f") }, "unexpected argument `-f`", NULL },
         { { .args = ARGS("--") }, "unexpected argument `--`", NULL },
         { { .args = ARGS("--count", "0") }, "--count: 0 is not between 1 and 50", NULL },
@@ -526,7 +527,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, names, 0, 17);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 41);
+    tcase_add_loop_test(t, refused, 0, 42);
     tcase_add_loop_test(t, lists, 0, 21);
     tcase_add_loop_test(t, units, 0, 17);
     tcase_add_loop_test(t, no_effect, 0, 12);
