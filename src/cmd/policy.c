@@ -111,6 +111,11 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
     for (size_t i = 0; i < regions->n; i++)
         if (!aws_region_check(regions->v[i], "--regions", err))
             return false;
+    if (str_empty(o->subject) || (!strpbrk(o->subject, ":*") && !str_eq(o->subject, "pull_request"))) {
+        error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` is what no workflow presents", o->subject);
+        error_hint(err, "write ref:refs/heads/main, environment:NAME, pull_request, or * for all");
+        return false;
+    }
     return check_ids(&o->subnets, "subnets", "subnet", err) &&
            check_ids(&o->security_groups, "security-groups", "sg", err);
 }

@@ -25,6 +25,12 @@ for repo in '*' 'octo/*' https://github.com/octo/demo octo/demo.git; do
 	run "$mayfly" policy trust --repo "$repo"
 	expect "nor is $repo trusted" 2 err 'is neither OWNER/REPO' err 'of https://github.com/octo/demo.git it is octo/demo'
 done
+for subject in main refs/heads/main ''; do
+	run "$mayfly" policy trust --repo octo/demo --subject "$subject"
+	expect "nor is nobody: \`$subject\`" 2 err 'is what no workflow presents' err 'hint: write ref:refs/heads/main'
+done
+run "$mayfly" policy trust --repo octo/demo --subject pull_request
+expect 'pull requests may be' 0 out '"repo:octo/demo:pull_request"'
 run "$mayfly" policy
 expect 'no command' 2 err 'no command is named' err 'hint: mayfly policy start stop'
 run "$mayfly" policy begin
