@@ -481,9 +481,23 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
     return true;
 }
 
+/* Does argv before `end` give it? A value never looks like an option. */
+static bool was_given(const struct opt *opt, char *const *args, char *const *end)
+{
+    for (char unit; args < end; args++) {
+        if (!str_starts(*args, "--"))
+            continue;
+        AUTO_FREE char *name = xstrndup(*args + 2, strcspn(*args + 2, "="));
+        if (is_named(opt, name, &unit))
+            return true;
+    }
+    return false;
+}
+
 /* Takes what is in argv from *at on; *at moves past it. */
 static bool from_argv(const struct opt_set *sets, const struct opts_source *src, char *const **at, struct error *err)
 {
+    char *const *begin = *at;
     struct argument a = { 0 };
     bool ok = next_argument(sets, src, at, &a, err);
     AUTO_FREE char *value = a.value;
@@ -492,6 +506,11 @@ static bool from_argv(const struct opt_set *sets, const struct opts_source *src,
     if (!ok || !a.opt)
         return ok;
     AUTO_FREE char *where = xasprintf("--%s", a.opt->name);
+    if ((a.opt->bits & OPT_ONCE) && was_given(a.opt, src->args, begin)) {
+        error_set(err, ERROR_USAGE, 0, "%s is given twice", where);
+        error_hint(err, "several are one list: %s A,B", where);
+        return false;
+    }
     return take(a.opt, a.base, &(struct given){ value, a.unit, where }, src, err);
 }
 

@@ -29,6 +29,10 @@ bad 'flag without its value' 2 '--image needs a value' "$mayfly" start --image
 bad 'flag whose value was empty' 2 '--label needs a value' "$mayfly" start "${args[@]}" --label --dry-run
 bad 'the same, of stop' 2 '`--json` is taken for an option' "$mayfly" stop --label --json
 bad 'the same, of the configuration file' 2 '--config needs a value' "$mayfly" stop --config --json
+bad 'list in two flags, of which the first was lost' 2 '--instance is given twice' "$mayfly" stop --instance i-0123456789abcdef0 --instance=i-0123456789abcdef1
+has 'says how it is written' "$err" 'hint: several are one list: --instance A,B'
+bad 'the same under two names' 2 '--instance is given twice' "$mayfly" stop --ec2-instance-id i-0123456789abcdef0 --instance i-0123456789abcdef1
+bad 'the same, of the reaper' 2 '--regions is given twice' "$mayfly" reap --regions us-east-1 --regions us-west-2
 bad 'stray argument' 2 'unexpected argument `now`' "$mayfly" start now
 bad 'missing types' 2 '--types is missing' "$mayfly" start
 bad 'missing image' 2 '--image is missing' "$mayfly" start --types m7i.large

@@ -25,6 +25,7 @@ enum opt_bits {
     /* Another program's option that means nothing here: checked, but it has no field, and is not in --help. A value
      * that differs from the fallback is told in `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
     OPT_NO_EFFECT = 4,
+    OPT_ONCE = 8, /* a second one in argv is refused, where the last would win: what it leaves out would stay alive */
 };
 
 struct opt {
