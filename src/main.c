@@ -78,9 +78,14 @@ static void print_options(void)
 
 static int print_error(const char *command, const struct error *err)
 {
+    static const char inputs[] = "of the action --NAME is the input NAME, and an empty one counts as not given";
     AUTO_FREE char *message = error_format(err);
     AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
-    log_error(line, err->hint);
+    bool options = (err->domain == ERROR_USAGE || err->domain == ERROR_CONFIG) &&
+                   (strstr(message, "--") || (err->hint && strstr(err->hint, "--")));
+    bool action = !str_empty(getenv("INPUT_MODE")); /* whose users wrote inputs */
+    AUTO_FREE char *both = err->hint ? xasprintf("%s (%s)", err->hint, inputs) : xstrdup(inputs);
+    log_error(line, options && action ? both : err->hint);
     return error_exit_status(err);
 }
 
@@ -95,14 +100,14 @@ static void open_log(const struct common *common)
     log_init(debug ? LOG_DEBUG : LOG_INFO, stderr, format, &env_system);
 }
 
-static bool is_known_key(const char *key)
+static const char *whose_key(const char *key)
 {
     if (opts_find(common_opts, key))
-        return true;
+        return "every command";
     for (const struct command *const *c = commands; *c; c++)
         if (opts_find((*c)->opts, key) || ((*c)->more_opts && opts_find((*c)->more_opts, key)))
-            return true;
-    return false;
+            return (*c)->name;
+    return NULL;
 }
 
 static bool is_in_workspace(const char *path)
@@ -138,7 +143,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
     struct opts_source source = {
-        .command = name, .args = args, .getenv = cmd->getenv, .known = is_known_key, .notices = notices
+        .command = name, .args = args, .getenv = cmd->getenv, .whose = whose_key, .notices = notices
     };
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
@@ -146,6 +151,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     if (file) {
         if (!strbuf_read_file(&text, file, "the configuration file", err)) {
             err->domain = ERROR_CONFIG;
+            error_hint(err, "in a workflow actions/checkout has to come before a step that names a file of it");
             return false;
         }
         if (!ini_parse(&ini, strbuf_str(&text), text.len, file, err))
@@ -239,6 +245,10 @@ static int dispatch(char **argv)
     }
     if (str_eq(name, "--completion") && completion_print(argv[2]))
         return 0;
+    if (str_eq(name, "help") && argv[2] && find_command(argv[2])) {
+        command_usage(find_command(argv[2]));
+        return 0;
+    }
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
         usage(name ? stdout : stderr);
         return name ? 0 : 2;

@@ -22,10 +22,13 @@ notes=$(sed -n "/^## $version\$/,/^## /{/^## /!p}" CHANGELOG.md)
 [ -z "$(git status --porcelain --untracked-files=no)" ] || die 'the checkout was changed'
 grep -q "mayfly@${tag%%.*}\$" README.md || die "README.md tells people to use another major version than ${tag%%.*}"
 there=$(git ls-remote origin "refs/tags/$tag")
+drafts=$(gh release list --limit 100 --json tagName,isDraft --jq '.[] | select(.isDraft).tagName')
+if grep -qxF "$tag" <<<"$drafts"; then
+	# That of an attempt that failed before its tags may hold other files than these; after them it is what they tell of.
+	[ -n "$there" ] || die "a draft of $tag is there already: \`gh release delete $tag\` first"
+	die "$tag is there and its release still a draft: \`gh release edit $tag --draft=false --verify-tag\` shows it"
+fi
 [ -z "$there" ] || die "$tag is there already: a release is never replaced"
-# That of an attempt that failed may hold other files than these.
-drafts=$(gh release list --limit 100 --json tagName --jq '.[].tagName')
-! grep -qxF "$tag" <<<"$drafts" || die "a draft of $tag is there already: \`gh release delete $tag\` first"
 source_sum=$(sha256sum "$files/mayfly-$version.tar.xz" | cut -d' ' -f1)
 binaries=()
 for machine in x86_64 aarch64; do
@@ -56,8 +59,8 @@ cd "$OLDPWD"
 mv src/action.sha256.new src/action.sha256
 git add src/action.sha256
 git commit -q -m "Release $version: the checksums of its binaries"
-git tag "$tag"
-# Drafted before the tags are there, so that no action asks for what cannot be downloaded yet for longer than a moment.
+# Drafted before the tags are there, so that no action asks for what cannot be downloaded yet for longer than a moment; gh
+# drafts for no tag that is here alone.
 printf '%s\n' "$notes" | gh release create "$tag" --draft --title "Mayfly $version" --notes-file - -- "$files"/*
-git push -q --atomic origin "refs/tags/$tag" "+HEAD:refs/tags/${tag%%.*}"
+git push -q --atomic origin "HEAD:refs/tags/$tag" "+HEAD:refs/tags/${tag%%.*}"
 gh release edit "$tag" --draft=false --verify-tag

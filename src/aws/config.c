@@ -29,10 +29,30 @@ static bool load_file(const char *env_value, const char *home, const char *in_ho
     return ini_parse(ret, strbuf_str(&text), text.len, path, err);
 }
 
+/* us-east-1a. */
+static bool is_zone(const char *name, size_t n)
+{
+    return n >= 2 && name[n - 1] >= 'a' && name[n - 1] <= 'z' && name[n - 2] >= '0' && name[n - 2] <= '9';
+}
+
 bool aws_region_is_valid(const char *region)
 {
     size_t n = strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-");
-    return n >= 5 && n <= 32 && region[n] == '\0' && region[0] != '-' && region[n - 1] != '-' && strchr(region, '-');
+    return n >= 5 && n <= 32 && region[n] == '\0' && region[0] != '-' && region[n - 1] != '-' && strchr(region, '-') &&
+           !is_zone(region, n);
+}
+
+bool aws_region_check(const char *region, const char *where, struct error *err)
+{
+    size_t n = strlen(region);
+    if (aws_region_is_valid(region))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "%s: `%.40s` is not the name of an AWS region", where, region);
+    if (is_zone(region, n))
+        error_hint(err, "it is a zone: without the letter it is a region, and the subnet says the zone");
+    else
+        error_hint(err, "regions look like us-east-1, several of them like us-east-1,eu-west-1");
+    return false;
 }
 
 static const char *first_of(const char *a, const char *b, const char *c, const char *d)
@@ -111,10 +131,14 @@ static bool is_true(const struct aws_creds_from *from, const char *variable, con
 
 static bool fill(const struct aws_creds_from *from, const char *region, struct aws_config *c, struct error *err)
 {
+    const char *where = !str_empty(region)                               ? "--region"
+                        : !str_empty(from->getenv("AWS_REGION"))         ? "AWS_REGION"
+                        : !str_empty(from->getenv("AWS_DEFAULT_REGION")) ? "AWS_DEFAULT_REGION"
+                                                                         : "region of the profile";
     region = first_of(region, from->getenv("AWS_REGION"), from->getenv("AWS_DEFAULT_REGION"),
                       aws_profile_get(from, "region"));
-    if (region && !aws_region_is_valid(region))
-        return error_set(err, ERROR_CONFIG, 0, "`%.40s` is not the name of an AWS region", region);
+    if (region && !aws_region_check(region, where, err))
+        return false;
     str_set(&c->region, region);
     const char *ca = first_of(from->getenv("AWS_CA_BUNDLE"), aws_profile_get(from, "ca_bundle"), NULL, NULL);
     str_set(&c->ca_bundle, ca);

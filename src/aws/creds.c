@@ -46,13 +46,19 @@ static bool find(const struct aws_creds_from *from, struct creds_source *s, stru
 bool aws_creds_find(const struct aws_creds_from *from, struct creds_source *ret, struct error *err)
 {
     struct creds_source s = { 0 };
+    const char *role = from->role_arn;
+    if (!str_empty(role) && (!str_starts(role, "arn:") || !strstr(role, ":role/"))) {
+        error_set(err, ERROR_CONFIG, 0, "--role-arn: `%.120s` is not a role's ARN", role);
+        error_hint(err, "they look like arn:aws:iam::123456789012:role/NAME");
+        return false;
+    }
     if (!find(from, &s, err)) {
         creds_source_clear(&s);
         return false;
     }
-    if (!str_empty(from->role_arn) && s.provider != &creds_oidc) {
+    if (!str_empty(role) && s.provider != &creds_oidc) {
         s.roles = xreallocarray(s.roles, s.n_roles + 1, sizeof(*s.roles));
-        s.roles[s.n_roles++] = (struct creds_role){ .arn = xstrdup(from->role_arn) };
+        s.roles[s.n_roles++] = (struct creds_role){ .arn = xstrdup(role) };
     }
     *ret = s;
     return true;

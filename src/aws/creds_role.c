@@ -148,7 +148,8 @@ const struct creds_provider creds_role_of_profile = {
 /* --- fetching ----------------------------------------------------------------------------------------------------- */
 
 static const char hint_trust[] =
-    "`mayfly policy trust` prints what the role's trust policy has to allow; see the token's sub claim";
+    "the role trusts other workflows, as a rule those on main: `mayfly policy trust --subject` with pull_request, "
+    "environment:NAME, ref:refs/heads/NAME or * prints what its trust policy has to allow";
 static const char hint_assume[] =
     "the role's trust policy has to name who assumes it, and their own policy has to allow sts:AssumeRole of the role";
 

@@ -48,10 +48,8 @@ static enum found find(const struct aws_creds_from *from, struct creds_source *s
         !setting(from, session, "sso_account_id", &s->sso_account_id, err) ||
         !setting(from, session, "sso_role_name", &s->sso_role_name, err))
         return BROKEN;
-    if (!aws_region_is_valid(s->sso_region)) {
-        error_set(err, ERROR_CONFIG, 0, "sso_region: `%.40s` is not the name of an AWS region", s->sso_region);
+    if (!aws_region_check(s->sso_region, "sso_region", err))
         return BROKEN;
-    }
     s->token_file = cache_file(from, session ? session : start_url);
     str_set(&s->sso_session, session ? session : start_url);
     free(s->where);

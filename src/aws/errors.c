@@ -4,7 +4,7 @@
 #define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
 #define HINT_SESSION "the session has expired: get new credentials, in a workflow by configure-aws-credentials again"
 #define HINT_CLOCK "this machine's clock is wrong: set it by NTP"
-#define HINT_TRUST "`mayfly policy trust` prints what the role's trust policy has to allow; see the token's sub claim"
+#define HINT_TRUST "`mayfly policy trust` prints what the role's trust policy has to allow"
 #define HINT_USER_DATA "shorten the pre-runner script, or put what it does into the image"
 /* It takes seconds to become visible to EC2, so that it is asked again. */
 #define HINT_PROFILE                                                                                                   \

@@ -482,11 +482,8 @@ static bool take_copies(struct bake_run *r, const char *home, struct error *err)
     const struct strlist *given = &r->o->copy_regions;
     for (size_t i = 0; i < given->n; i++) {
         const char *region = given->v[i];
-        if (!aws_region_is_valid(region)) {
-            error_set(err, ERROR_USAGE, 0, "--copy-regions: `%.40s` is not the name of an AWS region", region);
-            error_hint(err, "names look like us-west-2,eu-west-1");
+        if (!aws_region_check(region, "--copy-regions", err))
             return false;
-        }
         if (!str_eq(aws_partition(region), aws_partition(home))) {
             error_set(err, ERROR_USAGE, 0, "--copy-regions: EC2 copies no image from %s to %s", home, region);
             error_hint(err, "they are of different partitions, %s and %s: bake in each", aws_partition(home),

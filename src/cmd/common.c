@@ -192,8 +192,8 @@ bool regions_find(const struct strlist *given, const char *places, const char *f
                   struct error *err)
 {
     for (size_t i = 0; i < given->n; i++) {
-        if (!aws_region_is_valid(given->v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", given->v[i]);
+        if (!aws_region_check(given->v[i], "--regions", err))
+            return false;
         if (!strlist_has(ret, given->v[i]))
             strlist_add(ret, given->v[i]);
     }

@@ -99,18 +99,23 @@ static bool check_ids(const struct strlist *ids, const char *option, const char 
 static bool check(const struct policy_options *o, const struct strlist *regions, struct error *err)
 {
     const struct {
-        const char *option, *value;
+        const char *option, *value, *what;
         size_t min, max;
-    } numbers[] = { { "account", o->account, 12, 12 },
-                    { "owner-id", o->owner_id, 1, 20 },
-                    { "repo-id", o->repo_id, 1, 20 } };
+    } numbers[] = { { "account", o->account, "an account's 12 digits", 12, 12 },
+                    { "owner-id", o->owner_id, "a number, as `gh api repos/OWNER/REPO` tells it", 1, 20 },
+                    { "repo-id", o->repo_id, "a number, as `gh api repos/OWNER/REPO` tells it", 1, 20 } };
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (!str_empty(numbers[i].value) && !is_number(numbers[i].value, numbers[i].min, numbers[i].max))
-            return error_set(err, ERROR_USAGE, 0, "--%s: `%.40s` is not such a number", numbers[i].option,
-                             numbers[i].value);
+            return error_set(err, ERROR_USAGE, 0, "--%s: `%.40s` is not %s", numbers[i].option, numbers[i].value,
+                             numbers[i].what);
     for (size_t i = 0; i < regions->n; i++)
-        if (!aws_region_is_valid(regions->v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region", regions->v[i]);
+        if (!aws_region_check(regions->v[i], "--regions", err))
+            return false;
+    if (str_empty(o->subject) || (!strpbrk(o->subject, ":*") && !str_eq(o->subject, "pull_request"))) {
+        error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` is what no workflow presents", o->subject);
+        error_hint(err, "write ref:refs/heads/main, environment:NAME, pull_request, or * for all");
+        return false;
+    }
     return check_ids(&o->subnets, "subnets", "subnet", err) &&
            check_ids(&o->security_groups, "security-groups", "sg", err);
 }
@@ -151,7 +156,8 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         strlist_add(&regions, o->regions.v[i]);
     if (regions.n == 0 && !str_empty(cmd->common.region))
         strlist_add(&regions, cmd->common.region);
-    if (!check_commands(&cmd->rest, err) || !check(o, &regions, err))
+    if (!check_commands(&cmd->rest, err) || !check(o, &regions, err) ||
+        (!str_empty(repo) && !github_scope_check(repo, err))) /* `*` would trust all of GitHub */
         return false;
     const char *partition = first_of(o->partition, regions.n ? aws_partition(regions.v[0]) : NULL);
     const struct policy_scope scope = {

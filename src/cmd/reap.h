@@ -18,7 +18,8 @@ struct fleet_options {
       .type = OPT_LIST,                                                                                                \
       FLEET_ROW(owner_, in_, regions),                                                                                 \
       .arg = "REGION[,REGION…]",                                                                                       \
-      .help = "regions to look at; else the one of --region" },                                                        \
+      .help = "regions to look at; else the one of --region",                                                          \
+      .bits = OPT_ONCE },                                                                                              \
         { .name = "places",                                                                                            \
           .type = OPT_TEXT,                                                                                            \
           FLEET_ROW(owner_, in_, places),                                                                              \

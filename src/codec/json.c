@@ -1,5 +1,7 @@
 #include "mayfly/codec/json.h"
 
+#include "mayfly/util/strbuf.h"
+
 /* GitHub's and AWS's answers nest to 6. */
 enum { DEPTH_MAX = 32 };
 
@@ -126,8 +128,14 @@ bool json_check_members(struct json_object *object, const struct field *fields, 
         (void)value;
         while (f->path && !(str_starts(f->path, key) && (f->path[n] == '\0' || f->path[n] == '/')))
             f++;
-        if (!f->path)
-            return error_set(err, ERROR_PARSE, 0, "%s has a member `%.60s` that means nothing here", what, key);
+        if (f->path)
+            continue;
+        AUTO_STRBUF names = STRBUF_INIT;
+        for (f = fields; f->path; f++)
+            strbuf_addf(&names, "%s%s", names.len ? ", " : "", f->path);
+        error_set(err, ERROR_PARSE, 0, "%s has a member `%.60s` that means nothing here", what, key);
+        error_hint(err, "there are: %s", strbuf_str(&names));
+        return false;
     }
     return true;
 }

@@ -31,10 +31,23 @@ char *github_scope_path(const char *scope)
     if (slash ? !is_name(scope, (size_t)(slash - scope)) || !is_name(slash + 1, strlen(slash + 1))
               : !is_name(scope, strlen(scope)))
         return NULL;
+    if (str_ends(scope, ".git")) /* which GitHub gives to none */
+        return NULL;
     static const char *const formats[] = {
         [GITHUB_REPOSITORY] = "/repos/", [GITHUB_ORGANISATION] = "/orgs/", [GITHUB_ENTERPRISE] = "/"
     };
     return xasprintf("%s%s", formats[github_scope_kind(scope)], scope);
+}
+
+bool github_scope_check(const char *scope, struct error *err)
+{
+    AUTO_FREE char *path = github_scope_path(scope);
+    if (path)
+        return true;
+    error_set(err, ERROR_CONFIG, 0, "--repo: `%.120s` is neither OWNER/REPO nor an organisation nor enterprises/NAME",
+              scope);
+    error_hint(err, "of https://github.com/octo/demo.git it is octo/demo");
+    return false;
 }
 
 /* --- where the API is --------------------------------------------------------------------------------------------- */
@@ -79,12 +92,20 @@ bool github_token_is_valid(const char *token, size_t len)
     return len > 0;
 }
 
+/* Without the blanks and line breaks around it, which come of pasting and of editors. */
 static bool take_token(const char *value, size_t len, const char *where, struct secret *ret, struct error *err)
 {
+    static const char blank[] = { ' ', '\t', '\r', '\n' };
+    for (; len > 0 && memchr(blank, value[len - 1], sizeof(blank)); len--)
+        ;
+    for (; len > 0 && memchr(blank, *value, sizeof(blank)); len--)
+        value++;
+    if (len == 0)
+        return error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s is empty", where);
     if (!github_token_is_valid(value, len)) {
         error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s holds a blank, a line break or a control character",
                   where);
-        error_hint(err, "often a line break was pasted with it: set the token again without it");
+        error_hint(err, "it is one word, like ghp_…: set it again, alone");
         return false;
     }
     secret_set(ret, value, len);
@@ -100,11 +121,8 @@ static bool token_from_file(const char *path, struct secret *ret, struct error *
         error_hint(err, "--github-token-file names a file that this user can read and that holds the token alone");
         return false;
     }
-    if (text.len > 0 && text.data[text.len - 1] == '\n') /* every editor ends a file with one */
-        strbuf_truncate(&text, text.len - 1);
-    if (text.len == 0)
-        return error_set(err, ERROR_CONFIG, 0, "the GitHub token file `%s` is empty", path);
-    return take_token(strbuf_str(&text), text.len, "the token file", ret, err);
+    AUTO_FREE char *where = xasprintf("the file `%s`", path);
+    return take_token(strbuf_str(&text), text.len, where, ret, err);
 }
 
 /* The first of these variables that is not empty. */
@@ -135,9 +153,11 @@ static bool find_token(const char *token_file, const char *(*getenv_fn)(const ch
     if (value)
         return take_token(value, strlen(value), name, ret, err);
     error_set(err, ERROR_CONFIG, 0, "no GitHub token and no GitHub App");
-    error_hint(err, "set MAYFLY_GITHUB_TOKEN to a token with `Administration: write` on the repository (or "
-                    "`Self-hosted runners: write` on the organisation), or give --app-id and MAYFLY_APP_KEY; the "
-                    "GITHUB_TOKEN of a workflow cannot do this");
+    error_hint(err,
+               "set MAYFLY_GITHUB_TOKEN (in the action github-token) to a token with `Administration: write` on the "
+               "repository (or "
+               "`Self-hosted runners: write` on the organisation), or give --app-id and MAYFLY_APP_KEY (app-key); the "
+               "GITHUB_TOKEN of a workflow cannot do this");
     return false;
 }
 
@@ -225,10 +245,9 @@ static bool fill(const struct github_settings *s, const char *(*getenv_fn)(const
         error_hint(err, "give --repo OWNER/REPO, --repo ORG, --repo enterprises/NAME, or set GITHUB_REPOSITORY");
         return false;
     }
+    if (!github_scope_check(repo, err))
+        return false;
     c->path = github_scope_path(repo);
-    if (!c->path)
-        return error_set(err, ERROR_CONFIG, 0,
-                         "--repo: `%.120s` is neither OWNER/REPO nor an organisation nor enterprises/NAME", repo);
     c->scope = xstrdup(repo);
     if (!str_empty(s->app_id))
         return find_app(s, getenv_fn, c, err);

@@ -345,8 +345,11 @@ bool params_tags(const struct spec *s, struct arena *arena, struct field_list *r
     strlist_split(&parts, text, ",\n");
     for (size_t i = 0; i < parts.n; i++) {
         char *equals = strchr(parts.v[i], '=');
-        if (!equals)
-            return bad("tags", err, "`%.60s` is not KEY=VALUE", parts.v[i]);
+        if (!equals) {
+            bad("tags", err, "`%.60s` is not KEY=VALUE", parts.v[i]);
+            error_hint(err, "write team=ci,env=test or [{\"Key\": \"team\", \"Value\": \"ci\"}]");
+            return false;
+        }
         const struct ec2_tag tag = { arena_strndup(arena, parts.v[i], (size_t)(equals - parts.v[i])),
                                      arena_strdup(arena, equals + 1) };
         if (!add_tag(ret, tag, arena, err))

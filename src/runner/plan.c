@@ -26,7 +26,7 @@ static bool check_region(const struct plan *plan, const char *region, const char
     if (strlist_has(&plan->regions, region))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s names the region %s, which is not in the plan", option, region);
-    error_hint(err, "add it to --regions: its place there says when it is tried");
+    error_hint(err, "the plan is about --regions, in that order, else about --region");
     return false;
 }
 
@@ -106,7 +106,7 @@ static bool check_id(const char *id, const char *option, const char *kind, struc
     if (ec2_id_is_valid(id, kind))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s: `%.60s` is not an id", option, id);
-    error_hint(err, "ids look like %s-0123456789abcdef0", kind);
+    error_hint(err, "ids look like %s-0123456789abcdef0, with commas between several", kind);
     return false;
 }
 
@@ -147,13 +147,15 @@ static const struct field place_fields[] = {
     { 0 },
 };
 
+static const char places_option[] = "--places";
+
 static bool add_place(struct plan *plan, const struct place *p, const char *default_region, struct error *err)
 {
     const char *region = str_empty(p->region) ? default_region : p->region;
     AUTO_STRLIST groups = { 0 };
     strlist_split(&groups, p->security_groups, ",");
-    if (!aws_region_is_valid(region))
-        return error_set(err, ERROR_USAGE, 0, "--places: `%.40s` is not the name of an AWS region", region);
+    if (!aws_region_check(region, places_option, err))
+        return false;
     if (!strlist_has(&plan->regions, region))
         strlist_add(&plan->regions, region);
     if (!check_id(p->subnet, "places", "subnet", err))
@@ -169,8 +171,6 @@ static bool add_place(struct plan *plan, const struct place *p, const char *defa
     site->image = p->image;
     return add_image(plan, region, p->image, err);
 }
-
-static const char places_option[] = "--places";
 
 static bool parse_places(const char *text, struct json_object **ret, struct error *err)
 {
@@ -256,9 +256,8 @@ static bool check_region_is_whole(const struct plan *plan, const char *region, c
 bool plan_sites(struct plan *plan, const struct spec *s, const char *default_region, struct error *err)
 {
     for (size_t i = 0; i < s->regions.n; i++) {
-        if (!aws_region_is_valid(s->regions.v[i]))
-            return error_set(err, ERROR_USAGE, 0, "--regions: `%.40s` is not the name of an AWS region",
-                             s->regions.v[i]);
+        if (!aws_region_check(s->regions.v[i], "--regions", err))
+            return false;
         if (!strlist_has(&plan->regions, s->regions.v[i]))
             strlist_add(&plan->regions, s->regions.v[i]);
     }

@@ -28,7 +28,7 @@ static bool check_types(const struct strlist *types, struct error *err)
         if (dot && dot != types->v[i] && dot[1] != '\0' && n <= TYPE_MAX_LEN && types->v[i][n] == '\0')
             continue;
         error_set(err, ERROR_USAGE, 0, "--types: `%.60s` is not an instance type", types->v[i]);
-        error_hint(err, "instance types look like m7i.xlarge");
+        error_hint(err, "instance types look like m7i.xlarge, with commas between several");
         return false;
     }
     return true;

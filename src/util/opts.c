@@ -6,6 +6,8 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
+enum { WORD_MIN = 4 }; /* shorter ones are part of too many names */
+
 static char fold(char c)
 {
     return c == '_' ? '-' : (char)tolower((unsigned char)c);
@@ -268,7 +270,7 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
     return NULL;
 }
 
-/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which. */
+/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which, as it was given. */
 static const char *from_env(const struct opt *o, const struct opts_source *src, char *ret_unit, char **where)
 {
     *ret_unit = '\0';
@@ -276,20 +278,17 @@ static const char *from_env(const struct opt *o, const struct opts_source *src, 
     if (o->bits & OPT_FLAG_ONLY)
         return NULL;
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-        const char *value = env_value(src, prefixes[i], o->name, strlen(o->name));
-        if (value) {
-            *where = xasprintf("--%s (from the environment)", o->name);
-            return value;
-        }
-        struct alias alias;
-        for (const char *at = o->aliases; next_alias(&at, &alias);) {
-            value = env_value(src, prefixes[i], alias.name, alias.len);
+        struct alias alias = { o->name, strlen(o->name), '\0' };
+        const char *at = o->aliases;
+        do {
+            const char *value = env_value(src, prefixes[i], alias.name, alias.len);
             if (value) {
                 *ret_unit = alias.unit;
-                *where = xasprintf("--%s (%.*s from the environment)", o->name, (int)alias.len, alias.name);
+                *where = i == 0 ? xasprintf("--%s (from the environment)", o->name)
+                                : xasprintf("--%s (input %.*s)", o->name, (int)alias.len, alias.name);
                 return value;
             }
-        }
+        } while (next_alias(&at, &alias));
     }
     const char *at = o->vars, *word;
     for (size_t n; (word = next_word(&at, &n)) != NULL;) {
@@ -327,7 +326,30 @@ static const struct ini_entry *from_file(const struct opt *o, const struct opts_
     return e && !str_empty(e->value) ? e : NULL;
 }
 
-static bool check_file(const struct opts_source *src, struct error *err)
+/* The option whose name or alias is nearest; else one whose name has the word in it; or NULL. */
+static const struct opt *guess(const struct opt_set *sets, const char *name)
+{
+    const struct opt *best = NULL, *part = NULL;
+    size_t least = (strlen(name) + 2) / 3 + 1;
+    for (const struct opt_set *s = sets; s->opts; s++)
+        for (const struct opt *o = s->opts; o->name; o++) {
+            struct alias alias = { o->name, strlen(o->name), '\0' };
+            const char *at = o->aliases;
+            do {
+                AUTO_FREE char *word = xstrndup(alias.name, alias.len);
+                size_t d = distance(name, word);
+                if (d < least) {
+                    least = d;
+                    best = o;
+                }
+            } while (next_alias(&at, &alias));
+            if (!part && strlen(name) >= WORD_MIN && strstr(o->name, name))
+                part = o;
+        }
+    return best ? best : part;
+}
+
+static bool check_file(const struct opt_set *sets, const struct opts_source *src, struct error *err)
 {
     for (size_t i = 0; i < src->file->sections.n; i++) {
         const char *section = src->file->sections.v[i];
@@ -337,8 +359,13 @@ static bool check_file(const struct opts_source *src, struct error *err)
     }
     for (size_t i = 0; i < src->file->n; i++) {
         const struct ini_entry *e = &src->file->entries[i];
-        if (!src->known(e->key))
-            return error_set(err, ERROR_CONFIG, 0, "%s:%u: unknown key `%s`", src->file_name, e->line, e->key);
+        if (src->whose(e->key))
+            continue;
+        const struct opt *best = guess(sets, e->key);
+        error_set(err, ERROR_CONFIG, 0, "%s:%u: unknown key `%s`", src->file_name, e->line, e->key);
+        if (best)
+            error_hint(err, "did you mean %s?", best->name);
+        return false;
     }
     if (src->section) {
         AUTO_FREE char *section = xasprintf("runner %s", src->section);
@@ -396,13 +423,13 @@ static const struct opt *find_in_sets(const struct opt_set *sets, const char *na
 static bool unknown_option(const struct opt_set *sets, const struct opts_source *src, const char *name,
                            struct error *err)
 {
-    const char *best = NULL;
-    for (const struct opt_set *s = sets; s->opts; s++)
-        for (const struct opt *o = s->opts; o->name; o++)
-            best = opts_nearest(name, best, o->name);
+    const struct opt *best = guess(sets, name);
+    const char *owner = src->whose(name);
     error_set(err, ERROR_USAGE, 0, "unknown option `--%.60s`", name);
-    if (best)
-        error_hint(err, "did you mean --%s? `%s --help` lists all options", best, src->command);
+    if (owner)
+        error_hint(err, "`mayfly %s` has such an option; `%s --help` lists those of this command", owner, src->command);
+    else if (best)
+        error_hint(err, "did you mean --%s? `%s --help` lists all options", best->name, src->command);
     else
         error_hint(err, "`%s --help` lists all options", src->command);
     return false;
@@ -423,7 +450,10 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
     if (!str_starts(arg, "--") || arg[2] == '\0') {
         if (!src->rest || (arg[0] == '-' && arg[1] != '\0' && arg[1] != '-')) {
             error_set(err, ERROR_USAGE, 0, "unexpected argument `%.60s`", arg);
-            error_hint(err, "options are written --name VALUE or --name=VALUE; see `%s --help`", src->command);
+            error_hint(
+                err,
+                "options are written --name VALUE or --name=VALUE, switches --name or --name=false; see `%s --help`",
+                src->command);
             return false;
         }
         ret->value = xstrdup(arg);
@@ -438,18 +468,36 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
         ret->value = xstrdup(eq + 1);
     else if (o->type == OPT_FLAG)
         ret->value = xstrdup("true");
-    else if (**at)
+    else if (**at && !str_starts(**at, "--")) /* else `--label $UNSET --dry-run` would lose both */
         ret->value = xstrdup(*(*at)++);
-    else
-        return error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
+    else {
+        error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
+        if (**at)
+            error_hint(err, "`%.60s` is taken for an option; were it the value: --%s=%.60s", **at, o->name, **at);
+        return false;
+    }
     ret->opt = o;
     is_named(o, name, &ret->unit);
     return true;
 }
 
+/* Does argv before `end` give it? A value never looks like an option. */
+static bool was_given(const struct opt *opt, char *const *args, char *const *end)
+{
+    for (char unit; args < end; args++) {
+        if (!str_starts(*args, "--"))
+            continue;
+        AUTO_FREE char *name = xstrndup(*args + 2, strcspn(*args + 2, "="));
+        if (is_named(opt, name, &unit))
+            return true;
+    }
+    return false;
+}
+
 /* Takes what is in argv from *at on; *at moves past it. */
 static bool from_argv(const struct opt_set *sets, const struct opts_source *src, char *const **at, struct error *err)
 {
+    char *const *begin = *at;
     struct argument a = { 0 };
     bool ok = next_argument(sets, src, at, &a, err);
     AUTO_FREE char *value = a.value;
@@ -458,12 +506,17 @@ static bool from_argv(const struct opt_set *sets, const struct opts_source *src,
     if (!ok || !a.opt)
         return ok;
     AUTO_FREE char *where = xasprintf("--%s", a.opt->name);
+    if ((a.opt->bits & OPT_ONCE) && was_given(a.opt, src->args, begin)) {
+        error_set(err, ERROR_USAGE, 0, "%s is given twice", where);
+        error_hint(err, "several are one list: %s A,B", where);
+        return false;
+    }
     return take(a.opt, a.base, &(struct given){ value, a.unit, where }, src, err);
 }
 
 bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err)
 {
-    if (source->file && !check_file(source, err))
+    if (source->file && !check_file(sets, source, err))
         return false;
     for (const struct opt_set *s = sets; s->opts; s++)
         for (const struct opt *o = s->opts; o->name; o++)
@@ -485,7 +538,7 @@ const char *opts_peek(const struct opt *opt, const struct opts_source *source)
         const char *eq = strchr(*a, '=');
         AUTO_FREE char *name = eq ? xstrndup(*a + 2, (size_t)(eq - *a - 2)) : xstrdup(*a + 2);
         if (opts_find(one, name))
-            found = eq ? eq + 1 : a[1];
+            found = eq ? eq + 1 : a[1] && !str_starts(a[1], "--") ? a[1] : NULL;
     }
     AUTO_FREE char *where = NULL;
     char unit;

@@ -215,7 +215,7 @@ EXAMPLES = {
         },
         lambda i, r: {
             "notices": (
-                sorted(re.findall(r"^::notice::--([a-z-]+) \(from the environment\) has no effect: ", r.log, re.M)),
+                sorted(re.findall(r"^::notice::--([a-z-]+) \(input \1\) has no effect: ", r.log, re.M)),
                 ["run-runner-as-service", "startup-quiet-period-seconds", "startup-retry-interval-seconds", "use-jit"],
             )
         },
@@ -374,14 +374,14 @@ def refused(world):
             "an unknown market",
             "start",
             BASIC | {"market-type": "cheap"},
-            "::error::mayfly start: --market (market-type from the environment): `cheap` is not one of: spot on-demand",
+            "::error::mayfly start: --market (input market-type): `cheap` is not one of: spot on-demand",
         ),
         ("no image", "start", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
         (
             "a timeout of no minutes",
             "start",
             BASIC | {"startup-timeout-minutes": "5m"},
-            "startup-timeout-minutes from the environment): `5m` is not a whole number",
+            "--timeout (input startup-timeout-minutes): `5m` is not a whole number",
         ),
         ("a bad instance", "stop", {"ec2-instance-id": "i-"}, "--instance: `i-` is not an id"),
         ("no token", "start", BASIC | {"github-token": ""}, "no GitHub token"),

@@ -107,11 +107,6 @@ static const char *no_variables(const char *name UNUSED)
     return NULL;
 }
 
-static bool no_keys(const char *key UNUSED)
-{
-    return false;
-}
-
 /* What the options of start make of it. */
 static struct strlist params_of(const struct args *a)
 {
@@ -124,7 +119,7 @@ static struct strlist params_of(const struct args *a)
         argv[i] = options.v[i];
     const struct opt_set sets[] = { { start_opts, &spec }, { NULL, NULL } };
     const struct opts_source source = {
-        .command = "mayfly start", .args = argv, .getenv = no_variables, .known = no_keys
+        .command = "mayfly start", .args = argv, .getenv = no_variables, .whose = no_variables
     };
     if (!opts_parse(sets, &source, &err) || !params_make(&spec, a->device, &params, &err)) {
         fprintf(stderr, "request: %s\n", err.message);

@@ -72,7 +72,7 @@ mistake() { # NAME TEXT ARGUMENT…
 mistake 'a region that is none' '`Frankfurt` is not the name of an AWS region' --copy-regions Frankfurt
 mistake 'a region of another partition' 'EC2 copies no image from us-east-1 to cn-north-1' --copy-regions cn-north-1
 mistake 'a time that is none' '--copy-timeout' "${copies[@]}" --copy-timeout soon
-mistake 'a list with blanks' 'names look like us-west-2,eu-west-1' --copy-regions 'us-west-2 eu-west-1'
+mistake 'a list with blanks' 'several of them like us-east-1,eu-west-1' --copy-regions 'us-west-2 eu-west-1'
 run "$mayfly" bake amd64 "${where[@]}" --copy-regions us-west-22
 expect 'a region that is nowhere, or not enabled' 1 err '--copy-regions: us-west-22: ' err 'hint: the home region takes these credentials: is us-west-22 spelled right, and enabled for this account?'
 fault "$(in_region $europe ec2 DescribeImages unauthorized)"

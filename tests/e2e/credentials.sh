@@ -113,7 +113,7 @@ refused 'an OIDC token that the job may not have' 'HTTP 401' "${oidc[0]}" ACTION
 has 'the hint names the permission' "$err" 'id-token: write'
 refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity" \
 	"${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
-has 'the hint names the trust policy' "$err" 'mayfly policy trust'
+has 'the hint names the trust policy' "$err" 'mayfly policy trust --subject'
 run "$mayfly" stop --label x --role-arn arn:aws:iam::123456789012:role/forbidden
 expect 'a role that may not be assumed' 1 err 'assuming the role' err 'has to allow sts:AssumeRole of the role'
 refused 'a web identity token that nobody issued' 'InvalidIdentityToken' AWS_WEB_IDENTITY_TOKEN_FILE=/etc/hostname \

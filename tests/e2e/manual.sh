@@ -2,6 +2,7 @@
 # The manual pages and the completions, which are made of the option tables.
 . "$(dirname "$0")/lib.sh"
 
+equal '`mayfly help start` is `mayfly start --help`' "$("$mayfly" help start)" "$("$mayfly" start --help)"
 mapfile -t commands < <("$mayfly" --help | sed -n 's/^  \([a-z]\{1,\}\) .*/\1/p')
 check 'there are commands' test ${#commands[@]} -ge 6
 wanted=$(printf 'man/mayfly-%s.1\n' "${commands[@]}" | sort | tr '\n' ' ')

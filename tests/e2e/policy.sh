@@ -21,6 +21,16 @@ expect 'a reaper of images too' 0 out '"ec2:DeregisterImage"' out '"ec2:Describe
 run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
 expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
 
+for repo in '*' 'octo/*' https://github.com/octo/demo octo/demo.git; do
+	run "$mayfly" policy trust --repo "$repo"
+	expect "nor is $repo trusted" 2 err 'is neither OWNER/REPO' err 'of https://github.com/octo/demo.git it is octo/demo'
+done
+for subject in main refs/heads/main ''; do
+	run "$mayfly" policy trust --repo octo/demo --subject "$subject"
+	expect "nor is nobody: \`$subject\`" 2 err 'is what no workflow presents' err 'hint: write ref:refs/heads/main'
+done
+run "$mayfly" policy trust --repo octo/demo --subject pull_request
+expect 'pull requests may be' 0 out '"repo:octo/demo:pull_request"'
 run "$mayfly" policy
 expect 'no command' 2 err 'no command is named' err 'hint: mayfly policy start stop'
 run "$mayfly" policy begin
@@ -28,7 +38,7 @@ expect 'an unknown command' 2 err 'there is no policy for `begin`'
 run "$mayfly" policy start trust
 expect 'trust beside another' 2 err 'a document of its own'
 run "$mayfly" policy start --account 1
-expect 'an account that is none' 2 err '--account: `1` is not such a number'
+expect 'an account that is none' 2 err '--account: `1` is not an account'\''s 12 digits'
 run "$mayfly" policy start --subnets sg-0a11ce01
 expect 'a subnet that is none' 2 err '--subnets: `sg-0a11ce01` is not an id'
 run "$mayfly" policy start --regions Paris

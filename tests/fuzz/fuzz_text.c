@@ -60,9 +60,9 @@ void fuzz_words(struct input *in)
 
 /* --- options ------------------------------------------------------------------------------------------------------ */
 
-static bool is_known(const char *key)
+static const char *whose(const char *key)
 {
-    return opts_find(start_opts, key) != NULL;
+    return opts_find(start_opts, key) ? "start" : NULL;
 }
 
 /* What the row promises of the value. */
@@ -109,7 +109,7 @@ static bool parse_options(struct input *in, struct spec *spec)
                                         .file_name = "mayfly.ini",
                                         .file_in_workspace = true,
                                         .section = *section ? section : NULL,
-                                        .known = is_known,
+                                        .whose = whose,
                                         .notices = &notices };
     bool ok = opts_parse(sets, &source, &err);
     fuzz_outcome(ok, &err);

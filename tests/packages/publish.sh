@@ -21,7 +21,11 @@ cat >"$tmp/bin/gh" <<'END'
 case $2 in list) exec cat "$GH_LOG.drafts" ;; esac
 echo "$*" >>"$GH_LOG"
 git ls-remote "$ORIGIN" | sed 's/.*refs/  there: refs/' >>"$GH_LOG"
-case $2 in create) cat >"$GH_LOG.notes" ;; esac
+case $2 in create) # as gh says it
+	[ -z "$(git tag --list "$3")" ] || { echo "tag $3 exists locally but has not been pushed" >&2 && exit 1; }
+	cat >"$GH_LOG.notes"
+	;;
+esac
 END
 chmod +x "$tmp/bin/gh"
 : >"$tmp/gh.drafts"
@@ -96,5 +100,8 @@ equal 'of what is published, as the action reads them' "$(grep -v '^#' "$tmp/sum
 check 'SHA256SUMS is right' sh -c "cd '$tmp/files' && sha256sum -c SHA256SUMS"
 git checkout -q HEAD^
 publish
-expect 'a release is never replaced' 1 err 'v1.2.3 is there already'
+expect 'a release is never replaced' 1 err 'v1.2.3 is there already: a release is never replaced'
+echo v1.2.3 >"$tmp/gh.drafts"
+publish
+expect 'of one that was not shown in the end it says how' 1 err 'gh release edit v1.2.3 --draft=false --verify-tag'
 exit $((failures > 0))

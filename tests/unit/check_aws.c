@@ -846,6 +846,8 @@ START_TEST(regions)
         { "us-east-1-", false },
         { "useast1", false },
         { "us-east-1\n", false },
+        { "us-east-1a", false }, /* zones */
+        { "us-west-2-lax-1a", false },
         { "a-region-whose-name-is-much-too-long", false },
     };
     ck_assert_int_eq(aws_region_is_valid(cases[_i].region), cases[_i].valid);
@@ -965,7 +967,7 @@ static TCase *configuration(void)
     tcase_add_loop_test(t, endpoints, 0, 18);
     tcase_add_test(t, endpoint_of_a_service_wins);
     tcase_add_loop_test(t, partitions, 0, 7);
-    tcase_add_loop_test(t, regions, 0, 14);
+    tcase_add_loop_test(t, regions, 0, 16);
     return t;
 }
 

@@ -72,9 +72,9 @@ static const struct opt common_table[] = {
     { 0 },
 };
 
-static bool is_known(const char *key)
+static const char *whose(const char *key)
 {
-    return opts_find(table, key) || str_eq(key, "of-another-command");
+    return opts_find(table, key) ? "test" : str_eq(key, "of-another-command") ? "other" : NULL;
 }
 
 #define ARGS(...) ((const char *const[]){ __VA_ARGS__, NULL })
@@ -114,7 +114,7 @@ static bool parse_with(const struct input *in, bool with_rest, struct error *err
                                         .file_name = "mayfly.ini",
                                         .file_in_workspace = in->in_workspace,
                                         .section = in->section,
-                                        .known = is_known,
+                                        .whose = whose,
                                         .rest = with_rest ? &rest : NULL,
                                         .notices = &notices };
     const struct opt_set sets[] = { { table, &got }, { common_table, &common }, { 0 } };
@@ -305,7 +305,7 @@ START_TEST(units)
         { { .file = "[default]\nwait_minutes = 5\n" }, 300, NULL },
         { { .env = ARGS("INPUT_WAIT_MINUTES", "5m") },
           0,
-          "--timeout (wait-minutes from the environment): `5m` is not a whole number" },
+          "--timeout (input wait-minutes): `5m` is not a whole number" },
         { { .env = ARGS("INPUT_WAIT_MINUTES", "1.5") }, 0, "`1.5` is not a whole number" },
         { { .env = ARGS("INPUT_WAIT_MINUTES", "-1") }, 0, "`-1` is not a whole number" },
         { { .env = ARGS("INPUT_WAIT_MINUTES", "0") }, 0, "0m is not between 1m and 1h" },
@@ -335,7 +335,7 @@ START_TEST(no_effect)
         { { .env = ARGS("INPUT_OLD_FLAG", "true") }, "", NULL },
         { { .env = ARGS("INPUT_OLD_FLAG", "") }, "", NULL },
         { { .env = ARGS("INPUT_OLD_FLAG", "false") },
-          "--old-flag (from the environment) has no effect: there is no other way",
+          "--old-flag (input old-flag) has no effect: there is no other way",
           NULL },
         { { .args = ARGS("--old-flag=no") }, "--old-flag has no effect: there is no other way", NULL },
         { { .args = ARGS("--old-flag") }, "", NULL },
@@ -373,10 +373,17 @@ START_TEST(refused)
         { { .args = ARGS("--cuont", "1") }, "unknown option `--cuont`", "did you mean --count?" },
         { { .args = ARGS("--subnet-nam=x") }, "unknown option `--subnet-nam`", "did you mean --subnet-name?" },
         { { .args = ARGS("--conifg", "x") }, "unknown option `--conifg`", "did you mean --config?" },
+        { { .args = ARGS("--ec2-subnte", "x") }, "unknown option `--ec2-subnte`", "did you mean --subnet-name?" },
+        { { .args = ARGS("--token", "x") }, "unknown option `--token`", "did you mean --token-file?" },
+        { { .args = ARGS("--tok", "x") }, "unknown option `--tok`", "`mayfly test --help` lists all options" },
+        { { .args = ARGS("--of-another-command") },
+          "unknown option `--of-another-command`",
+          "`mayfly other` has such an option" },
         { { .args = ARGS("--zzzzzz") }, "unknown option `--zzzzzz`", "`mayfly test --help` lists all options" },
         { { .args = ARGS("--=x") }, "unknown option `--`", NULL },
         { { .args = ARGS("--subnet-name") }, "--subnet-name needs a value: NAME", NULL },
         { { .args = ARGS("word") }, "unexpected argument `word`", "--name VALUE" },
+        { { .args = ARGS("--flag", "false") }, "unexpected argument `false`", "switches --name or --name=false" },
         { { .args = ARGS("-f") }, "unexpected argument `-f`", NULL },
         { { .args = ARGS("--") }, "unexpected argument `--`", NULL },
         { { .args = ARGS("--count", "0") }, "--count: 0 is not between 1 and 50", NULL },
@@ -396,12 +403,11 @@ START_TEST(refused)
         { { .args = ARGS("--flag=maybe") }, "--flag: `maybe` is not true or false", NULL },
         { { .args = ARGS("--subnet-name", "a\nb") }, "--subnet-name: the value holds a control character", NULL },
         { { .env = ARGS("MAYFLY_COUNT", "x") }, "--count (from the environment): `x` is not a number", NULL },
-        { { .env = ARGS("INPUT_EC2_SUBNET", "a\nb") },
-          "--subnet-name (ec2-subnet from the environment): the value",
-          NULL },
+        { { .env = ARGS("INPUT_EC2_SUBNET", "a\nb") }, "--subnet-name (input ec2-subnet): the value", NULL },
         { { .env = ARGS("OWN_VAR", "a\tb") }, "--subnet-name (from OWN_VAR): the value holds", NULL },
         { { .file = "[default]\n\ncount = x\n" }, "mayfly.ini:3: count: `x` is not a number", NULL },
         { { .file = "[default]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
+        { { .file = "[default]\nmarkt = spot\n" }, "mayfly.ini:2: unknown key `markt`", "did you mean market?" },
         { { .file = "[runner other]\nsubnets = x\n" }, "mayfly.ini:2: unknown key `subnets`", NULL },
         { { .file = "[defaults]\n" }, "unknown section [defaults]", NULL },
         { { .file = "[runner]\n" }, "unknown section [runner]", NULL },
@@ -521,7 +527,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, names, 0, 17);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 36);
+    tcase_add_loop_test(t, refused, 0, 42);
     tcase_add_loop_test(t, lists, 0, 21);
     tcase_add_loop_test(t, units, 0, 17);
     tcase_add_loop_test(t, no_effect, 0, 12);

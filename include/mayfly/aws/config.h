@@ -34,5 +34,7 @@ const char *aws_partition(const char *region);
 char *aws_oidc_audience(const char *region);
 /* Is it spelled like a region (us-east-1)? What it names need not exist. */
 bool aws_region_is_valid(const char *region);
+/* The same; `where` is what it was given by. */
+MUST_CHECK bool aws_region_check(const char *region, const char *where, struct error *err);
 
 #endif

@@ -19,6 +19,8 @@ struct github_config { /* owned */
 
 /* "owner/repo", "org" or "enterprises/name" to its API path, owned; NULL when it is none of them. */
 char *github_scope_path(const char *scope);
+/* Is it one of them? */
+MUST_CHECK bool github_scope_check(const char *scope, struct error *err);
 /* Of a scope that has a path. */
 enum github_scope_kind github_scope_kind(const char *scope);
 

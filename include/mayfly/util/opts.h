@@ -25,6 +25,7 @@ enum opt_bits {
     /* Another program's option that means nothing here: checked, but it has no field, and is not in --help. A value
      * that differs from the fallback is told in `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
     OPT_NO_EFFECT = 4,
+    OPT_ONCE = 8, /* a second one in argv is refused, where the last would win: what it leaves out would stay alive */
 };
 
 struct opt {
@@ -55,10 +56,11 @@ struct opts_source {
     const struct ini *file; /* or NULL */
     const char *file_name;  /* for messages */
     bool file_in_workspace;
-    const char *section;            /* NAME of [runner NAME], or NULL */
-    bool (*known)(const char *key); /* is this a key of any command? Others in the file are refused. */
-    struct strlist *rest;           /* takes what is not an option; NULL: such arguments are refused */
-    struct strlist *notices;        /* takes a sentence for each value that has no effect; or NULL */
+    const char *section; /* NAME of [runner NAME], or NULL */
+    /* The command that has an option or key of this name, "every command", or NULL: in the file that is refused. */
+    const char *(*whose)(const char *key);
+    struct strlist *rest;    /* takes what is not an option; NULL: such arguments are refused */
+    struct strlist *notices; /* takes a sentence for each value that has no effect; or NULL */
 };
 
 /* Fills the structs of `sets`, whose bytes must be zero, from all sources. */
