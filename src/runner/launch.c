@@ -307,8 +307,9 @@ static void answer_delete(struct launch *l, struct launch_slot *s, const struct 
     pair_answer(&s->pair, e);
     if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing &&
         !s->failed) {
-        slot_online(s, e->now, true);                                     /* it runs a job: it came online after all */
-    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE) { /* HAVE: it is asked for again */
+        slot_online(s, e->now, true); /* it runs a job: it came online after all */
+    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE && s->pair.record != RECORD_UNSURE) {
+        /* HAVE: it is asked for again; UNSURE: it is looked up first */
         s->replace = false;
         if (s->pair.record == RECORD_GONE) {
             s->pair.record = RECORD_NONE;

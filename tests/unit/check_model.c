@@ -84,6 +84,7 @@ static void set_launch(struct scene *s)
                                         .count = 1 + (size_t)model_pick(m, 'k', MAX_SLOTS),
                                         .plan = &s->plan,
                                         .timeout_ms = 20000 + (int64_t)model_pick(m, 't', 580000),
+                                        .jobs_may_wait = model_pick(m, 'w' << 8, 3) == 0,
                                         .seed = m->seed,
                                         .render = render,
                                         .launched = launched,
@@ -91,6 +92,7 @@ static void set_launch(struct scene *s)
     s->config.min_count = model_pick(m, 'n', 3) ? s->config.count : 1 + (size_t)model_pick(m, 'N', s->config.count);
     m->label = s->config.label;
     m->spares_busy = true;
+    m->fences = s->config.jobs_may_wait;
     m->end_by = m->now + s->config.timeout_ms + LAUNCH_SLACK_MS;
 }
 
@@ -311,7 +313,7 @@ static void set_stop(struct scene *s)
     m->phase = 1;
     m->ctx = s;
     m->may_touch = is_meant;
-    m->spares_busy = c->instances->n == 0 && !c->label && !c->force;
+    m->spares_busy = m->fences = c->instances->n == 0 && !c->label && !c->force;
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
