@@ -773,6 +773,8 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         look(l, i, e->now, acts);
     if (!l->undoing && !l->timed_out)
         poll_github(l, e->now, acts);
+    if (l->undoing && e->now < m->give_up)
+        m->give_up = e->now;
     finish(l, e->now);
 }
 
