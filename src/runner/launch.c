@@ -355,7 +355,8 @@ static void lost_runner(struct launch *l, struct launch_slot *s)
     AUTO_ERROR err = { 0 }; /* the way down deletes it all the same: one 404 may be a replica's */
     error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
               s->pair.name);
-    error_hint(&err, "somebody deleted it, or GitHub dropped it while the instance booted: start again");
+    error_hint(&err, "%ssomebody deleted it, or GitHub dropped it while the instance booted: start again",
+               l->config->jobs_may_wait ? "a job that waited for its label may have ended already; else " : "");
     err.try_later = true;
     want_console(l, (size_t)(s - l->slots));
     fail_slot(l, s, &err);
@@ -617,7 +618,8 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     }
     if (waiting == 0)
         return;
-    bool eager = now - newest < EASE_AFTER_MS && now >= l->spare_until;
+    /* A short job that waited takes the record along before it is seen, if questions are seldom. */
+    bool eager = (now - newest < EASE_AFTER_MS || l->config->jobs_may_wait) && now >= l->spare_until;
     l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
         l->listing = true;
