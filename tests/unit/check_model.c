@@ -12,6 +12,7 @@ enum {
     LAUNCH_SLACK_MS = 200000,
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
+    AGAIN_MS = 3000,         /* a stop that finds nothing looks again */
 };
 
 static const char fleet[] = "o/r", scope[] = "o/r", run_id[] = "77", home[] = "us-east-1", away[] = "eu-west-1";
@@ -345,6 +346,9 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
     if (!t) {
         if (live && i->scanned)
             model_break(m, 8, "stop saw %s and left it without a word", id);
+        if (live && stop->n == 0 && m->signalled_at == INT64_MAX && i->visible_at < m->began_at + AGAIN_MS)
+            model_break(m, 8, "stop found nothing, and %s was to be seen from %lld ms on", id,
+                        (long long)(i->visible_at - m->began_at));
         return; /* EC2 did not show it: it has its tags, and the reaper */
     }
     bool spared = m->spares_busy && (t->pair.record == RECORD_BUSY || t->pair.record == RECORD_STUCK);

@@ -34,6 +34,8 @@ struct stop {
     size_t scanning; /* searches not answered yet */
     struct stop_target *targets;
     size_t n;
+    int64_t again_at; /* not all was found: once more then; 0: it was */
+    bool scanned_again;
     bool by_run;         /* nothing was named */
     bool several_labels; /* so nothing was touched: --name must say which */
     int64_t hurry_until;
@@ -43,5 +45,7 @@ struct stop {
 /* False, *s unusable, when the configuration names nothing at all. */
 MUST_CHECK bool stop_init(struct stop *s, const struct stop_config *config, struct error *err);
 void stop_clear(struct stop *s);
+/* A search has shown this instance, and it is meant. */
+bool stop_knows(const struct stop *s, const char *id);
 
 #endif
