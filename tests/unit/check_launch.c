@@ -268,6 +268,39 @@ START_TEST(a_name_that_a_runner_has)
 }
 END_TEST
 
+static void fails(struct world *w, enum act_kind kind, enum outcome outcome, const char *why)
+{
+    AUTO_ERROR err = { 0 };
+    struct event e = { .kind = EVENT_ANSWER, .act = kind, .outcome = outcome, .error = &err };
+    error_set(&err, ERROR_AWS, 0, "%s", why);
+    step(w, &e);
+}
+
+/* The answer to RunInstances was lost, which was settled; what is told at the end is what went wrong then. */
+START_TEST(a_failure_that_was_settled)
+{
+    struct world *w = world_new(1, 3600000);
+    struct event start = { .kind = EVENT_START }, sig = { .kind = EVENT_SIGNAL };
+    const struct ec2_instance found = instance(w, 0);
+    struct event settled = { .kind = EVENT_ANSWER, .act = ACT_SETTLE, .instances = &found, .n_instances = 1 };
+    step(w, &start);
+    answer(w, asks(w, ACT_MINT));
+    asks(w, ACT_RUN);
+    fails(w, ACT_RUN, OUTCOME_AMBIGUOUS, "no answer from EC2");
+    asks(w, ACT_SETTLE);
+    step(w, &settled);
+    step(w, &sig);
+    asks(w, ACT_DELETE);
+    answers(w, ACT_DELETE, OUTCOME_OK, NULL);
+    asks(w, ACT_TERMINATE);
+    fails(w, ACT_TERMINATE, OUTCOME_FAILED, "it is protected");
+    AUTO_FREE char *left = launch_leftovers(&w->launch);
+    ck_assert(w->launch.machine.done);
+    ck_assert_str_eq(left, "instance i-0: it is protected");
+    world_free(w);
+}
+END_TEST
+
 /* EC2 launched it, and a while later knows nothing of it. */
 START_TEST(an_instance_that_vanishes)
 {
@@ -336,6 +369,7 @@ static TCase *clockwork(void)
     tcase_add_loop_test(t, sees_the_runner_soon, 0, 2);
     tcase_add_loop_test(t, a_hundred_stay_below_the_limits, 0, 2);
     tcase_add_test(t, a_name_that_a_runner_has);
+    tcase_add_test(t, a_failure_that_was_settled);
     tcase_add_test(t, an_instance_that_vanishes);
     tcase_add_test(t, outcomes_of_aws);
     return t;
