@@ -99,6 +99,12 @@ kill -INT "$background_pid"
 ended
 expect 'a signal while EC2 throttles' 1 err 'interrupted by a signal'
 equal 'a signal while EC2 throttles: nothing is left, or said to be' "$(grep -c 'left behind' "$tmp/err")" 0
+in_background "$mayfly" bake amd64 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --types m7i.large
+until_asked RunInstances "$(($(asked RunInstances) + 2))"
+kill -INT "$background_pid"
+ended
+expect 'a signal while EC2 throttles a bake' 1 err 'interrupted by a signal'
+equal 'a signal while EC2 throttles a bake: nothing is left, or said to be' "$(grep -c 'left behind' "$tmp/err")" 0
 control DELETE faults >/dev/null
 fault '{"service":"github","action":"generate-jitconfig","fault":"throttle","skip":1,"headers":{"Retry-After":"60"}}'
 fault '{"service":"ec2","action":"RunInstances","fault":"unauthorized"}'
