@@ -138,6 +138,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .instances = &o->instances,
         .label = o->label,
         .run_id = cmd->getenv("GITHUB_RUN_ID"),
+        .run_attempt = cmd->getenv("GITHUB_RUN_ATTEMPT"),
         .name = o->name,
         .force = o->force,
     };

@@ -23,12 +23,16 @@ void stop_clear(struct stop *s)
     *s = (struct stop){ 0 };
 }
 
-/* "<run id>/<attempt>": any attempt of the run. */
-static bool is_of_run(const struct ec2_instance *i, const char *run_id)
+/* "<run id>/<attempt>": any attempt of the run up to this one; a later one has a stop of its own. */
+static bool is_of_run(const struct ec2_instance *i, const struct stop_config *c)
 {
     const char *run = ec2_instance_tag(i, TAG_RUN);
-    size_t n = strlen(run_id);
-    return run && strncmp(run, run_id, n) == 0 && run[n] == '/';
+    size_t n = strlen(c->run_id);
+    uint64_t attempt, newest;
+    if (!run || strncmp(run, c->run_id, n) != 0 || run[n] != '/')
+        return false;
+    return str_empty(c->run_attempt) || !parse_uint(c->run_attempt, INT32_MAX, &newest) ||
+           !parse_uint(run + n + 1, INT32_MAX, &attempt) || attempt <= newest;
 }
 
 static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
@@ -37,7 +41,7 @@ static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
     if (!s->by_run)
         return true;
     const char *role = ec2_instance_tag(i, TAG_ROLE);
-    return str_eq(role, "runner") && is_of_run(i, c->run_id) &&
+    return str_eq(role, "runner") && is_of_run(i, c) &&
            (str_empty(c->name) || str_eq(ec2_instance_tag(i, TAG_NAME), c->name));
 }
 

@@ -12,8 +12,9 @@ struct stop_config { /* borrowed, valid as long as the stop */
     const struct strlist *regions;   /* searched, at least one */
     const struct strlist *instances; /* ids, or empty */
     const char *label;               /* or NULL */
-    const char *run_id, *name;       /* of the workflow run, and --name; used when nothing is named. May be NULL. */
-    bool force;                      /* also what is not ours, or is busy */
+    /* Of the workflow run, and --name; used when nothing is named. May be NULL. */
+    const char *run_id, *run_attempt, *name;
+    bool force; /* also what is not ours, or is busy */
 };
 
 struct stop_target {
