@@ -116,5 +116,9 @@ control DELETE faults >/dev/null
 # A clock that is off by an hour is corrected from AWS's own.
 control POST clock '{"advance_seconds":3600}' >/dev/null
 run "$mayfly" start "${args[@]}"
+name=$(sed -n 's/^runner-name=//p' <<<"$out") epoch=${name%-*}
 started 'a clock that is off by an hour'
+# By the time in its name the reaper tells a record whose instance is to come from one whose instance is gone.
+late=$((36#${epoch##*-} - $(date +%s) - 3600))
+equal "the runner's name has AWS's time (off by $late s)" "$((late > -60 && late < 60))" 1
 exit $((failures > 0))
