@@ -13,6 +13,7 @@ enum {
     ASK_MS = 850, /* GitHub, in the first minute; with 100 ms of jitter a runner is seen within a second */
     ASK_LATER_MS = 4500,
     ASK_JITTER_MS = 100,
+    ASK_EACH_MS = 80, /* many at once are followed by as many silences: GitHub grants 900 points a minute */
     EASE_AFTER_MS = 60000,
     LIST_ABOVE = 2,  /* so many runners are asked for one by one */
     HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
@@ -602,7 +603,7 @@ static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
 
 static void poll_github(struct launch *l, int64_t now, struct acts *acts)
 {
-    size_t waiting = 0;
+    size_t waiting = 0, asked = 0;
     int64_t newest = 0;
     if (l->listing || l->ask_at == 0)
         return;
@@ -620,17 +621,20 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
         return;
     /* A short job that waited takes the record along before it is seen, if questions are seldom. */
     bool eager = (now - newest < EASE_AFTER_MS || l->config->jobs_may_wait) && now >= l->spare_until;
-    l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
         l->listing = true;
+        asked = l->list_pages;
         acts_add(acts, (struct act){ .kind = ACT_LIST });
     }
     for (size_t i = 0; i < l->config->count; i++) {
         if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking && (!l->listing || l->slots[i].missing)) {
             l->slots[i].asking = true;
+            asked++;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
     }
+    int64_t pause = eager ? ASK_MS : ASK_LATER_MS, least = (int64_t)asked * ASK_EACH_MS;
+    l->ask_at = now + (pause > least ? pause : least) + (int64_t)(next_random(l) % ASK_JITTER_MS);
 }
 
 static void announce(struct launch *l)

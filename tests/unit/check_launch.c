@@ -24,9 +24,10 @@ struct world {
         int64_t due;
     } queue[ACTS_MAX];
     size_t queued, answered;
-    int64_t mints[COUNT_MAX], runs[ACTS_MAX]; /* when they were asked for */
+    int64_t mints[COUNT_MAX], runs[ACTS_MAX], asked_at[ACTS_MAX]; /* when they were asked for */
     size_t n_mints, n_runs, n_gets, n_lists;
-    bool full; /* the first cell has no capacity */
+    unsigned pages; /* of a list */
+    bool full;      /* the first cell has no capacity */
 };
 
 static const struct image image = { .id = "ami-1" };
@@ -36,6 +37,7 @@ static struct world *world_new(size_t count, int64_t online_after)
     struct world *w = xcalloc(1, sizeof(*w));
     strlist_add(&w->labels, "label");
     w->now = 1000;
+    w->pages = 1;
     w->online_after = online_after;
     w->cells[0] = (struct cell){ .region = "us-east-1", .subnet = "subnet-a", .type = "m7i.large", .image = &image };
     w->cells[1] = w->cells[0];
@@ -78,7 +80,7 @@ static void step(struct world *w, struct event *e)
             w->runs[w->n_runs++] = w->now;
             break;
         case ACT_GET:
-            w->n_gets++;
+            w->asked_at[w->n_gets++] = w->now;
             break;
         case ACT_LIST:
             w->n_lists++;
@@ -114,7 +116,7 @@ static void answer(struct world *w, const struct act *act)
                        .instances = instances,
                        .n_runners = 1,
                        .jit = "jit",
-                       .pages = 1 };
+                       .pages = w->pages };
     switch (act->kind) {
     case ACT_MINT:
     case ACT_GET:
@@ -217,6 +219,18 @@ START_TEST(a_hundred_stay_below_the_limits)
     /* What one slot learns of a cell, the others need not ask again: but for those in flight at the time. */
     ck_assert_uint_le(w->n_runs, COUNT_MAX + (w->full ? 4 : 0));
     ck_assert_uint_le(w->n_gets, 100);
+    world_free(w);
+}
+END_TEST
+
+/* In an organisation with ten thousand others a list is dearer than a question for each: 900 a minute are granted. */
+START_TEST(a_hundred_among_ten_thousand)
+{
+    struct world *w = world_new(COUNT_MAX, 60000);
+    w->pages = 100;
+    run(w);
+    ck_assert_uint_gt(w->n_gets, COUNT_MAX);
+    stays_within(w->asked_at, w->n_gets, COUNT_MAX, 60000.0 / 900);
     world_free(w);
 }
 END_TEST
@@ -368,6 +382,7 @@ static TCase *clockwork(void)
     TCase *t = tcase_create("clockwork");
     tcase_add_loop_test(t, sees_the_runner_soon, 0, 2);
     tcase_add_loop_test(t, a_hundred_stay_below_the_limits, 0, 2);
+    tcase_add_test(t, a_hundred_among_ten_thousand);
     tcase_add_test(t, a_name_that_a_runner_has);
     tcase_add_test(t, a_failure_that_was_settled);
     tcase_add_test(t, an_instance_that_vanishes);
