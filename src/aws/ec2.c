@@ -198,7 +198,7 @@ bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, 
     struct reservation r = { 0 };
     if (!ec2_decode(call, reservation_fields, &r, arena, err))
         return false;
-    if (r.instances.n != 1 || !FIELD_ROW(&r.instances, struct ec2_instance, 0)->id)
+    if (r.instances.n != 1 || str_empty(FIELD_ROW(&r.instances, struct ec2_instance, 0)->id))
         return error_set(err, ERROR_PARSE, 0, "the answer to RunInstances names %zu instances instead of one",
                          r.instances.n);
     *ret = *FIELD_ROW(&r.instances, struct ec2_instance, 0);
@@ -235,7 +235,7 @@ bool ec2_describe_instances_result(const struct aws_call *call, struct arena *ar
     if (!ec2_decode(call, page_reservation_fields, &page, arena, err))
         return false;
     for (size_t i = 0; i < page.instances.n; i++)
-        if (!FIELD_ROW(&page.instances, struct ec2_instance, i)->id)
+        if (str_empty(FIELD_ROW(&page.instances, struct ec2_instance, i)->id))
             return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
     if (str_empty(page.next_token))
         page.next_token = NULL;

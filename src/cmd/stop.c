@@ -55,6 +55,18 @@ static bool check(const struct stop_options *o, struct error *err)
     return true;
 }
 
+/* Where it was looked for: in the wrong region, too, nothing is left. */
+static void tell_of_missing(const struct stop *s)
+{
+    const struct strlist *ids = s->config->instances;
+    AUTO_FREE char *regions = strlist_join(s->config->regions, ", ");
+    if (s->n == 0)
+        log_info("nothing to stop: no such instance is left in %s", regions);
+    for (size_t i = 0; i < ids->n && s->n > 0; i++)
+        if (!stop_knows(s, ids->v[i]))
+            log_info("no longer in %s: %s", regions, ids->v[i]);
+}
+
 static void report(struct cmd *cmd, const struct stop *s)
 {
     AUTO_JSON *object = must(json_object_new_object());
@@ -77,8 +89,8 @@ static void report(struct cmd *cmd, const struct stop *s)
     }
     if (s->several_labels)
         log_warn("this workflow run has instances under several labels: give --name, --label or --instance");
-    else if (s->n == 0 && s->error.domain == ERROR_NONE)
-        log_info("nothing to stop: no such instance is left");
+    else if (s->error.domain == ERROR_NONE)
+        tell_of_missing(s);
     json_object_object_add(object, "ended", ended);
     json_object_object_add(object, "kept", kept);
     if (cmd->common.json)
@@ -128,6 +140,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .instances = &o->instances,
         .label = o->label,
         .run_id = cmd->getenv("GITHUB_RUN_ID"),
+        .run_attempt = cmd->getenv("GITHUB_RUN_ATTEMPT"),
         .name = o->name,
         .force = o->force,
     };

@@ -132,6 +132,12 @@ static void answered(struct call_loop *loop, struct call *call)
     call->state = CALL_WAITING;
 }
 
+/* give_up was moved while the call waited to be tried again. What may have had its effect is still worth the answer. */
+static bool gave_up(const struct call *call)
+{
+    return call->attempts > 0 && !call->ambiguous && call->give_up && call->due > call->give_up;
+}
+
 struct call *call_loop_next(struct call_loop *loop, int64_t until)
 {
     for (;;) {
@@ -139,7 +145,9 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
         bool again = false; /* the list has changed */
         for (struct call *c = loop->calls, *next; c && !again; c = next) {
             next = c->next;
-            if (c->state == CALL_WAITING && c->due <= now) {
+            if (c->state == CALL_WAITING && gave_up(c)) {
+                c->state = CALL_DONE;
+            } else if (c->state == CALL_WAITING && c->due <= now) {
                 attempt(loop, c);
                 again = c->state == CALL_BLOCKED;
             }

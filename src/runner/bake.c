@@ -105,6 +105,7 @@ static void take_signal(struct bake *b, int64_t now)
     if (b->hurry_until)
         return;
     b->hurry_until = now + HURRY_MS;
+    b->machine.give_up = now;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     if (bake_is_proven(b))
         error_hint(&err, "the image %s is proven and stays", b->home->image.id);

@@ -229,7 +229,6 @@ static void make_call(struct driver *d, struct flight *f)
     switch (a->kind) {
     case ACT_MINT:
         f->github = github_jit_call(github, a->name, d->machine->runner_group, d->machine->labels);
-        f->github->call.give_up = d->machine->give_up;
         break;
     case ACT_FIND:
         f->github = github_list_runners_call(github, 1, a->name);
@@ -253,7 +252,6 @@ static void make_call(struct driver *d, struct flight *f)
         struct ec2_run run = { 0 };
         d->machine->render(d->machine, a->who, &f->arena, &run);
         f->aws = ec2_run_instances_call(aws, &run);
-        f->aws->call.give_up = d->machine->give_up;
         break;
     }
     case ACT_SETTLE:
@@ -289,11 +287,9 @@ static void make_call(struct driver *d, struct flight *f)
         break;
     case ACT_IMAGE:
         f->aws = ec2_create_image_call(aws, a->image);
-        f->aws->call.give_up = d->machine->give_up;
         break;
     case ACT_COPY:
         f->aws = ec2_copy_image_call(aws, a->image);
-        f->aws->call.give_up = d->machine->give_up;
         break;
     case ACT_SHARE:
         f->aws = ec2_share_image_call(aws, a->region, a->name, a->ids);
@@ -470,6 +466,13 @@ static void unlink_flight(struct driver *d, struct flight *f)
     *at = f->next;
 }
 
+static bool makes(const struct flight *f)
+{
+    enum act_kind kind = f->act.kind;
+    return kind == ACT_RUN || kind == ACT_MINT || kind == ACT_IMAGE || kind == ACT_COPY;
+}
+
+/* The machine's limit holds for what is on its way, too: it may have changed its mind. */
 static void step(struct driver *d, struct event *e)
 {
     struct acts acts = { 0 };
@@ -478,6 +481,9 @@ static void step(struct driver *d, struct event *e)
     for (size_t i = 0; i < acts.n; i++)
         begin(d, &acts.v[i]);
     acts_clear(&acts);
+    for (struct flight *f = d->flights; f; f = f->next)
+        if (makes(f))
+            flight_call(f)->give_up = d->machine->give_up;
 }
 
 /* Asks for the next page; this one is handed over and forgotten, if the machine wants it so. */
@@ -511,9 +517,7 @@ static void land(struct driver *d, struct flight *f)
     e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */
-        bool makes =
-            f->act.kind == ACT_RUN || f->act.kind == ACT_MINT || f->act.kind == ACT_IMAGE || f->act.kind == ACT_COPY;
-        e.outcome = makes ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
+        e.outcome = makes(f) ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
         e.error = &err;
     }
     e.instances = f->instances;

@@ -13,6 +13,7 @@ enum {
     ASK_MS = 850, /* GitHub, in the first minute; with 100 ms of jitter a runner is seen within a second */
     ASK_LATER_MS = 4500,
     ASK_JITTER_MS = 100,
+    ASK_EACH_MS = 80, /* many at once are followed by as many silences: GitHub grants 900 points a minute */
     EASE_AFTER_MS = 60000,
     LIST_ABOVE = 2,  /* so many runners are asked for one by one */
     HURRY_MS = 6000, /* after a signal, for calls in flight; GitHub kills after 10 s */
@@ -307,8 +308,9 @@ static void answer_delete(struct launch *l, struct launch_slot *s, const struct 
     pair_answer(&s->pair, e);
     if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing &&
         !s->failed) {
-        slot_online(s, e->now, true);                                     /* it runs a job: it came online after all */
-    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE) { /* HAVE: it is asked for again */
+        slot_online(s, e->now, true); /* it runs a job: it came online after all */
+    } else if (s->replace && !s->down && s->pair.record != RECORD_HAVE && s->pair.record != RECORD_UNSURE) {
+        /* HAVE: it is asked for again; UNSURE: it is looked up first */
         s->replace = false;
         if (s->pair.record == RECORD_GONE) {
             s->pair.record = RECORD_NONE;
@@ -354,7 +356,8 @@ static void lost_runner(struct launch *l, struct launch_slot *s)
     AUTO_ERROR err = { 0 }; /* the way down deletes it all the same: one 404 may be a replica's */
     error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
               s->pair.name);
-    error_hint(&err, "somebody deleted it, or GitHub dropped it while the instance booted: start again");
+    error_hint(&err, "%ssomebody deleted it, or GitHub dropped it while the instance booted: start again",
+               l->config->jobs_may_wait ? "a job that waited for its label may have ended already; else " : "");
     err.try_later = true;
     want_console(l, (size_t)(s - l->slots));
     fail_slot(l, s, &err);
@@ -600,7 +603,7 @@ static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
 
 static void poll_github(struct launch *l, int64_t now, struct acts *acts)
 {
-    size_t waiting = 0;
+    size_t waiting = 0, asked = 0;
     int64_t newest = 0;
     if (l->listing || l->ask_at == 0)
         return;
@@ -616,18 +619,22 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     }
     if (waiting == 0)
         return;
-    bool eager = now - newest < EASE_AFTER_MS && now >= l->spare_until;
-    l->ask_at = now + (eager ? ASK_MS : ASK_LATER_MS) + (int64_t)(next_random(l) % ASK_JITTER_MS);
+    /* A short job that waited takes the record along before it is seen, if questions are seldom. */
+    bool eager = (now - newest < EASE_AFTER_MS || l->config->jobs_may_wait) && now >= l->spare_until;
     if (waiting > LIST_ABOVE && l->list_pages < waiting) {
         l->listing = true;
+        asked = l->list_pages;
         acts_add(acts, (struct act){ .kind = ACT_LIST });
     }
     for (size_t i = 0; i < l->config->count; i++) {
         if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking && (!l->listing || l->slots[i].missing)) {
             l->slots[i].asking = true;
+            asked++;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
     }
+    int64_t pause = eager ? ASK_MS : ASK_LATER_MS, least = (int64_t)asked * ASK_EACH_MS;
+    l->ask_at = now + (pause > least ? pause : least) + (int64_t)(next_random(l) % ASK_JITTER_MS);
 }
 
 static void announce(struct launch *l)
@@ -772,6 +779,8 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         look(l, i, e->now, acts);
     if (!l->undoing && !l->timed_out)
         poll_github(l, e->now, acts);
+    if (l->undoing && e->now < m->give_up)
+        m->give_up = e->now;
     finish(l, e->now);
 }
 

@@ -146,6 +146,7 @@ static void answer_settle(struct pair *p, const struct event *e)
     if (e->outcome == OUTCOME_OK && e->n_instances > 0) {
         str_set(&p->instance_id, e->instances[0].id);
         p->instance = INSTANCE_HAVE;
+        error_clear(&p->error); /* of the lost answer */
     } else if (e->now < p->unsure_until) {
         p->instance = INSTANCE_UNSURE;
         p->wait_until = e->now + PAIR_LOOK_MS;

@@ -3,7 +3,11 @@
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
-enum { HURRY_MS = 6500, HURRY_KILL_MS = 3000 };
+enum {
+    HURRY_MS = 6500,
+    HURRY_KILL_MS = 3000,
+    AGAIN_MS = 3000, /* one empty answer may be EC2's lag behind a launch */
+};
 
 void stop_clear(struct stop *s)
 {
@@ -19,12 +23,16 @@ void stop_clear(struct stop *s)
     *s = (struct stop){ 0 };
 }
 
-/* "<run id>/<attempt>": any attempt of the run. */
-static bool is_of_run(const struct ec2_instance *i, const char *run_id)
+/* "<run id>/<attempt>": any attempt of the run up to this one; a later one has a stop of its own. */
+static bool is_of_run(const struct ec2_instance *i, const struct stop_config *c)
 {
     const char *run = ec2_instance_tag(i, TAG_RUN);
-    size_t n = strlen(run_id);
-    return run && strncmp(run, run_id, n) == 0 && run[n] == '/';
+    size_t n = strlen(c->run_id);
+    uint64_t attempt, newest;
+    if (!run || strncmp(run, c->run_id, n) != 0 || run[n] != '/')
+        return false;
+    return str_empty(c->run_attempt) || !parse_uint(c->run_attempt, INT32_MAX, &newest) ||
+           !parse_uint(run + n + 1, INT32_MAX, &attempt) || attempt <= newest;
 }
 
 static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
@@ -33,8 +41,16 @@ static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
     if (!s->by_run)
         return true;
     const char *role = ec2_instance_tag(i, TAG_ROLE);
-    return str_eq(role, "runner") && is_of_run(i, c->run_id) &&
+    return str_eq(role, "runner") && is_of_run(i, c) &&
            (str_empty(c->name) || str_eq(ec2_instance_tag(i, TAG_NAME), c->name));
+}
+
+bool stop_knows(const struct stop *s, const char *id)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (str_eq(s->targets[i].pair.instance_id, id))
+            return true;
+    return false;
 }
 
 static void add_target(struct stop *s, const struct ec2_instance *i, const char *region, const struct event *e)
@@ -44,9 +60,8 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     bool live = ec2_state_is_live(ec2_instance_state(i));
     if (s->by_run && !live)
         return;
-    for (size_t n = 0; n < s->n; n++)
-        if (str_eq(s->targets[n].pair.instance_id, i->id)) /* named by id and by label */
-            return;
+    if (stop_knows(s, i->id)) /* named by id and by label, or seen twice */
+        return;
     s->targets = xreallocarray(s->targets, s->n + 1, sizeof(*s->targets));
     struct stop_target *t = &s->targets[s->n++];
     *t = (struct stop_target){ .already_gone = !live };
@@ -104,6 +119,22 @@ static void check_labels(struct stop *s)
             s->several_labels = true;
 }
 
+/* Every instance that was named, or some of what was not named one by one. */
+static bool is_found(const struct stop *s)
+{
+    for (size_t i = 0; i < s->config->instances->n; i++)
+        if (!stop_knows(s, s->config->instances->v[i]))
+            return false;
+    return s->n > 0;
+}
+
+static void scanned(struct stop *s, int64_t now)
+{
+    check_labels(s);
+    if (!s->again_at && s->error.domain == ERROR_NONE && !is_found(s))
+        s->again_at = now + AGAIN_MS;
+}
+
 static void scan(struct stop *s, struct acts *acts)
 {
     s->scanning = s->config->regions->n * s->n_searches;
@@ -133,12 +164,19 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     } else if (e->kind == EVENT_ANSWER && e->act == ACT_SCAN) {
         answer_scan(s, e);
         if (s->scanning == 0)
-            check_labels(s);
+            scanned(s, e->now);
     } else if (e->kind == EVENT_ANSWER) {
         pair_answer(&s->targets[e->who].pair, e);
     }
+    bool again = s->again_at && !s->scanned_again && !s->hurry_until;
     if (s->hurry_until)
         m->wake = s->hurry_until;
+    else if (again)
+        m->wake = s->again_at;
+    if (again && e->now >= s->again_at) {
+        s->scanned_again = true;
+        scan(s, acts);
+    }
     if (s->scanning > 0) { /* after a signal too: the answer may be near, and what it shows can be ended in time */
         m->done = s->hurry_until && e->now >= s->hurry_until;
         return;
@@ -149,7 +187,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
         settled = settled && pair_is_settled(&s->targets[i].pair);
     }
-    m->done = settled || (s->hurry_until && e->now >= s->hurry_until);
+    m->done = (settled && !again) || (s->hurry_until && e->now >= s->hurry_until);
 }
 
 /* A search by one filter, and one value or many. */

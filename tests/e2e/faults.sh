@@ -91,8 +91,34 @@ run "$mayfly" start "${args[@]}"
 expect 'a key that AWS does not know' 1 err 'InvalidClientTokenId' err 'hint: check the access key'
 nothing_left 'a key that AWS does not know'
 
+# What a limit of EC2's or GitHub's holds up is not asked for any more once the launch is undone.
+fault '{"service":"ec2","action":"RunInstances","fault":"throttle","times":99}'
+in_background "$mayfly" start "${args[@]}"
+until_asked RunInstances "$(($(asked RunInstances) + 2))"
+kill -INT "$background_pid"
+ended
+expect 'a signal while EC2 throttles' 1 err 'interrupted by a signal'
+equal 'a signal while EC2 throttles: nothing is left, or said to be' "$(grep -c 'left behind' "$tmp/err")" 0
+in_background "$mayfly" bake amd64 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --types m7i.large
+until_asked RunInstances "$(($(asked RunInstances) + 2))"
+kill -INT "$background_pid"
+ended
+expect 'a signal while EC2 throttles a bake' 1 err 'interrupted by a signal'
+equal 'a signal while EC2 throttles a bake: nothing is left, or said to be' "$(grep -c 'left behind' "$tmp/err")" 0
+control DELETE faults >/dev/null
+fault '{"service":"github","action":"generate-jitconfig","fault":"throttle","skip":1,"headers":{"Retry-After":"60"}}'
+fault '{"service":"ec2","action":"RunInstances","fault":"unauthorized"}'
+run timeout 20 "$mayfly" start "${args[@]}" --timeout 5m --count 2
+expect 'a failure while GitHub wants a minute for the other runner' 1 err 'UnauthorizedOperation'
+nothing_left 'a failure while GitHub wants a minute for the other runner'
+control DELETE faults >/dev/null
+
 # A clock that is off by an hour is corrected from AWS's own.
 control POST clock '{"advance_seconds":3600}' >/dev/null
 run "$mayfly" start "${args[@]}"
+name=$(sed -n 's/^runner-name=//p' <<<"$out") epoch=${name%-*}
 started 'a clock that is off by an hour'
+# By the time in its name the reaper tells a record whose instance is to come from one whose instance is gone.
+late=$((36#${epoch##*-} - $(date +%s) - 3600))
+equal "the runner's name has AWS's time (off by $late s)" "$((late > -60 && late < 60))" 1
 exit $((failures > 0))

@@ -65,8 +65,10 @@ run "$mayfly" stop
 expect 'a token that may see nothing proves nothing' 1 err 'may run a job' err 'HTTP 404' err 'hint: '
 equal 'so the instance is left alone' "$(state "$live")" 1
 control DELETE faults >/dev/null
-run "$mayfly" stop
-expect 'stop by the run alone' 0 err 'ended i-'
+GITHUB_RUN_ATTEMPT=1 run "$mayfly" stop
+expect 'an earlier attempt of the run leaves it to its own stop' 0 err 'nothing to stop'
+GITHUB_RUN_ATTEMPT=3 run "$mayfly" stop
+expect 'stop by the run alone, of an earlier attempt too' 0 err 'ended i-'
 equal 'none is there' "$(state "$live")" 0
 GITHUB_RUN_ID=4712 run "$mayfly" stop
 expect 'stop of a run that launched nothing' 0 err 'nothing to stop'

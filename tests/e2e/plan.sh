@@ -56,9 +56,11 @@ expect 'the next region when one is full' 0 out 'region=us-west-2' out 'runner-n
 no_faults
 id=$(output ec2-instance-id) region=$(output region)
 run "$mayfly" stop --instance "$id"
-expect 'stop in the default region does not find it' 0 err 'nothing to stop'
-run "$mayfly" stop --instance "$id" --region "$region"
-expect 'stop in its region does' 0 err "ended $id"
+expect 'stop in the default region does not find it' 0 err 'nothing to stop: no such instance is left in us-east-1'
+fault '{"service":"ec2","action":"DescribeInstances","fault":"not-found"}'
+run "$mayfly" stop --instance "$id,i-0123456789abcdef0" --region "$region"
+expect 'stop in its region does, also when EC2 does not show it at once' 0 err "ended $id" \
+	err 'no longer in us-west-2: i-0123456789abcdef0'
 equal 'nothing is left in either' "$(state "($live | length) + (.runners | length)")" 0
 
 # --- many at once ---

@@ -613,6 +613,7 @@ START_TEST(answers_of_another_form)
     struct aws *a = &no_aws;
     const char r[] = "us-east-1", *word;
     struct ec2_instance instance;
+    struct ec2_page instances;
     struct ec2_leftovers page;
     struct field_list rows;
     struct sts_identity who;
@@ -624,6 +625,13 @@ START_TEST(answers_of_another_form)
     RUN("<html><body>", "RunInstances");
     RUN("<RunInstancesResponse/>", "RunInstances names 0 instances instead of one");
     RUN("<RunInstancesResponse><instancesSet><item/></instancesSet></RunInstancesResponse>", "instead of one");
+    RUN("<RunInstancesResponse><instancesSet><item><instanceId/></item></instancesSet></RunInstancesResponse>",
+        "instead of one");
+    REFUSES(ec2_describe_instances_call(a, r, &filter, 1, NULL),
+            ec2_describe_instances_result(c, &arena, &instances, &err),
+            "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId></instanceId></item>"
+            "</instancesSet></item></reservationSet></DescribeInstancesResponse>",
+            "an instance without an id");
     RUN("<RunInstancesResponse><instancesSet><item><instanceId>i-1</instanceId></item><item><instanceId>i-2</"
         "instanceId>"
         "</item></instancesSet></RunInstancesResponse>",

@@ -12,6 +12,7 @@ enum {
     LAUNCH_SLACK_MS = 200000,
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
+    AGAIN_MS = 3000,         /* a stop that finds nothing looks again */
 };
 
 static const char fleet[] = "o/r", scope[] = "o/r", run_id[] = "77", home[] = "us-east-1", away[] = "eu-west-1";
@@ -84,6 +85,7 @@ static void set_launch(struct scene *s)
                                         .count = 1 + (size_t)model_pick(m, 'k', MAX_SLOTS),
                                         .plan = &s->plan,
                                         .timeout_ms = 20000 + (int64_t)model_pick(m, 't', 580000),
+                                        .jobs_may_wait = model_pick(m, 'w' << 8, 3) == 0,
                                         .seed = m->seed,
                                         .render = render,
                                         .launched = launched,
@@ -91,6 +93,7 @@ static void set_launch(struct scene *s)
     s->config.min_count = model_pick(m, 'n', 3) ? s->config.count : 1 + (size_t)model_pick(m, 'N', s->config.count);
     m->label = s->config.label;
     m->spares_busy = true;
+    m->fences = s->config.jobs_may_wait;
     m->end_by = m->now + s->config.timeout_ms + LAUNCH_SLACK_MS;
 }
 
@@ -311,7 +314,7 @@ static void set_stop(struct scene *s)
     m->phase = 1;
     m->ctx = s;
     m->may_touch = is_meant;
-    m->spares_busy = c->instances->n == 0 && !c->label && !c->force;
+    m->spares_busy = m->fences = c->instances->n == 0 && !c->label && !c->force;
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = INT64_MAX;
     m->kills = m->deletes = 0;
@@ -343,6 +346,9 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
     if (!t) {
         if (live && i->scanned)
             model_break(m, 8, "stop saw %s and left it without a word", id);
+        if (live && stop->n == 0 && m->signalled_at == INT64_MAX && i->visible_at < m->began_at + AGAIN_MS)
+            model_break(m, 8, "stop found nothing, and %s was to be seen from %lld ms on", id,
+                        (long long)(i->visible_at - m->began_at));
         return; /* EC2 did not show it: it has its tags, and the reaper */
     }
     bool spared = m->spares_busy && (t->pair.record == RECORD_BUSY || t->pair.record == RECORD_STUCK);

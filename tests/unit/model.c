@@ -844,7 +844,7 @@ static void check_terminate(struct model *m, const struct act *a)
     bool waited = r && r->fence_asked && m->now - r->fence_asked >= (m->signalled_at < INT64_MAX ? 0 : PAIR_FENCE_MS);
     if (r && !r->fence_answered && !waited && (!m->may_touch || str_eq(ec2_instance_tag(&i->view, TAG_SCOPE), "o/r")))
         model_break(m, 5, "terminates %s before the deletion of its runner was answered", a->instance_id);
-    if (r && m->may_touch && m->spares_busy && !r->fenced && !r->stranger)
+    if (r && m->fences && !r->fenced && !r->stranger)
         model_break(m, 4, "terminates %s, whose runner may run a job", a->instance_id);
     if (r && m->spares_busy && r->refused_busy)
         model_break(m, 4, "terminates %s, whose runner could not be deleted since it runs a job", a->instance_id);

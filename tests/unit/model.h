@@ -153,7 +153,8 @@ struct model {
 
     struct machine *machines[2]; /* under test now; NULL: it crashed or is done; or there is no second */
     int64_t second_at;           /* the second begins then */
-    bool spares_busy;            /* the machine must not end what runs a job */
+    bool spares_busy;            /* the machine must not end what runs a job, */
+    bool fences;                 /* nor what is not known to run none */
     bool (*may_touch)(const struct model *m, const struct model_instance *i); /* or NULL: all that is no decor */
     void *ctx;
     int64_t signal_at, signalled_at, crash_after; /* INT64_MAX: never; crash_after: steps */

@@ -12,8 +12,9 @@ struct stop_config { /* borrowed, valid as long as the stop */
     const struct strlist *regions;   /* searched, at least one */
     const struct strlist *instances; /* ids, or empty */
     const char *label;               /* or NULL */
-    const char *run_id, *name;       /* of the workflow run, and --name; used when nothing is named. May be NULL. */
-    bool force;                      /* also what is not ours, or is busy */
+    /* Of the workflow run, and --name; used when nothing is named. May be NULL. */
+    const char *run_id, *run_attempt, *name;
+    bool force; /* also what is not ours, or is busy */
 };
 
 struct stop_target {
@@ -34,6 +35,8 @@ struct stop {
     size_t scanning; /* searches not answered yet */
     struct stop_target *targets;
     size_t n;
+    int64_t again_at; /* not all was found: once more then; 0: it was */
+    bool scanned_again;
     bool by_run;         /* nothing was named */
     bool several_labels; /* so nothing was touched: --name must say which */
     int64_t hurry_until;
@@ -43,5 +46,7 @@ struct stop {
 /* False, *s unusable, when the configuration names nothing at all. */
 MUST_CHECK bool stop_init(struct stop *s, const struct stop_config *config, struct error *err);
 void stop_clear(struct stop *s);
+/* A search has shown this instance, and it is meant. */
+bool stop_knows(const struct stop *s, const char *id);
 
 #endif
