@@ -202,17 +202,18 @@ static int64_t header_number(const struct http_response *r, const char *name)
     return value && parse_uint(value, INT64_MAX / 1000000, &n) ? (int64_t)n : -1;
 }
 
-/* GitHub's order: Retry-After; else, with nothing left, the reset; else a minute. */
+/* GitHub's order: Retry-After; else, with nothing left, the reset, by GitHub's own clock; else a minute. */
 static int64_t wait_ms(const struct github_call *c, const struct http_response *r)
 {
-    int64_t seconds = header_number(r, "Retry-After");
+    int64_t seconds = header_number(r, "Retry-After"), reset = header_number(r, "x-ratelimit-reset"), now;
+    const char *date = http_header(r, "Date");
     if (seconds >= 0)
         return seconds * 1000;
-    if (header_number(r, "x-ratelimit-remaining") == 0) {
-        int64_t reset = header_number(r, "x-ratelimit-reset") * 1000 - env_now(c->github->env);
-        return reset > 0 ? reset : 1000;
-    }
-    return SECONDARY_LIMIT_MS;
+    if (header_number(r, "x-ratelimit-remaining") != 0 || reset < 0)
+        return SECONDARY_LIMIT_MS;
+    if (!date || !clock_parse_http(date, &now))
+        now = env_now(c->github->env) / 1000;
+    return reset > now ? (reset - now) * 1000 : 1000;
 }
 
 static void add_hint(struct error *err, const struct github_call *c, const char *message)
