@@ -1,5 +1,6 @@
 /* Dispatch, signals, and the one place that prints an error. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -260,9 +261,22 @@ static int dispatch(char **argv)
     return print_error(NULL, &err);
 }
 
+/* What is opened in the place of a stream that was closed (>&-) would take what is printed: a lock, a socket. To this
+ * nothing can be written either. */
+static void keep_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc UNUSED, char **argv)
 {
     AUTO_ERROR err = { 0 };
+    keep_streams();
     secret_protect_process();
     open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     int status = dispatch(argv);
