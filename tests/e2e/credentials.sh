@@ -86,6 +86,11 @@ printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","SessionToken":"%
 	"$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN" >"$tmp/keys"
 who 'a credential_process, which sees no input of the action' 'assumed-role/mayfly/simulator' \
 	'the credential_process of the profile `process`' INPUT_APP_KEY=key -- --profile process
+# Whoever reaps no children of its own may have started it.
+run "${none[@]}" python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$mayfly" stop --label x --profile process
+expect 'a credential_process where SIGCHLD is ignored' 0
 
 ### what is broken
 
