@@ -52,9 +52,11 @@ run "$mayfly" start "${args[@]}" --subnets subnet-0a11ce01,subnet-0a11ce02
 started 'no capacity in the first subnet'
 equal 'so the second is taken' "$(state '[.regions[].instances[]] | last | .subnet')" subnet-0a11ce02
 
-fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"message":"You have exceeded a secondary rate limit","headers":{"Retry-After":"1"}}'
+fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"message":"You have exceeded a secondary rate limit","headers":{"Retry-After":"2"}}'
 run "$mayfly" start "${args[@]}"
 started "GitHub's rate limit is waited out"
+has 'and told' "$err" 'You have exceeded a secondary rate limit (request '
+has 'with the time' "$err" '): trying again in '
 
 fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InsufficientInstanceCapacity","message":"none here","times":9}'
 run "$mayfly" start "${args[@]}"
