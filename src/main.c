@@ -1,5 +1,6 @@
 /* Dispatch, signals, and the one place that prints an error. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
@@ -171,12 +172,16 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
 static int open_signals(void)
 {
     sigset_t set;
+    struct sigaction hangup;
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGHUP);
+    sigaction(SIGHUP, NULL, &hangup);
+    if (hangup.sa_handler != SIG_IGN) /* nohup: what is blocked would come all the same */
+        sigaddset(&set, SIGHUP);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL); /* ignored by who started us, it would take the status of a credential_process */
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
@@ -267,9 +272,22 @@ static int dispatch(char **argv)
     return print_error(NULL, &err);
 }
 
+/* What is opened in the place of a stream that was closed (>&-) would take what is printed: a lock, a socket. To this
+ * nothing can be written either. */
+static void keep_streams(void)
+{
+    int fd;
+    do
+        fd = open("/dev/null", O_RDONLY);
+    while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc UNUSED, char **argv)
 {
     AUTO_ERROR err = { 0 };
+    keep_streams();
     secret_protect_process();
     open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     int status = dispatch(argv);

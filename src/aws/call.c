@@ -183,10 +183,14 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
     }
     const char *date_header = http_header(r, "Date");
     int64_t date = 0;
-    if (date_header && clock_parse_http(date_header, &date) && date > c->aws->date)
-        c->aws->date = date;
-    if (r->status == 200)
+    if (date_header && !clock_parse_http(date_header, &date))
+        date = 0;
+    if (r->status == 200) {
+        /* A failure may be a proxy's, with a clock of its own, and by this one the reaper ends machines. */
+        if (date > c->aws->date)
+            c->aws->date = date;
         return RETRY_NEVER;
+    }
     decode_error(c, err);
     error_prefix(err, "%s", call->name);
     switch (aws_error_class(err)) {

@@ -40,8 +40,8 @@ struct child {
     int64_t until;
 };
 
-/* Our environment without what is meant for Mayfly alone, its GitHub token among it: an array that is owned, of strings
- * that are not. */
+/* Our environment without what is meant for Mayfly alone, its GitHub token and its App's key among it: an array that is
+ * owned, of strings that are not. */
 static char **its_environment(void)
 {
     size_t n = 0;
@@ -49,7 +49,7 @@ static char **its_environment(void)
         n++;
     char **own = xcalloc(n + 1, sizeof(*own));
     for (size_t i = 0, at = 0; i < n; i++)
-        if (!str_starts(environ[i], "MAYFLY_"))
+        if (!str_starts(environ[i], "MAYFLY_") && !str_starts(environ[i], "INPUT_"))
             own[at++] = environ[i];
     return own;
 }

@@ -108,8 +108,10 @@ void sigv4_sign(struct strlist *headers, const struct sigv4_key *key, const stru
     for (size_t i = 0; i < SIGNED_HEADERS; i++) {
         if (!h[i].value)
             continue;
-        AUTO_FREE char *line = xasprintf("%s: %s", h[i].wire_name, h[i].value);
-        strlist_add(headers, line);
+        AUTO_STRBUF line = STRBUF_INIT;
+        line.secret = true; /* the session token's */
+        strbuf_addf(&line, "%s: %s", h[i].wire_name, h[i].value);
+        strlist_add(headers, strbuf_str(&line));
     }
     strbuf_addf(&authorization, "Authorization: %s Credential=%s/%s, SignedHeaders=", algorithm, key->access_key_id,
                 credential);

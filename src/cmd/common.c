@@ -258,13 +258,13 @@ void print_line(const char *fmt, ...)
     printf("%s\n", text);
 }
 
-/* json-c escapes the control characters of C0 alone; a terminal obeys others too. */
+/* json-c escapes the control characters of C0 alone; a terminal obeys others too, and GitHub's runner ##[…]. */
 void print_json(struct json_object *object)
 {
     const char *s = json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     AUTO_STRBUF line = STRBUF_INIT;
     for (size_t n; *s; s += n) {
-        int c = text_control(s);
+        int c = text_is_command(s) ? '#' : text_control(s);
         n = text_char(s) ? text_char(s) : 1;
         if (c >= 0)
             strbuf_addf(&line, "\\u%04x", (unsigned)c);

@@ -18,6 +18,7 @@ static const struct retry_policy policy = {
     "is it spelled right, and does the App have `Administration: write` on the repository (or `Self-hosted runners: "  \
     "write` on the organisation)? After a change of its permissions, the owner has to accept them"
 #define HINT_OURS "GitHub does not take what Mayfly sends: check GITHUB_API_URL, and report it"
+#define HINT_OTHER "something other than GitHub answered: check GITHUB_API_URL and any proxy between"
 #define HINT_MOVED "it was renamed or moved: give its new name with --repo"
 #define HINT_LIMIT "GitHub's rate limit is used up"
 #define HINT_KEY "the key is not the App's, or --app-id is another App's: both are on the App's settings page"
@@ -177,22 +178,22 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     return true;
 }
 
-/* The error's message, and whatever "errors" holds: a string, strings, or objects with a message. Owned. */
+/* The error's message, and whatever "errors" holds: a string, strings, or objects with a message. Owned; NULL: it is
+ * not GitHub's. */
 static char *decode_message(const struct http_response *r)
 {
     AUTO_ERROR bad = { 0 };
     AUTO_JSON *object = NULL;
-    static const char unknown[] = "no GitHub error is in the answer";
     AUTO_STRBUF text = STRBUF_MAX(1000);
     struct json_object *message = NULL, *errors = NULL;
     if (!json_parse(strbuf_str(&r->body), r->body.len, "", &object, &bad) ||
         !json_object_is_type(object, json_type_object))
-        return xstrdup(unknown);
+        return NULL;
     if (json_object_object_get_ex(object, "message", &message) && json_object_is_type(message, json_type_string))
         strbuf_adds(&text, json_object_get_string(message));
     if (json_object_object_get_ex(object, "errors", &errors))
         strbuf_addf(&text, " %s", json_object_to_json_string_ext(errors, JSON_C_TO_STRING_PLAIN));
-    return text.len ? strbuf_steal(&text) : xstrdup(unknown);
+    return text.len ? strbuf_steal(&text) : NULL;
 }
 
 static int64_t header_number(const struct http_response *r, const char *name)
@@ -202,17 +203,18 @@ static int64_t header_number(const struct http_response *r, const char *name)
     return value && parse_uint(value, INT64_MAX / 1000000, &n) ? (int64_t)n : -1;
 }
 
-/* GitHub's order: Retry-After; else, with nothing left, the reset; else a minute. */
+/* GitHub's order: Retry-After; else, with nothing left, the reset, by GitHub's own clock; else a minute. */
 static int64_t wait_ms(const struct github_call *c, const struct http_response *r)
 {
-    int64_t seconds = header_number(r, "Retry-After");
+    int64_t seconds = header_number(r, "Retry-After"), reset = header_number(r, "x-ratelimit-reset"), now;
+    const char *date = http_header(r, "Date");
     if (seconds >= 0)
         return seconds * 1000;
-    if (header_number(r, "x-ratelimit-remaining") == 0) {
-        int64_t reset = header_number(r, "x-ratelimit-reset") * 1000 - env_now(c->github->env);
-        return reset > 0 ? reset : 1000;
-    }
-    return SECONDARY_LIMIT_MS;
+    if (header_number(r, "x-ratelimit-remaining") != 0 || reset < 0)
+        return SECONDARY_LIMIT_MS;
+    if (!date || !clock_parse_http(date, &now))
+        now = env_now(c->github->env) / 1000;
+    return reset > now ? (reset - now) * 1000 : 1000;
 }
 
 static void add_hint(struct error *err, const struct github_call *c, const char *message)
@@ -254,11 +256,17 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
         c->github->remaining = remaining;
     if ((r->status >= 200 && r->status < 300) || (r->status == 304 && c->etag))
         return RETRY_NEVER;
-    AUTO_FREE char *message = decode_message(r);
+    AUTO_FREE char *theirs = decode_message(r);
+    const char *message = theirs ? theirs : "no GitHub error is in the answer";
     error_set(err, ERROR_GITHUB, r->status, "HTTP %d: %s", r->status, message);
     error_prefix(err, "GitHub: %s", call->name);
     str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
     c->class = github_classify(c->auth, r->status, message, http_header(r, "Retry-After"), remaining == 0);
+    if (!theirs && c->class != GITHUB_THROTTLED && c->class != GITHUB_SERVER) {
+        c->class = GITHUB_FATAL; /* a 404 of somebody else says nothing of a runner */
+        error_hint(err, HINT_OTHER);
+        return RETRY_NEVER;
+    }
     if (r->status == 401 && may_come_again(c, message))
         return RETRY_NOW;
     if (c->class == GITHUB_THROTTLED) {
@@ -319,5 +327,8 @@ bool github_call_decode(const struct github_call *call, const struct field *fiel
 {
     const struct strbuf *body = &call->call.exchange.response.body;
     AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
-    return json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err);
+    if (json_decode_text(strbuf_str(body), body->len, fields, out, arena, what, err))
+        return true;
+    error_hint(err, HINT_OTHER);
+    return false;
 }

@@ -6,6 +6,8 @@
 #include "mayfly/util/log.h"
 #include "mayfly/util/text.h"
 
+enum { TOLD_MS = 2000 }; /* a service that asks for more than this is told of */
+
 static uint32_t random32(const struct env *env)
 {
     uint32_t r;
@@ -127,7 +129,13 @@ static void answered(struct call_loop *loop, struct call *call)
         call->state = CALL_DONE;
         return;
     }
-    log_debug("%s: trying again in %lld ms", call->name, (long long)delay);
+    if (server_ms >= TOLD_MS && env_mono(loop->env) >= loop->quiet_until) {
+        AUTO_FREE char *why = error_format(&call->error);
+        log_info("%s: trying again in %lld s", why, (long long)delay / 1000);
+        loop->quiet_until = due;
+    } else {
+        log_debug("%s: trying again in %lld ms", call->name, (long long)delay);
+    }
     call->due = due;
     call->state = CALL_WAITING;
 }

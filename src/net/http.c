@@ -126,7 +126,7 @@ void http_start(struct http *h, struct http_exchange *x)
     if (h->system_bundle)
         curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, h->system_bundle);
     curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, (long)q->fresh);
-    if (q->no_proxy)
+    if (q->no_proxy || strncasecmp(q->url, "https:", 6) != 0)
         curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
     if (str_eq(q->method, "POST") || str_eq(q->method, "PUT")) {
         curl_easy_setopt(easy, CURLOPT_POST, 1L);

@@ -168,6 +168,8 @@ void log_trace(const char *json)
 
 void log_close(void)
 {
-    if (logger.trace)
-        fclose(STEAL(logger.trace));
+    FILE *trace = STEAL(logger.trace);
+    bool whole = !trace || !ferror(trace);
+    if (trace && (fclose(trace) != 0 || !whole))
+        log_warn("not all of the trace could be written");
 }

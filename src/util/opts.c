@@ -5,6 +5,7 @@
 
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/text.h"
 
 enum { WORD_MIN = 4 }; /* shorter ones are part of too many names */
 
@@ -164,10 +165,24 @@ static bool split_list(const char *text, struct strlist *ret)
     return text[strspn(text, blank)] == '\0';
 }
 
+/* Tags, names and JSON take no others; texts and lists have lines. */
+static bool check_characters(const struct opt *o, const char *value, const char *where, struct error *err)
+{
+    for (const char *p = value; *p; p += text_char(p)) {
+        if (text_char(p) == 0)
+            return error_set(err, ERROR_USAGE, 0, "%s: the value is not UTF-8", where);
+        if (text_control(p) >= 0 && (o->type == OPT_STRING || !strchr("\t\r\n", *p)))
+            return error_set(err, ERROR_USAGE, 0, "%s: the value holds a control character", where);
+    }
+    return true;
+}
+
 static bool set_value(const struct opt *o, void *base, const char *value, const char *where, struct error *err)
 {
     void *field = (char *)base + o->offset;
     bool limited = o->min != 0 || o->max != 0;
+    if (!check_characters(o, value, where, err))
+        return false;
     switch (o->type) {
     case OPT_FLAG:
         if (!parse_bool(value, field))
@@ -175,9 +190,6 @@ static bool set_value(const struct opt *o, void *base, const char *value, const 
         return true;
     case OPT_STRING:
     case OPT_TEXT:
-        for (const char *p = value; *p; p++)
-            if ((unsigned char)*p < ' ' && !(o->type == OPT_TEXT && strchr("\t\r\n", *p)))
-                return error_set(err, ERROR_USAGE, 0, "%s: the value holds a control character", where);
         if (!is_choice(o, value)) {
             AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
             return bad_value(o, value, where, want, err);

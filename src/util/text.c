@@ -28,6 +28,11 @@ int text_control(const char *s)
     return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? p[1] : -1;
 }
 
+bool text_is_command(const char *s)
+{
+    return str_starts(s, "##[");
+}
+
 void text_clean(char *s)
 {
     for (size_t n; *s; s += n) {
@@ -36,6 +41,8 @@ void text_clean(char *s)
             *s = '?';
         else if (text_control(s) >= 0)
             memset(s, ' ', n);
+        else if (text_is_command(s))
+            s[2] = '(';
         n = n ? n : 1;
     }
 }
@@ -45,6 +52,8 @@ void text_narrow(char *s)
     for (; *s; s++)
         if (*s < ' ' || *s > '~')
             *s = '?';
+        else if (text_is_command(s))
+            s[2] = '(';
 }
 
 void text_add_json(struct strbuf *out, const char *s)
@@ -58,6 +67,8 @@ void text_add_json(struct strbuf *out, const char *s)
             strbuf_addf(out, "\\u%04x", (unsigned)text_control(s));
         else if (*s == '"' || *s == '\\')
             strbuf_addf(out, "\\%c", *s);
+        else if (text_is_command(s))
+            strbuf_addf(out, "\\u%04x", (unsigned)*s);
         else
             strbuf_add(out, s, n);
         n = n ? n : 1;

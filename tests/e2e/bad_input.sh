@@ -127,6 +127,8 @@ for words in --version --help 'start --help' --options '--manual start' '--compl
 	# shellcheck disable=SC2086 # words
 	bad "mayfly $words on a full disk" 1 'standard output' full $words
 done
+run "$mayfly" reap --trace /dev/full
+expect 'a trace on a full disk is told' 0 err 'warning: not all of the trace could be written'
 
 equal 'nothing was launched' "$(state '[.regions[].instances[]?] | length')" 0
 equal 'no runner record is left' "$(state '.runners | length')" 0

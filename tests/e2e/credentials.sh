@@ -77,14 +77,20 @@ who 'a chain of roles down to an SSO session' $assumed/outer/last 'then the role
 cat >"$tmp/give keys" <<END
 #!/bin/sh
 [ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
-[ -z "\$MAYFLY_GITHUB_TOKEN" ] || exit 2
+[ -z "\$MAYFLY_GITHUB_TOKEN\$INPUT_APP_KEY" ] || exit 2
 if ls -l /proc/\$\$/fd | grep -q socket; then exit 3; fi
 cat "$tmp/keys"
 END
 chmod +x "$tmp/give keys"
 printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","SessionToken":"%s"}' "$AWS_ACCESS_KEY_ID" \
 	"$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN" >"$tmp/keys"
-who 'a credential_process' 'assumed-role/mayfly/simulator' 'the credential_process of the profile `process`' -- --profile process
+who 'a credential_process, which sees no input of the action' 'assumed-role/mayfly/simulator' \
+	'the credential_process of the profile `process`' INPUT_APP_KEY=key -- --profile process
+# Whoever reaps no children of its own may have started it.
+run "${none[@]}" python3 -c 'import os, signal, sys
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+os.execv(sys.argv[1], sys.argv[1:])' "$mayfly" stop --label x --profile process
+expect 'a credential_process where SIGCHLD is ignored' 0
 
 ### what is broken
 

@@ -52,9 +52,11 @@ run "$mayfly" start "${args[@]}" --subnets subnet-0a11ce01,subnet-0a11ce02
 started 'no capacity in the first subnet'
 equal 'so the second is taken' "$(state '[.regions[].instances[]] | last | .subnet')" subnet-0a11ce02
 
-fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"message":"You have exceeded a secondary rate limit","headers":{"Retry-After":"1"}}'
+fault '{"service":"github","action":"generate-jitconfig","fault":"error","status":429,"message":"You have exceeded a secondary rate limit","headers":{"Retry-After":"2"}}'
 run "$mayfly" start "${args[@]}"
 started "GitHub's rate limit is waited out"
+has 'and told' "$err" 'You have exceeded a secondary rate limit (request '
+has 'with the time' "$err" '): trying again in '
 
 fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InsufficientInstanceCapacity","message":"none here","times":9}'
 run "$mayfly" start "${args[@]}"
@@ -71,6 +73,18 @@ fault '{"service":"ec2","action":"DescribeImages","fault":"status","status":403}
 run "$mayfly" start "${args[@]}"
 expect 'a proxy in between that refuses' 1 err 'HTTP 403 without an AWS error in it' err 'hint: something other than AWS answered'
 nothing_left 'a proxy in between that refuses'
+
+for code in 302 401 403 404; do
+	fault "{\"service\":\"github\",\"action\":\"generate-jitconfig\",\"fault\":\"status\",\"status\":$code}"
+	run "$mayfly" start "${args[@]}"
+	expect "a proxy before GitHub that says $code" 1 err "HTTP $code: no GitHub error is in the answer" err 'hint: something other than GitHub answered'
+	nothing_left "a proxy before GitHub that says $code"
+done
+fault '{"service":"github","action":"delete-runner","fault":"status","status":404}'
+run "$mayfly" start "${args[@]}" --label other
+run "$mayfly" stop --label other
+expect 'its 404 is no proof that a record is gone' 0 err 'is still there: ' err 'HTTP 404: no GitHub error is in the answer'
+control POST reset >/dev/null
 
 fault '{"service":"ec2","action":"DescribeImages","fault":"cut"}'
 run "$mayfly" start "${args[@]}"

@@ -133,6 +133,21 @@ expect 'SIGINT undoes the start' 1 err 'interrupted by a signal'
 equal 'no instance is left after a signal' "$(state "$live")" 0
 equal 'no record is left after a signal' "$(state '.runners | length')" 0
 
+for under in 'env --default-signal=HUP' nohup; do # a terminal closes
+	control DELETE log >/dev/null
+	# shellcheck disable=SC2086
+	in_background $under "$mayfly" start "${args[@]}" --label "${under%% *}" --timeout 30s
+	check "$under start" until_asked RunInstances
+	kill -HUP "$background_pid"
+	ended
+	if [ "$under" = nohup ]; then
+		expect 'under nohup SIGHUP means nothing' 0
+	else
+		expect 'SIGHUP undoes the start' 1 err 'interrupted by a signal'
+		equal 'no instance is left after it' "$(state "$live")" 0
+	fi
+done
+
 # --- a runner that never comes ---
 start_sim --instances model --boot 100 --online 3600000 --terminate-delay 100
 run "$mayfly" start "${args[@]}" --timeout 10s

@@ -57,6 +57,12 @@ advance 700
 ends 'a runner that never came' offline 120
 
 fresh
+set_runner '{"status":"online","busy":true}'
+fault "{\"service\":\"ec2\",\"action\":\"DescribeInstances\",\"fault\":\"status\",\"status\":503,\"headers\":{\"Date\":\"$(date -u -d '+1 day' '+%a, %d %b %Y %T GMT')\"}}"
+run "$mayfly" reap
+expect 'the clock of a proxy that fails puts nobody past a deadline' 0 out "kept $id"
+
+fresh
 advance 1900
 ends 'an idle runner' idle 600
 

@@ -46,6 +46,11 @@ wait "$first" 2>/dev/null
 run "$mayfly" reap --lock "$lock"
 expect 'one that was killed holds no lock' 0
 
+"$mayfly" reap --lock "$lock" --verbose >&- 2>&-
+check 'with its streams closed nothing is printed into the lock' grep -qxE '[0-9]+' "$lock"
+run "$mayfly" reap --lock "$lock"
+expect 'so that the next run takes it' 0
+
 echo 'precious = true' >"$tmp/precious"
 ln -s "$tmp/precious" "$tmp/link"
 ln "$tmp/other.lock" "$tmp/hard"

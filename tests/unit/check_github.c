@@ -572,6 +572,45 @@ START_TEST(answers_of_another_form)
 }
 END_TEST
 
+/* --- how long to wait --------------------------------------------------------------------------------------------- */
+
+static int64_t at_noon(void *ctx UNUSED)
+{
+    return (int64_t)1767268800 * 1000; /* 2026-01-01 12:00:00 UTC */
+}
+
+static const struct {
+    const char *headers[4];
+    int64_t want_ms;
+} limits[] = {
+    { { "Retry-After: 7", "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767268830" }, 7000 },
+    { { "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767268830" }, 30000 },
+    { { "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767268799" }, 1000 },
+    /* of a machine whose clock is an hour behind, and ahead, of GitHub's */
+    { { "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767272430", "Date: Thu, 01 Jan 2026 13:00:00 GMT" }, 30000 },
+    { { "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767265230", "Date: Thu, 01 Jan 2026 11:00:00 GMT" }, 30000 },
+    { { "x-ratelimit-remaining: 0", "x-ratelimit-reset: 1767268830", "Date: yesterday" }, 30000 },
+    { { "x-ratelimit-remaining: 0" }, 60000 },
+    { { "x-ratelimit-remaining: 4000", "x-ratelimit-reset: 1767268830" }, 60000 },
+    { { "Retry-After: Thu, 01 Jan 2026 12:00:30 GMT" }, 60000 }, /* GitHub gives seconds alone */
+    { { NULL }, 60000 },
+};
+
+START_TEST(waits)
+{
+    const struct env noon = { .now = at_noon };
+    struct github g = { .config = &repo, .env = &noon };
+    AUTO_ERROR err = { 0 };
+    AUTO_CALL *c = &answered(github_rate_call(&g), "{\"message\":\"API rate limit exceeded\"}")->call;
+    int64_t ms = -1;
+    c->exchange.response.status = 403;
+    for (size_t i = 0; i < ARRAY_SIZE(limits[_i].headers) && limits[_i].headers[i]; i++)
+        strlist_add(&c->exchange.response.headers, limits[_i].headers[i]);
+    ck_assert_int_eq(c->ops->judge(c, &ms, &err), RETRY_THROTTLE);
+    ck_assert_int_eq(ms, limits[_i].want_ms);
+}
+END_TEST
+
 static TCase *pure(void)
 {
     TCase *t = tcase_create("pure");
@@ -586,6 +625,7 @@ static TCase *pure(void)
     tcase_add_test(t, hints);
     tcase_add_test(t, requests);
     tcase_add_test(t, rate_limit);
+    tcase_add_loop_test(t, waits, 0, ARRAY_SIZE(limits));
     tcase_add_test(t, list_of_runners);
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);

@@ -402,6 +402,10 @@ START_TEST(refused)
         { { .args = ARGS("--colors", "red,blue") }, "--colors: `blue` is not one of: red green", NULL },
         { { .args = ARGS("--flag=maybe") }, "--flag: `maybe` is not true or false", NULL },
         { { .args = ARGS("--subnet-name", "a\nb") }, "--subnet-name: the value holds a control character", NULL },
+        { { .args = ARGS("--subnet-name", "a\xc2\x9b") }, "--subnet-name: the value holds a control character", NULL },
+        { { .args = ARGS("--subnet-name", "a\xff") }, "--subnet-name: the value is not UTF-8", NULL },
+        { { .args = ARGS("--groups", "[\"a\", \"\xe2\x80\"]") }, "--groups: the value is not UTF-8", NULL },
+        { { .args = ARGS("--groups", "a,\x1b") }, "--groups: the value holds a control character", NULL },
         { { .env = ARGS("MAYFLY_COUNT", "x") }, "--count (from the environment): `x` is not a number", NULL },
         { { .env = ARGS("INPUT_EC2_SUBNET", "a\nb") }, "--subnet-name (input ec2-subnet): the value", NULL },
         { { .env = ARGS("OWN_VAR", "a\tb") }, "--subnet-name (from OWN_VAR): the value holds", NULL },
@@ -527,7 +531,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, names, 0, 17);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 42);
+    tcase_add_loop_test(t, refused, 0, 46);
     tcase_add_loop_test(t, lists, 0, 21);
     tcase_add_loop_test(t, units, 0, 17);
     tcase_add_loop_test(t, no_effect, 0, 12);

@@ -434,6 +434,8 @@ static const struct {
     { "\xed\xa0\x80", "???", "???", "\"\\ufffd\\ufffd\\ufffd\"", "`???`" }, /* half of a surrogate */
     { "\xf4\x90\x80\x80", "????", "????", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", "`????`" },
     { "cut \xe2\x80", "cut ??", "cut ??", "\"cut \\ufffd\\ufffd\"", "`cut ??`" },
+    { "###[add-mask]i-1 ##[", "###(add-mask]i-1 ##(", "###(add-mask]i-1 ##(", "\"#\\u0023#[add-mask]i-1 \\u0023#[\"",
+      "`###(add-mask]i-1 ##(`" },
 };
 
 START_TEST(text_of_others)

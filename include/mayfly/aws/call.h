@@ -10,7 +10,7 @@ struct aws {                   /* config and env are borrowed; must outlive its 
     struct aws_config *config; /* its creds are renewed */
     const struct env *env;
     int64_t skew; /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
-    int64_t date; /* the newest Date header seen, seconds since 1970; 0: none yet */
+    int64_t date; /* the newest Date header of a success, seconds since 1970; 0: none yet */
     int wake_fd;  /* as of struct call_loop, for fetching credentials */
     int64_t renew_after;          /* monotonic ms: no try to renew credentials before */
     bool creds_refused;           /* as expired: they are to be renewed at once */
@@ -43,7 +43,7 @@ struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const c
                                    struct strbuf *body);
 /* "the answer to NAME": what decoders call it. Owned by the caller. */
 char *aws_call_what(const struct call *call);
-/* The current time at AWS: its newest Date header, or our clock before the first answer. Seconds since 1970. */
+/* The current time at AWS: the newest Date header of a success, or our clock before the first. Seconds since 1970. */
 int64_t aws_now(const struct aws *aws);
 /* Frees what the calls left in it. */
 void aws_clear(struct aws *aws);

@@ -48,6 +48,7 @@ struct call_loop {
     const struct env *env;
     int wake_fd; /* ends call_loop_next early when readable; -1: none */
     struct call *calls;
+    int64_t quiet_until; /* on the monotonic clock: that a service has calls wait was told, for all of them */
 };
 
 /* call_free for CLEANUP. */

@@ -16,7 +16,7 @@ struct http_request {   /* owned */
     long connect_ms;        /* 0: 10 s */
     long total_ms;          /* 0: 60 s */
     size_t max_body;        /* of the response; 0: 16 MiB */
-    bool no_proxy;          /* link-local services */
+    bool no_proxy;          /* link-local services; what is not https has none either: a token stays on the machine */
     bool fresh;             /* on a new connection: libcurl sends a request again by itself, unseen, when a reused one
                                turns out dead, which a POST without an idempotency token must not suffer */
 };

@@ -38,6 +38,7 @@ MUST_CHECK bool log_trace_open(const char *path, struct error *err);
 bool log_trace_enabled(void);
 /* Writes one line, redacted; `json` is one JSON object without line breaks. */
 void log_trace(const char *json);
+/* Warns when the trace is not whole: of a full disk. */
 void log_close(void);
 
 #endif

@@ -9,14 +9,17 @@ size_t text_char(const char *s);
 /* The number of the control character that s begins with (C0, DEL, and C1 as UTF-8 writes them), or -1. */
 int text_control(const char *s);
 
-/* Replaces, in place, control characters by blanks, and what is not UTF-8 by `?`: what is left is one line, and
- * commands no terminal. */
+/* Does s begin with "##["? GitHub's runner obeys ##[add-mask]… and ##[set-output name=…]… wherever it stands in a line
+ * that a step prints. Source: actions/runner, ActionCommand.cs, TryParse. */
+bool text_is_command(const char *s);
+/* Replaces, in place, control characters by blanks, what is not UTF-8 by `?`, and "##[" by "##(": what is left is one
+ * line, and commands neither a terminal nor GitHub's runner. */
 void text_clean(char *s);
-/* Replaces, in place, all but the printable characters of ASCII by `?`: a byte is a column then. */
+/* The same with all but the printable characters of ASCII by `?`: a byte is a column then. */
 void text_narrow(char *s);
 
 /* Appends s as a string of JSON, quotes included; what is not UTF-8 becomes U+FFFD. Neither control characters nor DEL
- * come through as they are. */
+ * nor "##[" come through as they are. */
 void text_add_json(struct strbuf *out, const char *s);
 /* Appends s as Markdown's code, in which nothing means anything; it does not break out of a cell of a table either. */
 void text_add_code(struct strbuf *out, const char *s);
