@@ -772,9 +772,8 @@ static void answer_ghost_end(struct reap_ghost *g, const struct event *e)
 
 static bool is_due(const struct reap *r, int64_t now)
 {
-    size_t coming = r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING] +
-                    (r->hurry_until ? 0 : r->staged[REAP_TODO]);
-    return coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
+    size_t coming = r->staged[REAP_TODO] + r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING];
+    return r->hurry_until || coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
 }
 
 /* What is near its end goes first. After a signal nothing is begun that was not begun before it. */

@@ -1287,6 +1287,34 @@ START_TEST(signal_during_an_end)
 }
 END_TEST
 
+/* What has lost its record does not wait for what GitHub does not answer: there may be no time after that. */
+START_TEST(signal_leaves_nothing_half_ended)
+{
+    struct world w;
+    world_init(&w);
+    put_many(&w, 2, overdue);
+    w.boxes[1].runner_id = "8";
+    put_record(&w, 7, ids[0], "offline", false);
+    put_record(&w, 8, ids[1], "offline", false);
+    w.held = ACT_DELETE;
+    w.now = 1000;
+    start(&w);
+    ck_assert_uint_eq(w.in_flight, 2);
+    struct act first = w.queue.v[0];
+    memmove(w.queue.v, w.queue.v + 1, --w.queue.n * sizeof(first));
+    answer(&w, first);
+    ck_assert_uint_eq(w.in_flight, 1);
+    feed(&w, (struct event){ .kind = EVENT_SIGNAL });
+    go(&w);
+    ck_assert_uint_eq(count_ended(&w), 1);
+    ck_assert(!w.reap.machine.done);
+    w.now = w.reap.machine.wake;
+    feed(&w, (struct event){ .kind = EVENT_TIME });
+    ck_assert(w.reap.machine.done);
+    world_clear(&w);
+}
+END_TEST
+
 /* --- ghosts ------------------------------------------------------------------------------------------------------- */
 
 /* 1700000000 is s44we8; two hours before, nearly s44qug. */
@@ -1454,6 +1482,7 @@ static TCase *bounds(void)
     tcase_add_test(t, another_reaper_may_be_faster);
     tcase_add_loop_test(t, signal_before_the_decision_ends_at_once, 0, 4);
     tcase_add_loop_test(t, signal_during_an_end, 0, 2);
+    tcase_add_test(t, signal_leaves_nothing_half_ended);
     return t;
 }
 
