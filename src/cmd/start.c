@@ -73,7 +73,7 @@ static bool prepare(struct start *s, struct error *err)
         .label = s->label,
         .runner_group = s->runner_group,
         .name_mark = s->name_mark,
-        .epoch = env_now(s->cmd->env) / 1000,
+        .epoch = aws_now(&s->session->aws),
         .count = spec->count,
         .min_count = spec->min_count ? spec->min_count : spec->count,
         .plan = &s->plan,

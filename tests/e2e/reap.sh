@@ -209,6 +209,11 @@ expect 'a record without instance is told' 0 out 'would delete runner mf-'
 run "$mayfly" reap --json
 expect 'and deleted' 0 out '"kind":"runner"' out '"done":"deleted"'
 equal 'none is left' "$(state '.runners | length')" 0
+start_one
+here TerminateInstances InstanceId.1="$id"
+set_runner '{"status":"offline","busy":false}'
+run "$mayfly" reap
+equal "a record of this hour stays, however far behind the clock is of whoever made it" "$status $(state '.runners | length')" '0 1'
 start_args=(--fleet shared)
 start_one
 run "$mayfly" start "${args[@]}" --fleet shared --repo other/repo
