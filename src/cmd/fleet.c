@@ -54,7 +54,8 @@ bool fleet_pass(struct fleet *f, struct error *err)
         session_explain(&f->session, f->command, &f->reap.error);
         return error_move(err, &f->reap.error);
     }
-    f->skew = f->session.aws.date - env_now(f->session.aws.env) / 1000;
+    const struct env *env = f->session.aws.env; /* EC2's last answer may be minutes old; it tells whole seconds */
+    f->skew = (f->reap.cloud_ahead + env_mono(env) - env_now(env) + 500) / 1000;
     return true;
 }
 
