@@ -376,7 +376,7 @@ static bool check_options(struct bake_run *r, struct error *err)
         if (strlen(o->share.v[i]) != 12 || strspn(o->share.v[i], "0123456789") != 12)
             return error_set(err, ERROR_USAGE, 0, "--share: `%.40s` is not an account's 12 digits", o->share.v[i]);
     if (str_empty(parameter))
-        r->parameter = xasprintf("/mayfly/ami/%s", r->name);
+        r->parameter = image_parameter(r->name);
     else if (!str_eq(parameter, "none"))
         r->parameter = xstrdup(parameter);
     if (r->parameter && (r->parameter[0] != '/' || strlen(r->parameter) > 900 || str_starts(r->parameter, "/aws/") ||

@@ -133,6 +133,16 @@ char *label_make(const char *run_id, const char *attempt, int64_t epoch, const u
     return strbuf_steal(&label);
 }
 
+char *image_parameter(const char *name)
+{
+    return xasprintf("/mayfly/ami/%s", name);
+}
+
+char *image_parameter_before(const char *parameter)
+{
+    return xasprintf("%s/previous", parameter);
+}
+
 bool label_is_valid(const char *label)
 {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";

@@ -298,6 +298,33 @@ equal 'but not what is young' "$(state "$images")" 'mayfly-x-20261115'
 advance 1000000
 run "$mayfly" reap --image-retention 10d
 equal 'nor the newest of its name' "$status $(state "$images")" '0 mayfly-x-20261115'
+# What is older and needed: it is published again, it can be gone back to, an instance runs it.
+builder
+bake mayfly-x-20261130
+image() { state ".regions[\"us-east-1\"].images[] | select(.name == \"mayfly-x-$1\") | .id"; }
+old=$(image 20261115)
+here CreateTags ResourceId.1="$old" ResourceId.2="$(image 20261130)" Tag.1.Key=mayfly:name Tag.1.Value=x
+advance 1000000
+control PUT ssm '{"name":"/mayfly/ami/x","value":"'"$old"'"}' >/dev/null
+run "$mayfly" reap --image-retention 10d --dry-run
+expect 'a published image is not said to go' 0 out "kept image $old: its SSM parameter names it"
+run "$mayfly" reap --image-retention 10d
+expect 'and stays, however old' 0 out "kept image $old: its SSM parameter names it"
+control PUT ssm '{"name":"/mayfly/ami/x","value":"ami-0a11ce00000000001"}' >/dev/null
+control PUT ssm '{"name":"/mayfly/ami/x/previous","value":"'"$old"'"}' >/dev/null
+run "$mayfly" reap --image-retention 10d
+expect 'so does what was published before' 0 out "kept image $old: its SSM parameter names it, or did before"
+control DELETE ssm '{"name":"/mayfly/ami/x/previous"}' >/dev/null
+here RunInstances ImageId="$old" InstanceType=m7i.large MinCount=1 MaxCount=1 SubnetId=subnet-0a11ce01
+foreign=$(all_of instanceId)
+run "$mayfly" reap --image-retention 10d
+expect "and what anybody's instance runs" 0 out "kept image $old: an instance runs it"
+here TerminateInstances InstanceId.1="$foreign"
+fault '{"service":"ssm","action":"GetParameter","fault":"unauthorized"}'
+run "$mayfly" reap --image-retention 10d
+expect 'what may not be asked ends nothing, and it is told' 3 out "failed image $old: GetParameter: AccessDenied"
+run "$mayfly" reap --image-retention 10d
+expect 'without any of these it goes' 0 out "removed image $old"
 run "$mayfly" reap --image-retention 1h
 expect 'a retention of an hour is refused' 2 err '--image-retention'
 exit $((failures > 0))

@@ -74,6 +74,10 @@ MUST_CHECK bool runner_name_parse(const char *name, const char *mark, char **ret
 /* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
  * bytes. Owned. */
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6]);
+/* The SSM parameter that a bake publishes images of this TAG_NAME in, unless it is told another, and the one where what
+ * was published before goes. Owned. */
+char *image_parameter(const char *name);
+char *image_parameter_before(const char *parameter);
 /* A label that GitHub and EC2 both take: 1 to 100 characters of letters, digits and - _ . */
 bool label_is_valid(const char *label);
 
