@@ -447,7 +447,8 @@ static void take_job(struct reap_target *t, const struct github_job *job)
 /* Where the repository could be read, 404 says that there is no such run. */
 static void take_jobs(struct reap *r, struct reap_target *t, const struct event *e)
 {
-    bool none = e->outcome == OUTCOME_NOT_FOUND && str_eq(t->repo, reap_row_scope(&r->rows, &r->rows.v[t->row]));
+    const char *scope = reap_row_scope(&r->rows, &r->rows.v[t->row]);
+    bool none = e->outcome == OUTCOME_NOT_FOUND && scope && strcasecmp(t->repo, scope) == 0;
     if (e->outcome != OUTCOME_OK)
         t->facts.job = none ? REAP_JOB_NONE : REAP_JOB_UNKNOWN;
     for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)

@@ -1,5 +1,6 @@
 #include "mayfly/runner/tags.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 #include "mayfly/crypto/crypto.h"
@@ -82,6 +83,14 @@ void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag
         { TAG_STEPS, steps },        { TAG_COMMIT, v->commit },
     };
     make_tags(all, ARRAY_SIZE(all), v->more, arena, ret, ret_n);
+}
+
+char *fleet_of_scope(const char *scope)
+{
+    char *fleet = xstrdup(scope);
+    for (char *c = fleet; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return fleet;
 }
 
 char *runner_name_mark(const char *account, const char *fleet)

@@ -224,6 +224,19 @@ run "$mayfly" reap --fleet shared
 expect 'each instance of a shared fleet is judged by its own scope' 0 out "marked $id: its runner is offline" out "kept $other"
 start_args=()
 
+# GitHub takes its names in any case, EC2's filters in one: cron's --repo and the workflow's GITHUB_REPOSITORY are typed apart.
+start_args=(--repo Octo/Demo)
+start_one
+start_args=()
+set_runner '{"status":"offline","busy":false}'
+advance 700
+run "$mayfly" reap --repo OCTO/demo
+expect 'one repository is one fleet, however it is written' 0 out "marked $id: its runner is offline"
+control DELETE log >/dev/null
+run "$mayfly" reap --repo octo/demo
+expect 'to whoever asks' 0 out "marked $id: its runner is offline"
+equal 'and is read once' "$(control GET log | jq '[.[] | select(.action == "list-runners")] | length')" 1
+
 # --- what instances leave behind ---
 start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
 tags() { # SPEC RESOURCE FLEET [KEY VALUE]

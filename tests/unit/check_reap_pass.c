@@ -455,14 +455,15 @@ START_TEST(each_instance_is_judged_by_its_own_scope)
     world_init(&w);
     put(&w, (struct box){ .id = "i-1", .age = 5000, .mark = "no-runner" OLD });
     put(&w, (struct box){ .id = "i-2", .age = 5000, .scope = "other", .mark = "no-runner" OLD });
+    put(&w, (struct box){ .id = "i-4", .age = 5000, .scope = "OTHER", .mark = "no-runner" OLD }); /* the same */
     put(&w, (struct box){ .id = "i-3", .age = 5000, .scope = "third/repo", .mark = "no-runner" OLD });
     put_record(&w, 7, "i-2", "online", true);
     w.records[0].scope = "other";
     put_fault(&w, ACT_LIST, OUTCOME_FAILED, "third/repo", 0);
     pass(&w);
     ck_assert_uint_eq(w.seen[ACT_LIST], 3);
-    ck_assert_uint_eq(count_ended(&w), 1);
-    ck_assert(target(&w, "i-1")->ended);
+    ck_assert_uint_eq(count_ended(&w), 2);
+    ck_assert(target(&w, "i-1")->ended && target(&w, "i-4")->ended);
     ck_assert_str_eq(target(&w, "i-2")->ruling.rule, "busy");
     world_clear(&w);
 }

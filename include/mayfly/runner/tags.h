@@ -63,6 +63,10 @@ struct bake_tags {
 };
 void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
 
+/* The fleet of a scope, where none is named: in small letters, since GitHub takes its names in any case and EC2's
+ * filters do not. Owned. */
+char *fleet_of_scope(const char *scope);
+
 /* "mf-<6 characters of the hash of account and fleet>-": begins every runner name of the fleet. Owned. */
 char *runner_name_mark(const char *account, const char *fleet);
 /* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */
