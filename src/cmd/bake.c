@@ -847,8 +847,8 @@ static bool write_outputs(struct bake_run *r, struct error *err)
 static void warn_of(struct bake_run *r, const char *what, struct error *why)
 {
     session_explain(&r->session, "bake", why);
-    AUTO_FREE char *formatted = error_format(why);
-    log_warn("%s%s%s%s%s", what, *what ? ": " : "", formatted, why->hint ? "; " : "", why->hint ? why->hint : "");
+    AUTO_FREE char *formatted = error_format_hinted(why);
+    log_warn("%s%s%s", what, *what ? ": " : "", formatted);
     r->cmd->exit_status = EXIT_PARTIAL;
 }
 

@@ -73,7 +73,7 @@ static bool warn_scopes(const struct reap *r)
     for (size_t i = 0; i < r->rows.scopes.n; i++) {
         const char *name = r->rows.scopes.v[i];
         if (r->scopes[i].error.domain) {
-            AUTO_FREE char *why = error_format(&r->scopes[i].error);
+            AUTO_FREE char *why = error_format_hinted(&r->scopes[i].error);
             log_warn("of %s only deadlines are enforced, since GitHub could not be asked: %s", name, why);
             whole = false;
         }

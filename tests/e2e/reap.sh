@@ -117,7 +117,7 @@ run "$mayfly" reap
 advance 200
 fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
 run "$mayfly" reap
-expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked'
+expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked' err 'see https://www.githubstatus.com'
 control DELETE faults >/dev/null
 fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow"}'
 run "$mayfly" reap --dry-run
@@ -268,6 +268,9 @@ expect 'old leftovers are told' 0 out 'would remove volume vol-' out 'attached t
 fault '{"service":"ec2","action":"DeleteVolume","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no"}'
 run "$mayfly" reap
 expect 'what cannot be removed is told' 3 out 'failed volume vol-' out 'removed spot request sir-'
+fault '{"service":"ec2","action":"DescribeVolumes","fault":"unauthorized"}'
+run "$mayfly" reap
+expect 'what cannot be read too, with what to do' 3 err 'the kind volume could not be read everywhere' err 'mayfly policy'
 run "$mayfly" reap --json
 expect 'and removed the next time' 0 out '"kind":"volume"' out '"done":"removed"' out '"removed":1'
 here DescribeSpotInstanceRequests Filter.1.Name=state Filter.1.Value.1=open
