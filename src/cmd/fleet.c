@@ -97,6 +97,8 @@ bool fleet_warn(const struct fleet *f)
     if (r->over_max)
         log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
                  "reap --dry-run, then raise --max");
+    for (size_t i = 0; i < r->unread.n; i++)
+        log_warn("runners of this fleet are also in %s, which is not looked at: name it in --regions", r->unread.v[i]);
     if (r->more_ghosts)
         log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     if (r->jobs_error.domain) {

@@ -1,5 +1,6 @@
 #include "mayfly/runner/reap_pass.h"
 
+#include "mayfly/aws/config.h"
 #include "mayfly/util/encode.h"
 
 enum {
@@ -64,6 +65,7 @@ void reap_clear(struct reap *r)
     free(r->batches);
     strlist_clear(&r->fleet);
     strlist_clear(&r->states);
+    strlist_clear(&r->unread);
     error_clear(&r->error);
     error_clear(&r->jobs_error);
     reap_rows_clear(&r->rows);
@@ -142,13 +144,24 @@ static size_t find_region(const struct reap *r, const char *name)
     return i;
 }
 
+/* Whoever set the reaper up may not know of it. */
+static void note_unread(struct reap *r, const char *region)
+{
+    if (r->unread.n < REAP_UNREAD_MAX && aws_region_is_valid(region) && !strlist_has(&r->unread, region))
+        strlist_add(&r->unread, region);
+}
+
 static void consider_ghost(struct reap *r, size_t scope, const struct github_runner *record)
 {
     AUTO_FREE char *region = NULL;
     int64_t epoch;
     enum reap_record what = reap_read_record(record);
-    if (what == REAP_RECORD_OFFLINE_BUSY || !runner_name_parse(record->name, r->config->name_mark, &region, &epoch) ||
-        r->cloud_now - epoch <= REAP_GHOST_AGE || find_region(r, region) == r->config->regions->n)
+    if (!runner_name_parse(record->name, r->config->name_mark, &region, &epoch))
+        return;
+    size_t at = find_region(r, region);
+    if (at == r->config->regions->n)
+        note_unread(r, region);
+    if (at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY || r->cloud_now - epoch <= REAP_GHOST_AGE)
         return;
     if (r->n_ghosts == REAP_GHOSTS_MAX) {
         r->more_ghosts = true;
@@ -156,7 +169,7 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     }
     r->ghosts = xreallocarray(r->ghosts, r->n_ghosts + 1, sizeof(*r->ghosts));
     r->ghosts[r->n_ghosts++] = (struct reap_ghost){ .name = xstrdup(record->name),
-                                                    .region = find_region(r, region),
+                                                    .region = at,
                                                     .scope = scope,
                                                     .runner_id = record->id,
                                                     .age = r->cloud_now - epoch,

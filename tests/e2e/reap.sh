@@ -155,7 +155,7 @@ west=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
 run "$mayfly" reap --config "$tmp/places.ini"
 expect 'the regions of the places of start are looked at too' 0 out "kept $west" out "kept $id"
 run "$mayfly" reap --regions us-east-1
-expect 'without them they are not' 0 out "kept $id" err '1 live instances'
+expect 'without them they are not, and it is told' 0 out "kept $id" err '1 live instances' err 'also in us-west-2'
 run "$mayfly" reap --places '{}'
 expect 'places that are none' 2 err '--places is not a list of places'
 

@@ -1351,6 +1351,7 @@ START_TEST(ghosts_are_told_from_runners)
         put(&w, cases[_i].box);
     pass(&w);
     ck_assert_uint_eq(w.reap.n_ghosts, cases[_i].ghost);
+    ck_assert_uint_eq(w.reap.unread.n, str_starts(cases[_i].record.name, "mf-abcdef-us-west-2-"));
     ck_assert_uint_eq(w.seen[ACT_DELETE], cases[_i].ghost);
     if (cases[_i].ghost)
         ck_assert(str_ends(strbuf_str(&w.log), "scan delete:99") && w.reap.ghosts[0].ended);
