@@ -39,7 +39,7 @@ variable "subject" {
 }
 
 variable "fleet" {
-  description = "the tag mayfly:fleet, start's --fleet; by default the repository"
+  description = "the tag mayfly:fleet, start's --fleet; by default the repository, in small letters"
   type        = string
   default     = ""
 }
@@ -74,7 +74,7 @@ locals {
   account   = data.aws_caller_identity.current.account_id
   region    = data.aws_region.current.name
   partition = data.aws_partition.current.partition
-  fleet     = var.fleet != "" ? var.fleet : var.repository
+  fleet     = var.fleet != "" ? var.fleet : lower(var.repository)
   owner     = split("/", var.repository)[0]
   name      = split("/", var.repository)[1]
 

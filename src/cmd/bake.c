@@ -376,7 +376,7 @@ static bool check_options(struct bake_run *r, struct error *err)
         if (strlen(o->share.v[i]) != 12 || strspn(o->share.v[i], "0123456789") != 12)
             return error_set(err, ERROR_USAGE, 0, "--share: `%.40s` is not an account's 12 digits", o->share.v[i]);
     if (str_empty(parameter))
-        r->parameter = xasprintf("/mayfly/ami/%s", r->name);
+        r->parameter = image_parameter(r->name);
     else if (!str_eq(parameter, "none"))
         r->parameter = xstrdup(parameter);
     if (r->parameter && (r->parameter[0] != '/' || strlen(r->parameter) > 900 || str_starts(r->parameter, "/aws/") ||
@@ -844,8 +844,8 @@ static bool write_outputs(struct bake_run *r, struct error *err)
 static void warn_of(struct bake_run *r, const char *what, struct error *why)
 {
     session_explain(&r->session, "bake", why);
-    AUTO_FREE char *formatted = error_format(why);
-    log_warn("%s%s%s%s%s", what, *what ? ": " : "", formatted, why->hint ? "; " : "", why->hint ? why->hint : "");
+    AUTO_FREE char *formatted = error_format_hinted(why);
+    log_warn("%s%s%s", what, *what ? ": " : "", formatted);
     r->cmd->exit_status = EXIT_PARTIAL;
 }
 

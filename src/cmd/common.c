@@ -45,7 +45,7 @@ const struct opt common_opts[] = {
       .type = OPT_STRING,
       ROW(fleet),
       .arg = "NAME",
-      .help = "whose instances these are, the tag mayfly:fleet; else the value of --repo",
+      .help = "whose instances these are, the tag mayfly:fleet; else the value of --repo, in small letters",
       .bits = OPT_TRUSTED },
     { .name = "github-token-file",
       .type = OPT_STRING,
@@ -88,8 +88,9 @@ static char *find_fleet(const struct cmd *cmd, const struct github_config *githu
 {
     const char *repo = str_empty(cmd->common.repo) ? cmd->getenv("GITHUB_REPOSITORY") : cmd->common.repo;
     const char *scope = github->scope ? github->scope : str_empty(repo) ? NULL : repo;
-    const char *fleet = str_empty(cmd->common.fleet) ? scope : cmd->common.fleet;
-    return fleet ? xstrdup(fleet) : NULL;
+    if (!str_empty(cmd->common.fleet))
+        return xstrdup(cmd->common.fleet);
+    return scope ? fleet_of_scope(scope) : NULL;
 }
 
 void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github)

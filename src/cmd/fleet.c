@@ -54,7 +54,8 @@ bool fleet_pass(struct fleet *f, struct error *err)
         session_explain(&f->session, f->command, &f->reap.error);
         return error_move(err, &f->reap.error);
     }
-    f->skew = f->session.aws.date - env_now(f->session.aws.env) / 1000;
+    const struct env *env = f->session.aws.env; /* EC2's last answer may be minutes old; it tells whole seconds */
+    f->skew = (f->reap.cloud_ahead + env_mono(env) - env_now(env) + 500) / 1000;
     return true;
 }
 
@@ -72,7 +73,7 @@ static bool warn_scopes(const struct reap *r)
     for (size_t i = 0; i < r->rows.scopes.n; i++) {
         const char *name = r->rows.scopes.v[i];
         if (r->scopes[i].error.domain) {
-            AUTO_FREE char *why = error_format(&r->scopes[i].error);
+            AUTO_FREE char *why = error_format_hinted(&r->scopes[i].error);
             log_warn("of %s only deadlines are enforced, since GitHub could not be asked: %s", name, why);
             whole = false;
         }
@@ -96,6 +97,8 @@ bool fleet_warn(const struct fleet *f)
     if (r->over_max)
         log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
                  "reap --dry-run, then raise --max");
+    for (size_t i = 0; i < r->unread.n; i++)
+        log_warn("runners of this fleet are also in %s, which is not looked at: name it in --regions", r->unread.v[i]);
     if (r->more_ghosts)
         log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     if (r->jobs_error.domain) {

@@ -1,6 +1,7 @@
 #include "mayfly/runner/policy.h"
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/tags.h"
 
 struct policy_options {
     struct strlist regions, subnets, security_groups, images, types, placement_groups, roles;
@@ -151,6 +152,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct policy_options *o = options;
     const char *repo = first_of(cmd->common.repo, cmd->getenv("GITHUB_REPOSITORY"));
+    AUTO_FREE char *fleet = str_empty(repo) ? NULL : fleet_of_scope(repo);
     AUTO_STRLIST regions = { 0 };
     for (size_t i = 0; i < o->regions.n; i++)
         strlist_add(&regions, o->regions.v[i]);
@@ -163,7 +165,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     const struct policy_scope scope = {
         .partition = partition,
         .account = o->account,
-        .fleet = first_of(cmd->common.fleet, repo),
+        .fleet = first_of(cmd->common.fleet, fleet),
         .regions = &regions,
         .region = first_of(cmd->common.region, regions.n ? regions.v[0] : NULL),
         .subnets = &o->subnets,

@@ -31,8 +31,10 @@ static const struct opt reap_opts[] = {
       .type = OPT_SECONDS,
       ROW(image_retention),
       .arg = "DURATION",
-      .help = "also remove images of the fleet's own bakes that are older, but never the newest of a name, and their "
-              "snapshots; without it only those go that a bake began and never got done with",
+      .help =
+          "also remove images of the fleet's own bakes that are older, with their snapshots, but never the newest of "
+          "a name, what /mayfly/ami/NAME or its /previous names, or what an instance runs; without it only those go "
+          "that a bake began and never got done with",
       .min = 86400,
       .max = 366 * 86400 },
     { .name = "lock",

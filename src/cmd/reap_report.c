@@ -225,7 +225,7 @@ void report_leftovers(struct cmd *cmd, const struct leftovers *l, struct report 
                      ec2_kind_name((enum ec2_kind)k));
         if (l->errors[k].domain == ERROR_NONE)
             continue;
-        AUTO_FREE char *why = error_format(&l->errors[k]);
+        AUTO_FREE char *why = error_format_hinted(&l->errors[k]);
         log_warn("what is left of the kind %s could not be read everywhere: %s", ec2_kind_name((enum ec2_kind)k), why);
     }
 }

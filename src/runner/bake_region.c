@@ -730,7 +730,7 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
     strlist_add(&r->role, "bake");
     strlist_add(&r->kind, config->name);
     if (config->parameter)
-        r->previous_name = xasprintf("%s/previous", config->parameter);
+        r->previous_name = image_parameter_before(config->parameter);
     r->by_name[0] = (struct ec2_filter){ "name", &r->name };
     r->by_tags[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
     r->by_tags[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &r->role };

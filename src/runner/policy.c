@@ -112,7 +112,7 @@ static const struct {
     { "ec2:DescribeInstanceTypeOfferings", "Read", "doctor" },
     { "ec2:DescribeVolumes", "Read", "reap" },
     { "ec2:DescribeSpotInstanceRequests", "Read", "reap" },
-    { "ssm:GetParameter", "ReadParameter", "start bake doctor" },
+    { "ssm:GetParameter", "ReadParameter", "start reap bake doctor" },
     { "ssm:GetParameter", "BakeFrom", "bake" },
     { "sts:DecodeAuthorizationMessage", "Explain", "doctor" },
     { "ec2:RunInstances", "RunInto", "start" },

@@ -62,7 +62,7 @@ static void set_filters(struct leftovers *l)
 
 static bool begin_list(struct leftovers *l, struct acts *acts)
 {
-    if (l->removing || l->region == l->config->regions->n)
+    if (l->phase != LEFTOVERS_LISTING || l->region == l->config->regions->n)
         return false;
     acts_add(acts, (struct act){ .kind = ACT_LEFTOVERS,
                                  .who = l->region,
@@ -120,10 +120,14 @@ static void take(struct leftovers *l, const struct ec2_leftover *row, size_t reg
         l->more[l->kind] = true;
         return;
     }
+    const char *name = l->kind == EC2_IMAGE ? ec2_leftover_tag(row, TAG_NAME) : NULL;
+    AUTO_FREE char *parameter = str_empty(name) ? NULL : image_parameter(name);
     l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
     l->v[l->n++] = (struct leftover){ .id = xstrdup(row->id),
                                       .group = l->kind == EC2_IMAGE ? group_of(row) : NULL,
                                       .works = str_eq(row->state, "available") && !f.unproven,
+                                      .names = { parameter ? xstrdup(parameter) : NULL,
+                                                 parameter ? image_parameter_before(parameter) : NULL },
                                       .region = region,
                                       .facts = f,
                                       .ruling = r };
@@ -142,7 +146,7 @@ static void answer_list(struct leftovers *l, const struct event *e)
         take(l, &e->leftovers[i], e->who);
 }
 
-/* --- removing ----------------------------------------------------------------------------------------------------- */
+/* --- who goes ----------------------------------------------------------------------------------------------------- */
 
 static bool is_newest(const struct leftovers *l, const struct leftover *image)
 {
@@ -172,22 +176,93 @@ static void judge(struct leftovers *l)
             l->more[l->kind] = true;
             break;
         }
-        o->stage = l->config->dry_run ? LEFTOVER_DONE : LEFTOVER_TODO;
+        o->stage = LEFTOVER_TODO;
+        if (l->kind == EC2_IMAGE && !o->facts.unproven)
+            strlist_add(&l->going, o->id);
     }
 }
 
+/* --- what is needed ----------------------------------------------------------------------------------------------- */
+
+static const struct leftover_ruling used = { false, "in-use", "an instance runs it" };
+static const struct leftover_ruling published = { false, "published", "its SSM parameter names it, or did before" };
+
+static void keep(struct leftover *o, struct leftover_ruling ruling)
+{
+    o->stage = LEFTOVER_DONE;
+    o->ruling = ruling;
+}
+
+static void fail(struct leftover *o, const struct error *err)
+{
+    o->stage = LEFTOVER_DONE;
+    error_copy(&o->error, err);
+}
+
+static bool begin_use(struct leftovers *l, struct acts *acts)
+{
+    if (l->phase != LEFTOVERS_USED || l->region == l->config->regions->n)
+        return false;
+    acts_add(acts, (struct act){ .kind = ACT_SCAN,
+                                 .who = l->region,
+                                 .region = l->config->regions->v[l->region],
+                                 .filters = l->by_use,
+                                 .n_filters = ARRAY_SIZE(l->by_use),
+                                 .by_page = true });
+    l->region++;
+    return true;
+}
+
+/* Instances of whatever fleet. */
+static void answer_use(struct leftovers *l, const struct event *e)
+{
+    for (size_t i = l->first; i < l->n; i++) {
+        struct leftover *o = &l->v[i];
+        if (o->stage != LEFTOVER_TODO || o->region != e->who || o->facts.unproven)
+            continue;
+        if (e->outcome != OUTCOME_OK)
+            fail(o, e->error);
+        for (size_t n = 0; n < e->n_instances && o->stage == LEFTOVER_TODO; n++)
+            if (str_eq(e->instances[n].image, o->id))
+                keep(o, used);
+    }
+}
+
+/* One that is not there names nothing; what one says that could not be read is not known. */
+static void answer_parameter(struct leftover *o, const struct event *e)
+{
+    bool absent = e->outcome != OUTCOME_OK && str_eq(e->error->code, "ParameterNotFound");
+    o->stage = LEFTOVER_TODO;
+    o->asked++;
+    if (e->outcome == OUTCOME_OK && str_eq(e->text, o->id))
+        keep(o, published);
+    else if (e->outcome != OUTCOME_OK && !absent)
+        fail(o, e->error);
+}
+
+/* The next parameter that may name it. */
+static const char *next_name(const struct leftover *o)
+{
+    return o->asked < ARRAY_SIZE(o->names) && !o->facts.unproven ? o->names[o->asked] : NULL;
+}
+
+/* --- removing ----------------------------------------------------------------------------------------------------- */
+
 static bool begin_removal(struct leftovers *l, struct acts *acts)
 {
-    for (size_t i = l->first; l->removing && !l->hurry_until && i < l->n; i++) {
+    for (size_t i = l->first; l->phase == LEFTOVERS_REMOVING && !l->hurry_until && i < l->n; i++) {
         struct leftover *o = &l->v[i];
+        const char *name = next_name(o);
         if (o->stage != LEFTOVER_TODO)
             continue;
-        o->stage = LEFTOVER_REMOVING;
-        acts_add(acts, (struct act){ .kind = ACT_REMOVE,
+        o->stage = name ? LEFTOVER_READING : l->config->dry_run ? LEFTOVER_DONE : LEFTOVER_REMOVING;
+        if (o->stage == LEFTOVER_DONE)
+            continue;
+        acts_add(acts, (struct act){ .kind = name ? ACT_GET_PARAMETER : ACT_REMOVE,
                                      .who = i,
                                      .region = l->config->regions->v[o->region],
                                      .leftover = l->kind,
-                                     .name = o->id });
+                                     .name = name ? name : o->id });
         return true;
     }
     return false;
@@ -213,9 +288,34 @@ static bool next_kind(struct leftovers *l)
         return false;
     l->kind++;
     l->region = 0;
-    l->removing = false;
+    l->phase = LEFTOVERS_LISTING;
     l->first = l->n;
     set_filters(l);
+    return true;
+}
+
+static void answer(struct leftovers *l, const struct event *e)
+{
+    if (e->act == ACT_LEFTOVERS)
+        answer_list(l, e);
+    else if (e->act == ACT_SCAN)
+        answer_use(l, e);
+    else if (e->act == ACT_GET_PARAMETER)
+        answer_parameter(&l->v[e->who], e);
+    else
+        answer_removal(&l->v[e->who], e);
+}
+
+/* The next phase of this kind, or the first of the next. False: that was all. */
+static bool next_phase(struct leftovers *l)
+{
+    if (l->phase == LEFTOVERS_REMOVING)
+        return next_kind(l);
+    if (l->phase == LEFTOVERS_LISTING)
+        judge(l);
+    l->region = 0;
+    l->phase =
+        l->phase == LEFTOVERS_LISTING && l->going.n > 0 && l->kind == EC2_IMAGE ? LEFTOVERS_USED : LEFTOVERS_REMOVING;
     return true;
 }
 
@@ -228,24 +328,16 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
             error_set(&l->error, ERROR_CANCELLED, 0, "interrupted by a signal");
     } else if (e->kind == EVENT_PAGE || e->kind == EVENT_ANSWER) {
         l->in_flight -= e->kind == EVENT_ANSWER;
-        if (e->act == ACT_LEFTOVERS)
-            answer_list(l, e);
-        else
-            answer_removal(&l->v[e->who], e);
+        answer(l, e);
     }
     for (bool more = !l->hurry_until; more;) {
-        while (l->in_flight < AT_ONCE && (begin_list(l, acts) || begin_removal(l, acts)))
+        while (l->in_flight < AT_ONCE && (begin_list(l, acts) || begin_use(l, acts) || begin_removal(l, acts)))
             l->in_flight++;
-        more = false;
-        if (l->in_flight == 0 && !l->removing) {
-            judge(l);
-            l->removing = more = true;
-        } else if (l->in_flight == 0) {
-            more = next_kind(l);
-        }
+        more = l->in_flight == 0 && next_phase(l);
     }
     /* After a signal only a removal that is under way is waited for. */
-    m->done = l->in_flight == 0 || (l->hurry_until && (!l->removing || e->now >= l->hurry_until));
+    bool removing = l->phase == LEFTOVERS_REMOVING;
+    m->done = l->in_flight == 0 || (l->hurry_until && (!removing || e->now >= l->hurry_until));
     m->wake = l->hurry_until ? l->hurry_until : INT64_MAX;
 }
 
@@ -255,6 +347,9 @@ void leftovers_init(struct leftovers *l, const struct leftovers_config *config)
     strlist_add(&l->fleet, config->fleet);
     strlist_add(&l->role, "bake");
     strlist_add(&l->limits, TAG_LIMITS);
+    strlist_split(&l->live, "pending running stopping stopped", " ");
+    l->by_use[0] = (struct ec2_filter){ "image-id", &l->going };
+    l->by_use[1] = (struct ec2_filter){ "instance-state-name", &l->live };
     set_filters(l);
 }
 
@@ -263,6 +358,8 @@ void leftovers_clear(struct leftovers *l)
     for (size_t i = 0; i < l->n; i++) {
         free(l->v[i].id);
         free(l->v[i].group);
+        free(l->v[i].names[0]);
+        free(l->v[i].names[1]);
         error_clear(&l->v[i].error);
     }
     for (size_t k = 0; k < EC2_KIND_COUNT; k++)
@@ -272,6 +369,8 @@ void leftovers_clear(struct leftovers *l)
     strlist_clear(&l->role);
     strlist_clear(&l->limits);
     strlist_clear(&l->state);
+    strlist_clear(&l->going);
+    strlist_clear(&l->live);
     error_clear(&l->error);
     *l = (struct leftovers){ 0 };
 }

@@ -1,5 +1,6 @@
 #include "mayfly/runner/reap_pass.h"
 
+#include "mayfly/aws/config.h"
 #include "mayfly/util/encode.h"
 
 enum {
@@ -64,6 +65,7 @@ void reap_clear(struct reap *r)
     free(r->batches);
     strlist_clear(&r->fleet);
     strlist_clear(&r->states);
+    strlist_clear(&r->unread);
     error_clear(&r->error);
     error_clear(&r->jobs_error);
     reap_rows_clear(&r->rows);
@@ -142,13 +144,24 @@ static size_t find_region(const struct reap *r, const char *name)
     return i;
 }
 
+/* Whoever set the reaper up may not know of it. */
+static void note_unread(struct reap *r, const char *region)
+{
+    if (r->unread.n < REAP_UNREAD_MAX && aws_region_is_valid(region) && !strlist_has(&r->unread, region))
+        strlist_add(&r->unread, region);
+}
+
 static void consider_ghost(struct reap *r, size_t scope, const struct github_runner *record)
 {
     AUTO_FREE char *region = NULL;
     int64_t epoch;
     enum reap_record what = reap_read_record(record);
-    if (what == REAP_RECORD_OFFLINE_BUSY || !runner_name_parse(record->name, r->config->name_mark, &region, &epoch) ||
-        r->cloud_now - epoch <= REAP_GHOST_AGE || find_region(r, region) == r->config->regions->n)
+    if (!runner_name_parse(record->name, r->config->name_mark, &region, &epoch))
+        return;
+    size_t at = find_region(r, region);
+    if (at == r->config->regions->n)
+        note_unread(r, region);
+    if (at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY || r->cloud_now - epoch <= REAP_GHOST_AGE)
         return;
     if (r->n_ghosts == REAP_GHOSTS_MAX) {
         r->more_ghosts = true;
@@ -156,7 +169,7 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     }
     r->ghosts = xreallocarray(r->ghosts, r->n_ghosts + 1, sizeof(*r->ghosts));
     r->ghosts[r->n_ghosts++] = (struct reap_ghost){ .name = xstrdup(record->name),
-                                                    .region = find_region(r, region),
+                                                    .region = at,
                                                     .scope = scope,
                                                     .runner_id = record->id,
                                                     .age = r->cloud_now - epoch,
@@ -447,7 +460,8 @@ static void take_job(struct reap_target *t, const struct github_job *job)
 /* Where the repository could be read, 404 says that there is no such run. */
 static void take_jobs(struct reap *r, struct reap_target *t, const struct event *e)
 {
-    bool none = e->outcome == OUTCOME_NOT_FOUND && str_eq(t->repo, reap_row_scope(&r->rows, &r->rows.v[t->row]));
+    const char *scope = reap_row_scope(&r->rows, &r->rows.v[t->row]);
+    bool none = e->outcome == OUTCOME_NOT_FOUND && scope && strcasecmp(t->repo, scope) == 0;
     if (e->outcome != OUTCOME_OK)
         t->facts.job = none ? REAP_JOB_NONE : REAP_JOB_UNKNOWN;
     for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)
@@ -772,9 +786,8 @@ static void answer_ghost_end(struct reap_ghost *g, const struct event *e)
 
 static bool is_due(const struct reap *r, int64_t now)
 {
-    size_t coming = r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING] +
-                    (r->hurry_until ? 0 : r->staged[REAP_TODO]);
-    return coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
+    size_t coming = r->staged[REAP_TODO] + r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING];
+    return r->hurry_until || coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
 }
 
 /* What is near its end goes first. After a signal nothing is begun that was not begun before it. */

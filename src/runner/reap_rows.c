@@ -51,7 +51,7 @@ static size_t keep_limits(struct reap_rows *rows, struct limits l)
 size_t reap_rows_scope(struct reap_rows *rows, const char *scope)
 {
     size_t i = 0;
-    while (scope && i < rows->scopes.n && !str_eq(rows->scopes.v[i], scope))
+    while (scope && i < rows->scopes.n && strcasecmp(rows->scopes.v[i], scope) != 0)
         i++;
     if (scope && i < rows->scopes.n)
         return i;

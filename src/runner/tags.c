@@ -1,5 +1,6 @@
 #include "mayfly/runner/tags.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 
 #include "mayfly/crypto/crypto.h"
@@ -84,6 +85,14 @@ void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag
     make_tags(all, ARRAY_SIZE(all), v->more, arena, ret, ret_n);
 }
 
+char *fleet_of_scope(const char *scope)
+{
+    char *fleet = xstrdup(scope);
+    for (char *c = fleet; *c; c++)
+        *c = (char)tolower((unsigned char)*c);
+    return fleet;
+}
+
 char *runner_name_mark(const char *account, const char *fleet)
 {
     AUTO_FREE char *input = xasprintf("%s\n%s", account, fleet);
@@ -131,6 +140,16 @@ char *label_make(const char *run_id, const char *attempt, int64_t epoch, const u
     }
     encode_random32(&label, random, 6);
     return strbuf_steal(&label);
+}
+
+char *image_parameter(const char *name)
+{
+    return xasprintf("/mayfly/ami/%s", name);
+}
+
+char *image_parameter_before(const char *parameter)
+{
+    return xasprintf("%s/previous", parameter);
 }
 
 bool label_is_valid(const char *label)

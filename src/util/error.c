@@ -87,6 +87,16 @@ char *error_format(const struct error *err)
                      err->request_id ? err->request_id : "", err->request_id ? ")" : "");
 }
 
+char *error_format_hinted(const struct error *err)
+{
+    char *formatted = error_format(err);
+    if (!err->hint)
+        return formatted;
+    char *hinted = xasprintf("%s; %s", formatted, err->hint);
+    free(formatted);
+    return hinted;
+}
+
 int error_exit_status(const struct error *err)
 {
     if (err->domain == ERROR_NONE)

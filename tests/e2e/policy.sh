@@ -12,6 +12,9 @@ run "$mayfly" policy start stop reap doctor --json
 equal 'several commands, no statement twice' "$(jq -c '[.Statement[].Sid] | length == (unique | length)' <<<"$out")" true
 run "$mayfly" policy start --region cn-north-1 --account 123456789012 --subnets subnet-0a11ce01,subnet-0a11ce02 --security-groups sg-0a11ce01 --repo octo/demo
 expect 'filled in by options' 0 out 'arn:aws-cn:ec2:cn-north-1:123456789012:subnet/subnet-0a11ce02' out '"aws:RequestTag/mayfly:fleet": "octo/demo"'
+run "$mayfly" policy start --repo Octo/Demo
+expect 'the fleet of a repository, however it is written' 0 out '"aws:RequestTag/mayfly:fleet": "octo/demo"'
+run "$mayfly" policy start --region cn-north-1 --account 123456789012 --subnets subnet-0a11ce01,subnet-0a11ce02 --security-groups sg-0a11ce01 --repo octo/demo
 equal 'no placeholder is left' "$(grep -cE 'ACCOUNT|REGION|FLEET|subnet-ID|sg-ID' <<<"$out")" 0
 printf '[default]\nregion = eu-west-1\nimage = ssm:/ci/ami\nsubnets = subnet-0a11ce31\n' >"$tmp/mayfly.ini"
 run "$mayfly" policy start --config "$tmp/mayfly.ini"

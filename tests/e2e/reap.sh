@@ -123,7 +123,7 @@ run "$mayfly" reap
 advance 200
 fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
 run "$mayfly" reap
-expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked'
+expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked' err 'see https://www.githubstatus.com'
 control DELETE faults >/dev/null
 fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow"}'
 run "$mayfly" reap --dry-run
@@ -161,7 +161,7 @@ west=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
 run "$mayfly" reap --config "$tmp/places.ini"
 expect 'the regions of the places of start are looked at too' 0 out "kept $west" out "kept $id"
 run "$mayfly" reap --regions us-east-1
-expect 'without them they are not' 0 out "kept $id" err '1 live instances'
+expect 'without them they are not, and it is told' 0 out "kept $id" err '1 live instances' err 'also in us-west-2'
 run "$mayfly" reap --places '{}'
 expect 'places that are none' 2 err '--places is not a list of places'
 
@@ -177,21 +177,22 @@ expect 'until it is kept no more' 0 out "ended $id"
 
 # --- many, and two at once ---
 start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
-run "$mayfly" start "${args[@]}" --count 12
-expect 'start of twelve' 0
+run "$mayfly" start "${args[@]}" --count 13
+expect 'start of thirteen' 0
 for runner in $(state '.runners[].id'); do set_runner '{"status":"offline","busy":false}'; done
+set_runner '{"status":"online","busy":true}' # it proves the token to the one that finds no other record
 advance 700
 run "$mayfly" reap
 advance 200
 run "$mayfly" reap --max 11
 expect '--max holds all of them back' 3 out 'held back i-' err 'more instances than --max allows'
-equal 'none was ended' "$(state "$live")" 12
+equal 'none was ended' "$(state "$live")" 13
 control DELETE log >/dev/null
 "$mayfly" reap >"$tmp/out2" 2>"$tmp/err2" &
 run "$mayfly" reap
 wait $!
 equal 'two reapers at once both end well' "$status $?" '0 0'
-equal 'and end all' "$(state "$live") $(state '.runners | length')" '0 0'
+equal 'and end all that they should' "$(state "$live") $(state '.runners | length')" '1 1'
 calls=$(control GET log | jq '[.[] | select(.action == "TerminateInstances")] | length')
 if [ "$calls" -le 4 ]; then ok 'terminations come in batches'; else not_ok 'terminations come in batches' "$calls calls"; fi
 
@@ -215,6 +216,11 @@ expect 'a record without instance is told' 0 out 'would delete runner mf-'
 run "$mayfly" reap --json
 expect 'and deleted' 0 out '"kind":"runner"' out '"done":"deleted"'
 equal 'none is left' "$(state '.runners | length')" 0
+start_one
+here TerminateInstances InstanceId.1="$id"
+set_runner '{"status":"offline","busy":false}'
+run "$mayfly" reap
+equal "a record of this hour stays, however far behind the clock is of whoever made it" "$status $(state '.runners | length')" '0 1'
 start_args=(--fleet shared)
 start_one
 run "$mayfly" start "${args[@]}" --fleet shared --repo other/repo
@@ -224,6 +230,19 @@ advance 700
 run "$mayfly" reap --fleet shared
 expect 'each instance of a shared fleet is judged by its own scope' 0 out "marked $id: its runner is offline" out "kept $other"
 start_args=()
+
+# GitHub takes its names in any case, EC2's filters in one: cron's --repo and the workflow's GITHUB_REPOSITORY are typed apart.
+start_args=(--repo Octo/Demo)
+start_one
+start_args=()
+set_runner '{"status":"offline","busy":false}'
+advance 700
+run "$mayfly" reap --repo OCTO/demo
+expect 'one repository is one fleet, however it is written' 0 out "marked $id: its runner is offline"
+control DELETE log >/dev/null
+run "$mayfly" reap --repo octo/demo
+expect 'to whoever asks' 0 out "marked $id: its runner is offline"
+equal 'and is read once' "$(control GET log | jq '[.[] | select(.action == "list-runners")] | length')" 1
 
 # --- what instances leave behind ---
 start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
@@ -256,6 +275,9 @@ expect 'old leftovers are told' 0 out 'would remove volume vol-' out 'attached t
 fault '{"service":"ec2","action":"DeleteVolume","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no"}'
 run "$mayfly" reap
 expect 'what cannot be removed is told' 3 out 'failed volume vol-' out 'removed spot request sir-'
+fault '{"service":"ec2","action":"DescribeVolumes","fault":"unauthorized"}'
+run "$mayfly" reap
+expect 'what cannot be read too, with what to do' 3 err 'the kind volume could not be read everywhere' err 'mayfly policy'
 run "$mayfly" reap --json
 expect 'and removed the next time' 0 out '"kind":"volume"' out '"done":"removed"' out '"removed":1'
 here DescribeSpotInstanceRequests Filter.1.Name=state Filter.1.Value.1=open
@@ -299,6 +321,33 @@ equal 'but not what is young' "$(state "$images")" 'mayfly-x-20261115'
 advance 1000000
 run "$mayfly" reap --image-retention 10d
 equal 'nor the newest of its name' "$status $(state "$images")" '0 mayfly-x-20261115'
+# What is older and needed: it is published again, it can be gone back to, an instance runs it.
+builder
+bake mayfly-x-20261130
+image() { state ".regions[\"us-east-1\"].images[] | select(.name == \"mayfly-x-$1\") | .id"; }
+old=$(image 20261115)
+here CreateTags ResourceId.1="$old" ResourceId.2="$(image 20261130)" Tag.1.Key=mayfly:name Tag.1.Value=x
+advance 1000000
+control PUT ssm '{"name":"/mayfly/ami/x","value":"'"$old"'"}' >/dev/null
+run "$mayfly" reap --image-retention 10d --dry-run
+expect 'a published image is not said to go' 0 out "kept image $old: its SSM parameter names it"
+run "$mayfly" reap --image-retention 10d
+expect 'and stays, however old' 0 out "kept image $old: its SSM parameter names it"
+control PUT ssm '{"name":"/mayfly/ami/x","value":"ami-0a11ce00000000001"}' >/dev/null
+control PUT ssm '{"name":"/mayfly/ami/x/previous","value":"'"$old"'"}' >/dev/null
+run "$mayfly" reap --image-retention 10d
+expect 'so does what was published before' 0 out "kept image $old: its SSM parameter names it, or did before"
+control DELETE ssm '{"name":"/mayfly/ami/x/previous"}' >/dev/null
+here RunInstances ImageId="$old" InstanceType=m7i.large MinCount=1 MaxCount=1 SubnetId=subnet-0a11ce01
+foreign=$(all_of instanceId)
+run "$mayfly" reap --image-retention 10d
+expect "and what anybody's instance runs" 0 out "kept image $old: an instance runs it"
+here TerminateInstances InstanceId.1="$foreign"
+fault '{"service":"ssm","action":"GetParameter","fault":"unauthorized"}'
+run "$mayfly" reap --image-retention 10d
+expect 'what may not be asked ends nothing, and it is told' 3 out "failed image $old: GetParameter: AccessDenied"
+run "$mayfly" reap --image-retention 10d
+expect 'without any of these it goes' 0 out "removed image $old"
 run "$mayfly" reap --image-retention 1h
 expect 'a retention of an hour is refused' 2 err '--image-retention'
 exit $((failures > 0))

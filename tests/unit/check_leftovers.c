@@ -64,6 +64,8 @@ struct world {
     size_t n_items;
     enum ec2_kind unreadable;
     bool is_unreadable;
+    const char *run, *published, *before; /* images: an instance's; what the parameters of `x` say */
+    enum act_kind refused;                /* what is asked of images */
     struct strbuf log;
     struct arena arena;
     struct acts queue;
@@ -117,13 +119,42 @@ static void show(struct world *w, const struct act *a, struct event *e)
     e->leftovers = rows;
 }
 
+/* What uses images. */
+static void show_use(const struct world *w, const struct act *a, struct event *e, struct ec2_instance *i,
+                     struct error *err)
+{
+    *i = (struct ec2_instance){ .id = "i-1", .image = w->run };
+    e->instances = i;
+    e->n_instances = a->kind == ACT_SCAN && w->run && strlist_has(a->filters[0].values, w->run);
+    e->text = str_eq(a->name, "/mayfly/ami/x")            ? w->published
+              : str_eq(a->name, "/mayfly/ami/x/previous") ? w->before
+                                                          : NULL;
+    if (a->kind == ACT_GET_PARAMETER && !e->text) {
+        e->outcome = OUTCOME_FAILED;
+        str_set(&err->code, "ParameterNotFound");
+    }
+    if (a->kind == w->refused) {
+        e->outcome = OUTCOME_FAILED;
+        str_set(&err->code, "UnauthorizedOperation");
+    }
+}
+
 static void answer(struct world *w, const struct act *a)
 {
     AUTO_ERROR err = { 0 };
+    struct ec2_instance instance;
     struct event e = { .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .cloud_now = NOW };
-    strbuf_addf(&w->log, "%s%s %s", w->log.len ? ", " : "", a->kind == ACT_REMOVE ? "remove" : "list",
-                a->kind == ACT_REMOVE ? a->name : ec2_kind_name(a->leftover));
-    if (a->kind == ACT_LEFTOVERS && w->is_unreadable && w->unreadable == a->leftover) {
+    const char *did = a->kind == ACT_REMOVE      ? "remove"
+                      : a->kind == ACT_LEFTOVERS ? "list"
+                      : a->kind == ACT_SCAN      ? "who runs"
+                                                 : "read";
+    strbuf_addf(&w->log, "%s%s %s", w->log.len ? ", " : "", did,
+                a->kind == ACT_SCAN        ? a->filters[0].values->v[0]
+                : a->kind == ACT_LEFTOVERS ? ec2_kind_name(a->leftover)
+                                           : a->name);
+    if (a->kind == ACT_SCAN || a->kind == ACT_GET_PARAMETER)
+        show_use(w, a, &e, &instance, &err);
+    else if (a->kind == ACT_LEFTOVERS && w->is_unreadable && w->unreadable == a->leftover) {
         e.outcome = OUTCOME_FAILED;
     } else if (a->kind == ACT_LEFTOVERS) {
         show(w, a, &e);
@@ -137,8 +168,11 @@ static void answer(struct world *w, const struct act *a)
     }
     if (e.outcome == OUTCOME_OK)
         error_clear(&err);
-    else if (err.domain == ERROR_NONE)
+    else if (err.domain == ERROR_NONE) {
+        AUTO_FREE char *code = STEAL(err.code);
         error_set(&err, ERROR_AWS, 403, "no");
+        str_set(&err.code, code);
+    }
     e.error = &err;
     feed(w, e);
 }
@@ -216,12 +250,55 @@ START_TEST(images_go_past_their_retention)
                            .outcome = OUTCOME_FAILED,
                            .code = "InvalidSnapshot.NotFound" });
     pass(&w);
-    ck_assert_str_eq(strbuf_str(&w.log), "list volume, list spot request, list image, remove ami-old, list snapshot, "
-                                         "remove snap-1, remove snap-used, remove snap-gone");
+    ck_assert_str_eq(strbuf_str(&w.log),
+                     "list volume, list spot request, list image, who runs ami-old, remove ami-old, "
+                     "list snapshot, remove snap-1, remove snap-used, remove snap-gone");
     ck_assert_str_eq(find(&w, "ami-last")->ruling.rule, "newest");
     ck_assert(find(&w, "snap-gone")->removed);
     ck_assert_str_eq(find(&w, "snap-used")->ruling.rule, "in-use");
     ck_assert_int_eq(find(&w, "snap-used")->error.domain, ERROR_NONE);
+    world_clear(&w);
+}
+END_TEST
+
+/* Going back is publishing an older one: neither that goes, nor what can be gone back to, nor what an instance runs;
+ * and nothing of which that is not known. */
+START_TEST(images_that_are_needed_stay)
+{
+    static const struct {
+        const char *run, *published, *before;
+        enum act_kind refused;
+        const char *log, *rule;
+        bool failed;
+    } cases[] = {
+        { "ami-old", NULL, NULL, ACT_NONE, "who runs ami-old", "in-use", false },
+        { "ami-new", "ami-old", "ami-new", ACT_NONE, "who runs ami-old, read /mayfly/ami/x", "published", false },
+        { NULL, "ami-new", "ami-old", ACT_NONE, "who runs ami-old, read /mayfly/ami/x, read /mayfly/ami/x/previous",
+          "published", false },
+        { NULL, NULL, NULL, ACT_SCAN, "who runs ami-old", "retention", true },
+        { NULL, "ami-new", "ami-new", ACT_GET_PARAMETER, "who runs ami-old, read /mayfly/ami/x", "retention", true },
+        { NULL, "ami-new", NULL, ACT_NONE,
+          "who runs ami-old, read /mayfly/ami/x, read /mayfly/ami/x/previous, remove ami-old", "retention", false },
+    };
+    struct world w;
+    world_init(&w);
+    w.config.retention = 30 * DAY;
+    w.config.dry_run = _i % 2;
+    w.run = cases[_i / 2].run;
+    w.published = cases[_i / 2].published;
+    w.before = cases[_i / 2].before;
+    w.refused = cases[_i / 2].refused;
+    put(&w, (struct item){ .kind = EC2_IMAGE, .id = "ami-old", .created = OLD, .name = "a", .kin = "x" });
+    put(&w, (struct item){ .kind = EC2_IMAGE, .id = "ami-new", .created = MIDDLE, .name = "b", .kin = "x" });
+    pass(&w);
+    AUTO_FREE char *log = xasprintf("list volume, list spot request, list image, %s, list snapshot", cases[_i / 2].log);
+    char *removal = strstr(log, ", remove ami-old");
+    if (removal && _i % 2)
+        memmove(removal, removal + 16, strlen(removal + 16) + 1);
+    ck_assert_str_eq(strbuf_str(&w.log), log);
+    ck_assert_str_eq(find(&w, "ami-old")->ruling.rule, cases[_i / 2].rule);
+    ck_assert((find(&w, "ami-old")->error.domain != ERROR_NONE) == cases[_i / 2].failed);
+    ck_assert_str_eq(find(&w, "ami-new")->ruling.rule, "young");
     world_clear(&w);
 }
 END_TEST
@@ -457,6 +534,7 @@ static TCase *all(void)
     tcase_add_test(t, every_combination_of_facts);
     tcase_add_test(t, volumes_and_spot_requests_go);
     tcase_add_test(t, images_go_past_their_retention);
+    tcase_add_loop_test(t, images_that_are_needed_stay, 0, 12);
     tcase_add_test(t, images_are_left_alone_without_a_retention);
     tcase_add_loop_test(t, unproven_images_go_at_the_end_of_their_life, 0, 2);
     tcase_add_test(t, a_rehearsal_removes_nothing);

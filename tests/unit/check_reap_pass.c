@@ -455,14 +455,15 @@ START_TEST(each_instance_is_judged_by_its_own_scope)
     world_init(&w);
     put(&w, (struct box){ .id = "i-1", .age = 5000, .mark = "no-runner" OLD });
     put(&w, (struct box){ .id = "i-2", .age = 5000, .scope = "other", .mark = "no-runner" OLD });
+    put(&w, (struct box){ .id = "i-4", .age = 5000, .scope = "OTHER", .mark = "no-runner" OLD }); /* the same */
     put(&w, (struct box){ .id = "i-3", .age = 5000, .scope = "third/repo", .mark = "no-runner" OLD });
     put_record(&w, 7, "i-2", "online", true);
     w.records[0].scope = "other";
     put_fault(&w, ACT_LIST, OUTCOME_FAILED, "third/repo", 0);
     pass(&w);
     ck_assert_uint_eq(w.seen[ACT_LIST], 3);
-    ck_assert_uint_eq(count_ended(&w), 1);
-    ck_assert(target(&w, "i-1")->ended);
+    ck_assert_uint_eq(count_ended(&w), 2);
+    ck_assert(target(&w, "i-1")->ended && target(&w, "i-4")->ended);
     ck_assert_str_eq(target(&w, "i-2")->ruling.rule, "busy");
     world_clear(&w);
 }
@@ -1287,6 +1288,34 @@ START_TEST(signal_during_an_end)
 }
 END_TEST
 
+/* What has lost its record does not wait for what GitHub does not answer: there may be no time after that. */
+START_TEST(signal_leaves_nothing_half_ended)
+{
+    struct world w;
+    world_init(&w);
+    put_many(&w, 2, overdue);
+    w.boxes[1].runner_id = "8";
+    put_record(&w, 7, ids[0], "offline", false);
+    put_record(&w, 8, ids[1], "offline", false);
+    w.held = ACT_DELETE;
+    w.now = 1000;
+    start(&w);
+    ck_assert_uint_eq(w.in_flight, 2);
+    struct act first = w.queue.v[0];
+    memmove(w.queue.v, w.queue.v + 1, --w.queue.n * sizeof(first));
+    answer(&w, first);
+    ck_assert_uint_eq(w.in_flight, 1);
+    feed(&w, (struct event){ .kind = EVENT_SIGNAL });
+    go(&w);
+    ck_assert_uint_eq(count_ended(&w), 1);
+    ck_assert(!w.reap.machine.done);
+    w.now = w.reap.machine.wake;
+    feed(&w, (struct event){ .kind = EVENT_TIME });
+    ck_assert(w.reap.machine.done);
+    world_clear(&w);
+}
+END_TEST
+
 /* --- ghosts ------------------------------------------------------------------------------------------------------- */
 
 /* 1700000000 is s44we8; two hours before, nearly s44qug. */
@@ -1322,6 +1351,7 @@ START_TEST(ghosts_are_told_from_runners)
         put(&w, cases[_i].box);
     pass(&w);
     ck_assert_uint_eq(w.reap.n_ghosts, cases[_i].ghost);
+    ck_assert_uint_eq(w.reap.unread.n, str_starts(cases[_i].record.name, "mf-abcdef-us-west-2-"));
     ck_assert_uint_eq(w.seen[ACT_DELETE], cases[_i].ghost);
     if (cases[_i].ghost)
         ck_assert(str_ends(strbuf_str(&w.log), "scan delete:99") && w.reap.ghosts[0].ended);
@@ -1454,6 +1484,7 @@ static TCase *bounds(void)
     tcase_add_test(t, another_reaper_may_be_faster);
     tcase_add_loop_test(t, signal_before_the_decision_ends_at_once, 0, 4);
     tcase_add_loop_test(t, signal_during_an_end, 0, 2);
+    tcase_add_test(t, signal_leaves_nothing_half_ended);
     return t;
 }
 

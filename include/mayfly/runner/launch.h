@@ -15,7 +15,7 @@ struct launch_config { /* borrowed, valid as long as the launch */
     const struct strlist *labels; /* what the runners carry: the label, and more if the user said so */
     int64_t runner_group;
     const char *name_mark;   /* runner names are this, the cell's region, epoch and random characters */
-    int64_t epoch;           /* of the launch, seconds since 1970 by the clock of AWS */
+    int64_t epoch;           /* of the launch, seconds since 1970, by AWS's clock as the reaper counts the age */
     size_t count, min_count; /* min_count: so many are enough; at least 1 */
     const struct plan *plan; /* at least one cell */
     int64_t timeout_ms;      /* of the whole launch */

@@ -1,8 +1,8 @@
 /* What instances and bakes of a fleet leave behind: volumes that nothing is attached to, spot requests that nothing
  * came of, images with their snapshots that a bake began and never got done with, and, where a retention is given, old
- * ones. A pure state machine.
+ * ones that no instance runs and that are not published. A pure state machine.
  *
- * Only what carries the fleet's tag is ever asked for. */
+ * Only what carries the fleet's tag is ever removed. */
 #ifndef MAYFLY_RUNNER_REAP_LEFTOVERS_H
 #define MAYFLY_RUNNER_REAP_LEFTOVERS_H
 
@@ -40,10 +40,12 @@ struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t r
 struct leftover {
     char *id, *group; /* group: images that follow each other; or NULL */
     bool works;       /* image: is available and proven */
+    char *names[2];   /* image: the parameters that may name it: what is published, and what was before; or NULL */
+    size_t asked;     /* so many of them did not */
     size_t region;
     struct leftover_facts facts;
     struct leftover_ruling ruling;
-    enum { LEFTOVER_KEPT, LEFTOVER_TODO, LEFTOVER_REMOVING, LEFTOVER_DONE } stage;
+    enum { LEFTOVER_KEPT, LEFTOVER_TODO, LEFTOVER_READING, LEFTOVER_REMOVING, LEFTOVER_DONE } stage;
     bool removed;
     struct error error;
 };
@@ -52,10 +54,10 @@ struct leftovers {
     struct machine machine; /* first */
     const struct leftovers_config *config;
     enum ec2_kind kind; /* one after the other: an image before its snapshots */
-    struct strlist fleet, role, limits, state;
-    struct ec2_filter filters[3];
+    struct strlist fleet, role, limits, state, going, live;
+    struct ec2_filter filters[2], by_use[2];
     size_t region, in_flight, first; /* the region to be asked next; actions; the kind's first of v */
-    bool removing;
+    enum { LEFTOVERS_LISTING, LEFTOVERS_USED, LEFTOVERS_REMOVING } phase; /* used: which images do instances run? */
     struct leftover *v; /* those that go, those that are told, and images */
     size_t n;
     bool more[EC2_KIND_COUNT]; /* than one pass removes */

@@ -79,7 +79,7 @@ struct reap_ghost {
     struct error error;
 };
 
-enum { REAP_GHOST_AGE = 3600, REAP_GHOSTS_MAX = 1000 /* in one pass */ };
+enum { REAP_GHOST_AGE = 3600, REAP_GHOSTS_MAX = 1000 /* in one pass */, REAP_UNREAD_MAX = 8 };
 
 struct reap_batch; /* of instances for one call */
 struct reap_run;   /* a workflow run whose jobs are read */
@@ -99,7 +99,8 @@ struct reap {
     size_t n_runs;
     struct reap_ghost *ghosts;
     size_t n_ghosts;
-    bool more_ghosts; /* than one pass deletes */
+    bool more_ghosts;      /* than one pass deletes */
+    struct strlist unread; /* regions of runners of ours that this pass does not read; 8 at most */
     struct reap_batch **batches;
     size_t n_batches;
     size_t staged[REAP_STAGE_COUNT]; /* targets */

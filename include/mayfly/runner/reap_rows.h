@@ -38,7 +38,8 @@ uint64_t reap_fingerprint(uint64_t hash, const char *s);
 /* region: below 256. False when a row cannot hold it. */
 MUST_CHECK bool reap_rows_add(struct reap_rows *rows, const struct ec2_instance *i, const struct reap_facts *facts,
                               size_t region);
-/* The index of a scope, which is added if need be; REAP_NO_SCOPE when GitHub cannot be asked of it. NULL-safe. */
+/* The index of a scope, in whatever case it is written; it is added if need be. REAP_NO_SCOPE when GitHub cannot be
+ * asked of it. NULL-safe. */
 size_t reap_rows_scope(struct reap_rows *rows, const char *scope);
 /* Once all are added, before anything is matched; rows get other places. */
 void reap_rows_sort(struct reap_rows *rows);

@@ -63,6 +63,10 @@ struct bake_tags {
 };
 void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag **ret, size_t *ret_n);
 
+/* The fleet of a scope, where none is named: in small letters, since GitHub takes its names in any case and EC2's
+ * filters do not. Owned. */
+char *fleet_of_scope(const char *scope);
+
 /* "mf-<6 characters of the hash of account and fleet>-": begins every runner name of the fleet. Owned. */
 char *runner_name_mark(const char *account, const char *fleet);
 /* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */
@@ -74,6 +78,10 @@ MUST_CHECK bool runner_name_parse(const char *name, const char *mark, char **ret
 /* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
  * bytes. Owned. */
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6]);
+/* The SSM parameter that a bake publishes images of this TAG_NAME in, unless it is told another, and the one where what
+ * was published before goes. Owned. */
+char *image_parameter(const char *name);
+char *image_parameter_before(const char *parameter);
 /* A label that GitHub and EC2 both take: 1 to 100 characters of letters, digits and - _ . */
 bool label_is_valid(const char *label);
 

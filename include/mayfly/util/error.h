@@ -54,6 +54,8 @@ void error_clear(struct error *err);
 
 /* "[context: ][code: ]message[ (request id)]", owned by the caller. */
 char *error_format(const struct error *err);
+/* The same with "; hint" after it: for a warning, which is one line. */
+char *error_format_hinted(const struct error *err);
 /* The exit status of a command that ended with *err: 0, 1, 2 (usage, configuration) or 75 (try again later). */
 int error_exit_status(const struct error *err);
 
