@@ -106,7 +106,10 @@ static void take_signal(struct bake *b, int64_t now)
         return;
     b->hurry_until = now + HURRY_MS;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
-    if (bake_is_proven(b))
+    if (bake_is_proven(b) && bake_region_is_named(b->home) && !b->home->published)
+        error_hint(&err, "the image %s is proven and stays, and %s may name it", b->home->image.id,
+                   b->config->parameter);
+    else if (bake_is_proven(b))
         error_hint(&err, "the image %s is proven and stays", b->home->image.id);
     bake_fail(b, &err);
     for (size_t i = 0; i < b->n_regions; i++) {

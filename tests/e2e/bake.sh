@@ -151,11 +151,18 @@ control PUT faults "[$(ec2_fault CreateImage lost), $(ec2_fault RunInstances cap
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke
 expect 'no room in the first place, and a lost answer' 0 err 'm7a.large in subnet-0a11ce01'
 equal 'make one image all the same' "$(state "$images | length")" 1
-control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "unauthorized", "times": 0}' >/dev/null
+before=$(parameter /mayfly/ami/amd64/previous)
+control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "unauthorized", "times": 0, "match": {"Name": "/mayfly/ami/amd64"}}' >/dev/null
 control POST clock '{"advance_seconds": 60}' >/dev/null
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke
 expect 'what may not be published' 1 err 'is proven, but not published in /mayfly/ami/amd64' out 'image-id=ami-'
 equal 'stays' "$(state "$images | length")" 2
+equal 'and the way back is as it was' "$(parameter /mayfly/ami/amd64/previous)" "$before"
+control PUT faults '[{"service": "ssm", "action": "PutParameter", "fault": "lost", "times": 0}, {"service": "ssm", "action": "GetParameter", "fault": "unauthorized", "skip": 2}]' >/dev/null
+control POST clock '{"advance_seconds": 60}' >/dev/null
+run "$mayfly" bake amd64 "${where[@]}" --no-smoke
+expect 'what may be published' 1 err "the image $(parameter /mayfly/ami/amd64) is proven, and /mayfly/ami/amd64 may name it: " out 'image-id=ami-' out 'parameter='
+equal 'is there' "$(state "$images | length") $(state "$images | map(.id) | index(\"$(parameter /mayfly/ami/amd64)\") | . != null")" '3 true'
 
 # --- signals and kills ---------------------------------------------------------------------------------------------------
 for at in RunInstances GetConsoleOutput CreateImage; do
