@@ -395,6 +395,29 @@ static void copy_list(struct strlist *to, const struct strlist *from)
         strlist_add(to, from->v[i]);
 }
 
+/* REGION/ID, as start takes them, but of the one region that a bake has. */
+static bool check_region(const char *option, const char *id, const char *home, struct error *err)
+{
+    size_t n = strcspn(id, "/");
+    AUTO_FREE char *region = xstrndup(id, n);
+    if (id[n] == '\0' || !aws_region_is_valid(region) || str_eq(region, home))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "--%s names the region %s, and the bake is in %s", option, region, home);
+    error_hint(err, "give --region %s to bake there; --copy-regions has the image in others, too", region);
+    return false;
+}
+
+static bool check_regions(const struct spec *s, const char *home, struct error *err)
+{
+    for (size_t i = 0; i < s->subnets.n; i++)
+        if (!check_region("subnets", s->subnets.v[i], home, err))
+            return false;
+    for (size_t i = 0; i < s->security_groups.n; i++)
+        if (!check_region("security-groups", s->security_groups.v[i], home, err))
+            return false;
+    return check_region("source-image", s->images.v[0], home, err);
+}
+
 /* A bake goes wherever a start of these options would, on demand: a builder has to stop, which spot does not. */
 static bool take_places(struct bake_run *r, struct error *err)
 {
@@ -707,7 +730,8 @@ static bool prepare(struct bake_run *r, struct error *err)
     if (!take_places(r, err) || !read_session(r, err) || !take_copies(r, r->session.aws_config.region, err))
         return false;
     start_init(&r->look, r->cmd, &r->spec, &r->session);
-    if (!plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err) ||
+    if (!check_regions(&r->spec, r->session.aws_config.region, err) ||
+        !plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err) ||
         !aws_creds_fetch(&r->session.aws, err))
         return false;
     struct image *image = &r->look.plan.images[0];
