@@ -1,5 +1,6 @@
 #include "mayfly/runner/bake_region.h"
 
+#include "mayfly/aws/errors.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/bake.h"
 #include "mayfly/runner/tags.h"
@@ -193,7 +194,7 @@ static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
 {
     if (str_is_one_of(code, "InvalidAMIID.NotFound InvalidAMIID.Unavailable")) /* not seen everywhere yet */
         return is_copy(r) && now - r->began < IMAGE_UNSEEN_MS;
-    return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
+    return aws_classify(code, NULL, 0) == AWS_BUSY;
 }
 
 /* Also what it is refused with for now. */

@@ -43,6 +43,7 @@ START_TEST(classes)
         { "InvalidInstanceID.NotFound", "", 400, AWS_NOT_FOUND },
         { "InvalidAMIID.NotFound", "", 400, AWS_FATAL },
         { "IncorrectInstanceState", "", 400, AWS_BUSY },
+        { "TooManyUpdates", "", 400, AWS_BUSY },
         { "RequestExpired", "", 400, AWS_EXPIRED },
         { "AuthFailure", "", 401, AWS_EXPIRED },
         { "SignatureDoesNotMatch", "", 403, AWS_EXPIRED },

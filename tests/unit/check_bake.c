@@ -744,6 +744,31 @@ START_TEST(a_lost_image)
 }
 END_TEST
 
+/* What CreateImage is refused with for now. */
+START_TEST(an_image_that_has_to_wait)
+{
+    static const char *const codes[] = { "IncorrectInstanceState", "SnapshotCreationPerVolumeRateExceeded",
+                                         "ConcurrentCreateImageNoRebootLimitExceeded" };
+    struct world w;
+    world_init(&w);
+    bake(&w);
+    AUTO_STRLIST acts = { 0 };
+    size_t at = 0;
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    while (!str_eq(acts.v[at], "image"))
+        at++;
+    world_clear(&w);
+    world_init(&w);
+    w.fault_at = at + 1;
+    w.fault = OUTCOME_FAILED;
+    w.fault_code = codes[_i];
+    bake(&w);
+    check_end(&w);
+    ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", w.b.error.message);
+    world_clear(&w);
+}
+END_TEST
+
 /* An old type without Nitro: its newest console cannot be had, the one of its last stop can. */
 START_TEST(an_old_console)
 {
@@ -1400,6 +1425,7 @@ static TCase *bakes(void)
     tcase_add_loop_test(t, a_bad_end, 0, ARRAY_SIZE(ends));
     tcase_add_test(t, an_image_that_fails);
     tcase_add_loop_test(t, a_lost_image, 0, 4);
+    tcase_add_loop_test(t, an_image_that_has_to_wait, 0, 3);
     tcase_add_test(t, an_old_console);
     tcase_add_test(t, an_outage);
     tcase_add_test(t, a_smoke_boot_that_has_to_wait);
