@@ -318,7 +318,7 @@ static char *find_failure(struct bake *b, enum bake_role role)
     return NULL;
 }
 
-static bool said_done(const struct bake *b, enum bake_role role)
+bool bake_box_says_done(const struct bake *b, enum bake_role role)
 {
     const char *console = b->boxes[role].console;
     AUTO_FREE char *mark = xasprintf("mayfly: %s ok %s", boxes[role].word, b->config->nonce);
@@ -345,7 +345,7 @@ enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, 
         return BOX_FAILED;
     }
     /* The builder has to be off as well: only then its disk is whole. */
-    if (said_done(b, role) && (role == BAKE_SMOKE || x->state == EC2_STOPPED))
+    if (bake_box_says_done(b, role) && (role == BAKE_SMOKE || x->state == EC2_STOPPED))
         return BOX_DONE;
     if (now - x->seen_at > VANISHED_MS && x->off_at == 0 && !x->looking)
         return failed(ret_why, label, "is not to be seen any more");

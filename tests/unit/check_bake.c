@@ -679,7 +679,7 @@ static const struct {
     { BAKE_BUILDER, WAY_SILENT, "the builder powered off without saying" },
     { BAKE_BUILDER, WAY_WRONG_NONCE, "the builder powered off without saying" },
     { BAKE_BUILDER, WAY_HANGS, "the builder is not done after 3600 s; it came to bake-base (9.1s)" },
-    { BAKE_BUILDER, WAY_WORD_ALONE, "the builder is not done after 3600 s" },
+    { BAKE_BUILDER, WAY_WORD_ALONE, "the builder says that it is done, and is not stopped after 3600 s" },
     { BAKE_BUILDER, WAY_GONE, "the builder is shutting-down" },
     { BAKE_SMOKE, WAY_FAILS, "the smoke boot failed: docker (exit 100)" },
     { BAKE_SMOKE, WAY_SILENT, "the smoke boot powered off without saying" },
