@@ -396,7 +396,7 @@ static bool check_region(const char *option, const char *id, const char *home, s
     if (id[n] == '\0' || !aws_region_is_valid(region) || str_eq(region, home))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s names the region %s, and the bake is in %s", option, region, home);
-    error_hint(err, "give --region %s to bake there; --copy-regions has the image in others, too", region);
+    error_hint(err, "give --%s of %s alone, or --region %s to bake there", option, home, region);
     return false;
 }
 

@@ -110,7 +110,7 @@ mistake 'a name that is none' 2 'is no name for an image' './a b.sh' "${where[@]
 mistake 'no subnet' 2 '--subnets is missing' amd64
 for option in subnets=subnet-0a11ce21 security-groups=sg-0a11ce21 source-image=ami-0a11ce00000002001; do
 	mistake "--${option%%=*} of another region" 2 "--${option%%=*} names the region us-west-2, and the bake is in us-east-1" amd64 "${where[@]}" "--${option%%=*}" "us-west-2/${option#*=}"
-	has 'which has to be the one of the bake' "$err" 'hint: give --region us-west-2 to bake there'
+	has 'which has to be the one of the bake' "$err" "hint: give --${option%%=*} of us-east-1 alone, or --region us-west-2 to bake there"
 done
 run "$mayfly" bake amd64 --region us-west-2 --subnets us-west-2/subnet-0a11ce21 --security-groups us-west-2/sg-0a11ce21 --dry-run
 expect 'it may be named' 0 out 'in subnet-0a11ce21'
