@@ -185,6 +185,15 @@ for at in RunInstances GetConsoleOutput CreateImage; do
 		nothing_left "SIG$signal at $at: nothing is left"
 	done
 done
+control POST reset >/dev/null
+control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "hang"}' >/dev/null
+in_background "$mayfly" bake amd64 "${where[@]}" --no-smoke
+check 'a bake publishes, and nobody answers' until_asked GetParameter 2
+sleep 0.5
+kill -TERM "$background_pid"
+ended
+expect 'a signal then' 1 err "hint: the image $(state "${images}[0].id") is proven and stays, and /mayfly/ami/amd64 may name it"
+control DELETE faults >/dev/null
 for at in RunInstances GetConsoleOutput CreateImage TerminateInstances; do
 	control POST reset >/dev/null
 	control POST faults "$(builder_fault smoke hang)" >/dev/null
