@@ -367,6 +367,18 @@ static bool check_payload_url(const struct bake_options *o, struct error *err)
     return str_eq(url.scheme, "https") || error_set(err, ERROR_USAGE, 0, "--payload-url is not https");
 }
 
+/* A path as SSM takes it, to which /previous can be added; AWS keeps all that begins with aws or ssm, in any case.
+ * Source: AWS Systems Manager API Reference, PutParameter. */
+static bool is_parameter(const char *s)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/";
+    size_t levels = 0;
+    for (const char *slash = s; (slash = strchr(slash, '/')) != NULL; slash++)
+        levels++;
+    return s[0] == '/' && s[strspn(s, chars)] == '\0' && strlen(s) <= 900 && levels < 15 && !strstr(s, "//") &&
+           !str_ends(s, "/") && strncasecmp(s, "/aws", 4) != 0 && strncasecmp(s, "/ssm", 4) != 0;
+}
+
 static bool check_options(struct bake_run *r, struct error *err)
 {
     const struct bake_options *o = r->o;
@@ -378,11 +390,10 @@ static bool check_options(struct bake_run *r, struct error *err)
         r->parameter = xasprintf("/mayfly/ami/%s", r->name);
     else if (!str_eq(parameter, "none"))
         r->parameter = xstrdup(parameter);
-    if (r->parameter && (r->parameter[0] != '/' || strlen(r->parameter) > 900 || str_starts(r->parameter, "/aws/") ||
-                         strspn(r->parameter, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/") !=
-                             strlen(r->parameter))) {
+    if (r->parameter && !is_parameter(r->parameter)) {
         error_set(err, ERROR_USAGE, 0, "--parameter: `%.120s` is not the name of a parameter", r->parameter);
-        error_hint(err, "names look like /mayfly/ami/amd64; `none` publishes nothing");
+        error_hint(err,
+                   "names look like /mayfly/ami/amd64, and do not begin with aws or ssm; `none` publishes nothing");
         return false;
     }
     return check_payload_url(o, err);

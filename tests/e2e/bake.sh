@@ -115,7 +115,9 @@ done
 run "$mayfly" bake amd64 --region us-west-2 --subnets us-west-2/subnet-0a11ce21 --security-groups us-west-2/sg-0a11ce21 --dry-run
 expect 'it may be named' 0 out 'in subnet-0a11ce21'
 mistake 'a type of another architecture' 2 'm7g.large is arm64' amd64 "${where[@]}" --types m7g.large
-mistake 'a parameter of AWS' 2 'is not the name of a parameter' amd64 "${where[@]}" --parameter /aws/x
+for parameter in amd64 /aws/x /AwsImages/x /ssm-x / /mayfly/ami/ /mayfly//amd64 '/mayfly/a b' /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15; do
+	mistake "a parameter that SSM does not take: $parameter" 2 'is not the name of a parameter' amd64 "${where[@]}" --parameter "$parameter"
+done
 mistake 'an account that is none' 2 'is not an account' amd64 "${where[@]}" --share 1
 mistake 'a deprecation that never comes' 2 'is not a duration' amd64 "${where[@]}" --deprecate-after never
 mistake 'a payload without a checksum' 2 'go together' amd64 "${where[@]}" --payload-url https://example.com/p
