@@ -182,10 +182,13 @@ static void tell_news(struct bake *b, enum bake_role role)
     }
 }
 
-/* Without its state or its console it cannot be followed; once it is done, that is nothing any more. */
+/* Without its state or its console it cannot be followed; once it is done, that is nothing any more. The next answer
+ * may be readable. */
 static void lost_sight(struct bake *b, enum bake_role role, const struct event *e)
 {
-    if (e->outcome == OUTCOME_FAILED && b->phase == (role == BAKE_BUILDER ? BAKE_BUILD : BAKE_PROVE))
+    if (e->outcome != OUTCOME_FAILED || b->phase != (role == BAKE_BUILDER ? BAKE_BUILD : BAKE_PROVE))
+        return;
+    if (e->error->domain != ERROR_PARSE || e->now - b->boxes[role].seen_at > VANISHED_MS / 2)
         bake_fail(b, e->error);
 }
 
@@ -210,7 +213,7 @@ static void answer_look(struct bake *b, enum bake_role role, const struct event 
     struct bake_box *x = &b->boxes[role];
     x->looking = false;
     lost_sight(b, role, e);
-    if (e->outcome != OUTCOME_OK) /* EC2 did not say that it is not there */
+    if (e->outcome != OUTCOME_OK && e->outcome != OUTCOME_FAILED) /* nobody said that it is not there */
         x->seen_at = e->now;
     for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_instances; i++) {
         const struct ec2_instance *found = &e->instances[i];

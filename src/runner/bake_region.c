@@ -272,7 +272,7 @@ static void answer_list_of_image(struct bake_region *r, const struct event *e)
         see_image(r, &e->leftovers[i]);
         seen = true;
     }
-    if (e->outcome == OUTCOME_FAILED && !r->undoing)
+    if (e->outcome == OUTCOME_FAILED && e->error->domain != ERROR_PARSE && !r->undoing)
         bake_region_fail(r, e->error);
     else if (e->outcome == OUTCOME_OK && !seen && !r->image.listed && !r->image.looking)
         image_unseen(r, e->now);

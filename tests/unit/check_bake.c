@@ -83,8 +83,9 @@ struct world {
     int64_t outage;                    /* ms, in which nobody can be looked at */
     size_t signal_at;
     int64_t signalled;
-    bool quick; /* its machines */
-    bool mute;  /* from the signal on nothing is answered */
+    bool quick;      /* its machines */
+    bool mute;       /* from the signal on nothing is answered */
+    bool unreadable; /* the faults: answers of no known form */
 };
 
 static void tell(void *ctx, const char *who, const char *what)
@@ -456,7 +457,7 @@ static void answer(struct world *w, const struct act *a)
     if (fault) {
         e = (struct event){ .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .part = a->part, .outcome = w->fault };
         error_clear(&err);
-        error_set(&err, ERROR_AWS, 500, "scripted");
+        error_set(&err, w->unreadable ? ERROR_PARSE : ERROR_AWS, 500, "scripted");
         str_set(&err.code, w->fault_code);
     } else if (e.outcome != OUTCOME_OK && err.domain == ERROR_NONE) {
         error_set(&err, ERROR_AWS, 500, "no room");
@@ -801,6 +802,45 @@ START_TEST(an_outage)
     bake(&w);
     check_end(&w);
     ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", w.b.error.message);
+    world_clear(&w);
+}
+END_TEST
+
+/* One look among hundreds that nobody can read is asked for again. */
+START_TEST(an_unreadable_look)
+{
+    struct world w;
+    AUTO_STRLIST acts = { 0 };
+    world_init(&w);
+    bake(&w);
+    strlist_split(&acts, strbuf_str(&w.log), " ");
+    world_clear(&w);
+    for (size_t at = 0; at < acts.n && !str_eq(acts.v[at], "mark"); at++) {
+        if (!str_is_one_of(acts.v[at], "look console leftovers"))
+            continue;
+        world_init(&w);
+        w.fault_at = at + 1;
+        w.fault = OUTCOME_FAILED;
+        w.unreadable = true;
+        bake(&w);
+        check_end(&w);
+        ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s: %s", acts.v[at], w.b.error.message);
+        world_clear(&w);
+    }
+}
+END_TEST
+
+/* And if nobody can read any, that is told. */
+START_TEST(unreadable_looks)
+{
+    struct world w;
+    world_init(&w);
+    w.fault_for_ever = w.unreadable = true;
+    w.fault_kind = ACT_LOOK;
+    w.fault = OUTCOME_FAILED;
+    bake(&w);
+    check_end(&w);
+    ck_assert_msg(str_eq(w.b.error.message, "scripted") && w.now < 200000, "%s", w.b.error.message);
     world_clear(&w);
 }
 END_TEST
@@ -1428,6 +1468,8 @@ static TCase *bakes(void)
     tcase_add_loop_test(t, an_image_that_has_to_wait, 0, 3);
     tcase_add_test(t, an_old_console);
     tcase_add_test(t, an_outage);
+    tcase_add_test(t, an_unreadable_look);
+    tcase_add_test(t, unreadable_looks);
     tcase_add_test(t, a_smoke_boot_that_has_to_wait);
     tcase_add_loop_test(t, capacity, 0, 4);
     tcase_add_loop_test(t, a_fault_anywhere, 0, ARRAY_SIZE(faults));
