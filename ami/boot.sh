@@ -282,7 +282,7 @@ pids() {
 		read -r pid name _ parent _ <"$stat" || continue
 		[ "$name" = "($1)" ] || continue
 		while [ "$parent" != $$ ] && [ "$parent" -gt 1 ]; do
-			read -r _ _ _ parent _ <"/proc/$parent/stat"
+			read -r _ _ _ parent _ <"/proc/$parent/stat" || break
 		done
 		[ "$parent" != $$ ] || echo "$pid"
 	done 2>/dev/null

@@ -243,35 +243,39 @@ __attribute__((format(printf, 2, 3))) _Noreturn static void die(const char *what
     power_off();
 }
 
-/* Waits until fd is ready, at most SILENCE_MS, and not beyond `until`. */
-static bool ready(int fd, short events, long until)
+/* Waits until fd is ready, at most so many milliseconds, and not beyond `until`. */
+static bool ready(int fd, short events, long patience, long until)
 {
     struct pollfd p = { .fd = fd, .events = events };
     long left = until - uptime_ms();
-    return left > 0 && poll(&p, 1, (int)(left < SILENCE_MS ? left : SILENCE_MS)) == 1;
+    return left > 0 && poll(&p, 1, (int)(left < patience ? left : patience)) == 1;
 }
 
 static bool exchange(int fd, const struct sockaddr_in *to, const char *request, char *buf, size_t size,
                      struct answer *ret)
 {
+    /* Short at first, since an answer may get lost while the network comes up. */
+    static long patience = SILENCE_MS;
     long until = uptime_ms() + REQUEST_MS;
     int error = 0;
     socklen_t error_len = sizeof error;
     size_t sent = 0, want = strlen(request), len = 0;
     if (connect(fd, (const struct sockaddr *)to, sizeof *to) < 0 &&
-        (errno != EINPROGRESS || !ready(fd, POLLOUT, until) ||
+        (errno != EINPROGRESS || !ready(fd, POLLOUT, SILENCE_MS, until) ||
          getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &error_len) < 0 || error))
         return false;
     while (sent < want) {
-        ssize_t n = ready(fd, POLLOUT, until) ? send(fd, request + sent, want - sent, MSG_NOSIGNAL) : -1;
+        ssize_t n = ready(fd, POLLOUT, SILENCE_MS, until) ? send(fd, request + sent, want - sent, MSG_NOSIGNAL) : -1;
         if (n < 0)
             return false;
         sent += (size_t)n;
     }
     for (;;) {
-        ssize_t n = ready(fd, POLLIN, until) ? recv(fd, buf + len, size - 1 - len, 0) : -1;
-        if (n < 0)
+        ssize_t n = ready(fd, POLLIN, patience, until) ? recv(fd, buf + len, size - 1 - len, 0) : -1;
+        if (n < 0) {
+            patience = patience < REQUEST_MS ? 2 * patience : patience;
             return false;
+        }
         len += (size_t)n;
         buf[len] = '\0';
         enum http state = http_parse(buf, len, n == 0, ret);

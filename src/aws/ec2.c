@@ -360,8 +360,12 @@ bool ec2_get_console_output_result(const struct aws_call *call, struct strbuf *r
     struct console console = { 0 };
     if (!ec2_decode(call, console_fields, &console, &arena, err))
         return false;
+    size_t start = ret->len;
     if (console.output && !decode_base64(ret, console.output, strlen(console.output)))
         return error_set(err, ERROR_PARSE, 0, "the answer to GetConsoleOutput is not base64");
+    for (size_t i = start; i < ret->len; i++)
+        if (ret->data[i] == '\0')
+            ret->data[i] = ' ';
     return true;
 }
 

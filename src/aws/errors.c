@@ -89,6 +89,7 @@ static const struct row codes[] = {
     { "IncorrectInstanceState", AWS_BUSY, NULL },
     { "IncorrectState", AWS_BUSY, NULL },
     { "ConcurrentTagAccess", AWS_BUSY, NULL },
+    { "TooManyUpdates", AWS_BUSY, NULL }, /* of a parameter: another bake publishes */
     { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, NULL },
     { "InvalidSnapshot.InUse", AWS_BUSY, "an image uses the snapshot: deregister that first" },
     { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, NULL },

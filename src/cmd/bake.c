@@ -24,12 +24,12 @@ enum {
 };
 
 struct bake_options {
-    char *recipe, *base, *source_image, *volume_type, *public_ip, *parameter, *tags, *payload, *payload_url,
-        *payload_sha256;
-    struct strlist with, steps, types, subnets, security_groups, share, copy_regions;
-    uint64_t volume_size, keep;
-    int64_t timeout, copy_timeout, deprecate_after;
-    bool no_smoke, dry_run;
+    struct spec spec; /* what a start has as well */
+    char *recipe, *base, *source_image, *parameter, *payload, *payload_url, *payload_sha256;
+    struct strlist with, steps, share, copy_regions;
+    uint64_t keep;
+    int64_t copy_timeout, deprecate_after;
+    bool no_smoke;
 };
 
 #define ROW(member) .offset = offsetof(struct bake_options, member)
@@ -67,47 +67,47 @@ static const struct opt bake_opts[] = {
       .help = "what to begin with: ami-…, ssm:/parameter, or name:PATTERN@OWNER; else the newest Ubuntu 24.04" },
     { .name = "types",
       .type = OPT_LIST,
-      ROW(types),
+      ROW(spec.types),
       .arg = "TYPE[,TYPE…]",
       .help = "instance types of the builder and the smoke boot, in the order to try; else some that fit" },
     { .name = "subnets",
       .type = OPT_LIST,
-      ROW(subnets),
+      ROW(spec.subnets),
       .arg = "ID[,ID…]",
       .help = "subnets that reach the internet, in the order to try" },
     { .name = "security-groups",
       .type = OPT_LIST,
-      ROW(security_groups),
+      ROW(spec.security_groups),
       .arg = "ID[,ID…]",
       .help = "security groups; nothing needs to come in" },
     { .name = "public-ip",
       .type = OPT_STRING,
-      ROW(public_ip),
+      ROW(spec.public_ip),
       .arg = "yes|no",
       .help = "public address; else what the subnet says",
       .choices = "yes no" },
     { .name = "volume-size",
       .type = OPT_NUMBER,
-      ROW(volume_size),
+      ROW(spec.volume_size),
       .arg = "GIB",
       .help = "of the image's root volume; else 20, or 30 with cuda",
       .min = 8,
       .max = 65536 },
     { .name = "volume-type",
       .type = OPT_STRING,
-      ROW(volume_type),
+      ROW(spec.volume_type),
       .arg = "TYPE",
       .help = "of the image's root volume",
       .fallback = "gp3",
       .choices = "gp2 gp3" },
     { .name = "tags",
       .type = OPT_TEXT,
-      ROW(tags),
+      ROW(spec.tags),
       .arg = "KEY=VALUE,…|JSON",
       .help = "tags of your own on builder, smoke boot, image and snapshots" },
     { .name = "bake-timeout",
       .type = OPT_SECONDS,
-      ROW(timeout),
+      ROW(spec.timeout),
       .arg = "DURATION",
       .help = "until the image is proven",
       .fallback = "1h",
@@ -171,7 +171,7 @@ static const struct opt bake_opts[] = {
       .arg = "HEX",
       .help = "its SHA-256",
       .bits = OPT_TRUSTED },
-    { .name = "dry-run", .type = OPT_FLAG, ROW(dry_run), .help = "print steps, plan and payload, launch nothing" },
+    { .name = "dry-run", .type = OPT_FLAG, ROW(spec.dry_run), .help = "print steps, plan and payload, launch nothing" },
     { 0 },
 };
 
@@ -192,11 +192,11 @@ static const char last_steps[] = "prune seal";
 /* One bake, from its options to its result. */
 struct bake_run {
     struct cmd *cmd;
-    const struct bake_options *o;
+    struct bake_options *o;
+    struct spec *spec; /* the options' */
     const struct kind *kind;
     struct session session;
     struct start look; /* images are looked for as start does */
-    struct spec spec;
     struct payload payload;
     struct strlist own, steps, boot_params, params; /* params: of RunInstances, of the smoke boot and of the builder */
     struct strlist copies;                          /* regions */
@@ -212,11 +212,10 @@ struct bake_run {
 
 static void run_clear(struct bake_run *r)
 {
-    struct strlist *const lists[] = { &r->own,        &r->steps,       &r->boot_params,  &r->params,
-                                      &r->copies,     &r->spec.images, &r->spec.subnets, &r->spec.security_groups,
-                                      &r->spec.types, &r->spec.market };
-    char *const texts[] = { r->name, r->nonce,  r->image_name, r->description,    r->parameter,
-                            r->run,  r->source, r->steps_text, r->runner_version, r->spec.volume_type };
+    struct strlist *const lists[] = { &r->own,    &r->steps,        &r->boot_params, &r->params,
+                                      &r->copies, &r->spec->images, &r->spec->market };
+    char *const texts[] = { r->name, r->nonce,  r->image_name, r->description,   r->parameter,
+                            r->run,  r->source, r->steps_text, r->runner_version };
     bake_clear(&r->bake);
     start_clear(&r->look);
     session_close(&r->session);
@@ -368,6 +367,18 @@ static bool check_payload_url(const struct bake_options *o, struct error *err)
     return str_eq(url.scheme, "https") || error_set(err, ERROR_USAGE, 0, "--payload-url is not https");
 }
 
+/* A path as SSM takes it, to which /previous can be added; AWS keeps all that begins with aws or ssm, in any case.
+ * Source: AWS Systems Manager API Reference, PutParameter. */
+static bool is_parameter(const char *s)
+{
+    static const char chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/";
+    size_t levels = 0;
+    for (const char *slash = s; (slash = strchr(slash, '/')) != NULL; slash++)
+        levels++;
+    return s[0] == '/' && s[strspn(s, chars)] == '\0' && strlen(s) <= 900 && levels < 15 && !strstr(s, "//") &&
+           !str_ends(s, "/") && strncasecmp(s, "/aws", 4) != 0 && strncasecmp(s, "/ssm", 4) != 0;
+}
+
 static bool check_options(struct bake_run *r, struct error *err)
 {
     const struct bake_options *o = r->o;
@@ -379,41 +390,52 @@ static bool check_options(struct bake_run *r, struct error *err)
         r->parameter = image_parameter(r->name);
     else if (!str_eq(parameter, "none"))
         r->parameter = xstrdup(parameter);
-    if (r->parameter && (r->parameter[0] != '/' || strlen(r->parameter) > 900 || str_starts(r->parameter, "/aws/") ||
-                         strspn(r->parameter, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/") !=
-                             strlen(r->parameter))) {
+    if (r->parameter && !is_parameter(r->parameter)) {
         error_set(err, ERROR_USAGE, 0, "--parameter: `%.120s` is not the name of a parameter", r->parameter);
-        error_hint(err, "names look like /mayfly/ami/amd64; `none` publishes nothing");
+        error_hint(err,
+                   "names look like /mayfly/ami/amd64, and do not begin with aws or ssm; `none` publishes nothing");
         return false;
     }
     return check_payload_url(o, err);
 }
 
-static void copy_list(struct strlist *to, const struct strlist *from)
+/* REGION/ID, as start takes them, but of the one region that a bake has. */
+static bool check_region(const char *option, const char *id, const char *home, struct error *err)
 {
-    for (size_t i = 0; i < from->n; i++)
-        strlist_add(to, from->v[i]);
+    size_t n = strcspn(id, "/");
+    AUTO_FREE char *region = xstrndup(id, n);
+    if (id[n] == '\0' || !aws_region_is_valid(region) || str_eq(region, home))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "--%s names the region %s, and the bake is in %s", option, region, home);
+    error_hint(err, "give --%s of %s alone, or --region %s to bake there", option, home, region);
+    return false;
+}
+
+static bool check_regions(const struct spec *s, const char *home, struct error *err)
+{
+    for (size_t i = 0; i < s->subnets.n; i++)
+        if (!check_region("subnets", s->subnets.v[i], home, err))
+            return false;
+    for (size_t i = 0; i < s->security_groups.n; i++)
+        if (!check_region("security-groups", s->security_groups.v[i], home, err))
+            return false;
+    return check_region("source-image", s->images.v[0], home, err);
 }
 
 /* A bake goes wherever a start of these options would, on demand: a builder has to stop, which spot does not. */
 static bool take_places(struct bake_run *r, struct error *err)
 {
-    const struct bake_options *o = r->o;
+    struct spec *s = r->spec;
     AUTO_FREE char *ubuntu = xasprintf(UBUNTU, r->kind->arch);
-    r->spec = (struct spec){ .count = 1,
-                             .timeout = o->timeout,
-                             .max_lifetime = o->timeout + LIFE_MARGIN,
-                             .volume_size = o->volume_size ? o->volume_size : r->kind->gib,
-                             .volume_type = xstrdup(o->volume_type),
-                             .tags = o->tags };
-    strlist_add(&r->spec.images, str_empty(o->source_image) ? ubuntu : o->source_image);
-    strlist_add(&r->spec.market, "on-demand");
-    copy_list(&r->spec.types, &o->types);
-    if (o->types.n == 0)
-        strlist_split(&r->spec.types, r->kind->types, " ");
-    copy_list(&r->spec.subnets, &o->subnets);
-    copy_list(&r->spec.security_groups, &o->security_groups);
-    return spec_check(&r->spec, err) && params_tags(&r->spec, &r->arena, &r->own_tags, err);
+    s->count = 1;
+    s->max_lifetime = s->timeout + LIFE_MARGIN;
+    if (s->volume_size == 0)
+        s->volume_size = r->kind->gib;
+    if (s->types.n == 0)
+        strlist_split(&s->types, r->kind->types, " ");
+    strlist_add(&s->images, str_empty(r->o->source_image) ? ubuntu : r->o->source_image);
+    strlist_add(&s->market, "on-demand");
+    return spec_check(s, err) && params_tags(s, &r->arena, &r->own_tags, err);
 }
 
 /* --- what is asked before the first effect --------------------------------------------------------------------------
@@ -552,7 +574,7 @@ static void make_payload(struct bake_run *r)
                                    .arch = r->kind->arch,
                                    .steps = &r->steps,
                                    .own = &r->own,
-                                   .life = r->o->timeout + LIFE_MARGIN,
+                                   .life = r->spec->timeout + LIFE_MARGIN,
                                    .debug = r->cmd->common.verbose };
 }
 
@@ -627,7 +649,6 @@ static void render(void *ctx, enum bake_role role, const struct cell *cell, cons
                    struct ec2_run *ret)
 {
     const struct bake_run *r = ctx;
-    const char *public_ip = r->o->public_ip;
     bool smoke = role == BAKE_SMOKE;
     struct bake_tags values = r->tags;
     struct ec2_tag *tags;
@@ -642,9 +663,7 @@ static void render(void *ctx, enum bake_role role, const struct cell *cell, cons
         .security_groups = cell->security_groups,
         .stops = !smoke,
         .user_data = strbuf_str(smoke ? &r->smoke_data : &r->user_data),
-        .public_ip = str_empty(public_ip)       ? EC2_PUBLIC_IP_DEFAULT
-                     : str_eq(public_ip, "yes") ? EC2_PUBLIC_IP_YES
-                                                : EC2_PUBLIC_IP_NO,
+        .public_ip = spec_public_ip(r->spec),
         .params = smoke ? &r->boot_params : &r->params,
         .tags = tags,
         .n_tags = n,
@@ -658,13 +677,13 @@ static void tell(void *ctx UNUSED, const char *who, const char *what)
 
 static bool make_config(struct bake_run *r, struct error *err)
 {
-    struct spec boot = r->spec;
+    struct spec boot = *r->spec;
     const struct image *image = &r->look.plan.images[0];
     struct bake_tags values;
     struct ec2_tag *tags;
     boot.volume_size = 0;
     boot.volume_type = NULL;
-    if (!plan_cells(&r->look.plan, &r->spec, err) || !params_make(&r->spec, image->root_device, &r->params, err) ||
+    if (!plan_cells(&r->look.plan, r->spec, err) || !params_make(r->spec, image->root_device, &r->params, err) ||
         !params_make(&boot, image->root_device, &r->boot_params, err))
         return false;
     make_names(r, image);
@@ -686,7 +705,7 @@ static bool make_config(struct bake_run *r, struct error *err)
         .share = &r->o->share,
         .keep = r->o->keep,
         .deprecate_after = r->o->deprecate_after,
-        .timeout_ms = r->o->timeout * 1000,
+        .timeout_ms = r->spec->timeout * 1000,
         .copies = &r->copies,
         .copy_timeout_ms = r->o->copy_timeout * 1000,
         .render = render,
@@ -703,8 +722,9 @@ static bool prepare(struct bake_run *r, struct error *err)
 {
     if (!take_places(r, err) || !read_session(r, err) || !take_copies(r, r->session.aws_config.region, err))
         return false;
-    start_init(&r->look, r->cmd, &r->spec, &r->session);
-    if (!plan_sites(&r->look.plan, &r->spec, r->session.aws_config.region, err) ||
+    start_init(&r->look, r->cmd, r->spec, &r->session);
+    if (!check_regions(r->spec, r->session.aws_config.region, err) ||
+        !plan_sites(&r->look.plan, r->spec, r->session.aws_config.region, err) ||
         !aws_creds_fetch(&r->session.aws, err))
         return false;
     struct image *image = &r->look.plan.images[0];
@@ -764,8 +784,8 @@ static void print_plan(const struct bake_run *r)
            r->runner_version ? r->runner_version : "none", r->o->no_smoke ? "" : " and smoke boot");
     for (size_t i = 0; i < plan->n; i++)
         printf("  %zu. %s in %s\n", i + 1, plan->cells[i].type, plan->cells[i].subnet);
-    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\n", r->spec.volume_size,
-           r->spec.volume_type, r->payload_size, USERDATA_MAX, r->parameter ? r->parameter : "nothing");
+    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\n", r->spec->volume_size,
+           r->spec->volume_type, r->payload_size, USERDATA_MAX, r->parameter ? r->parameter : "nothing");
     AUTO_FREE char *copies = strlist_join(&r->copies, ", ");
     if (r->copies.n > 0)
         printf("copied to: %s\n", copies);
@@ -892,7 +912,11 @@ static bool bake(struct bake_run *r, struct error *err)
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     CLEANUP(run_clear)
-    struct bake_run r = { .cmd = cmd, .o = options, .user_data = STRBUF_INIT, .smoke_data = STRBUF_INIT };
+    struct bake_run r = { .cmd = cmd,
+                          .o = options,
+                          .spec = &((struct bake_options *)options)->spec,
+                          .user_data = STRBUF_INIT,
+                          .smoke_data = STRBUF_INIT };
     if (!take_recipe(&r, err) || !check_options(&r, err))
         return false;
     make_payload(&r);
@@ -902,7 +926,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         session_explain(&r.session, "bake", err);
         return false;
     }
-    if (r.o->dry_run) {
+    if (r.spec->dry_run) {
         print_plan(&r);
         return true;
     }

@@ -243,13 +243,6 @@ static void take_network(struct doctor *d, struct place *p)
         p->tables = doctor_ask(d, ec2_describe_route_tables_call(&d->session.aws, p->region, &vpcs));
 }
 
-static enum ec2_public_ip public_ip(const struct spec *s)
-{
-    return str_empty(s->public_ip)       ? EC2_PUBLIC_IP_DEFAULT
-           : str_eq(s->public_ip, "yes") ? EC2_PUBLIC_IP_YES
-                                         : EC2_PUBLIC_IP_NO;
-}
-
 /* Marks what is known not to work: of a subnet, and of a type in it unless that is NULL. */
 static void rule_out(struct doctor *d, const char *subnet, const char *type)
 {
@@ -281,7 +274,7 @@ static void judge_site(struct doctor *d, const struct site *site)
     else if (!doctor_answered(p->tables ? &p->tables->call : NULL))
         tell_unseen(d, CHECK_ROUTE, site->subnet, p->tables);
     else
-        doctor_route(&d->findings, site, subnet, &p->table_rows, public_ip(d->start.spec));
+        doctor_route(&d->findings, site, subnet, &p->table_rows, spec_public_ip(d->start.spec));
     if (!doctor_answered(p->groups ? &p->groups->call : NULL))
         tell_unseen(d, CHECK_EGRESS, site->subnet, p->groups);
     else

@@ -359,7 +359,6 @@ void start_render(void *ctx, const struct cell *cell, const char *runner_name, i
     AUTO_STRBUF script = STRBUF_INIT, encoded = STRBUF_INIT;
     struct userdata userdata = start_userdata(s, cell->image);
     struct tag_values values = s->tags;
-    const char *public_ip = s->spec->public_ip;
     struct ec2_tag *tags;
     size_t n_tags;
     script.secret = encoded.secret = true;
@@ -379,9 +378,7 @@ void start_render(void *ctx, const struct cell *cell, const char *runner_name, i
         .security_groups = cell->security_groups,
         .instance_profile = str_empty(s->spec->instance_profile) ? NULL : s->spec->instance_profile,
         .user_data = arena_strdup(arena, strbuf_str(&encoded)),
-        .public_ip = str_empty(public_ip)       ? EC2_PUBLIC_IP_DEFAULT
-                     : str_eq(public_ip, "yes") ? EC2_PUBLIC_IP_YES
-                                                : EC2_PUBLIC_IP_NO,
+        .public_ip = spec_public_ip(s->spec),
         .params = &s->params[cell->image - s->plan.images],
         .tags = tags,
         .n_tags = n_tags,

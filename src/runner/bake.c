@@ -107,7 +107,10 @@ static void take_signal(struct bake *b, int64_t now)
     b->hurry_until = now + HURRY_MS;
     b->machine.give_up = now;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
-    if (bake_is_proven(b))
+    if (bake_is_proven(b) && bake_region_is_named(b->home) && !b->home->published)
+        error_hint(&err, "the image %s is proven and stays, and %s may name it", b->home->image.id,
+                   b->config->parameter);
+    else if (bake_is_proven(b))
         error_hint(&err, "the image %s is proven and stays", b->home->image.id);
     bake_fail(b, &err);
     for (size_t i = 0; i < b->n_regions; i++) {
@@ -125,8 +128,13 @@ static void time_out(struct bake *b, int64_t now)
     if (is_over(b) || b->phase == BAKE_SPREAD || now < b->deadline)
         return;
     const struct strlist *told = &b->boxes[b->phase == BAKE_PROVE ? BAKE_SMOKE : BAKE_BUILDER].told;
-    error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s%s%s", waits[b->phase], (long long)(b->config->timeout_ms / 1000),
-              told->n ? "; it came to " : "", told->n ? told->v[told->n - 1] : "");
+    bool stays_up = b->phase == BAKE_BUILD && bake_box_says_done(b, BAKE_BUILDER);
+    error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s%s%s",
+              stays_up ? "the builder says that it is done, and is not stopped" : waits[b->phase],
+              (long long)(b->config->timeout_ms / 1000), told->n ? "; it came to " : "",
+              told->n ? told->v[told->n - 1] : "");
+    if (stays_up)
+        error_hint(&err, "bake again: its system did not power off, or EC2 did not notice");
     error_hint(&err, "give it more by --bake-timeout, or a larger type by --types");
     bake_fail(b, &err);
 }

@@ -8,7 +8,7 @@ enum {
     EASE_MAX_MS = 10000,
     VANISHED_MS = 120000,
     CONSOLE_LAG_MS = 120000, /* a console may be this late after the end */
-    NO_ROOM_MS = 60000,      /* the smoke boot is tried again: the image is worth waiting for */
+    NO_ROOM_MS = 60000,      /* the smoke boot is tried again */
     ATTEMPTS = 5,
     TOLD_MAX = 500,
     TAIL = 30, /* lines of output of a step that failed */
@@ -53,6 +53,14 @@ static void new_client_token(struct bake *b, enum bake_role role)
     x->pair.client_token = xasprintf("mf-%s", strbuf_str(&token));
 }
 
+/* The image is worth waiting for. */
+static void again_in_a_minute(struct bake *b, enum bake_role role, const char *why, int64_t now)
+{
+    AUTO_FREE char *what = xasprintf("%s; again in a minute", why);
+    b->boxes[role].ask_at = now + NO_ROOM_MS;
+    b->config->tell(b->config->ctx, boxes[role].who, what);
+}
+
 static void no_room(struct bake *b, enum bake_role role, const struct event *e)
 {
     struct bake_box *x = &b->boxes[role];
@@ -62,8 +70,7 @@ static void no_room(struct bake *b, enum bake_role role, const struct event *e)
         room_init(&x->room, b->config->plan);
         x->cell = 0;
         x->attempt++;
-        x->ask_at = e->now + NO_ROOM_MS;
-        b->config->tell(b->config->ctx, boxes[role].who, "no cell of the plan has room; again in a minute");
+        again_in_a_minute(b, role, "no cell of the plan has room", e->now);
         return;
     }
     error_copy(&err, e->error);
@@ -110,6 +117,12 @@ static void answer_run(struct bake *b, enum bake_role role, const struct event *
     case OUTCOME_AMBIGUOUS:
         pair_lost_launch(p, e);
         return;
+    case OUTCOME_THROTTLED:
+        if (role == BAKE_SMOKE)
+            again_in_a_minute(b, role, e->error->message, e->now);
+        else
+            bake_fail(b, e->error);
+        return;
     default:
         bake_fail(b, e->error);
     }
@@ -131,14 +144,16 @@ static void answer_settle(struct bake *b, enum bake_role role, const struct even
 
 /* --- following ---------------------------------------------------------------------------------------------------- */
 
-/* The next line of a text that has ended with a line break; false at the end. */
+/* What the next line of ours says, if it has ended with a line break; false at the end. Others may have written before
+ * it: a login prompt has no end. */
 static bool next_line(const char **at, const char **ret, size_t *ret_len)
 {
-    const char *end = strchr(*at, '\n');
+    static const char ours[] = "mayfly: ";
+    const char *begin = strstr(*at, ours), *end = begin ? strchr(begin, '\n') : NULL;
     if (!end)
         return false;
-    *ret = *at;
-    *ret_len = (size_t)(end - *at);
+    *ret = begin + strlen(ours);
+    *ret_len = (size_t)(end - *ret);
     while (*ret_len > 0 && (*ret)[*ret_len - 1] == '\r')
         --*ret_len;
     *at = end + 1;
@@ -153,7 +168,7 @@ static bool line_starts(const char *line, size_t len, const char *prefix)
 /* Tells the phases, and the smoke boot's findings, each once: a console keeps its last 64 KB. */
 static void tell_news(struct bake *b, enum bake_role role)
 {
-    static const char phase[] = "mayfly: phase ", smoke[] = "mayfly: smoke ";
+    static const char phase[] = "phase ", smoke[] = "smoke ";
     struct bake_box *x = &b->boxes[role];
     const char *line;
     size_t len;
@@ -167,10 +182,13 @@ static void tell_news(struct bake *b, enum bake_role role)
     }
 }
 
-/* Without its state or its console it cannot be followed; once it is done, that is nothing any more. */
+/* Without its state or its console it cannot be followed; once it is done, that is nothing any more. The next answer
+ * may be readable. */
 static void lost_sight(struct bake *b, enum bake_role role, const struct event *e)
 {
-    if (e->outcome == OUTCOME_FAILED && b->phase == (role == BAKE_BUILDER ? BAKE_BUILD : BAKE_PROVE))
+    if (e->outcome != OUTCOME_FAILED || b->phase != (role == BAKE_BUILDER ? BAKE_BUILD : BAKE_PROVE))
+        return;
+    if (e->error->domain != ERROR_PARSE || e->now - b->boxes[role].seen_at > VANISHED_MS / 2)
         bake_fail(b, e->error);
 }
 
@@ -195,6 +213,8 @@ static void answer_look(struct bake *b, enum bake_role role, const struct event 
     struct bake_box *x = &b->boxes[role];
     x->looking = false;
     lost_sight(b, role, e);
+    if (e->outcome != OUTCOME_OK && e->outcome != OUTCOME_FAILED) /* nobody said that it is not there */
+        x->seen_at = e->now;
     for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_instances; i++) {
         const struct ec2_instance *found = &e->instances[i];
         if (!str_eq(found->id, x->pair.instance_id))
@@ -284,13 +304,13 @@ void bake_box_up(struct bake *b, enum bake_role role, int64_t now, struct acts *
 /* "failed: docker (exit 100)" of the console, owned, or NULL; its output before it is told. */
 static char *find_failure(struct bake *b, enum bake_role role)
 {
-    AUTO_FREE char *mark = xasprintf("mayfly: %s failed: ", boxes[role].word);
+    AUTO_FREE char *mark = xasprintf("%s failed: ", boxes[role].word);
     AUTO_STRLIST output = { 0 };
     const char *line, *at = b->boxes[role].console;
     size_t len;
     while (at && next_line(&at, &line, &len)) {
-        if (line_starts(line, len, "mayfly: | ")) {
-            AUTO_FREE char *text = xstrndup(line + strlen("mayfly: "), len - strlen("mayfly: "));
+        if (line_starts(line, len, "| ")) {
+            AUTO_FREE char *text = xstrndup(line, len);
             strlist_add(&output, text);
         } else if (line_starts(line, len, mark)) {
             for (size_t i = output.n > TAIL ? output.n - TAIL : 0; i < output.n; i++)
@@ -301,7 +321,7 @@ static char *find_failure(struct bake *b, enum bake_role role)
     return NULL;
 }
 
-static bool said_done(const struct bake *b, enum bake_role role)
+bool bake_box_says_done(const struct bake *b, enum bake_role role)
 {
     const char *console = b->boxes[role].console;
     AUTO_FREE char *mark = xasprintf("mayfly: %s ok %s", boxes[role].word, b->config->nonce);
@@ -328,7 +348,7 @@ enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, 
         return BOX_FAILED;
     }
     /* The builder has to be off as well: only then its disk is whole. */
-    if (said_done(b, role) && (role == BAKE_SMOKE || x->state == EC2_STOPPED))
+    if (bake_box_says_done(b, role) && (role == BAKE_SMOKE || x->state == EC2_STOPPED))
         return BOX_DONE;
     if (now - x->seen_at > VANISHED_MS && x->off_at == 0 && !x->looking)
         return failed(ret_why, label, "is not to be seen any more");

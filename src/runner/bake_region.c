@@ -1,5 +1,6 @@
 #include "mayfly/runner/bake_region.h"
 
+#include "mayfly/aws/errors.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/bake.h"
 #include "mayfly/runner/tags.h"
@@ -46,7 +47,7 @@ bool bake_region_is_kept(const struct bake_region *r)
 
 bool bake_region_is_named(const struct bake_region *r)
 {
-    return r->named || (r->phase == REGION_PUBLISH && r->asked);
+    return r->named || (r->asked && r->asked_in == REGION_PUBLISH);
 }
 
 static bool has_failed(const struct bake_region *r)
@@ -54,25 +55,26 @@ static bool has_failed(const struct bake_region *r)
     return r->error.domain != ERROR_NONE;
 }
 
-/* What has failed stays as it is, or is undone; whether a copy may be is told by the answer to its publication. */
+/* What has failed stays as it is, or is undone; which of them, and whether there is something to save, is told by the
+ * answer to its publication. */
 static void decide(struct bake_region *r)
 {
     bool stays = is_copy(r) ? r->named || r->phase > REGION_PUBLISH : bake_region_is_kept(r);
-    if (!has_failed(r) || r->undoing || r->phase == REGION_DONE)
+    if (!has_failed(r) || r->undoing || r->phase == REGION_DONE || (r->phase == REGION_PUBLISH && r->asked))
         return;
-    if (is_copy(r) && r->phase == REGION_PUBLISH && r->asked)
-        return;
-    if (is_copy(r) && r->published)
+    if (r->published)
         error_clear(&r->error);
     if (stays)
-        r->phase = REGION_DONE;
+        r->phase = r->published && r->previous ? REGION_SAVE : REGION_DONE;
     else
         r->undoing = true;
 }
 
 void bake_region_fail(struct bake_region *r, const struct error *why)
 {
-    if (r->phase > REGION_PUBLISH) {
+    if (r->phase == REGION_SAVE) /* which is soon over */
+        return;
+    if (r->phase > REGION_SAVE) {
         r->phase = REGION_DONE;
         return;
     }
@@ -192,7 +194,7 @@ static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
 {
     if (str_is_one_of(code, "InvalidAMIID.NotFound InvalidAMIID.Unavailable")) /* not seen everywhere yet */
         return is_copy(r) && now - r->began < IMAGE_UNSEEN_MS;
-    return str_is_one_of(code, "IncorrectState IncorrectInstanceState ResourceLimitExceeded");
+    return aws_classify(code, NULL, 0) == AWS_BUSY;
 }
 
 /* Also what it is refused with for now. */
@@ -270,7 +272,7 @@ static void answer_list_of_image(struct bake_region *r, const struct event *e)
         see_image(r, &e->leftovers[i]);
         seen = true;
     }
-    if (e->outcome == OUTCOME_FAILED && !r->undoing)
+    if (e->outcome == OUTCOME_FAILED && e->error->domain != ERROR_PARSE && !r->undoing)
         bake_region_fail(r, e->error);
     else if (e->outcome == OUTCOME_OK && !seen && !r->image.listed && !r->image.looking)
         image_unseen(r, e->now);
@@ -395,7 +397,9 @@ static void begin_keep(struct bake_region *r, struct acts *acts)
 static void prune_failed(struct bake_region *r, const struct error *why)
 {
     error_copy(&r->pruning, why);
-    if (r->phase == REGION_DEPRECATE)
+    if (r->asked_in == REGION_SAVE)
+        error_prefix(&r->pruning, "%s does not name %s, which was published before", r->previous_name, r->previous);
+    else if (r->asked_in == REGION_DEPRECATE)
         error_prefix(&r->pruning, "the image %s could not be deprecated", r->old[r->aging].id);
     else
         error_prefix(&r->pruning, "older images could not be looked at");
@@ -405,30 +409,46 @@ static void prune_failed(struct bake_region *r, const struct error *why)
 static void published(struct bake_region *r)
 {
     r->published = r->named = true;
-    r->phase = REGION_LIST;
+    r->lost_answers = 0;
+    r->phase = r->previous ? REGION_SAVE : REGION_LIST;
     AUTO_FREE char *what = xasprintf("published in %s", r->config->parameter);
     tell(r, what);
 }
 
+/* Nor is it known not to be, if an answer was lost. */
+static void not_published(struct bake_region *r, const struct error *why)
+{
+    const char *parameter = r->config->parameter;
+    AUTO_ERROR err = { 0 };
+    error_copy(&err, why);
+    if (r->named)
+        error_hint(&err, "`aws ssm get-parameter --name %s` tells what it names", parameter);
+    if (is_copy(r))
+        error_prefix(&err, r->named ? "publishing in %s" : "not published in %s", parameter);
+    else if (r->named)
+        error_prefix(&err, "the image %s is proven, and %s may name it", r->image.id, parameter);
+    else
+        error_prefix(&err, "the image %s is proven, but not published in %s", r->image.id, parameter);
+    bake_region_fail(r, &err);
+}
+
 static void answer_parameter(struct bake_region *r, const struct event *e)
 {
-    AUTO_ERROR err = { 0 };
     bool absent = r->phase == REGION_READ && e->outcome != OUTCOME_OK && str_eq(e->error->code, "ParameterNotFound");
-    if (r->phase != REGION_READ && e->outcome == OUTCOME_AMBIGUOUS && ++r->lost_answers < LOST_MAX) {
+    if (r->phase == REGION_PUBLISH && e->outcome == OUTCOME_AMBIGUOUS) {
+        r->lost_answers++;
+        error_clear(&r->lost);
+        error_copy(&r->lost, e->error);
         r->phase = REGION_READ;
     } else if (e->outcome != OUTCOME_OK && !absent) {
-        error_copy(&err, e->error);
-        if (is_copy(r))
-            error_prefix(&err, "not published in %s", r->config->parameter);
-        else
-            error_prefix(&err, "the image %s is proven, but not published in %s", r->image.id, r->config->parameter);
-        bake_region_fail(r, &err);
-    } else if (r->phase == REGION_PUBLISH || (!absent && r->phase == REGION_READ && str_eq(e->text, r->image.id))) {
+        not_published(r, e->error);
+    } else if (r->phase == REGION_PUBLISH || (!absent && str_eq(e->text, r->image.id))) {
         published(r);
-    } else if (r->phase == REGION_READ && !absent && ec2_id_is_valid(e->text, "ami")) {
-        str_set(&r->previous, e->text);
-        r->phase = REGION_SAVE;
+    } else if (r->lost_answers == LOST_MAX) {
+        not_published(r, &r->lost);
     } else {
+        if (!absent && ec2_id_is_valid(e->text, "ami"))
+            str_set(&r->previous, e->text);
         r->phase = is_copy(r) ? REGION_KEEP : REGION_PUBLISH;
     }
 }
@@ -443,8 +463,10 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         r->published = r->published || (r->asked_in == REGION_PUBLISH && e->outcome == OUTCOME_OK);
         return;
     }
+    if (r->phase == REGION_SAVE && e->outcome == OUTCOME_AMBIGUOUS && ++r->lost_answers < LOST_MAX)
+        return; /* it is asked for again */
     bool gone = r->phase == REGION_DEPRECATE && e->outcome != OUTCOME_OK && ec2_leftover_is_gone(e->error);
-    if (e->outcome != OUTCOME_OK && r->phase >= REGION_LIST && !gone) {
+    if (e->outcome != OUTCOME_OK && r->phase >= REGION_SAVE && !gone) {
         prune_failed(r, e->error);
         return;
     }
@@ -462,9 +484,11 @@ static void answer_phase(struct bake_region *r, const struct event *e)
             r->phase = REGION_READ;
         break;
     case REGION_READ:
-    case REGION_SAVE:
     case REGION_PUBLISH:
         answer_parameter(r, e);
+        break;
+    case REGION_SAVE:
+        r->phase = r->hurry_until ? REGION_DONE : REGION_LIST;
         break;
     case REGION_LIST:
         for (size_t i = 0; i < e->n_leftovers; i++)
@@ -592,11 +616,11 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         else
             r->phase = is_copy(r) ? REGION_KEEP : REGION_LIST;
         break;
-    case REGION_SAVE:
-        begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = r->previous_name, .mark = r->previous });
-        break;
     case REGION_PUBLISH:
         begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = c->parameter, .mark = r->image.id });
+        break;
+    case REGION_SAVE:
+        begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = r->previous_name, .mark = r->previous });
         break;
     case REGION_LIST:
         if (c->keep == 0 && c->deprecate_after == 0)
@@ -766,6 +790,7 @@ void bake_region_clear(struct bake_region *r)
     free(r->removals);
     error_clear(&r->error);
     error_clear(&r->pruning);
+    error_clear(&r->lost);
     *r = (struct bake_region){ 0 };
 }
 

@@ -20,6 +20,13 @@ const char *spec_runner_architecture(const char *architecture)
     return str_eq(architecture, "arm64") ? "arm64" : NULL;
 }
 
+enum ec2_public_ip spec_public_ip(const struct spec *s)
+{
+    return str_empty(s->public_ip)       ? EC2_PUBLIC_IP_DEFAULT
+           : str_eq(s->public_ip, "yes") ? EC2_PUBLIC_IP_YES
+                                         : EC2_PUBLIC_IP_NO;
+}
+
 static bool check_types(const struct strlist *types, struct error *err)
 {
     for (size_t i = 0; i < types->n; i++) {

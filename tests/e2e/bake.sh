@@ -108,8 +108,16 @@ mistake 'an unknown image' 2 'there is no recipe `amd`' amd "${where[@]}"
 mistake 'an unknown step' 2 'there is no step `rust`' amd64 --with rust "${where[@]}"
 mistake 'a name that is none' 2 'is no name for an image' './a b.sh' "${where[@]}"
 mistake 'no subnet' 2 '--subnets is missing' amd64
+for option in subnets=subnet-0a11ce21 security-groups=sg-0a11ce21 source-image=ami-0a11ce00000002001; do
+	mistake "--${option%%=*} of another region" 2 "--${option%%=*} names the region us-west-2, and the bake is in us-east-1" amd64 "${where[@]}" "--${option%%=*}" "us-west-2/${option#*=}"
+	has 'which has to be the one of the bake' "$err" "hint: give --${option%%=*} of us-east-1 alone, or --region us-west-2 to bake there"
+done
+run "$mayfly" bake amd64 --region us-west-2 --subnets us-west-2/subnet-0a11ce21 --security-groups us-west-2/sg-0a11ce21 --dry-run
+expect 'it may be named' 0 out 'in subnet-0a11ce21'
 mistake 'a type of another architecture' 2 'm7g.large is arm64' amd64 "${where[@]}" --types m7g.large
-mistake 'a parameter of AWS' 2 'is not the name of a parameter' amd64 "${where[@]}" --parameter /aws/x
+for parameter in amd64 /aws/x /AwsImages/x /ssm-x / /mayfly/ami/ /mayfly//amd64 '/mayfly/a b' /1/2/3/4/5/6/7/8/9/10/11/12/13/14/15; do
+	mistake "a parameter that SSM does not take: $parameter" 2 'is not the name of a parameter' amd64 "${where[@]}" --parameter "$parameter"
+done
 mistake 'an account that is none' 2 'is not an account' amd64 "${where[@]}" --share 1
 mistake 'a deprecation that never comes' 2 'is not a duration' amd64 "${where[@]}" --deprecate-after never
 mistake 'a payload without a checksum' 2 'go together' amd64 "${where[@]}" --payload-url https://example.com/p
@@ -151,11 +159,18 @@ control PUT faults "[$(ec2_fault CreateImage lost), $(ec2_fault RunInstances cap
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke
 expect 'no room in the first place, and a lost answer' 0 err 'm7a.large in subnet-0a11ce01'
 equal 'make one image all the same' "$(state "$images | length")" 1
-control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "unauthorized", "times": 0}' >/dev/null
+before=$(parameter /mayfly/ami/amd64/previous)
+control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "unauthorized", "times": 0, "match": {"Name": "/mayfly/ami/amd64"}}' >/dev/null
 control POST clock '{"advance_seconds": 60}' >/dev/null
 run "$mayfly" bake amd64 "${where[@]}" --no-smoke
 expect 'what may not be published' 1 err 'is proven, but not published in /mayfly/ami/amd64' out 'image-id=ami-'
 equal 'stays' "$(state "$images | length")" 2
+equal 'and the way back is as it was' "$(parameter /mayfly/ami/amd64/previous)" "$before"
+control PUT faults '[{"service": "ssm", "action": "PutParameter", "fault": "lost", "times": 0}, {"service": "ssm", "action": "GetParameter", "fault": "unauthorized", "skip": 2}]' >/dev/null
+control POST clock '{"advance_seconds": 60}' >/dev/null
+run "$mayfly" bake amd64 "${where[@]}" --no-smoke
+expect 'what may be published' 1 err "the image $(parameter /mayfly/ami/amd64) is proven, and /mayfly/ami/amd64 may name it: " out 'image-id=ami-' out 'parameter='
+equal 'is there' "$(state "$images | length") $(state "$images | map(.id) | index(\"$(parameter /mayfly/ami/amd64)\") | . != null")" '3 true'
 
 # --- signals and kills ---------------------------------------------------------------------------------------------------
 for at in RunInstances GetConsoleOutput CreateImage; do
@@ -172,6 +187,15 @@ for at in RunInstances GetConsoleOutput CreateImage; do
 		nothing_left "SIG$signal at $at: nothing is left"
 	done
 done
+control POST reset >/dev/null
+control PUT faults '{"service": "ssm", "action": "PutParameter", "fault": "hang"}' >/dev/null
+in_background "$mayfly" bake amd64 "${where[@]}" --no-smoke
+check 'a bake publishes, and nobody answers' until_asked GetParameter 2
+sleep 0.5
+kill -TERM "$background_pid"
+ended
+expect 'a signal then' 1 err "hint: the image $(state "${images}[0].id") is proven and stays, and /mayfly/ami/amd64 may name it"
+control DELETE faults >/dev/null
 for at in RunInstances GetConsoleOutput CreateImage TerminateInstances; do
 	control POST reset >/dev/null
 	control POST faults "$(builder_fault smoke hang)" >/dev/null

@@ -124,7 +124,7 @@ equal 'what is done stays, what was pending is gone' "$(ours $home), $(ours $wes
 reset
 fault "$(in_region $europe ssm PutParameter hang | sed 's/}}$/, "Name": "\/mayfly\/ami\/amd64"}}/')"
 background
-check 'the third is being published, and nobody answers' until_asked PutParameter 5
+check 'the third is being published, and nobody answers' until_asked PutParameter 4
 for ((i = 0; i < 100; i++)); do [ "$(ours $europe)" != '2 0' ] || break && sleep 0.05; done
 kill -TERM "$background_pid"
 ended

@@ -180,6 +180,14 @@ case_imds_late() {
 	same disk/srv/ran ran
 }
 
+case_imds_slow() {
+	instance "$ran"
+	echo 1.5 >"$d/imds/delay"
+	agent_options --limit 20
+	launch 40
+	same disk/srv/ran ran
+}
+
 # What no metadata service says; then it comes to its senses.
 case_imds_hostile() {
 	instance "$ran"

@@ -449,6 +449,17 @@ subprocess.run(["sh", "/srv/user-data"])' >"$d/log" 2>&1
 	[ ! -e "$d/other" ] || fail "another runner was interrupted"
 }
 
+# A runner whose parent ends while it is looked at: whose it is cannot be told any more, and that ends.
+case_parent_ends() {
+	{
+		sed -n '/^pids() {$/,/^}$/p' "$boot_sh"
+		echo 'read() { pid=1 name="(Runner.Worker)" parent=9999999; }'
+		echo 'pids Runner.Worker'
+	} >"$d/pids"
+	timeout 20 sh "$d/pids" >"$d/log" 2>&1 || fail "it looks for ever: $?"
+	same log ''
+}
+
 case_deadline() {
 	runner 'trap "" HUP INT TERM; sleep 60'
 	boot LIFE_SECONDS=2

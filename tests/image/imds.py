@@ -4,7 +4,7 @@ usage: imds.py DIRECTORY [ADDRESS [PORT]]
 
 It answers from files below DIRECTORY, anew for each request: `latest/user-data`, `latest/meta-data/instance-id`, …; a
 directory is a list, and what is not there a 404. `status` holds a status for everything but the token, `raw` holds an
-answer as it stands on the wire, for everything. `expired` makes one 401 and a new token. Requests are logged in `log`.
+answer as it stands on the wire, for everything. `delay` holds the seconds that each answer takes. `expired` makes one 401 and a new token. Requests are logged in `log`.
 """
 
 import http.server
@@ -12,6 +12,7 @@ import os
 import re
 import secrets
 import sys
+import time
 
 root = sys.argv[1]
 tokens = set()
@@ -32,6 +33,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def answer(self, status, body=b""):
+        time.sleep(float(content("delay") or 0))
         raw = content("raw")
         if raw is not None:
             self.wfile.write(raw)

@@ -43,6 +43,7 @@ START_TEST(classes)
         { "InvalidInstanceID.NotFound", "", 400, AWS_NOT_FOUND },
         { "InvalidAMIID.NotFound", "", 400, AWS_FATAL },
         { "IncorrectInstanceState", "", 400, AWS_BUSY },
+        { "TooManyUpdates", "", 400, AWS_BUSY },
         { "RequestExpired", "", 400, AWS_EXPIRED },
         { "AuthFailure", "", 401, AWS_EXPIRED },
         { "SignatureDoesNotMatch", "", 403, AWS_EXPIRED },
@@ -570,6 +571,19 @@ START_TEST(answers_of_subnets_and_offerings)
 }
 END_TEST
 
+/* A serial line may have null bytes on it: what comes behind one counts. */
+START_TEST(console)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_CALL *c = &answered(ec2_get_console_output_call(&no_aws, "us-east-1", "i-1", true),
+                             "<GetConsoleOutputResponse><output>YQAAYg==\n</output></GetConsoleOutputResponse>")
+                        ->call;
+    ASSERT_OK(ec2_get_console_output_result((struct aws_call *)c, &text, &err), &err);
+    ck_assert_str_eq(strbuf_str(&text), "a  b");
+}
+END_TEST
+
 START_TEST(decoded_message)
 {
     AUTO_ARENA arena = { 0 };
@@ -961,6 +975,7 @@ static TCase *requests(void)
     tcase_add_test(t, answer_of_route_tables);
     tcase_add_test(t, answer_of_groups);
     tcase_add_test(t, answers_of_subnets_and_offerings);
+    tcase_add_test(t, console);
     tcase_add_test(t, decoded_message);
     tcase_add_test(t, answers_of_another_form);
     tcase_add_test(t, query_encodes);

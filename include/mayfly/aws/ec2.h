@@ -110,7 +110,7 @@ MUST_CHECK bool ec2_describe_images_result(const struct aws_call *call, struct a
 /* latest: as it is now, which types without Nitro refuse with UnsupportedOperation; else as of the last start or stop.
  */
 struct aws_call *ec2_get_console_output_call(struct aws *aws, const char *region, const char *id, bool latest);
-/* Appends the decoded text; nothing when EC2 has none yet. */
+/* Appends the decoded text, with spaces for null bytes; nothing when EC2 has none yet. */
 MUST_CHECK bool ec2_get_console_output_result(const struct aws_call *call, struct strbuf *ret, struct error *err);
 
 /* Sets one tag on one resource; value NULL removes the tag. */

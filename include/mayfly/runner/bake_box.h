@@ -36,6 +36,8 @@ void bake_box_up(struct bake *b, enum bake_role role, int64_t now, struct acts *
 void bake_box_answer(struct bake *b, enum bake_role role, const struct event *e);
 /* Done: the builder has said so with the nonce and is stopped, the smoke boot has said so. Failed: *ret_why is set. */
 enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, struct error *ret_why);
+/* Its console has the word; that of a builder counts once it is stopped. */
+bool bake_box_says_done(const struct bake *b, enum bake_role role);
 /* Milliseconds until the next look: a tenth of those that have passed, within bounds. */
 int64_t bake_ease(int64_t passed);
 

@@ -50,11 +50,11 @@ struct bake_region {
         REGION_IDLE, /* there is nothing to make it from */
         REGION_MAKE, /* and wait for it */
         REGION_MADE, /* to be proven */
-        REGION_KEEP, /* take TAG_LIMITS away: from here on it stays; copies come here from REGION_SAVE */
+        REGION_KEEP, /* take TAG_LIMITS away: from here on it stays; copies come here from REGION_READ */
         REGION_SHARE,
         REGION_READ, /* the parameter */
-        REGION_SAVE, /* what it was */
         REGION_PUBLISH,
+        REGION_SAVE, /* what it was: not before it is something else, or what the last bake saved would be lost */
         REGION_LIST, /* the images of the name */
         REGION_USED, /* which of them instances run */
         REGION_REMOVE,
@@ -75,7 +75,8 @@ struct bake_region {
     char *previous, *previous_name;  /* what the parameter was, or NULL; where that is kept */
     bool published;
     bool named;            /* an answer left that it may be named by the parameter: it has to be there */
-    unsigned lost_answers; /* of PutParameter: what came of them is read */
+    unsigned lost_answers; /* of PutParameter: what came of a publication is read */
+    struct error lost;     /* why the last one was */
     struct bake_old *old;
     size_t n_old;
     size_t aging; /* of old: the one that is being deprecated */

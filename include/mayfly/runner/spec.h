@@ -20,6 +20,8 @@ struct spec { /* the options of start; owned by opts_parse */
 /* All that can be said without asking anybody, but for the plan (plan_sites). */
 MUST_CHECK bool spec_check(const struct spec *s, struct error *err);
 
+/* What --public-ip says. */
+enum ec2_public_ip spec_public_ip(const struct spec *s);
 /* "arm64" or "x86_64", from the name of an instance type: Graviton families have a g behind their generation (m7g,
  * c6gn, im4gn), and a1 is the first of them. Source: EC2 User Guide, "Instance type naming conventions". */
 const char *spec_type_architecture(const char *type);
