@@ -955,7 +955,7 @@ END_TEST
 static TCase *errors(void)
 {
     TCase *t = tcase_create("errors");
-    tcase_add_loop_test(t, classes, 0, 41);
+    tcase_add_loop_test(t, classes, 0, 42);
     tcase_add_test(t, class_of_an_error);
     tcase_add_loop_test(t, words_for_every_code, 0, ARRAY_SIZE(reference));
     tcase_add_test(t, words_by_message);

@@ -138,7 +138,7 @@ END_TEST
 static TCase *cases(void)
 {
     TCase *t = tcase_create("ini");
-    tcase_add_loop_test(t, texts, 0, 32);
+    tcase_add_loop_test(t, texts, 0, 33);
     tcase_add_loop_test(t, refused, 0, 8);
     tcase_add_test(t, nul_byte);
     tcase_add_loop_test(t, long_values, 0, 5);

@@ -155,7 +155,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, decisions, 0, 24);
     tcase_add_test(t, delays_stay_in_their_limits);
     tcase_add_loop_test(t, urls, 0, 19);
-    tcase_add_loop_test(t, urls_refused, 0, 21);
+    tcase_add_loop_test(t, urls_refused, 0, 23);
     tcase_add_test(t, url_with_query);
     return t;
 }
