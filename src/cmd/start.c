@@ -68,6 +68,8 @@ static bool prepare(struct start *s, struct error *err)
         return false;
     if (spec->labels.n > 0)
         log_warn("--labels: any job that asks for a subset of these labels may take the runner");
+    if (spec_label_is_common(s->label))
+        log_warn("--label: jobs ask for `%s` anyway, and any of them may take the runner", s->label);
     s->name_mark = runner_name_mark(s->account, s->session->fleet);
     s->config = (struct launch_config){
         .label = s->label,

@@ -20,6 +20,17 @@ const char *spec_runner_architecture(const char *architecture)
     return str_eq(architecture, "arm64") ? "arm64" : NULL;
 }
 
+bool spec_label_is_common(const char *label)
+{
+    static const char *const common[] = { "self-hosted", "linux", "windows", "macos",  "x64",
+                                          "arm",         "arm64", "ubuntu-", "macos-", "windows-" };
+    for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+        if (str_ends(common[i], "-") ? strncasecmp(label, common[i], strlen(common[i])) == 0
+                                     : strcasecmp(label, common[i]) == 0)
+            return true;
+    return false;
+}
+
 enum ec2_public_ip spec_public_ip(const struct spec *s)
 {
     return str_empty(s->public_ip)       ? EC2_PUBLIC_IP_DEFAULT

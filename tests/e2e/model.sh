@@ -105,6 +105,8 @@ expect 'a runner that the file does not have' 2 err 'has no section [runner arm6
 run env INPUT_EC2-IMAGE-ID=ami-0a11ce00000000001 INPUT_EC2-INSTANCE-TYPE=m7i.large INPUT_SUBNET-ID=subnet-0a11ce01 \
 	INPUT_SECURITY_GROUP_ID=sg-0a11ce01 INPUT_LABEL= "$mayfly" start --dry-run --json
 expect "machulav's inputs" 0 out '"type":"m7i.large"' out '"label":"mayfly-'
+run "$mayfly" start "${args[@]}" --label Ubuntu-latest --dry-run
+expect 'a label of everybody is warned of' 0 err 'warning: --label: jobs ask for `Ubuntu-latest` anyway'
 
 # --- the job ends, the instance goes by itself ---
 control POST jobs '{"repository":"octo/demo","run_id":9,"name":"build","labels":["own"],"commands":["true"],"duration_ms":2500}' >/dev/null

@@ -33,6 +33,17 @@ START_TEST(architectures)
 }
 END_TEST
 
+START_TEST(labels_that_jobs_ask_for)
+{
+    static const char *const common[] = { "self-hosted", "Linux", "X64", "ARM64", "ubuntu-latest", "Ubuntu-24.04-arm" };
+    static const char *const own[] = { "mayfly-1-1-abcdef", "linux-big", "gpu", "my-self-hosted", "ubuntu", "x" };
+    for (size_t i = 0; i < ARRAY_SIZE(common); i++)
+        ck_assert_msg(spec_label_is_common(common[i]), "%s", common[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        ck_assert_msg(!spec_label_is_common(own[i]), "%s", own[i]);
+}
+END_TEST
+
 START_TEST(runner_architectures)
 {
     ck_assert_str_eq(spec_runner_architecture("x86_64"), "x64");
@@ -766,6 +777,7 @@ static TCase *specs(void)
 {
     TCase *t = tcase_create("spec");
     tcase_add_loop_test(t, architectures, 0, 32);
+    tcase_add_test(t, labels_that_jobs_ask_for);
     tcase_add_test(t, runner_architectures);
     tcase_add_loop_test(t, spec_refused, 0, 52);
     tcase_add_loop_test(t, parameters, 0, 7);

@@ -20,6 +20,9 @@ struct spec { /* the options of start; owned by opts_parse */
 /* All that can be said without asking anybody, but for the plan (plan_sites). */
 MUST_CHECK bool spec_check(const struct spec *s, struct error *err);
 
+/* Is it a label that jobs ask for anyway? Of GitHub's own runners (ubuntu-latest) and what config.sh gives all others
+ * (self-hosted, Linux, X64). GitHub takes labels in any case. */
+bool spec_label_is_common(const char *label);
 /* What --public-ip says. */
 enum ec2_public_ip spec_public_ip(const struct spec *s);
 /* "arm64" or "x86_64", from the name of an instance type: Graviton families have a g behind their generation (m7g,
