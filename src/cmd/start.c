@@ -43,6 +43,11 @@ static bool tell_of_partial(struct start *s, struct error *err)
 static bool launch(struct start *s, struct error *err)
 {
     s->config.labels = &s->labels;
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        const struct userdata userdata = start_userdata(s, &s->plan.images[i]);
+        size_t room = userdata_room(&userdata);
+        s->config.jit_max = i == 0 || room < s->config.jit_max ? room : s->config.jit_max;
+    }
     s->config.timeout_s = s->spec->timeout;
     s->config.jobs_may_wait = !str_empty(s->spec->label) || s->spec->labels.n > 0;
     s->config.timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began);

@@ -173,12 +173,30 @@ static void want_console(struct launch *l, size_t who)
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
+/* What was kept for it before it was known may be too little. */
+static bool check_jit(const struct launch *l, const char *jit, struct error *err)
+{
+    size_t n = strlen(jit);
+    if (l->config->jit_max == 0 || n <= l->config->jit_max)
+        return true;
+    error_set(err, ERROR_CONFIG, 0,
+              "GitHub's just-in-time configuration has %zu bytes, and the user-data has room for %zu", n,
+              l->config->jit_max);
+    error_hint(err, "shorten the pre-runner script, or put what it does into the image");
+    return false;
+}
+
 static void answer_mint(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     struct pair *p = &s->pair;
+    AUTO_ERROR err = { 0 };
     switch (e->outcome) {
     case OUTCOME_OK:
         pair_take_record(p, e->runners[0].id);
+        if (!check_jit(l, e->jit, &err)) {
+            fail(l, &err);
+            return;
+        }
         secret_set(&s->jit, e->jit, strlen(e->jit));
         s->minted_at = e->now;
         s->cell_tried = s->stale = s->mint_lost = false;

@@ -68,6 +68,15 @@ size_t userdata_size(const struct userdata *u)
     return script.len + (u->jit ? 0 : USERDATA_JIT_RESERVE);
 }
 
+size_t userdata_room(const struct userdata *u)
+{
+    struct userdata bare = *u;
+    bare.jit = NULL;
+    bare.runner_name = NULL;
+    size_t size = userdata_size(&bare) - USERDATA_JIT_RESERVE + RUNNER_NAME_MAX;
+    return size < USERDATA_MAX ? USERDATA_MAX - size : 0;
+}
+
 bool userdata_check(const struct userdata *u, struct error *err)
 {
     size_t size = userdata_size(u);

@@ -282,6 +282,23 @@ START_TEST(a_name_that_a_runner_has)
 }
 END_TEST
 
+/* More than was kept for it before it was known: nothing is launched, and the record goes. */
+START_TEST(a_configuration_without_room)
+{
+    struct world *w = world_new(1, 1000);
+    struct event start = { .kind = EVENT_START };
+    w->config.jit_max = strlen("jit") - 1;
+    step(w, &start);
+    answer(w, asks(w, ACT_MINT));
+    asks(w, ACT_DELETE);
+    answers(w, ACT_DELETE, OUTCOME_OK, NULL);
+    ck_assert(w->launch.machine.done && !launch_succeeded(&w->launch));
+    ck_assert_str_eq(w->launch.error.message,
+                     "GitHub's just-in-time configuration has 3 bytes, and the user-data has room for 2");
+    world_free(w);
+}
+END_TEST
+
 static void fails(struct world *w, enum act_kind kind, enum outcome outcome, const char *why)
 {
     AUTO_ERROR err = { 0 };
@@ -384,6 +401,7 @@ static TCase *clockwork(void)
     tcase_add_loop_test(t, a_hundred_stay_below_the_limits, 0, 2);
     tcase_add_test(t, a_hundred_among_ten_thousand);
     tcase_add_test(t, a_name_that_a_runner_has);
+    tcase_add_test(t, a_configuration_without_room);
     tcase_add_test(t, a_failure_that_was_settled);
     tcase_add_test(t, an_instance_that_vanishes);
     tcase_add_test(t, outcomes_of_aws);

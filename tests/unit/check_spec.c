@@ -767,6 +767,7 @@ START_TEST(userdata_limit)
         strbuf_addc(&filler, 'x');
     u.user = strbuf_str(&filler);
     ASSERT_OK(userdata_check(&u, &err), &err);
+    ck_assert_uint_eq(userdata_room(&u), _i == 1 ? (size_t)USERDATA_JIT_RESERVE - RUNNER_NAME_MAX : 0);
     strbuf_addc(&filler, 'x');
     u.user = strbuf_str(&filler);
     ASSERT_FAILS(userdata_check(&u, &err), &err, "the user-data would have 16385 bytes, and EC2 takes 16384");

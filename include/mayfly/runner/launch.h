@@ -20,6 +20,7 @@ struct launch_config { /* borrowed, valid as long as the launch */
     const struct plan *plan; /* at least one cell */
     int64_t timeout_ms;      /* of the whole launch */
     int64_t timeout_s;       /* of the whole start, as the user gave it: for messages */
+    size_t jit_max;          /* bytes of a configuration that the user-data has room for; 0: whatever comes */
     bool jobs_may_wait;      /* the label is not fresh: a runner may get a job the moment it is online */
     uint64_t seed;           /* of names and jitter */
     /* The parameters of RunInstances for one slot; strings go into the arena. */

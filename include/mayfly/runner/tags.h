@@ -67,6 +67,8 @@ void tags_of_bake(const struct bake_tags *v, struct arena *arena, struct ec2_tag
  * filters do not. Owned. */
 char *fleet_of_scope(const char *scope);
 
+enum { RUNNER_NAME_MAX = 64 }; /* bytes that GitHub takes */
+
 /* "mf-<6 characters of the hash of account and fleet>-": begins every runner name of the fleet. Owned. */
 char *runner_name_mark(const char *account, const char *fleet);
 /* mark + "<region>-<launch epoch in base 36>": what launch adds random characters to. Owned. */

@@ -24,6 +24,8 @@ struct userdata {    /* borrowed; NULL counts as empty */
 void userdata_render(struct strbuf *out, const struct userdata *u);
 /* The size of the script, a configuration of USERDATA_JIT_RESERVE bytes counted when u->jit is NULL. */
 size_t userdata_size(const struct userdata *u);
+/* The longest configuration that the script has room for, with the longest of runner names, in bytes. */
+size_t userdata_room(const struct userdata *u);
 /* Does the script fit, a configuration of USERDATA_JIT_RESERVE bytes counted when u->jit is NULL? */
 MUST_CHECK bool userdata_check(const struct userdata *u, struct error *err);
 /* Appends s as one single-quoted word of POSIX shell. */
