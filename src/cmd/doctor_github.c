@@ -64,7 +64,8 @@ void doctor_judge_token(struct doctor *d, const struct github_call *call)
         doctor_not_checked(d, CHECK_TOKEN, "the App's token", "it has none");
         return;
     }
-    bool unlimited = wrong->domain == ERROR_GITHUB && wrong->status == 404; /* GitHub Enterprise Server may have none */
+    bool unlimited =
+        wrong->domain == ERROR_GITHUB && call->class == GITHUB_NOT_FOUND; /* GitHub Enterprise Server may have none */
     struct finding *f =
         finding_add(&d->findings, CHECK_TOKEN, FINDING_OK, "showed it to %s", d->session.github_config.api_url);
     d->github = doctor_answered(&call->call) || unlimited;

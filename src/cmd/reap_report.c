@@ -198,7 +198,7 @@ static void report_leftover(struct cmd *cmd, const struct leftovers *l, const st
                        : !o->ruling.remove  ? "kept"
                        : l->config->dry_run ? "would remove"
                                             : "not removed";
-    AUTO_FREE char *why = o->error.domain ? error_format(&o->error) : xstrdup(o->ruling.reason);
+    AUTO_FREE char *why = o->error.domain ? error_format_hinted(&o->error) : xstrdup(o->ruling.reason);
     count(ret, (size_t)REPORT_LEFTOVER + o->facts.kind, what);
     if (!cmd->common.json) {
         print_line("%s %s %s: %s (%s, age %" PRId64 " s)", what, kind, o->id, why, o->ruling.rule, o->facts.age);

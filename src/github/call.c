@@ -241,6 +241,14 @@ static bool may_come_again(struct github_call *c, const char *message)
     return c->corrected;
 }
 
+/* A deletion has no answer that would be read: the 200 of somebody else must not prove that a record is gone. */
+static bool is_success(const struct github_call *c, int status)
+{
+    if (str_eq(c->method, "DELETE"))
+        return status == 204;
+    return (status >= 200 && status < 300) || (status == 304 && c->etag);
+}
+
 static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct error *err)
 {
     struct github_call *c = (struct github_call *)call;
@@ -254,7 +262,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     int64_t remaining = header_number(r, "x-ratelimit-remaining");
     if (remaining >= 0)
         c->github->remaining = remaining;
-    if ((r->status >= 200 && r->status < 300) || (r->status == 304 && c->etag))
+    if (is_success(c, r->status))
         return RETRY_NEVER;
     AUTO_FREE char *theirs = decode_message(r);
     const char *message = theirs ? theirs : "no GitHub error is in the answer";

@@ -421,8 +421,10 @@ static void not_published(struct bake_region *r, const struct error *why)
     const char *parameter = r->config->parameter;
     AUTO_ERROR err = { 0 };
     error_copy(&err, why);
-    if (r->named)
+    if (r->named) {
+        str_set(&err.hint, NULL); /* that of the lost answer */
         error_hint(&err, "`aws ssm get-parameter --name %s` tells what it names", parameter);
+    }
     if (is_copy(r))
         error_prefix(&err, r->named ? "publishing in %s" : "not published in %s", parameter);
     else if (r->named)

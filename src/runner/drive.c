@@ -216,7 +216,7 @@ static const char *scope_to_ask(const struct driver *d, const struct act *a)
     if (a->kind != ACT_JOBS || !own || !own->app)
         return a->scope;
     size_t n = strlen(own->config->scope);
-    return str_starts(a->repo, own->config->scope) && a->repo[n] == '/' ? NULL : a->repo;
+    return strncasecmp(a->repo, own->config->scope, n) == 0 && a->repo[n] == '/' ? NULL : a->repo;
 }
 
 /* The call that an action begins with. */

@@ -14,6 +14,7 @@ enum { ENCODED_SHOWN = 2000 }; /* characters of a message */
 #define SNAPSHOTS SHARED("snapshot/*")
 #define NETWORK OWN("subnet/{subnet}") " " OWN("security-group/{group}") " " OWN("network-interface/*")
 #define PARAMETERS "arn:{partition}:ssm:{region}:{account}:parameter{parameter}"
+#define PUBLISHED "arn:{partition}:ssm:{region}:{account}:parameter{published}"
 
 /* Asked for in the request that makes the thing, or found on the thing. */
 #define ASKED(tag) "aws:RequestTag/" tag
@@ -33,6 +34,7 @@ static const struct statement {
 } statements[] = {
     { .sid = "Read", .resources = "*" },
     { .sid = "ReadParameter", .resources = PARAMETERS },
+    { .sid = "ReadPublished", .resources = PUBLISHED },
     { .sid = "Explain", .resources = "*" },
     { .sid = "RunInto",
       .resources = SHARED("image/{image}") " " SNAPSHOTS " " NETWORK " " OWN("placement-group/{placement}") },
@@ -96,7 +98,7 @@ static const struct statement {
                       { "StringEquals", TAGGED(TAG_ROLE), "bake" },
                       { "ForAllValues:StringEquals", "aws:TagKeys", TAG_LIMITS },
                       { "Null", "aws:TagKeys", "false" } } },
-    { .sid = "BakeParameter", .resources = PARAMETERS },
+    { .sid = "BakeParameter", .resources = PUBLISHED },
 };
 
 /* What each command asks AWS for, and which statement allows it. */
@@ -112,7 +114,8 @@ static const struct {
     { "ec2:DescribeInstanceTypeOfferings", "Read", "doctor" },
     { "ec2:DescribeVolumes", "Read", "reap" },
     { "ec2:DescribeSpotInstanceRequests", "Read", "reap" },
-    { "ssm:GetParameter", "ReadParameter", "start reap bake doctor" },
+    { "ssm:GetParameter", "ReadParameter", "start doctor" },
+    { "ssm:GetParameter", "ReadPublished", "reap bake" },
     { "ssm:GetParameter", "BakeFrom", "bake" },
     { "sts:DecodeAuthorizationMessage", "Explain", "doctor" },
     { "ec2:RunInstances", "RunInto", "start" },
@@ -157,7 +160,7 @@ bool policy_is_for(const char *command)
 
 /* What the templates' lists hold, made ready from the scope. */
 struct lists {
-    struct strlist partition, account, fleet, region, subnet, group, image, parameter, type, placement, role;
+    struct strlist partition, account, fleet, region, subnet, group, image, parameter, published, type, placement, role;
 };
 
 static void fill(struct strlist *ret, const struct strlist *given, const char *placeholder)
@@ -193,7 +196,8 @@ static void fill_ids(struct strlist *ret, const struct strlist *given, const cha
         strlist_add(ret, placeholder);
 }
 
-/* Ids alone restrict the images: a parameter or a name may mean any. */
+/* Ids alone restrict the images: a parameter or a name may mean any. What a bake publishes in its own parameters, or in
+ * one that is named here, the reaper looks up whatever images a start is given. */
 static void fill_images(const struct strlist *images, const char *region, struct lists *l)
 {
     bool ids = true;
@@ -202,9 +206,16 @@ static void fill_images(const struct strlist *images, const char *region, struct
         AUTO_FREE char *prefix = xstrndup(images->v[i], (size_t)(ref - images->v[i]));
         AUTO_FREE char *parameter = xasprintf("%s%s", prefix, str_starts(ref, "ssm:") ? ref + strlen("ssm:") : "");
         ids = ids && str_starts(ref, "ami-");
-        if (str_starts(ref, "ssm:"))
-            strlist_add(&l->parameter, parameter);
+        if (!str_starts(ref, "ssm:"))
+            continue;
+        AUTO_FREE char *before = image_parameter_before(parameter);
+        strlist_add(&l->parameter, parameter);
+        if (!str_starts(ref, "ssm:/aws/")) {
+            strlist_add(&l->published, parameter);
+            strlist_add(&l->published, before);
+        }
     }
+    strlist_add(&l->published, "/mayfly/*");
     if (!images || images->n == 0)
         strlist_add(&l->parameter, "/mayfly/*");
     fill_ids(&l->image, ids ? images : NULL, region, "*");
@@ -234,8 +245,8 @@ static void lists_fill(const struct policy_scope *s, struct lists *l)
 
 static void lists_clear(struct lists *l)
 {
-    struct strlist *const all[] = { &l->partition, &l->account,   &l->fleet, &l->region,    &l->subnet, &l->group,
-                                    &l->image,     &l->parameter, &l->type,  &l->placement, &l->role };
+    struct strlist *const all[] = { &l->partition, &l->account,   &l->fleet,     &l->region, &l->subnet,    &l->group,
+                                    &l->image,     &l->parameter, &l->published, &l->type,   &l->placement, &l->role };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         strlist_clear(all[i]);
 }
@@ -246,17 +257,10 @@ static const struct strlist *find_list(const struct lists *l, const char *name)
     const struct {
         const char *name;
         const struct strlist *list;
-    } all[] = { { "{partition}", &l->partition },
-                { "{account}", &l->account },
-                { "{fleet}", &l->fleet },
-                { "{region}", &l->region },
-                { "{subnet}", &l->subnet },
-                { "{group}", &l->group },
-                { "{image}", &l->image },
-                { "{parameter}", &l->parameter },
-                { "{type}", &l->type },
-                { "{placement}", &l->placement },
-                { "{role}", &l->role } };
+    } all[] = { { "{partition}", &l->partition }, { "{account}", &l->account },     { "{fleet}", &l->fleet },
+                { "{region}", &l->region },       { "{subnet}", &l->subnet },       { "{group}", &l->group },
+                { "{image}", &l->image },         { "{parameter}", &l->parameter }, { "{published}", &l->published },
+                { "{type}", &l->type },           { "{placement}", &l->placement }, { "{role}", &l->role } };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (str_eq(all[i].name, name))
             return all[i].list;

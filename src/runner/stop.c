@@ -73,13 +73,12 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     t->pair.spare_busy = t->pair.must_fence = s->by_run && !s->config->force;
     int64_t age = e->cloud_now - ec2_instance_launched(i);
     t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
+    const char *scope = ec2_instance_tag(i, TAG_SCOPE); /* in whatever case: GitHub takes any */
     /* A record of another scope has an id of its own numbering: deleting by it could hit a stranger. */
-    if (runner_id && parse_uint(runner_id, INT64_MAX, &id) &&
-        str_eq(ec2_instance_tag(i, TAG_SCOPE), s->config->scope)) {
+    if (runner_id && parse_uint(runner_id, INT64_MAX, &id) && scope && strcasecmp(scope, s->config->scope) == 0) {
         t->pair.runner_id = (int64_t)id;
         t->pair.record = RECORD_HAVE;
     } else if (t->pair.must_fence) {
-        const char *scope = ec2_instance_tag(i, TAG_SCOPE);
         t->pair.record = RECORD_STUCK;
         error_set(&t->pair.error, ERROR_CONFIG, 0, "its runner belongs to `%s`, not to `%s`",
                   scope ? scope : "(no scope)", s->config->scope);

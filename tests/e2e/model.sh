@@ -56,8 +56,8 @@ expect 'a second start of the same run' 0
 run "$mayfly" stop
 expect 'stop touches nothing when it could be either' 0 err 'several labels'
 equal 'both are there' "$(state "$live")" 2
-run "$mayfly" stop --name second
-expect 'stop by --name' 0 err 'ended i-'
+run "$mayfly" stop --name second --repo OCTO/Demo
+expect 'stop by --name, however the repository is written' 0 err 'ended i-'
 equal 'one is there' "$(state "$live")" 1
 # A private repository says 404, not 403, to a token without rights: the runner may be busy for all that.
 control PUT faults '{"service":"github","action":"*","fault":"not-found","times":9}' >/dev/null

@@ -21,6 +21,10 @@ run "$mayfly" policy start --config "$tmp/mayfly.ini"
 expect 'filled in by the configuration file' 0 out 'arn:aws:ssm:eu-west-1:ACCOUNT:parameter/ci/ami' out 'eu-west-1:ACCOUNT:subnet/subnet-0a11ce31'
 run "$mayfly" policy reap
 expect 'a reaper of images too' 0 out '"ec2:DeregisterImage"' out '"ec2:DescribeSnapshots"'
+run "$mayfly" policy reap --image ami-0123456789abcdef0
+expect 'which looks up what is published, whatever a start is given' 0 out 'ACCOUNT:parameter/mayfly/*'
+run "$mayfly" policy bake --image ssm:/ci/ami
+expect 'as a bake does, and what was before' 0 out 'parameter/ci/ami"' out 'parameter/ci/ami/previous"' out 'parameter/mayfly/*'
 run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
 expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
 

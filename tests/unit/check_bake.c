@@ -458,6 +458,7 @@ static void answer(struct world *w, const struct act *a)
         e = (struct event){ .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .part = a->part, .outcome = w->fault };
         error_clear(&err);
         error_set(&err, w->unreadable ? ERROR_PARSE : ERROR_AWS, 500, "scripted");
+        error_hint(&err, "a hint of its own");
         str_set(&err.code, w->fault_code);
     } else if (e.outcome != OUTCOME_OK && err.domain == ERROR_NONE) {
         error_set(&err, ERROR_AWS, 500, "no room");

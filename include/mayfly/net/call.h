@@ -35,7 +35,8 @@ struct call { /* the head of a bigger struct */
     struct http_exchange exchange;
     unsigned attempts;
     int64_t due;     /* on the monotonic clock, of the next attempt */
-    int64_t give_up; /* on the monotonic clock: no attempt begins after it; 0: no limit. May move. */
+    int64_t give_up; /* on the monotonic clock: no attempt begins after it, but of what may have had its effect; 0: no
+                        limit. May move. */
     enum { CALL_NEW, CALL_WAITING, CALL_BLOCKED, CALL_FLYING, CALL_DONE } state;
     bool ambiguous;     /* some attempt may have had its effect without our seeing the answer */
     struct error error; /* of a call that is done and failed */

@@ -118,7 +118,8 @@ struct machine {
     void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
     const struct strlist *labels; /* of ACT_MINT */
     int64_t runner_group;         /* of ACT_MINT */
-    int64_t give_up; /* no attempt to make something begins after it, monotonic ms; 0: no limit. May move. */
+    int64_t give_up; /* no attempt to make something begins after it, but of what may be there already, monotonic ms; 0:
+                        no limit. May move. */
     int64_t wake;    /* when EVENT_TIME is wanted at the latest, monotonic milliseconds; INT64_MAX: never */
     bool done;
 };
