@@ -250,8 +250,9 @@ static int dispatch(char **argv)
     }
     if (str_eq(name, "--completion") && completion_print(argv[2]))
         return 0;
-    if (str_eq(name, "help") && argv[2] && find_command(argv[2])) {
-        command_usage(find_command(argv[2]));
+    const struct command *explained = str_eq(name, "help") && argv[2] ? find_command(argv[2]) : NULL;
+    if (explained) {
+        command_usage(explained);
         return 0;
     }
     if (!name || str_eq(name, "--help") || str_eq(name, "-h") || str_eq(name, "help")) {
