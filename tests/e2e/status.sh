@@ -209,6 +209,7 @@ wait_tables() { # N
 	done
 	not_ok 'status --watch goes on' "$(cat "$tmp/watched" "$tmp/watch.err")"
 }
+: >"$tmp/watched" # the program may not have begun when it is looked into
 "$mayfly" status --watch 2s >"$tmp/watched" 2>"$tmp/watch.err" &
 watcher=$!
 wait_tables 1
