@@ -79,7 +79,7 @@ static void serve_faults(struct sim *s, const char *rest UNUSED, const struct re
 
 /* What the small requests have in their bodies. */
 struct change {
-    int64_t seconds, n, ms;
+    int64_t seconds, n, ms, ec2_ms, github_ms;
     const char *status;
     bool busy, drop;
     bool has_status, has_busy;
@@ -88,6 +88,8 @@ static const struct field change_fields[] = {
     { .path = "advance_seconds", .type = FIELD_INT, .offset = offsetof(struct change, seconds) },
     { .path = "n", .type = FIELD_INT, .offset = offsetof(struct change, n) },
     { .path = "ms", .type = FIELD_INT, .offset = offsetof(struct change, ms) },
+    { .path = "ec2_ms", .type = FIELD_INT, .offset = offsetof(struct change, ec2_ms) },
+    { .path = "github_ms", .type = FIELD_INT, .offset = offsetof(struct change, github_ms) },
     { .path = "status", .type = FIELD_STR, .offset = offsetof(struct change, status) },
     { .path = "busy", .type = FIELD_BOOL, .offset = offsetof(struct change, busy) },
     { .path = "drop", .type = FIELD_BOOL, .offset = offsetof(struct change, drop) },
@@ -151,7 +153,11 @@ static void one_instance(struct sim *s, const char *rest, const struct request *
         world_kill(s, i);
         respond_text(res, 200, "");
     } else if (str_eq(what, "/interrupt") && post) { /* two minutes ahead, as EC2 warns */
-        i->interrupt_at = sim_now(s) + 120 * 1000;
+        AUTO_ARENA arena = { 0 };
+        struct change change = { .ms = 120 * 1000 };
+        if (!take_change(r, &change, &arena, res))
+            return;
+        i->interrupt_at = sim_now(s) + change.ms;
         respond_text(res, 200, "");
     } else
         respond_text(res, 404, "no such thing\n");
@@ -165,6 +171,7 @@ static void change_runner(struct sim *s, const char *rest, const struct change *
         respond_text(res, 404, "no such runner\n");
         return;
     }
+    r->online_since = r->busy_since = 0;
     if (c->has_status)
         r->online = str_eq(c->status, "online");
     r->connected = r->connected || r->online;
@@ -182,7 +189,10 @@ static void reset(struct sim *s)
     app_reset(s);
     faults_clear(s);
     json_object_put(s->log);
+    json_object_put(s->killed);
     s->log = must(json_object_new_array());
+    s->killed = must(json_object_new_array());
+    s->lag = (struct lag){ 0 };
     s->offset = s->rate_used = s->rate_reset = 0;
 }
 
@@ -432,6 +442,16 @@ static void serve_release(struct sim *s, const char *rest UNUSED, const struct r
     respond_json(res, 200, o);
 }
 
+static void serve_lag(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
+{
+    AUTO_ARENA arena = { 0 };
+    struct change change = { .ec2_ms = s->lag.ec2, .github_ms = s->lag.github };
+    if (!take_change(r, &change, &arena, res))
+        return;
+    s->lag = (struct lag){ .ec2 = change.ec2_ms, .github = change.github_ms };
+    respond_text(res, 200, "");
+}
+
 static void serve_copies(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
 {
     AUTO_ARENA arena = { 0 };
@@ -468,7 +488,7 @@ static const struct {
     { "jobs", true, add_job, "POST {repository, name, labels, commands, run_id, duration_ms, env}: queues a job" },
     { "jobs/", false, one_job, "GET ID, GET ID/log, POST ID/cancel" },
     { "instances/", false, one_instance,
-      "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt" },
+      "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt {ms}" },
     { "copies", true, serve_copies, "POST {n}: as many more of the newest instance, each with a runner; no volumes" },
     { "runners/", true, serve_runner, "PUT ID {status, busy}" },
     { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },
@@ -480,6 +500,7 @@ static const struct {
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
     { "security-groups/", true, serve_group, "PUT ID {egress}" },
     { "clock", true, serve_clock, "POST {advance_seconds}" },
+    { "lag", true, serve_lag, "POST {ec2_ms, github_ms}: so long nobody sees what changed" },
     { "faults", false, serve_faults, "GET; POST adds, PUT replaces, DELETE: {service, action, fault, nth, times, …}" },
     { "held", false, serve_held, "GET: requests that wait" },
     { "release", true, serve_release, "POST {n, drop}: lets them go on" },

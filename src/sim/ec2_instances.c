@@ -14,6 +14,16 @@ static const struct {
 } state_codes[] = { { "pending", 0 },     { "running", 16 },  { "shutting-down", 32 },
                     { "terminated", 48 }, { "stopping", 64 }, { "stopped", 80 } };
 
+/* What a lagging replica shows. */
+static const char *shown_state(const struct sim *s, const struct instance *i)
+{
+    bool ends = instance_is(i, "shutting-down") || instance_is(i, "stopping") || instance_is(i, "terminated");
+    int64_t changed = ends ? i->change_at - s->options.terminate_delay : i->running_at;
+    if (instance_is(i, "pending") || world_is_seen(s, changed, s->lag.ec2))
+        return i->state;
+    return ends ? "running" : "pending";
+}
+
 static int state_code(const char *state)
 {
     for (size_t i = 0; i < ARRAY_SIZE(state_codes); i++)
@@ -147,7 +157,7 @@ void instance_write(const struct sim *s, struct strbuf *out, const struct instan
     element_open(out, "item");
     element(out, "instanceId", i->id);
     element(out, "imageId", i->image);
-    state_element(out, "instanceState", i->state);
+    state_element(out, "instanceState", shown_state(s, i));
     element(out, "keyName", i->key_name);
     element_int(out, "amiLaunchIndex", i->index);
     strbuf_adds(out, "<productCodes/>");
@@ -188,10 +198,11 @@ static void instance_values(const struct call *c, const void *row, const char *n
 {
     const struct instance *i = row;
     const struct subnet *subnet = world_subnet(c->sim, i->subnet);
-    AUTO_FREE char *code = xasprintf("%d", state_code(i->state));
+    const char *state = shown_state(c->sim, i);
+    AUTO_FREE char *code = xasprintf("%d", state_code(state));
     const struct fact known[] = {
         { "instance-id", i->id },
-        { "instance-state-name", i->state },
+        { "instance-state-name", state },
         { "instance-state-code", code },
         { "client-token", i->client_token },
         { "subnet-id", i->subnet },
@@ -228,7 +239,8 @@ bool instances_check(struct call *c, const struct strlist *ids)
     for (size_t n = 0; n < ids->n; n++) {
         if (!aws_is_id(ids->v[n], "i-"))
             return call_refuse(c, 400, "InvalidInstanceID.Malformed", "Invalid id: \"%s\"", ids->v[n]);
-        if (!IS_HERE(c, world_instance(c->sim, ids->v[n])))
+        const struct instance *i = world_instance(c->sim, ids->v[n]);
+        if (!IS_HERE(c, i) || !instance_is_seen(c->sim, i))
             strlist_add(&missing, ids->v[n]);
     }
     if (missing.n == 0)
@@ -249,7 +261,7 @@ void ec2_describe_instances(struct call *c)
     const char *reservation = NULL;
     for (size_t n = 0; n < c->sim->n_instances; n++) {
         const struct instance *i = c->sim->instances[n];
-        if (!str_eq(i->region, c->region) || !listing_takes(c, &l, i->id, i))
+        if (!str_eq(i->region, c->region) || !instance_is_seen(c->sim, i) || !listing_takes(c, &l, i->id, i))
             continue;
         if (!str_eq(reservation, i->reservation)) {
             if (reservation)

@@ -38,6 +38,10 @@ static const struct fault_kind fault_kinds[] = {
     { .name = "status", .effect = EFFECT_STATUS, .when = FAULT_BEFORE },
     { .name = "not-found", .effect = EFFECT_HIDE, .when = FAULT_BEFORE, .github = { 404, NULL, "Not Found" } },
     { .name = "empty-page", .effect = EFFECT_EMPTY_PAGE, .when = FAULT_BEFORE },
+    { .name = "date", .effect = EFFECT_DATE, .when = FAULT_AFTER },
+    { .name = "idle", .effect = EFFECT_LIE, .when = FAULT_BEFORE },
+    { .name = "offline", .effect = EFFECT_LIE, .when = FAULT_BEFORE },
+    { .name = "forgotten", .effect = EFFECT_LIE, .when = FAULT_BEFORE },
     { .name = "lost", .effect = EFFECT_CLOSE, .when = FAULT_AFTER },
     { .name = "reset", .effect = EFFECT_RESET, .when = FAULT_BEFORE },
     { .name = "hang", .effect = EFFECT_WAIT, .when = FAULT_BEFORE, .close = true },
@@ -52,10 +56,15 @@ void faults_help(FILE *out)
     fprintf(out, "\nfaults:");
     for (size_t i = 0; i < ARRAY_SIZE(fault_kinds); i++)
         fprintf(out, "%s %s", i ? "," : "", fault_kinds[i].name);
-    fprintf(out, "\nof the service `builder` (a step, ok, smoke, image, copy): error, lost (off without a word), hang, "
-                 "garbage;\n"
-                 "delay: an image is pending so long\n"
-                 "`match` names parameters and their values; `path`, and `region` of a request to AWS\n");
+    fprintf(out,
+            "\nof the service `builder` (a step, ok, smoke, image, copy): error, lost (off without a word), hang, "
+            "garbage;\n"
+            "delay: an image is pending so long\n"
+            "date: the header Date is `seconds` ahead\n"
+            "of the service `github`: idle, offline, forgotten: what it says of runners whose names have `runner`\n"
+            "in them\n"
+            "for_ms: a fault is there only so long\n"
+            "`match` names parameters and their values; `path`, and `region` of a request to AWS\n");
 }
 
 static void fault_clear(struct fault *f)
@@ -64,6 +73,7 @@ static void fault_clear(struct fault *f)
     free(f->action);
     free(f->code);
     free(f->message);
+    free(f->runner);
     pairs_clear(&f->match);
     pairs_clear(&f->headers);
 }
@@ -78,8 +88,8 @@ void faults_clear(struct sim *s)
 }
 
 struct fault_text {
-    const char *service, *action, *fault, *when, *code, *message;
-    int64_t nth, skip, times, status, ms;
+    const char *service, *action, *fault, *when, *code, *message, *runner;
+    int64_t nth, skip, times, status, ms, for_ms, seconds;
 };
 #define FAULT_FIELD(name, field_type)                                                                                  \
     {                                                                                                                  \
@@ -89,7 +99,8 @@ static const struct field fault_fields[] = {
     FAULT_FIELD(service, FIELD_STR), FAULT_FIELD(action, FIELD_STR), FAULT_FIELD(fault, FIELD_STR),
     FAULT_FIELD(when, FIELD_STR),    FAULT_FIELD(code, FIELD_STR),   FAULT_FIELD(message, FIELD_STR),
     FAULT_FIELD(nth, FIELD_INT),     FAULT_FIELD(skip, FIELD_INT),   FAULT_FIELD(times, FIELD_INT),
-    FAULT_FIELD(status, FIELD_INT),  FAULT_FIELD(ms, FIELD_INT),     { 0 },
+    FAULT_FIELD(status, FIELD_INT),  FAULT_FIELD(ms, FIELD_INT),     FAULT_FIELD(for_ms, FIELD_INT),
+    FAULT_FIELD(seconds, FIELD_INT), FAULT_FIELD(runner, FIELD_STR), { 0 },
 };
 
 static bool fault_add(struct sim *s, struct json_object *json, struct error *err)
@@ -114,12 +125,15 @@ static bool fault_add(struct sim *s, struct json_object *json, struct error *err
                        .skip = t.skip > 0 ? t.skip : t.nth - 1,
                        .times = t.times == 0 ? -1 : t.times,
                        .status = t.status,
-                       .ms = t.ms };
+                       .ms = t.ms,
+                       .until = t.for_ms > 0 ? sim_now(s) + t.for_ms : 0,
+                       .seconds = t.seconds };
     f.when = !t.when ? kind->when : str_eq(t.when, "after") ? FAULT_AFTER : FAULT_BEFORE;
     str_set(&f.service, t.service ? t.service : "*");
     str_set(&f.action, t.action ? t.action : "*");
     str_set(&f.code, t.code);
     str_set(&f.message, t.message);
+    str_set(&f.runner, t.runner);
     pairs_take_json(&f.match, json, "match");
     pairs_take_json(&f.headers, json, "headers");
     s->faults = xreallocarray(s->faults, s->n_faults + 1, sizeof(*s->faults));
@@ -189,9 +203,11 @@ static bool fault_matches(const struct fault *f, const struct request *r)
 
 const struct fault *fault_due(struct sim *s, const struct request *r, enum fault_when when)
 {
+    int64_t now = sim_now(s);
     for (size_t i = 0; i < s->n_faults; i++) {
         struct fault *f = &s->faults[i];
-        if (f->when != when || f->times == 0 || !fault_matches(f, r))
+        bool over = f->times == 0 || (f->until && now >= f->until);
+        if (f->when != when || over || !fault_matches(f, r))
             continue;
         if (f->skip > 0) {
             f->skip--;

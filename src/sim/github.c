@@ -71,8 +71,28 @@ static bool is_own_label(const char *label)
     return false;
 }
 
-static struct json_object *runner_json(const struct sim *s, const struct runner *r)
+/* Is this runner lied about in this way? */
+static bool is_lie(const struct request *q, const struct runner *r, const char *kind)
 {
+    return str_eq(q->lie, kind) && (!q->liar || strstr(r->name, q->liar));
+}
+
+/* Does the replica that answers know of it? */
+static bool is_known(const struct sim *s, const struct request *q, const struct runner *r)
+{
+    return world_is_seen(s, r->created, s->lag.github) && !is_lie(q, r, "forgotten");
+}
+
+/* q NULL: as it is. */
+static struct json_object *runner_json(const struct sim *s, const struct request *q, const struct runner *r)
+{
+    bool online = r->online, busy = r->busy;
+    if (q) {
+        online = (online || is_lie(q, r, "idle")) && world_is_seen(s, r->online_since, s->lag.github) &&
+                 !is_lie(q, r, "offline");
+        busy =
+            busy && world_is_seen(s, r->busy_since, s->lag.github) && !is_lie(q, r, "idle") && !is_lie(q, r, "offline");
+    }
     struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
     for (size_t i = 0; i < r->labels.n; i++) {
         struct json_object *label = must(json_object_new_object());
@@ -85,8 +105,8 @@ static struct json_object *runner_json(const struct sim *s, const struct runner 
     json_object_object_add(o, "runner_group_id", must(json_object_new_int64(r->group)));
     json_object_object_add(o, "name", text(r->name));
     json_object_object_add(o, "os", text(r->connected ? "linux" : "unknown"));
-    json_object_object_add(o, "status", text(r->online ? "online" : "offline"));
-    json_object_object_add(o, "busy", must(json_object_new_boolean(r->busy)));
+    json_object_object_add(o, "status", text(online ? "online" : "offline"));
+    json_object_object_add(o, "busy", must(json_object_new_boolean(busy)));
     json_object_object_add(o, "ephemeral", must(json_object_new_boolean(true)));
     json_object_object_add(o, "version", r->connected ? text("2.337.0") : NULL);
     json_object_object_add(o, "labels", labels);
@@ -285,7 +305,7 @@ static void generate_jitconfig(struct github_call *c)
     }
     const struct runner *runner = add_runner(c, &mint);
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "runner", runner_json(c->sim, runner));
+    json_object_object_add(o, "runner", runner_json(c->sim, NULL, runner));
     json_object_object_add(o, "encoded_jit_config", jit_config(c->sim, runner));
     respond_json(c->res, 201, o);
 }
@@ -364,8 +384,9 @@ static void list_runners(struct github_call *c)
     const char *name = pairs_get(&c->request->query, "name");
     for (size_t i = 0; i < c->sim->n_runners; i++) {
         const struct runner *r = c->sim->runners[i];
-        if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) && page_takes(&page))
-            json_object_array_add(page.rows, runner_json(c->sim, r));
+        if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) &&
+            is_known(c->sim, c->request, r) && page_takes(&page))
+            json_object_array_add(page.rows, runner_json(c->sim, c->request, r));
     }
     page_end(c, &page, "runners");
 }
@@ -382,8 +403,10 @@ static struct runner *runner_of(struct github_call *c)
 static void get_runner(struct github_call *c)
 {
     const struct runner *r = runner_of(c);
-    if (r)
-        respond_json(c->res, 200, runner_json(c->sim, r));
+    if (r && is_known(c->sim, c->request, r))
+        respond_json(c->res, 200, runner_json(c->sim, c->request, r));
+    else if (r)
+        refuse(c->res, 404, "Not Found");
 }
 
 static void delete_runner(struct github_call *c)
@@ -391,10 +414,15 @@ static void delete_runner(struct github_call *c)
     struct runner *r = runner_of(c);
     if (!r)
         return;
-    if (r->busy) {
+    if (is_lie(c->request, r, "forgotten")) {
+        refuse(c->res, 404, "Not Found");
+        return;
+    }
+    if (r->busy && !is_lie(c->request, r, "idle")) {
         refuse(c->res, 422, "Bad request - Runner \"%s\" is currently running a job and cannot be deleted.", r->name);
         return;
     }
+    world_note_killed(c->sim, r, NULL, "DELETE");
     world_remove_runner(c->sim, r);
     c->res->status = 204;
 }
@@ -440,6 +468,7 @@ static struct json_object *date(int64_t ms)
 static struct json_object *job_json(const struct sim *s, const struct job *j)
 {
     struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
+    bool seen = world_is_seen(s, j->started, s->lag.github); /* else it is queued still */
     AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/jobs/%" PRId64, s->base_url, j->scope, j->id);
     AUTO_FREE char *run = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, s->base_url, j->scope, j->run_id);
     AUTO_FREE char *html = xasprintf("%s%s/actions/runs/%" PRId64 "/job/%" PRId64, s->base_url,
@@ -458,14 +487,14 @@ static struct json_object *job_json(const struct sim *s, const struct job *j)
     json_object_object_add(o, "url", text(url));
     json_object_object_add(o, "html_url", text(html));
     json_object_object_add(o, "check_run_url", text(url));
-    json_object_object_add(o, "status", text(j->status));
-    json_object_object_add(o, "conclusion", j->conclusion ? text(j->conclusion) : NULL);
+    json_object_object_add(o, "status", text(seen ? j->status : "queued"));
+    json_object_object_add(o, "conclusion", seen && j->conclusion ? text(j->conclusion) : NULL);
     json_object_object_add(o, "created_at", date(j->created));
     json_object_object_add(o, "started_at", date(j->started ? j->started : j->created));
     json_object_object_add(o, "completed_at", date(j->completed));
     json_object_object_add(o, "labels", labels);
-    json_object_object_add(o, "runner_id", must(json_object_new_int64(j->runner_id)));
-    json_object_object_add(o, "runner_name", text(j->runner_name ? j->runner_name : ""));
+    json_object_object_add(o, "runner_id", must(json_object_new_int64(seen ? j->runner_id : 0)));
+    json_object_object_add(o, "runner_name", text(seen && j->runner_name ? j->runner_name : ""));
     json_object_object_add(o, "runner_group_id", must(json_object_new_int64(j->group)));
     json_object_object_add(o, "runner_group_name", text(j->group ? s->runner_groups.v[j->group - 1] : ""));
     json_object_object_add(o, "steps", must(json_object_new_array()));

@@ -181,6 +181,7 @@ struct exchange {
     /* While it waits: */
     struct exchange *next;
     int64_t n, until; /* until: simulated ms, INT64_MAX: until it is released */
+    int64_t date;     /* seconds that its Date is ahead */
     bool waits, close_then;
 };
 
@@ -378,6 +379,13 @@ static void apply_fault(struct sim *s, struct exchange *x, const struct fault *f
     case EFFECT_EMPTY_PAGE:
         x->request.empty_page = true;
         break;
+    case EFFECT_DATE:
+        x->date = f->seconds;
+        break;
+    case EFFECT_LIE:
+        x->request.lie = f->kind->name;
+        x->request.liar = f->runner;
+        break;
     case EFFECT_CLOSE:
         x->ending = END_CLOSE;
         break;
@@ -413,9 +421,9 @@ static enum MHD_Result take_pair(void *ctx, enum MHD_ValueKind kind, const char 
     return MHD_YES;
 }
 
-static void http_date(const struct sim *s, char out[static HTTP_DATE_MAX])
+static void http_date(const struct sim *s, int64_t ahead, char out[static HTTP_DATE_MAX])
 {
-    time_t t = (time_t)(sim_now(s) / 1000);
+    time_t t = (time_t)(sim_now(s) / 1000 + ahead);
     struct tm tm;
     gmtime_r(&t, &tm);
     strftime(out, HTTP_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm);
@@ -441,7 +449,7 @@ static enum MHD_Result send_response(const struct sim *s, struct exchange *x)
                                    ? must(MHD_create_response_from_callback(res->body.len, 4096, half_body, res, NULL))
                                    : must(MHD_create_response_from_buffer(res->body.len, (void *)strbuf_str(&res->body),
                                                                           MHD_RESPMEM_MUST_COPY));
-    http_date(s, date);
+    http_date(s, x->date, date);
     MHD_add_response_header(out, "Date", date);
     if (res->content_type && res->body.len > 0)
         MHD_add_response_header(out, "Content-Type", res->content_type);
@@ -721,6 +729,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
     s->github_token = make_token();
     s->runner_tarball = STRBUF_INIT;
     s->log = must(json_object_new_array());
+    s->killed = must(json_object_new_array());
     s->options = (struct sim_options){ .sandbox = str_eq(o->instances, "sandbox"),
                                        .verbose = o->verbose,
                                        .no_auth = o->no_auth,
@@ -759,6 +768,7 @@ static void close_sim(struct sim *s, const struct options *o)
     strbuf_clear(&s->runner_tarball);
     strlist_clear(&s->options.repos);
     json_object_put(s->log);
+    json_object_put(s->killed);
 }
 
 int main(int argc, char **argv)

@@ -153,11 +153,12 @@ struct runner {
     int64_t id;
     char *scope, *name, *secret, *work_folder;
     struct strlist labels;
-    bool connected, online, busy; /* connected: was online at least once */
-    int64_t group, job;           /* id of the job it runs, 0: none */
-    int64_t created, idle_since;  /* simulated ms */
-    int64_t offline_at;           /* goes offline then; 0: no */
-    int64_t unlock_at;            /* the lock of a busy machine that died lapses then; 0: no */
+    bool connected, online, busy;     /* connected: was online at least once */
+    int64_t group, job;               /* id of the job it runs, 0: none */
+    int64_t created, idle_since;      /* simulated ms */
+    int64_t online_since, busy_since; /* simulated ms; 0: whoever looks knows */
+    int64_t offline_at;               /* goes offline then; 0: no */
+    int64_t unlock_at;                /* the lock of a busy machine that died lapses then; 0: no */
 };
 
 struct job {
@@ -184,6 +185,8 @@ enum effect {
     EFFECT_WAIT,       /* for ms, or until it is let go on */
     EFFECT_HIDE,       /* what exists is not seen yet */
     EFFECT_EMPTY_PAGE, /* no rows, but a token */
+    EFFECT_DATE,       /* a header Date that is wrong */
+    EFFECT_LIE,        /* GitHub says of a runner what is not so */
 };
 
 struct fault_answer {
@@ -204,6 +207,8 @@ struct fault {
     const struct fault_kind *kind;
     enum fault_when when;
     int64_t skip, times, status, ms; /* times < 0: for ever; ms < 0: without end */
+    int64_t until, seconds;          /* simulated ms, 0: no end; seconds: that the Date is ahead */
+    char *runner;                    /* a part of the names that a lie is about; NULL: every one */
     struct pairs match, headers;
 };
 
@@ -214,6 +219,10 @@ struct sim_options {
     int64_t run_rate, run_burst, mint_rate; /* per second and at once; per minute; 0: no limit */
     struct strlist repos;
     int64_t credential_life; /* s; 0: as asked for */
+};
+
+struct lag { /* ms after which what changed is seen */
+    int64_t ec2, github;
 };
 
 struct bucket { /* of a region's RunInstances */
@@ -271,7 +280,9 @@ struct sim {
     int64_t *mints; /* when the last just-in-time configurations were made: a ring */
     int64_t refused_runs, refused_mints;
     int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
-    struct json_object *log; /* of requests */
+    struct lag lag;
+    struct json_object *log;    /* of requests */
+    struct json_object *killed; /* jobs whose machine or record somebody took away */
 };
 
 struct request {
@@ -285,6 +296,8 @@ struct request {
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
     bool empty_page;     /* a scripted fault: a page without rows and with a token */
+    const char *lie;     /* a scripted fault: its kind, static; NULL: none */
+    const char *liar;    /* whose names have this in them; while the request is served */
 };
 
 struct response {
@@ -307,7 +320,8 @@ struct json_object *sim_text(const char *s);
 void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len);
 
 /* faults.c. JSON is one fault or a list: {"service", "action", "nth": 1 | "skip": 0, "times": 1,
- * "fault", "when": "before" | "after", "status", "code", "message", "headers", "ms", "match": {parameter: value}}. */
+ * "fault", "when": "before" | "after", "status", "code", "message", "headers", "ms", "for_ms", "seconds", "runner",
+ * "match": {parameter: value}}. */
 bool faults_add(struct sim *s, struct json_object *json, struct error *err);
 struct json_object *faults_json(const struct sim *s);
 void faults_clear(struct sim *s);
@@ -357,6 +371,11 @@ void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool
 bool world_assign_job(struct sim *s, struct runner *r);
 void world_clear(struct sim *s);
 bool instance_is(const struct instance *i, const char *state);
+/* Is it so long ago that it is seen? */
+bool instance_is_seen(const struct sim *s, const struct instance *i);
+bool world_is_seen(const struct sim *s, int64_t since, int64_t lag);
+/* Somebody took from a job what it ran on. how: static. */
+void world_note_killed(struct sim *s, const struct runner *r, const struct instance *i, const char *how);
 bool instance_is_live(const struct instance *i);
 /* Its addresses, owned; NULL: it has none. */
 char *instance_address(const struct sim *s, const struct instance *i);

@@ -224,6 +224,7 @@ struct json_object *state_json(const struct sim *s)
     json_object_object_add(refused, "RunInstances", number(s->refused_runs));
     json_object_object_add(refused, "generate-jitconfig", number(s->refused_mints));
     json_object_object_add(o, "refused", refused);
+    json_object_object_add(o, "killed", json_object_get(s->killed));
     struct json_object *runners = array_of(o, "runners"), *jobs = array_of(o, "jobs");
     for (size_t n = 0; n < s->n_runners; n++) {
         const struct runner *r = s->runners[n];

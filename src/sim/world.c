@@ -46,6 +46,16 @@ bool instance_is_live(const struct instance *i)
     return !instance_is(i, "terminated") && !instance_is(i, "shutting-down");
 }
 
+bool world_is_seen(const struct sim *s, int64_t since, int64_t lag)
+{
+    return since == 0 || sim_now(s) >= since + lag;
+}
+
+bool instance_is_seen(const struct sim *s, const struct instance *i)
+{
+    return world_is_seen(s, i->launched, s->lag.ec2);
+}
+
 char *instance_address(const struct sim *s, const struct instance *i)
 {
     const struct subnet *subnet = world_subnet(s, i->subnet);
@@ -231,7 +241,7 @@ void world_connect(struct sim *s, struct runner *r)
 {
     r->connected = r->online = true;
     r->offline_at = r->unlock_at = 0;
-    r->idle_since = sim_now(s);
+    r->idle_since = r->online_since = sim_now(s);
 }
 
 void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool remove)
@@ -294,6 +304,7 @@ bool world_assign_job(struct sim *s, struct runner *r)
         j->group = r->group;
         str_set(&j->runner_name, r->name);
         r->busy = true;
+        r->busy_since = j->started;
         r->job = j->id;
         return true;
     }
@@ -340,6 +351,20 @@ static void set_transition(struct sim *s, struct instance *i, const char *who)
     i->transition = xasprintf("%s initiated (%.10s %.8s GMT)", who, at.s, at.s + 11);
 }
 
+void world_note_killed(struct sim *s, const struct runner *r, const struct instance *i, const char *how)
+{
+    const struct job *j = r->job ? world_job(s, r->job) : NULL;
+    if (!j)
+        return;
+    struct json_object *o = must(json_object_new_object());
+    json_object_object_add(o, "job", must(json_object_new_int64(j->id)));
+    json_object_object_add(o, "runner", sim_text(r->name));
+    json_object_object_add(o, "instance", sim_text(i ? i->id : NULL));
+    json_object_object_add(o, "age_ms", i ? must(json_object_new_int64(sim_now(s) - i->launched)) : NULL);
+    json_object_object_add(o, "how", sim_text(how));
+    json_object_array_add(s->killed, o);
+}
+
 void world_shutdown(struct sim *s, struct instance *i, const char *code, const char *message)
 {
     if (!instance_is_live(i))
@@ -347,13 +372,15 @@ void world_shutdown(struct sim *s, struct instance *i, const char *code, const c
     bool guest = str_eq(code, "Client.InstanceInitiatedShutdown");
     if (guest && !instance_is(i, "running") && !instance_is(i, "pending"))
         return;
+    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
+    if (r && !i->dead_at && str_eq(code, "Client.UserInitiatedShutdown"))
+        world_note_killed(s, r, i, code);
     sandbox_kill(s, i);
     i->state = guest && i->stop_on_shutdown ? "stopping" : "shutting-down";
     i->reason_code = code;
     i->reason_message = message;
     i->change_at = sim_now(s) + s->options.terminate_delay;
     set_transition(s, i, guest ? "Instance" : "User");
-    struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
     if (r && !i->dead_at)
         lose_runner(s, r, SHUTDOWN_SEEN_MS);
 }

@@ -372,6 +372,48 @@ expect 'and cannot list it' 404
 github GET /orgs/acme/actions/runners
 expect 'an organisation that is not there' 404
 
+# --- what is not so, and what is not seen yet ---
+here "${run[@]}"
+late=$(all instanceId)
+control POST lag '{"ec2_ms":100000,"github_ms":100000}' >/dev/null
+here DescribeInstances InstanceId.1="$late"
+refused 'with a lag, an instance is not there yet' 400 InvalidInstanceID.NotFound
+mint /repos/octo/demo mf-late
+github GET "/repos/octo/demo/actions/runners/$(jq .runner.id <<<"$out")"
+expect 'nor is a runner' 404
+control POST clock '{"advance_seconds":200}' >/dev/null
+github GET /repos/octo/demo/actions/runners
+expect 'later it is' 200 out '"name":"mf-late"'
+here TerminateInstances InstanceId.1="$late"
+here DescribeInstances InstanceId.1="$late" Filter.1.Name=instance-state-name Filter.1.Value.1=running
+expect 'an instance that ends still runs' 200 out "$late"
+control POST lag '{"ec2_ms":0,"github_ms":0}' >/dev/null
+here DescribeInstances InstanceId.1="$late" Filter.1.Name=instance-state-name Filter.1.Value.1=running
+equal 'without a lag it does not' "$status $(all instanceId)" '200 '
+mint /repos/octo/demo mf-liar
+liar=$(jq .runner.id <<<"$out")
+control PUT "runners/$liar" '{"status":"online","busy":true}' >/dev/null
+# lie KIND: about one runner, to every question, for a minute.
+lie() {
+	control PUT faults "{\"service\":\"github\",\"fault\":\"$1\",\"runner\":\"liar\",\"times\":0,\"for_ms\":60000}" >/dev/null
+	github GET "/repos/octo/demo/actions/runners/$liar"
+}
+lie idle
+expect 'GitHub says that a busy runner is idle' 200 out '"status":"online","busy":false'
+lie offline
+expect 'or offline' 200 out '"status":"offline","busy":false'
+lie forgotten
+expect 'or not there' 404
+github GET /repos/octo/demo/actions/runners
+equal 'nor in the list' "$(jq -r '[.runners[].name] | join(" ")' <<<"$out")" mf-late
+control POST clock '{"advance_seconds":61}' >/dev/null
+github GET "/repos/octo/demo/actions/runners/$liar"
+expect 'for a while' 200 out '"status":"online","busy":true'
+control PUT faults '{"service":"github","fault":"date","seconds":86400}' >/dev/null
+github GET /repos/octo/demo/actions/runners
+ahead=$(($(date -d "$(tr -d '\r' <"$tmp/headers" | sed -n 's/^Date: //Ip')" +%s) - $(date +%s) - 86400 - 261))
+check 'a Date is a day ahead' test ${ahead#-} -lt 30
+
 # ends NAME: the simulator goes when it is told to, and a build with sanitizers finds nothing.
 ends() {
 	kill "$sim_pid"
