@@ -6,6 +6,7 @@
 #include "mayfly/aws/query.h"
 #include "mayfly/codec/xml.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/secret.h"
 
 static const struct {
     const char *name;
@@ -152,6 +153,8 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
 {
     struct strbuf body = STRBUF_INIT;
     body.secret = true;
+    if (run->user_data)
+        secret_hide(run->user_data); /* the runner's configuration is in it, and a refusal may repeat it */
     query_begin(&body, "RunInstances", EC2_VERSION);
     query_add(&body, run->image, "ImageId");
     query_add(&body, run->type, "InstanceType");

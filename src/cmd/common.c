@@ -240,7 +240,10 @@ void summary_write(struct cmd *cmd, const char *markdown)
 {
     const char *path = cmd->getenv("GITHUB_STEP_SUMMARY");
     AUTO_ERROR err = { 0 };
-    if (str_empty(path) || append(path, markdown, &err))
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_adds(&text, markdown);
+    secret_redact(&text);
+    if (str_empty(path) || append(path, strbuf_str(&text), &err))
         return;
     AUTO_FREE char *why = error_format(&err);
     log_warn("no step summary: %s", why);

@@ -4,8 +4,9 @@
 #include "mayfly/github/app.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/secret.h"
 
-enum { TOTAL_MS = 30000, SECONDARY_LIMIT_MS = 60000 };
+enum { TOTAL_MS = 30000, SECONDARY_LIMIT_MS = 60000, MESSAGE_MAX = 64 * 1024, MESSAGE_SHOWN = 1000 };
 
 static const struct retry_policy policy = {
     .max_attempts = 4, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 20000, .server_cap_ms = 120000
@@ -184,7 +185,7 @@ static char *decode_message(const struct http_response *r)
 {
     AUTO_ERROR bad = { 0 };
     AUTO_JSON *object = NULL;
-    AUTO_STRBUF text = STRBUF_MAX(1000);
+    AUTO_STRBUF text = STRBUF_MAX(MESSAGE_MAX);
     struct json_object *message = NULL, *errors = NULL;
     if (!json_parse(strbuf_str(&r->body), r->body.len, "", &object, &bad) ||
         !json_object_is_type(object, json_type_object))
@@ -193,6 +194,8 @@ static char *decode_message(const struct http_response *r)
         strbuf_adds(&text, json_object_get_string(message));
     if (json_object_object_get_ex(object, "errors", &errors))
         strbuf_addf(&text, " %s", json_object_to_json_string_ext(errors, JSON_C_TO_STRING_PLAIN));
+    secret_redact(&text); /* before it is cut: what is left of a secret then would not be known as one */
+    strbuf_truncate(&text, MESSAGE_SHOWN);
     return text.len ? strbuf_steal(&text) : NULL;
 }
 

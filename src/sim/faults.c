@@ -2,6 +2,7 @@
 #include "sim.h"
 
 #include "mayfly/codec/json.h"
+#include "mayfly/util/encode.h"
 
 static const struct fault_kind fault_kinds[] = {
     { .name = "error",
@@ -64,7 +65,8 @@ void faults_help(FILE *out)
             "of the service `github`: idle, offline, forgotten: what it says of runners whose names have `runner`\n"
             "in them\n"
             "for_ms: a fault is there only so long\n"
-            "`match` names parameters and their values; `path`, and `region` of a request to AWS\n");
+            "`match` names parameters and their values; `path`, and `region` of a request to AWS\n"
+            "`message` repeats what was sent: {authorization}, {body}, {PARAMETER}, {PARAMETER:N} its first N bytes\n");
 }
 
 static void fault_clear(struct fault *f)
@@ -233,13 +235,37 @@ static const struct fault_answer *answer_of(const struct fault_kind *kind, const
     return NULL;
 }
 
-/* A server that repeats what it was sent: {authorization} in a scripted message. Owned. */
+/* What a hole in a scripted message stands for: {authorization}, {body} as it was sent, {PARAMETER}; {…:N} are its
+ * first N bytes. Owned; NULL: it is no hole. */
+static char *fill_hole(const char *hole, const struct request *r)
+{
+    uint64_t n = UINT32_MAX;
+    const char *colon = strchr(hole, ':');
+    AUTO_FREE char *name = xstrndup(hole, colon ? (size_t)(colon - hole) : strlen(hole));
+    AUTO_FREE char *parameter = request_value(r, name);
+    const char *value = str_eq(name, "authorization") ? pairs_get(&r->headers, "authorization")
+                        : str_eq(name, "body")        ? strbuf_str(&r->body)
+                                                      : parameter;
+    if (str_empty(name) || (colon && !parse_uint(colon + 1, UINT32_MAX, &n)))
+        return NULL;
+    return value || str_eq(name, "authorization") ? xstrndup(value ? value : "", (size_t)n) : NULL;
+}
+
+/* A server that repeats what it was sent. Owned. */
 static char *fill_message(const char *message, const struct request *r)
 {
-    static const char hole[] = "{authorization}";
-    const char *at = strstr(message, hole), *value = pairs_get(&r->headers, "authorization");
-    return at ? xasprintf("%.*s%s%s", (int)(at - message), message, value ? value : "", at + strlen(hole))
-              : xstrdup(message);
+    AUTO_STRBUF text = STRBUF_INIT;
+    while (*message) {
+        const char *end = *message == '{' ? strchr(message, '}') : NULL;
+        AUTO_FREE char *hole = end ? xstrndup(message + 1, (size_t)(end - message) - 1) : NULL;
+        AUTO_FREE char *value = hole ? fill_hole(hole, r) : NULL;
+        if (value)
+            strbuf_adds(&text, value);
+        else
+            strbuf_addc(&text, *message);
+        message = value ? end + 1 : message + 1;
+    }
+    return strbuf_steal(&text);
 }
 
 void fault_answer(const struct fault *f, const struct request *r, struct response *res)

@@ -7,7 +7,34 @@
 /* Shorter values are common substrings: replacing them would garble every log line and hide nothing. */
 enum { REDACT_MIN = 6 };
 
-static struct strlist registered;
+enum {
+    GRAM = 12,     /* what is looked up of a secret at once, and how far apart the looked-up parts of one are */
+    PART_MIN = 16, /* a part of a secret this long is hidden, wherever a server cut it; its beginning from GRAM on */
+    RUN_MIN = 16,  /* shorter words are not read as base64 */
+    LAYERS = 4,    /* base64 in base64, escaped for a URL and for JSON */
+    HASH_BASE = 0x01000193,
+};
+/* Longer texts are read in windows, so that memory is bounded; a secret across their border is within the overlap. */
+static const size_t window = (size_t)256 << 10, overlap = (size_t)64 << 10;
+
+struct entry {
+    char *value;
+    size_t len;
+};
+
+/* A part of a secret, GRAM bytes long. */
+struct gram {
+    uint32_t hash;
+    uint32_t entry; /* its number plus 1; 0: the place is free */
+    uint32_t offset;
+};
+
+static struct {
+    struct entry *entries;
+    size_t n;
+    struct gram *grams; /* a hash table, open addressing */
+    size_t n_grams, size;
+} registry;
 
 static void wipe(char *s)
 {
@@ -17,15 +44,67 @@ static void wipe(char *s)
     }
 }
 
-/* The longest first: where one secret begins another, the rest of the longer one must not stay to be read. */
-static void enlist(const char *value)
+/* --- the registry ------------------------------------------------------------------------------------------------- */
+
+static uint32_t hash_of(const unsigned char *bytes)
 {
-    strlist_add(&registered, value);
-    for (size_t i = registered.n - 1; i > 0 && strlen(registered.v[i - 1]) < strlen(registered.v[i]); i--) {
-        char *longer = registered.v[i];
-        registered.v[i] = registered.v[i - 1];
-        registered.v[i - 1] = longer;
+    uint32_t h = 0;
+    for (size_t i = 0; i < GRAM; i++)
+        h = h * HASH_BASE + bytes[i];
+    return h;
+}
+
+/* Neighbors of the rolling hash differ in their lowest bits alone. */
+static size_t place_of(uint32_t hash)
+{
+    return (size_t)(((uint64_t)hash * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (registry.size - 1);
+}
+
+static void put_gram(const struct gram *g)
+{
+    size_t at = place_of(g->hash);
+    while (registry.grams[at].entry)
+        at = (at + 1) & (registry.size - 1);
+    registry.grams[at] = *g;
+}
+
+static void add_gram(uint32_t entry, uint32_t offset)
+{
+    if (registry.n_grams * 2 >= registry.size) {
+        struct gram *old = registry.grams;
+        size_t n = registry.size;
+        registry.size = n ? n * 2 : 256;
+        registry.grams = xcalloc(registry.size, sizeof(*old));
+        for (size_t i = 0; i < n; i++)
+            if (old[i].entry)
+                put_gram(&old[i]);
+        free(old);
     }
+    const struct gram g = { hash_of((const unsigned char *)registry.entries[entry].value + offset), entry + 1, offset };
+    put_gram(&g);
+    registry.n_grams++;
+}
+
+/* Behind the line "-----BEGIN …-----", which is no secret. */
+static size_t first_secret_byte(const char *value)
+{
+    const char *end = str_starts(value, "-----BEGIN ") ? strchr(value, '\n') : NULL;
+    return end ? (size_t)(end + 1 - value) : 0;
+}
+
+void secret_hide(const char *value)
+{
+    size_t len = strlen(value);
+    if (len < REDACT_MIN || len > UINT32_MAX / 2)
+        return;
+    for (size_t i = 0; i < registry.n; i++)
+        if (registry.entries[i].len == len && memcmp(registry.entries[i].value, value, len) == 0)
+            return;
+    uint32_t number = (uint32_t)registry.n;
+    registry.entries = xreallocarray(registry.entries, registry.n + 1, sizeof(*registry.entries));
+    registry.entries[registry.n++] = (struct entry){ xstrdup(value), len };
+    for (size_t at = first_secret_byte(value); at + GRAM <= len; at += GRAM)
+        add_gram(number, (uint32_t)at);
 }
 
 void secret_set(struct secret *s, const char *value, size_t len)
@@ -34,12 +113,6 @@ void secret_set(struct secret *s, const char *value, size_t len)
     secret_clear(s);
     s->value = copy;
     secret_hide(copy);
-}
-
-void secret_hide(const char *value)
-{
-    if (strlen(value) >= REDACT_MIN && !strlist_has(&registered, value))
-        enlist(value);
 }
 
 bool secret_is_set(const struct secret *s)
@@ -52,17 +125,244 @@ void secret_clear(struct secret *s)
     wipe(STEAL(s->value));
 }
 
-void secret_redact(struct strbuf *sb)
+/* --- looking for them --------------------------------------------------------------------------------------------- */
+
+/* The text, or what a part of it stands for: byte i is made of the text's bytes from[i] to to[i]. */
+struct view {
+    unsigned char *bytes;
+    uint32_t *from, *to; /* NULL: the text itself */
+    size_t n;
+};
+
+static struct view view_new(size_t size)
 {
-    for (size_t i = 0; i < registered.n && sb->len > 0; i++) {
-        const char *value = registered.v[i];
-        size_t n = strlen(value);
-        for (char *at = sb->data; (at = memmem(at, sb->len - (size_t)(at - sb->data), value, n)) != NULL; at += 3) {
-            memcpy(at, "***", 3);
-            memmove(at + 3, at + n, sb->len - (size_t)(at - sb->data) - n + 1);
-            sb->len -= n - 3;
+    return (struct view){ xmalloc(size + 1), xreallocarray(NULL, size + 1, sizeof(uint32_t)),
+                          xreallocarray(NULL, size + 1, sizeof(uint32_t)), 0 };
+}
+
+static void view_add(struct view *v, const struct view *of, unsigned byte, size_t first, size_t last)
+{
+    v->bytes[v->n] = (unsigned char)byte;
+    v->from[v->n] = of->from ? of->from[first] : (uint32_t)first;
+    v->to[v->n] = of->to ? of->to[last] : (uint32_t)last;
+    v->n++;
+}
+
+static void view_free(struct view *v)
+{
+    OPENSSL_cleanse(v->bytes, v->n);
+    free(v->bytes);
+    free(v->from);
+    free(v->to);
+}
+
+static void mark(const struct view *v, size_t first, size_t end, char *marks)
+{
+    size_t from = v->from ? v->from[first] : first, to = v->to ? v->to[end - 1] : end - 1;
+    memset(marks + from, 1, to - from + 1);
+}
+
+/* The end of the longest part of a secret that covers the GRAM bytes at `at`, which it marks; `at`: there is none. */
+static size_t mark_parts(const struct view *v, size_t at, uint32_t hash, char *marks)
+{
+    size_t longest = at;
+    for (size_t p = place_of(hash); registry.grams[p].entry; p = (p + 1) & (registry.size - 1)) {
+        const struct gram *g = &registry.grams[p];
+        const struct entry *e = &registry.entries[g->entry - 1];
+        if (g->hash != hash || memcmp(e->value + g->offset, v->bytes + at, GRAM) != 0)
+            continue;
+        size_t before = 0, end = GRAM;
+        while (before < at && before < g->offset &&
+               v->bytes[at - before - 1] == (unsigned char)e->value[g->offset - before - 1])
+            before++;
+        while (at + end < v->n && g->offset + end < e->len &&
+               v->bytes[at + end] == (unsigned char)e->value[g->offset + end])
+            end++;
+        if (before + end < PART_MIN && before + end < e->len && before < g->offset)
+            continue;
+        mark(v, at - before, at + end, marks);
+        longest = at + end > longest ? at + end : longest;
+    }
+    return longest;
+}
+
+static void look(const struct view *v, char *marks)
+{
+    uint32_t hash = 0, power = 1;
+    for (size_t i = 0; i < registry.n; i++) {
+        const struct entry *e = &registry.entries[i];
+        const unsigned char *at = v->bytes, *found;
+        while (e->len < GRAM && (found = memmem(at, v->n - (size_t)(at - v->bytes), e->value, e->len)) != NULL) {
+            mark(v, (size_t)(found - v->bytes), (size_t)(found - v->bytes) + e->len, marks);
+            at = found + e->len;
         }
     }
+    if (v->n < GRAM || registry.n_grams == 0)
+        return;
+    for (size_t i = 0; i < GRAM; i++)
+        power *= HASH_BASE;
+    hash = hash_of(v->bytes);
+    for (size_t at = 0; at + GRAM <= v->n;) {
+        size_t end = mark_parts(v, at, hash, marks);
+        if (end > at + GRAM) { /* another secret may begin in the last bytes of this one */
+            at = end - GRAM + 1;
+            if (at + GRAM <= v->n)
+                hash = hash_of(v->bytes + at);
+            continue;
+        }
+        if (at + GRAM < v->n)
+            hash = hash * HASH_BASE + v->bytes[at + GRAM] - v->bytes[at] * power;
+        at++;
+    }
+}
+
+static int hex_value(unsigned char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 0x20) >= 'a' && (c | 0x20) <= 'f' ? (c | 0x20) - 'a' + 10 : -1;
+}
+
+/* The number that n digits of hexadecimal are, or -1. */
+static int hex_number(const struct view *v, size_t at, size_t n)
+{
+    int number = 0;
+    for (size_t i = 0; i < n; i++) {
+        int digit = at + i < v->n ? hex_value(v->bytes[at + i]) : -1;
+        if (digit < 0)
+            return -1;
+        number = number * 16 + digit;
+    }
+    return number;
+}
+
+/* The character that an escape of a URL (%2F), of JSON (\/, \u002f) or of XML (&#47;, &#x2f;, &amp;) at `at` stands
+ * for, or -1. *ret_len: of the escape. */
+static int escaped(const struct view *v, size_t at, size_t *ret_len)
+{
+    static const struct {
+        const char *name;
+        int c;
+    } names[] = { { "&amp;", '&' }, { "&lt;", '<' }, { "&gt;", '>' }, { "&quot;", '"' }, { "&apos;", '\'' } };
+    const unsigned char *s = v->bytes + at;
+    size_t left = v->n - at;
+    int number = -1;
+    if (*s == '%') {
+        *ret_len = 3;
+        return hex_number(v, at + 1, 2);
+    }
+    if (*s == '\\' && left > 1) {
+        *ret_len = s[1] == 'u' ? 6 : 2;
+        return s[1] == 'u' ? hex_number(v, at + 2, 4) : s[1] == 'n' ? '\n' : s[1] == 't' ? '\t' : s[1];
+    }
+    for (size_t i = 0; *s == '&' && i < ARRAY_SIZE(names); i++) {
+        *ret_len = strlen(names[i].name);
+        if (left >= *ret_len && memcmp(s, names[i].name, *ret_len) == 0)
+            return names[i].c;
+    }
+    if (*s != '&' || left < 4 || s[1] != '#')
+        return -1;
+    bool hex = (s[2] | 0x20) == 'x';
+    size_t end = hex ? 3 : 2;
+    for (; end < left && end < 10 && s[end] != ';'; end++) {
+        int digit = hex_value(s[end]);
+        if (digit < 0 || (!hex && digit > 9))
+            return -1;
+        number = (number < 0 ? 0 : number) * (hex ? 16 : 10) + digit;
+    }
+    *ret_len = end + 1;
+    return end < left && s[end] == ';' && number < 128 ? number : -1;
+}
+
+static void look_deeper(const struct view *v, char *marks, unsigned layers);
+
+static void look_behind_escapes(const struct view *v, char *marks, unsigned layers)
+{
+    size_t escapes = 0, len = 0;
+    for (size_t i = 0; i < v->n; i++)
+        escapes += v->bytes[i] == '%' || v->bytes[i] == '\\' || v->bytes[i] == '&';
+    if (escapes == 0)
+        return;
+    struct view plain = view_new(v->n);
+    for (size_t i = 0; i < v->n; i += len) {
+        int c = escaped(v, i, &len);
+        if (c < 0 || c > 255) {
+            c = v->bytes[i];
+            len = 1;
+        }
+        view_add(&plain, v, (unsigned)c, i, i + len - 1);
+    }
+    if (plain.n < v->n)
+        look_deeper(&plain, marks, layers);
+    view_free(&plain);
+}
+
+/* Both alphabets of RFC 4648. */
+static int base64_value(unsigned char c)
+{
+    return c >= 'A' && c <= 'Z'   ? c - 'A'
+           : c >= 'a' && c <= 'z' ? c - 'a' + 26
+           : c >= '0' && c <= '9' ? c - '0' + 52
+           : c == '+' || c == '-' ? 62
+           : c == '/' || c == '_' ? 63
+                                  : -1;
+}
+
+/* A word of base64, read from each of the four places in which a part of one can begin. */
+static void look_into_base64(const struct view *v, size_t start, size_t end, char *marks, unsigned layers)
+{
+    for (size_t skip = 0; skip < 4; skip++) {
+        struct view plain = view_new((end - start) / 4 * 3 + 3);
+        unsigned bits = 0, held = 0;
+        for (size_t i = start + skip; i < end; i++) {
+            bits = (bits << 6 | (unsigned)base64_value(v->bytes[i])) & 0xffff;
+            held += 6;
+            if (held >= 8) {
+                held -= 8;
+                view_add(&plain, v, bits >> held & 0xff, i - 1, i);
+            }
+        }
+        look_deeper(&plain, marks, layers);
+        view_free(&plain);
+    }
+}
+
+static void look_deeper(const struct view *v, char *marks, unsigned layers)
+{
+    look(v, marks);
+    if (layers == 0)
+        return;
+    look_behind_escapes(v, marks, layers - 1);
+    for (size_t start = 0, end; start < v->n; start = end + 1) {
+        for (end = start; end < v->n && base64_value(v->bytes[end]) >= 0; end++)
+            ;
+        if (end - start >= RUN_MIN)
+            look_into_base64(v, start, end, marks, layers - 1);
+    }
+}
+
+void secret_redact(struct strbuf *sb)
+{
+    if (registry.n == 0 || sb->len == 0)
+        return;
+    AUTO_FREE char *marks = xcalloc(sb->len, 1);
+    for (size_t start = 0;; start += window - overlap) {
+        size_t left = sb->len - start;
+        const struct view text = { .bytes = (unsigned char *)sb->data + start, .n = left < window ? left : window };
+        look_deeper(&text, marks + start, LAYERS);
+        if (left <= window)
+            break;
+    }
+    size_t at = 0;
+    for (size_t i = 0; i < sb->len;) {
+        if (!marks[i]) {
+            sb->data[at++] = sb->data[i++];
+            continue;
+        }
+        for (size_t stars = 0; i < sb->len && marks[i]; i++)
+            if (stars++ < 3)
+                sb->data[at++] = '*';
+    }
+    memset(sb->data + at, 0, sb->len - at);
+    sb->len = at;
 }
 
 void secret_protect_process(void)
@@ -74,7 +374,9 @@ void secret_protect_process(void)
 
 void secret_forget_all(void)
 {
-    for (size_t i = 0; i < registered.n; i++)
-        OPENSSL_cleanse(registered.v[i], strlen(registered.v[i]));
-    strlist_clear(&registered);
+    for (size_t i = 0; i < registry.n; i++)
+        wipe(registry.entries[i].value);
+    free(registry.entries);
+    free(registry.grams);
+    memset(&registry, 0, sizeof(registry));
 }

@@ -106,6 +106,21 @@ everything() {
 		guarded "$who: reap, $action echoes" "$mayfly" reap "${loud[@]}"
 		guarded "$who: status, $action echoes" "$mayfly" status "${loud[@]}"
 	done
+	# EC2 repeats what is wrong, and that may be the user-data: whole, as it was sent, cut anywhere, in JSON. The
+	# simulator refuses it after the launch, so that it can be asked which configuration that was.
+	for echoed in '{UserData}' '{body}' '{UserData:700}' '{UserData:1333}' '{body:2500}' '{\"u\":\"{UserData}\"}'; do
+		control PUT faults "$(jq -cn --arg m "Value ($echoed) for parameter userData is invalid" \
+			'[{service: "ec2", action: "RunInstances", fault: "error", status: 400, code: "InvalidParameterValue", message: $m, times: 0, when: "after"}]')" >/dev/null
+		guarded "$who: start, user-data refused as $echoed" env GITHUB_ACTIONS=true "$mayfly" start "${args[@]}" "${loud[@]}" --label l5
+		equal "$who: it fails" "$((status != 0))" 1
+		has "$who: it says what of" "$err" 'for parameter userData is invalid'
+	done
+	for echoed in '{body}' '{body:60}'; do
+		control PUT faults "$(jq -cn --arg m "no: $echoed {authorization}" \
+			'[{service: "github", action: "generate-jitconfig", fault: "error", status: 422, message: $m, times: 0}]')" >/dev/null
+		guarded "$who: start, GitHub repeats $echoed" "$mayfly" start "${args[@]}" "${loud[@]}" --label l6
+	done
+	control DELETE faults >/dev/null
 	guarded "$who: stop, all that can be echoed" "$mayfly" stop --label l2 "${loud[@]}"
 	control DELETE faults >/dev/null
 	guarded "$who: stop at the end" "$mayfly" stop --label l2 "${loud[@]}"

@@ -342,7 +342,7 @@ START_TEST(redaction)
         { "nothing here", "nothing here" },
         { "ghp_secret", "***" },
         { "a ghp_secret b", "a *** b" },
-        { "ghp_secretghp_secret ghp_secret", "****** ***" },
+        { "ghp_secretghp_secret ghp_secret", "*** ***" },
         { "ghp_secre ghp_Secret", "ghp_secre ghp_Secret" },
         { "AAAAAAA", "***A" },            /* six of the seven */
         { "short tiny", "short tiny" },   /* fewer than six characters would garble every line */
@@ -367,6 +367,124 @@ START_TEST(redaction)
     secret_forget_all();
     AUTO_FREE char *plain = redacted(cases[_i].text);
     ck_assert_str_eq(plain, cases[_i].text);
+}
+END_TEST
+
+/* Text like a just-in-time configuration: base64 of something that says other things everywhere. */
+static char *make_jit(unsigned seed)
+{
+    AUTO_STRBUF plain = STRBUF_INIT, jit = STRBUF_INIT;
+    for (unsigned i = 0; i < 100; i++)
+        strbuf_addf(&plain, "{\"%u\":%u}", i * seed % 977, (i + seed) * 2654435761U);
+    encode_base64(&jit, strbuf_str(&plain), plain.len);
+    return strbuf_steal(&jit);
+}
+
+static void wrap_base64(struct strbuf *sb, const char *before)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_addf(&text, "%s%s'\n", before, strbuf_str(sb));
+    strbuf_truncate(sb, 0);
+    encode_base64(sb, strbuf_str(&text), text.len);
+}
+
+enum escape { PLAIN, URL_UPPER, URL_LOWER, JSON, XML_DECIMAL, XML_HEX, ESCAPES };
+
+static void escape_all(struct strbuf *sb, enum escape escape)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    for (const char *c = strbuf_str(sb); *c; c++) {
+        unsigned n = (unsigned)*c;
+        if (escape == PLAIN || !strchr("+/=%&", *c))
+            strbuf_addc(&text, *c);
+        else if (escape == URL_UPPER)
+            strbuf_addf(&text, "%%%02X", n);
+        else if (escape == URL_LOWER)
+            strbuf_addf(&text, "%%%02x", n);
+        else if (escape == JSON)
+            strbuf_addf(&text, "\\u%04x", n);
+        else
+            strbuf_addf(&text, escape == XML_HEX ? "&#x%02x;" : "&#%u;", n);
+    }
+    strbuf_truncate(sb, 0);
+    strbuf_adds(sb, strbuf_str(&text));
+}
+
+/* How many characters of text stand somewhere in the original, in pieces of 24: what a reader could put together. */
+static size_t left_of(const char *text, const char *original)
+{
+    size_t left = 0;
+    for (size_t i = 0; i + 24 <= strlen(text); i++)
+        left += memmem(original, strlen(original), text + i, 24) != NULL;
+    return left;
+}
+
+START_TEST(redaction_of_what_encodes_a_secret)
+{
+    static const char *const starts[] = { "", "M", "MA", "MAY", "#!/bin/sh\nMAYFLY_JIT='" };
+    AUTO_FREE char *jit = make_jit(3), *other = make_jit(5);
+    secret_hide(other);
+    secret_hide(jit);
+    for (size_t layers = 0; layers <= 2; layers++)
+        for (size_t b = 0; b < ARRAY_SIZE(starts); b++)
+            for (enum escape e = PLAIN; e < ESCAPES; e++) {
+                AUTO_STRBUF sent = STRBUF_INIT;
+                strbuf_adds(&sent, jit);
+                for (size_t i = 0; i < layers; i++)
+                    wrap_base64(&sent, starts[b]);
+                escape_all(&sent, e);
+                AUTO_FREE char *text =
+                    xasprintf("Value (%s) for parameter userData is invalid: see the manual", strbuf_str(&sent));
+                AUTO_FREE char *got = redacted(text);
+                ck_assert_msg(left_of(got, strbuf_str(&sent)) <= 24 * layers * (strlen(starts[b]) + 2),
+                              "layers %zu, before %zu, escape %d: %s", layers, b, (int)e, got);
+                ck_assert(strlen(got) < 60 + 5 * (layers + 1) * (strlen(starts[b]) + 2));
+                ck_assert(str_starts(got, "Value (") &&
+                          str_ends(got, ") for parameter userData is invalid: see the manual"));
+                ck_assert_ptr_nonnull(strstr(got, "***"));
+            }
+    secret_forget_all();
+}
+END_TEST
+
+/* Servers and we ourselves cut texts: what is left of a secret is hidden too. */
+START_TEST(redaction_of_parts)
+{
+    AUTO_FREE char *jit = make_jit(3);
+    secret_hide(jit);
+    for (size_t from = 0; from < 200; from++)
+        for (size_t len = 12; len < 80; len += 7) {
+            AUTO_FREE char *part = xstrndup(jit + from, len), *text = xasprintf("got %s", part);
+            AUTO_FREE char *got = redacted(text);
+            if (from == 0 || len >= 23)
+                ck_assert_str_eq(got, "got ***");
+        }
+    AUTO_FREE char *first = xstrndup(jit, 11);
+    AUTO_FREE char *kept = redacted(first);
+    ck_assert_str_eq(kept, first);
+    secret_forget_all();
+}
+END_TEST
+
+START_TEST(redaction_of_a_key_and_of_much)
+{
+    static const char pem[] = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAwF3tVqN7vjk2l\nQ9Zr8m1pXo5s7uC0eYt2\n";
+    AUTO_STRBUF much = STRBUF_INIT;
+    secret_hide(pem);
+    AUTO_FREE char *head = redacted("give it from -----BEGIN RSA PRIVATE KEY----- on"),
+                   *line = redacted("MIIEowIBAAKCAQEAwF3tVqN7vjk2l"),
+                   *one_line =
+                       redacted("-----BEGIN RSA PRIVATE KEY----- MIIEowIBAAKCAQEAwF3tVqN7vjk2l Q9Zr8m1pXo5s7uC0eYt2");
+    ck_assert_str_eq(head, "give it from -----BEGIN RSA PRIVATE KEY----- on");
+    ck_assert_str_eq(line, "***");
+    ck_assert_str_eq(one_line, "-----BEGIN RSA PRIVATE KEY----- *** ***");
+    secret_hide("a-long-enough-secret");
+    while (much.len < 700000) /* longer than a window: nothing is cut, nothing is missed */
+        strbuf_adds(&much, much.len % 3 ? "a-long-enough-secret, " : "some words, ");
+    AUTO_FREE char *got = redacted(strbuf_str(&much));
+    ck_assert_ptr_null(strstr(got, "long"));
+    ck_assert(str_ends(got, ", ") && strlen(got) > 100000);
+    secret_forget_all();
 }
 END_TEST
 
@@ -505,6 +623,9 @@ static TCase *errors(void)
     tcase_add_test(t, error_ownership);
     tcase_add_loop_test(t, exit_statuses, 0, 14);
     tcase_add_loop_test(t, redaction, 0, 9);
+    tcase_add_test(t, redaction_of_what_encodes_a_secret);
+    tcase_add_test(t, redaction_of_parts);
+    tcase_add_test(t, redaction_of_a_key_and_of_much);
     tcase_add_loop_test(t, logs, 0, 3);
     return t;
 }

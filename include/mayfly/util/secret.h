@@ -15,7 +15,10 @@ void secret_hide(const char *value);
 bool secret_is_set(const struct secret *s);
 void secret_clear(struct secret *s);
 
-/* Replaces every registered secret of 6 or more characters in sb by "***". */
+/* Replaces every registered secret of 6 or more characters in sb by "***": also in base64, wherever the secret is in
+ * what was encoded, escaped for a URL, JSON or XML, and several of these in each other; also parts of one that has 12
+ * characters or more, since a server may have cut its answer: its beginning (12) or any 23 (most from 16 on). What cuts
+ * a text that may hold a secret redacts it first. */
 void secret_redact(struct strbuf *sb);
 
 /* For the whole process: no core dumps, not traceable by processes of the same user. Call once, first. */
