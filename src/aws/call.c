@@ -250,6 +250,16 @@ struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const c
     return c;
 }
 
+bool aws_call_turn(const struct call *call, struct paging *paging, size_t rows, const char *token, bool *ret_more,
+                   struct error *err)
+{
+    AUTO_FREE char *what = aws_call_what(call);
+    if (token && !paging_next(paging, rows, token, strlen(token), what, err))
+        return false;
+    *ret_more = token != NULL;
+    return true;
+}
+
 char *aws_call_what(const struct call *call)
 {
     return xasprintf("the answer to %s", call->name);

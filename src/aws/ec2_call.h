@@ -5,7 +5,7 @@
 #include "mayfly/aws/ec2.h"
 
 #define EC2_VERSION "2016-11-15"
-enum { EC2_PAGE_MAX = 1000 };
+enum { EC2_PAGE_MAX = 200 };
 
 /* The body is taken over. */
 struct aws_call *ec2_call_new(struct aws *aws, const char *region, const char *action, struct strbuf *body);

@@ -149,6 +149,7 @@ static bool is_group(const struct github_group *g, const char *wanted)
 /* Looks through the pages; *ret_found: it is among the groups. False: GitHub failed, *refused is why. */
 static bool find_group(struct doctor *d, const char *visible_to, bool *ret_found, struct error *refused)
 {
+    struct paging paging = { 0 };
     bool more = true, found = false;
     for (unsigned page = 1; more && !found; page++) {
         struct field_list rows = { 0 };
@@ -163,7 +164,8 @@ static bool find_group(struct doctor *d, const char *visible_to, bool *ret_found
             return false;
         for (size_t i = 0; i < rows.n; i++)
             found = found || is_group(FIELD_ROW(&rows, const struct github_group, i), d->start.spec->runner_group);
-        more = github_call_has_next(call);
+        if (!github_call_turn(call, &paging, rows.n, &more, refused))
+            return false;
     }
     *ret_found = found;
     return true;

@@ -157,10 +157,16 @@ static bool check_label_is_free(struct start *s, const struct aws_call *call, co
     AUTO_ARENA arena = { 0 };
     AUTO_CALL *next = NULL;
     struct ec2_page page;
+    struct paging paging = { 0 };
     const char *label = s->label;
+    bool more = false;
     if (!ec2_describe_instances_result(call, &arena, &page, err))
         return false;
-    while (page.instances.n == 0 && page.next_token) {
+    while (page.instances.n == 0) {
+        if (!aws_call_turn(&call->call, &paging, 0, page.next_token, &more, err))
+            return false;
+        if (!more)
+            break;
         call_free(next);
         next = &find_label_call(s, region, page.next_token)->call;
         if (!call_run(&s->session->loop, next, err) ||
@@ -283,6 +289,7 @@ static bool take_runner_group(struct start *s, struct error *err)
 {
     const char *name = s->spec->runner_group;
     uint64_t id;
+    struct paging paging = { 0 };
     bool more = true;
     AUTO_ARENA arena = { 0 };
     if (parse_uint(name, INT32_MAX, &id)) {
@@ -307,7 +314,8 @@ static bool take_runner_group(struct start *s, struct error *err)
                 return true;
             }
         }
-        more = github_call_has_next((struct github_call *)call);
+        if (!github_call_turn((struct github_call *)call, &paging, rows.n, &more, err))
+            return false;
     }
     error_set(err, ERROR_CONFIG, 0, "--runner-group: %s has no group `%.60s`", s->session->github_config.scope, name);
     error_hint(err, "the group must exist and be visible to the token");

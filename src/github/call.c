@@ -327,10 +327,18 @@ bool github_call_unchanged(const struct github_call *call)
     return call->call.exchange.response.status == 304;
 }
 
-bool github_call_has_next(const struct github_call *call)
+/* A page without rows says nothing that could be compared. */
+bool github_call_turn(const struct github_call *call, struct paging *paging, size_t rows, bool *ret_more,
+                      struct error *err)
 {
-    const char *link = http_header(&call->call.exchange.response, "Link");
-    return link && strstr(link, "rel=\"next\"");
+    const struct http_response *r = &call->call.exchange.response;
+    const char *link = http_header(r, "Link");
+    bool more = link && strstr(link, "rel=\"next\"");
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
+    if (more && !paging_next(paging, rows, strbuf_str(&r->body), rows ? r->body.len : 0, what, err))
+        return false;
+    *ret_more = more;
+    return true;
 }
 
 bool github_call_decode(const struct github_call *call, const struct field *fields, void *out, struct arena *arena,

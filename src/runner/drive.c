@@ -27,6 +27,7 @@ struct flight {
     struct github_runner *runners;
     size_t n_runners;
     unsigned page;
+    struct paging paging;
     char *name; /* of ACT_FIND and ACT_MINT */
     char *region, *repo;
     struct strlist values; /* of own_filter */
@@ -395,16 +396,14 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
             if (f->act.kind == ACT_LIST || str_eq(r->name, f->name))
                 keep_runner(f, r);
         }
-        *ret_more = f->act.kind == ACT_LIST && github_call_has_next(f->github);
         e->pages = f->page;
-        return true;
+        return f->act.kind == ACT_FIND || github_call_turn(f->github, &f->paging, rows.n, ret_more, err);
     case ACT_JOBS:
         if (!github_list_jobs_result(f->github, &f->arena, &rows, err))
             return false;
         e->jobs = rows.rows;
         e->n_jobs = rows.n;
-        *ret_more = github_call_has_next(f->github);
-        return true;
+        return github_call_turn(f->github, &f->paging, rows.n, ret_more, err);
     case ACT_RUN:
         if (!ec2_run_instances_result(f->aws, &f->arena, &instance, err))
             return false;
@@ -418,16 +417,14 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
             return false;
         keep_instances(f, &page.instances);
         f->token = page.next_token;
-        *ret_more = page.next_token != NULL;
-        return true;
+        return aws_call_turn(&f->aws->call, &f->paging, page.instances.n, f->token, ret_more, err);
     case ACT_LEFTOVERS:
         if (!ec2_list_leftovers_result(f->aws, f->act.leftover, &f->arena, &leftovers, err))
             return false;
         e->leftovers = leftovers.rows.rows;
         e->n_leftovers = leftovers.rows.n;
         f->token = leftovers.next_token;
-        *ret_more = leftovers.next_token != NULL;
-        return true;
+        return aws_call_turn(&f->aws->call, &f->paging, leftovers.rows.n, f->token, ret_more, err);
     case ACT_REMOVE:
         return ec2_remove_leftover_result(f->aws, f->act.leftover, err);
     case ACT_TERMINATE:

@@ -96,6 +96,8 @@ static bool check_page(struct call *c, struct listing *l)
         !(str_starts(token, page_mark) && decode_base64(&text, token + skip, strlen(token + skip)) &&
           str_starts(strbuf_str(&text), want) && parse_uint(strbuf_str(&text) + strlen(want), UINT32_MAX, &l->from)))
         return call_refuse(c, 400, "InvalidParameterValue", "Unable to parse pagination token");
+    if (c->request->loop)
+        l->from = 0;
     return true;
 }
 
@@ -129,9 +131,9 @@ bool listing_takes(struct call *c, struct listing *l, const char *id, const void
 
 void listing_close(struct call *c, const struct listing *l)
 {
-    uint64_t next = c->request->empty_page ? l->from : l->from + l->max;
+    uint64_t next = c->request->empty_page || c->request->loop ? l->from : l->from + l->max;
     element_close(&c->res->body, l->resource->set);
-    if (c->request->empty_page || (l->max > 0 && l->seen > next)) {
+    if (c->request->empty_page || c->request->loop || (l->max > 0 && l->seen > next)) {
         AUTO_FREE char *text = xasprintf("%s/%s/%" PRIu64, c->region, c->action, next);
         AUTO_STRBUF token = STRBUF_INIT;
         strbuf_adds(&token, page_mark);

@@ -39,6 +39,7 @@ static const struct fault_kind fault_kinds[] = {
     { .name = "status", .effect = EFFECT_STATUS, .when = FAULT_BEFORE },
     { .name = "not-found", .effect = EFFECT_HIDE, .when = FAULT_BEFORE, .github = { 404, NULL, "Not Found" } },
     { .name = "empty-page", .effect = EFFECT_EMPTY_PAGE, .when = FAULT_BEFORE },
+    { .name = "loop", .effect = EFFECT_LOOP, .when = FAULT_BEFORE },
     { .name = "date", .effect = EFFECT_DATE, .when = FAULT_AFTER },
     { .name = "idle", .effect = EFFECT_LIE, .when = FAULT_BEFORE },
     { .name = "offline", .effect = EFFECT_LIE, .when = FAULT_BEFORE },

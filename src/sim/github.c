@@ -314,6 +314,7 @@ static void generate_jitconfig(struct github_call *c)
 
 struct page {
     uint64_t page, per_page, total;
+    bool empty; /* a scripted fault */
     struct json_object *rows;
 };
 
@@ -329,6 +330,9 @@ static struct page page_begin(const struct github_call *c)
     struct page p = { .page = query_number(c->request, "page", 1),
                       .per_page = query_number(c->request, "per_page", PAGE_DEFAULT) };
     p.rows = must(json_object_new_array());
+    p.empty = c->request->empty_page;
+    if (c->request->loop)
+        p.page = 1;
     if (p.per_page > PAGE_LIMIT)
         p.per_page = PAGE_LIMIT;
     return p;
@@ -337,7 +341,7 @@ static struct page page_begin(const struct github_call *c)
 static bool page_takes(struct page *p)
 {
     uint64_t n = p->total++;
-    return n >= (p->page - 1) * p->per_page && n < p->page * p->per_page;
+    return !p->empty && n >= (p->page - 1) * p->per_page && n < p->page * p->per_page;
 }
 
 static void add_link(const struct github_call *c, struct strbuf *out, uint64_t page, const char *rel)
@@ -363,7 +367,9 @@ static void page_end(struct github_call *c, struct page *p, const char *key)
     uint64_t last = p->total ? (p->total + p->per_page - 1) / p->per_page : 1;
     if (p->page > 1)
         add_link(c, &link, p->page - 1 < last ? p->page - 1 : last, "prev");
-    if (p->page < last) {
+    if (c->request->loop || p->empty)
+        add_link(c, &link, p->page, "next");
+    else if (p->page < last) {
         add_link(c, &link, p->page + 1, "next");
         add_link(c, &link, last, "last");
     }

@@ -379,6 +379,9 @@ static void apply_fault(struct sim *s, struct exchange *x, const struct fault *f
     case EFFECT_EMPTY_PAGE:
         x->request.empty_page = true;
         break;
+    case EFFECT_LOOP:
+        x->request.loop = true;
+        break;
     case EFFECT_DATE:
         x->date = f->seconds;
         break;

@@ -185,6 +185,7 @@ enum effect {
     EFFECT_WAIT,       /* for ms, or until it is let go on */
     EFFECT_HIDE,       /* what exists is not seen yet */
     EFFECT_EMPTY_PAGE, /* no rows, but a token */
+    EFFECT_LOOP,       /* the first page, and a token for it */
     EFFECT_DATE,       /* a header Date that is wrong */
     EFFECT_LIE,        /* GitHub says of a runner what is not so */
 };
@@ -296,6 +297,7 @@ struct request {
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
     bool empty_page;     /* a scripted fault: a page without rows and with a token */
+    bool loop;           /* a scripted fault: the next page is the first, whatever is asked for */
     const char *lie;     /* a scripted fault: its kind, static; NULL: none */
     const char *liar;    /* whose names have this in them; while the request is served */
 };

@@ -365,10 +365,10 @@ START_TEST(describe_instances)
     has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters, 2, "abc+/="), "DescribeInstances",
              "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Arepo"
              "&Filter.1.Value.1=org%2Frepo&Filter.1.Value.2=a%20b&Filter.2.Name=instance-state-name"
-             "&Filter.2.Value.1=pending&Filter.2.Value.2=running&MaxResults=1000&NextToken=abc%2B%2F%3D");
+             "&Filter.2.Value.1=pending&Filter.2.Value.2=running&MaxResults=200&NextToken=abc%2B%2F%3D");
     has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters + 1, 1, NULL), "DescribeInstances",
              "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-state-name"
-             "&Filter.1.Value.1=pending&Filter.1.Value.2=running&MaxResults=1000");
+             "&Filter.1.Value.1=pending&Filter.1.Value.2=running&MaxResults=200");
 }
 END_TEST
 

@@ -1,3 +1,4 @@
+#include "mayfly/net/paging.h"
 #include "mayfly/net/retry.h"
 #include "mayfly/net/url.h"
 #include "testing.h"
@@ -149,6 +150,65 @@ START_TEST(url_with_query)
 }
 END_TEST
 
+/* --- lists -------------------------------------------------------------------------------------------------------- */
+
+/* Asks as long as the list goes on, whose page i is named by mark(i); the number of pages that were asked for. */
+static unsigned turn_pages(size_t rows, unsigned first, unsigned cycle, struct error *err)
+{
+    struct paging p = { 0 };
+    unsigned pages = 0;
+    do {
+        AUTO_FREE char *mark = xasprintf("token-%u", pages < first + cycle ? pages : first + (pages - first) % cycle);
+        pages++;
+        if (!paging_next(&p, rows, mark, strlen(mark), "the answer to X", err))
+            break;
+    } while (pages < 100000);
+    return pages;
+}
+
+START_TEST(list_that_comes_back)
+{
+    for (unsigned first = 0; first < 20; first++)
+        for (unsigned cycle = 1; cycle < 20; cycle++) {
+            AUTO_ERROR err = { 0 };
+            unsigned pages = turn_pages(1, first, cycle, &err);
+            ck_assert_str_eq(err.message, "the answer to X does not end: the same page came again");
+            ck_assert_uint_gt(pages, first + cycle);
+            ck_assert_uint_le(pages, 4 * (first + cycle) + 1);
+        }
+}
+END_TEST
+
+START_TEST(list_without_an_end)
+{
+    static const struct {
+        size_t rows;
+        unsigned pages;
+        const char *why;
+    } cases[] = { { 0, PAGING_EMPTY, "100 pages in a row were empty" },
+                  { 1, PAGING_PAGES, "1000 pages came" },
+                  { 1000, PAGING_ROWS / 1000 + 1, "101000 rows came" } };
+    AUTO_ERROR err = { 0 };
+    ck_assert_uint_eq(turn_pages(cases[_i].rows, 0, 1000000, &err), cases[_i].pages);
+    ck_assert_int_eq(err.domain, ERROR_PARSE);
+    ck_assert_ptr_nonnull(strstr(err.message, cases[_i].why));
+    ck_assert_ptr_nonnull(err.hint);
+}
+END_TEST
+
+/* EC2 filters after it has cut pages: some are empty, and a row among them begins the count anew. */
+START_TEST(list_with_empty_pages)
+{
+    struct paging p = { 0 };
+    AUTO_ERROR err = { 0 };
+    for (unsigned i = 1; i < PAGING_PAGES; i++)
+        ASSERT_OK(paging_next(&p, i % PAGING_EMPTY == 0, &i, sizeof(i), "x", &err), &err);
+    struct paging unnamed = { 0 };
+    for (unsigned i = 1; i < PAGING_EMPTY; i++) /* pages that nothing names are not compared */
+        ASSERT_OK(paging_next(&unnamed, 0, "", 0, "x", &err), &err);
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *t = tcase_create("net");
@@ -157,6 +217,9 @@ static TCase *cases(void)
     tcase_add_loop_test(t, urls, 0, 19);
     tcase_add_loop_test(t, urls_refused, 0, 23);
     tcase_add_test(t, url_with_query);
+    tcase_add_test(t, list_that_comes_back);
+    tcase_add_loop_test(t, list_without_an_end, 0, 3);
+    tcase_add_test(t, list_with_empty_pages);
     return t;
 }
 

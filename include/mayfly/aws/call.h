@@ -5,6 +5,7 @@
 #include "mayfly/aws/config.h"
 #include "mayfly/aws/errors.h"
 #include "mayfly/net/call.h"
+#include "mayfly/net/paging.h"
 
 struct aws {                   /* config and env are borrowed; must outlive its calls */
     struct aws_config *config; /* its creds are renewed */
@@ -41,6 +42,10 @@ struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *
  * logs. */
 struct aws_call *aws_json_call_new(struct aws *aws, const char *service, const char *region, const char *target,
                                    struct strbuf *body);
+/* Is there a page after this one, which has so many rows? *ret_more says so, by its token (NULL: none). False: the list
+ * does not end. */
+MUST_CHECK bool aws_call_turn(const struct call *call, struct paging *paging, size_t rows, const char *token,
+                              bool *ret_more, struct error *err);
 /* "the answer to NAME": what decoders call it. Owned by the caller. */
 char *aws_call_what(const struct call *call);
 /* The current time at AWS: the newest Date header of a success, or our clock before the first. Seconds since 1970. */

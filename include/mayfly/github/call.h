@@ -5,6 +5,7 @@
 #include "mayfly/codec/field.h"
 #include "mayfly/github/auth.h"
 #include "mayfly/net/call.h"
+#include "mayfly/net/paging.h"
 
 struct github_app;
 
@@ -59,8 +60,10 @@ struct github_call {
 struct github_call *github_call_new(struct github *github, const char *method, const char *path, const char *body);
 /* The answer was 304: what If-None-Match named is still true. */
 bool github_call_unchanged(const struct github_call *call);
-/* Has a Link header with rel="next". */
-bool github_call_has_next(const struct github_call *call);
+/* Is there a page after this one, which has so many rows? *ret_more says so: by a Link header with rel="next", whose URL
+ * nobody follows. False: the list does not end. */
+MUST_CHECK bool github_call_turn(const struct github_call *call, struct paging *paging, size_t rows, bool *ret_more,
+                                 struct error *err);
 /* Fills out from the answer, an object, by the table. */
 MUST_CHECK bool github_call_decode(const struct github_call *call, const struct field *fields, void *out,
                                    struct arena *arena, struct error *err);
