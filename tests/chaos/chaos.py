@@ -19,6 +19,7 @@ import tempfile
 import time
 import traceback
 
+import mix
 from cases import BAKE, BAKE_POLLS, HOUR, LABEL, LIMIT, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
 from cloud import BUILD, FLEET, NEVER_ONLINE_MS, OTHER_FLEET, REGION, TERMINATE_MS, Program, Simulator, base36, end_all, mark
 
@@ -418,6 +419,8 @@ def run_all(pattern, root):
 
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
+    if pattern == "mix":
+        return mix.main(sys.argv[2:])
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = os.path.join(BUILD, "chaos") if pattern else tempfile.mkdtemp(prefix="mayfly-chaos-")

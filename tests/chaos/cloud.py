@@ -264,7 +264,7 @@ class Program:
     """One run of mayfly."""
 
     def __init__(self, sim, name, args, environment=None):
-        self.sim, self.name, self.command = sim, name, args[0]
+        self.sim, self.name, self.command, self.args = sim, name, args[0], args
         self.files = {s: os.path.join(sim.folder, f"{name}.{s}") for s in ("out", "err", "trace", "summary")}
         settings = {"PATH": os.environ["PATH"], "HOME": sim.folder, "GITHUB_STEP_SUMMARY": self.files["summary"],
                     **sim.settings, **(environment or {})}
@@ -300,6 +300,11 @@ class Program:
             elif left <= 0:
                 return False
         return True
+
+    def is_over(self):
+        if self.status is None and select.select([self.pidfd], [], [], 0)[0]:
+            self._ended()
+        return self.status is not None
 
     def _ended(self):
         self.status = self.process.wait()
