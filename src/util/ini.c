@@ -30,14 +30,6 @@ static struct line without_comment(struct line l)
     return trim(l);
 }
 
-static struct ini_entry *find(const struct ini *ini, const char *section, const char *key)
-{
-    for (size_t i = 0; i < ini->n; i++)
-        if (str_eq(ini->entries[i].section, section) && str_eq(ini->entries[i].key, key))
-            return &ini->entries[i];
-    return NULL;
-}
-
 /* The credentials file holds secrets. */
 static void wipe(char *value)
 {
@@ -46,28 +38,127 @@ static void wipe(char *value)
     free(value);
 }
 
-static size_t put(struct ini *ini, const char *section, struct line key, struct line value, unsigned line)
+static void entry_clear(struct ini_entry *e)
 {
-    AUTO_FREE char *k = xstrndup(key.s, key.len);
-    for (char *p = k; *p; p++)
-        *p = (char)tolower((unsigned char)*p);
-    struct ini_entry *e = find(ini, section, k);
-    if (!e) {
-        ini->entries = xreallocarray(ini->entries, ini->n + 1, sizeof(*ini->entries));
-        e = &ini->entries[ini->n++];
-        *e = (struct ini_entry){ .section = xstrdup(section), .key = STEAL(k) };
-    }
+    free(e->key);
     wipe(e->value);
-    e->value = xstrndup(value.s, value.len);
-    e->line = line;
-    return (size_t)(e - ini->entries);
+    *e = (struct ini_entry){ 0 };
 }
 
-struct place { /* where the parser is */
-    char *section;
-    size_t last;   /* the entry that a line which is indented deeper continues; SIZE_MAX: none */
-    size_t indent; /* of that entry */
+/* Adds a row; one of the same key is dealt with at the end. `section` is borrowed. */
+static struct ini_entry *put(struct ini *ini, const char *section, struct line key, struct line value, unsigned line)
+{
+    if ((ini->n & (ini->n - 1)) == 0) /* the capacity is the next power of two */
+        ini->entries = xreallocarray(ini->entries, ini->n ? 2 * ini->n : 1, sizeof(*ini->entries));
+    struct ini_entry *e = &ini->entries[ini->n++];
+    *e = (struct ini_entry){ .section = section, .key = xstrndup(key.s, key.len), .line = line };
+    for (char *p = e->key; *p; p++)
+        *p = (char)tolower((unsigned char)*p);
+    e->value = xstrndup(value.s, value.len);
+    return e;
+}
+
+/* --- what comes again: sorted, since a file of somebody else may have any number of keys and sections --------------
+ */
+
+struct title {
+    char **at; /* in ini->sections */
+    size_t n;  /* its place in the file */
 };
+
+static int by_title(const void *a, const void *b)
+{
+    const struct title *x = a, *y = b;
+    int order = strcmp(*x->at, *y->at);
+    return order ? order : (x->n > y->n) - (x->n < y->n);
+}
+
+static int by_address(const void *a, const void *b)
+{
+    const struct ini_entry *const *x = a, *const *y = b;
+    return (*x > *y) - (*x < *y);
+}
+
+static int by_key(const void *a, const void *b)
+{
+    const struct ini_entry *const *x = a, *const *y = b;
+    uintptr_t s = (uintptr_t)(*x)->section, t = (uintptr_t)(*y)->section;
+    int order = (s > t) - (s < t);
+    if (order == 0)
+        order = strcmp((*x)->key, (*y)->key);
+    return order ? order : by_address(a, b);
+}
+
+/* Every title stays once, where it was first; entries point to that. */
+static void merge_sections(struct ini *ini)
+{
+    struct strlist *all = &ini->sections;
+    AUTO_FREE struct title *titles = xcalloc(all->n + 1, sizeof(*titles));
+    AUTO_FREE char **first = xcalloc(all->n + 1, sizeof(*first)); /* of each title, which one stays */
+    size_t e = 0, n = 0;
+    for (size_t i = 0; i < all->n; i++)
+        titles[i] = (struct title){ &all->v[i], i };
+    qsort(titles, all->n, sizeof(*titles), by_title);
+    for (size_t i = 0; i < all->n; i++) {
+        bool same = i > 0 && str_eq(*titles[i].at, first[titles[i - 1].n]);
+        first[titles[i].n] = same ? first[titles[i - 1].n] : *titles[i].at;
+    }
+    for (size_t i = 0; i < all->n; i++)
+        for (; e < ini->n && ini->entries[e].section == all->v[i]; e++) /* entries are in the order of the file */
+            ini->entries[e].section = first[i];
+    for (size_t i = 0; i < all->n; i++) {
+        if (first[i] == all->v[i])
+            all->v[n++] = all->v[i];
+        else
+            free(all->v[i]);
+    }
+    all->n = n;
+}
+
+/* Of a key that comes again the last value counts, in the place of the first. */
+static void merge_keys(struct ini *ini)
+{
+    AUTO_FREE struct ini_entry **rows = xcalloc(ini->n + 1, sizeof(*rows));
+    size_t n = 0;
+    for (size_t i = 0; i < ini->n; i++)
+        rows[i] = &ini->entries[i];
+    qsort(rows, ini->n, sizeof(*rows), by_key);
+    struct ini_entry *first = NULL;
+    for (size_t i = 0; i < ini->n; i++) {
+        struct ini_entry *e = rows[i];
+        if (!first || first->section != e->section || !str_eq(first->key, e->key)) {
+            first = e;
+            continue;
+        }
+        wipe(first->value);
+        first->value = STEAL(e->value);
+        first->line = e->line;
+        entry_clear(e);
+    }
+    for (size_t i = 0; i < ini->n; i++)
+        if (ini->entries[i].key)
+            ini->entries[n++] = ini->entries[i];
+    ini->n = n;
+}
+
+/* --- lines -------------------------------------------------------------------------------------------------------- */
+
+struct place {              /* where the parser is */
+    char *section;          /* borrowed, or NULL */
+    struct ini_entry *last; /* the entry that a line which is indented deeper continues, or NULL */
+    size_t indent;          /* of that entry */
+    struct strbuf value;    /* of that entry, once it is continued */
+};
+
+/* The entry is over. */
+static void finish_entry(struct place *at)
+{
+    if (at->last && at->value.len > 0) {
+        wipe(at->last->value);
+        at->last->value = strbuf_steal(&at->value);
+    }
+    at->last = NULL;
+}
 
 static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct place *at, const char *name,
                        struct error *err)
@@ -76,14 +167,15 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
     if (l.len == 0 || l.s[0] == '#' || l.s[0] == ';')
         return true;
     const size_t indent = (size_t)(l.s - raw.s);
-    if (at->last < ini->n && indent > at->indent) { /* belongs to the key above */
-        struct ini_entry *e = &ini->entries[at->last];
+    if (at->last && indent > at->indent) { /* belongs to the key above */
         struct line more = without_comment(l);
-        char *joined = xasprintf("%s\n%.*s", e->value, (int)more.len, more.s);
-        wipe(e->value);
-        e->value = joined;
+        if (at->value.len == 0)
+            strbuf_adds(&at->value, at->last->value);
+        strbuf_addc(&at->value, '\n');
+        strbuf_add(&at->value, more.s, more.len);
         return true;
     }
+    finish_entry(at);
     if (l.s[0] == '[') {
         const char *end = memchr(l.s, ']', l.len);
         if (!end)
@@ -92,11 +184,9 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
         if (rest.len > 0 && rest.s[0] != '#' && rest.s[0] != ';')
             return error_set(err, ERROR_CONFIG, 0, "%s:%u: text after the section's `]`", name, number);
         struct line title = trim((struct line){ l.s + 1, (size_t)(end - l.s - 1) });
-        free(at->section);
-        at->section = xstrndup(title.s, title.len);
-        if (!strlist_has(&ini->sections, at->section))
-            strlist_add(&ini->sections, at->section);
-        at->last = SIZE_MAX;
+        AUTO_FREE char *text = xstrndup(title.s, title.len);
+        strlist_add(&ini->sections, text);
+        at->section = ini->sections.v[ini->sections.n - 1];
         return true;
     }
     const char *eq = memchr(l.s, '=', l.len);
@@ -112,7 +202,7 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
 
 bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, struct error *err)
 {
-    struct place at = { .last = SIZE_MAX };
+    struct place at = { .value = STRBUF_INIT };
     bool ok = true;
     unsigned number = 0;
     const char *end = text + len;
@@ -120,6 +210,7 @@ bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, 
         text += 3;
     if (memchr(text, '\0', (size_t)(end - text)))
         return error_set(err, ERROR_CONFIG, 0, "%s: holds a NUL byte, so it is not a text file", name);
+    at.value.secret = true;
     while (ok && text < end) {
         const char *eol = memchr(text, '\n', (size_t)(end - text));
         struct line l = { text, (size_t)((eol ? eol : end) - text) };
@@ -128,16 +219,21 @@ bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, 
             l.len--;
         ok = parse_line(ini, l, ++number, &at, name, err);
     }
+    finish_entry(&at);
+    strbuf_clear(&at.value);
+    merge_sections(ini);
+    merge_keys(ini);
     if (!ok)
         ini_clear(ini);
-    free(at.section);
     return ok;
 }
 
 const char *ini_get(const struct ini *ini, const char *section, const char *key)
 {
-    const struct ini_entry *e = find(ini, section, key);
-    return e ? e->value : NULL;
+    for (size_t i = 0; i < ini->n; i++)
+        if (str_eq(ini->entries[i].section, section) && str_eq(ini->entries[i].key, key))
+            return ini->entries[i].value;
+    return NULL;
 }
 
 bool ini_has_section(const struct ini *ini, const char *section)
@@ -147,11 +243,8 @@ bool ini_has_section(const struct ini *ini, const char *section)
 
 void ini_clear(struct ini *ini)
 {
-    for (size_t i = 0; i < ini->n; i++) {
-        free(ini->entries[i].section);
-        free(ini->entries[i].key);
-        wipe(ini->entries[i].value);
-    }
+    for (size_t i = 0; i < ini->n; i++)
+        entry_clear(&ini->entries[i]);
     free(ini->entries);
     strlist_clear(&ini->sections);
     *ini = (struct ini){ 0 };

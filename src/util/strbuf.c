@@ -134,7 +134,8 @@ bool strbuf_read_file(struct strbuf *sb, const char *path, const char *what, str
 
 void strlist_add(struct strlist *l, const char *s)
 {
-    l->v = xreallocarray(l->v, l->n + 1, sizeof(*l->v));
+    if ((l->n & (l->n - 1)) == 0) /* the capacity is at least the next power of two */
+        l->v = xreallocarray(l->v, l->n ? 2 * l->n : 1, sizeof(*l->v));
     l->v[l->n++] = xstrdup(s);
 }
 

@@ -47,6 +47,8 @@ START_TEST(texts)
         { "[a]\nk = 1\nk = 2\n", "a|k|2|3;" },
         { "[a]\nk = 1\n[b]\nk = 2\n[a]\nl = 3\n", "a|k|1|2;b|k|2|4;a|l|3|6;" },
         { "[a]\nk = 1\nK = 2\n", "a|k|2|3;" },
+        { "[a]\nk = 1\n  x\nl = 2\nk = 3\n  y\n[b]\nk = 4\n[a]\nl = 5\n", "a|k|3\ny|5;a|l|5|10;b|k|4|8;" },
+        { "[a]\nk =\n  x\nk = 1\n", "a|k|1|4;" },
         { "[]\nk = v\n", "|k|v|2;" },
         { "[a]\nk = \xc3\xa9\n", "a|k|\xc3\xa9|2;" },
     };
@@ -104,6 +106,44 @@ START_TEST(long_values)
 }
 END_TEST
 
+/* What a stranger fills a file of the largest size with takes no longer than other files of it: a test that takes a
+ * quadratic number of steps ends by its time limit. */
+START_TEST(large_files)
+{
+    enum { SIZE = 1 << 20 };
+    AUTO_INI ini = { 0 };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF text = STRBUF_INIT, title = STRBUF_INIT;
+    size_t lines = 0;
+    while (title.len < SIZE / 4)
+        strbuf_addc(&title, 't');
+    strbuf_addf(&text, "[%s]\nkey = v\n", _i == 4 ? strbuf_str(&title) : "a");
+    for (; text.len < SIZE; lines++) {
+        switch (_i) {
+        case 0:
+        case 4:
+            strbuf_addf(&text, "%zx=\n", lines); /* many keys; their section's name is long */
+            break;
+        case 1:
+            strbuf_addf(&text, "[%zx]\n", lines);
+            break;
+        case 2:
+            strbuf_adds(&text, " x\n"); /* one value of many lines */
+            break;
+        case 3:
+            strbuf_adds(&text, "[a]\nk=\n"); /* the same over and over */
+            break;
+        }
+    }
+    ASSERT_OK(ini_parse(&ini, strbuf_str(&text), text.len, "f", &err), &err);
+    static const size_t few[] = { 0, 1, 1, 2, 0 };
+    ck_assert_uint_eq(ini.n, few[_i] ? few[_i] : lines + 1);
+    ck_assert_uint_eq(ini.sections.n, _i == 1 ? lines + (lines <= 10) : 1);
+    if (_i == 2)
+        ck_assert_uint_eq(strlen(ini_get(&ini, "a", "key")), 1 + 2 * lines);
+}
+END_TEST
+
 START_TEST(lookups)
 {
     static const char text[] = "[a]\nk = v\n[empty]\n[a]\n";
@@ -138,10 +178,11 @@ END_TEST
 static TCase *cases(void)
 {
     TCase *t = tcase_create("ini");
-    tcase_add_loop_test(t, texts, 0, 33);
+    tcase_add_loop_test(t, texts, 0, 35);
     tcase_add_loop_test(t, refused, 0, 8);
     tcase_add_test(t, nul_byte);
     tcase_add_loop_test(t, long_values, 0, 5);
+    tcase_add_loop_test(t, large_files, 0, 5);
     tcase_add_test(t, lookups);
     tcase_add_test(t, cut_off_anywhere);
     return t;

@@ -7,14 +7,15 @@
  *                            after a line break
  *
  * A byte order mark and CRLF line ends are accepted. Lines have no length limit (a session token has 900 bytes).
- * A section or key that comes again adds to, or replaces, what was there. */
+ * A section or key that comes again adds to, or replaces, what was there. Takes O(n log n) of its bytes: a file may be
+ * somebody else's. */
 #ifndef MAYFLY_UTIL_INI_H
 #define MAYFLY_UTIL_INI_H
 
 #include "mayfly/util/strbuf.h"
 
 struct ini_entry {
-    char *section;
+    const char *section; /* one of the sections below: equal ones are the same pointer */
     char *key;
     char *value;
     unsigned line; /* where the key stands, from 1 */
