@@ -12,6 +12,7 @@
 #include "mayfly/cmd/version.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
+#include "mayfly/util/trust.h"
 
 enum { CONFIG_MAX = 1 << 20 };
 
@@ -41,6 +42,8 @@ static void command_usage(const struct command *c)
     printf("\nfor every command:\n");
     opts_help(stdout, common_opts);
     printf(
+        "\n* may also be set by a configuration file in a checkout, where a limit can only be lowered: "
+        "docs/security.md.\n"
         "\nEvery option can also be set by a variable (--max-lifetime: MAYFLY_MAX_LIFETIME) or in the configuration\n"
         "file. Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 75 try again later.\n");
 }
@@ -58,7 +61,12 @@ static void print_option(const char *command, const struct opt *o)
     for (size_t i = 0; i < ARRAY_SIZE(members); i++)
         if (members[i].value)
             json_object_object_add(object, members[i].key, must(json_object_new_string(members[i].value)));
-    json_object_object_add(object, "trusted", must(json_object_new_boolean(o->bits & OPT_TRUSTED)));
+    /* What a file in a checkout may give: nothing, any value, no more than the fallback, or what is said. */
+    const char *checkout = !(o->bits & OPT_CHECKOUT)                              ? "no"
+                           : (o->bits & OPT_CHECKOUT_LOWER) == OPT_CHECKOUT_LOWER ? "lower"
+                           : o->checkout                                          ? o->checkout->what
+                                                                                  : "any";
+    json_object_object_add(object, "checkout", must(json_object_new_string(checkout)));
     json_object_object_add(object, "flag-only", must(json_object_new_boolean(o->bits & OPT_FLAG_ONLY)));
     json_object_object_add(object, "no-effect", must(json_object_new_boolean(o->bits & OPT_NO_EFFECT)));
     print_json(object);
@@ -111,28 +119,33 @@ static const char *whose_key(const char *key)
     return NULL;
 }
 
-static bool is_in_workspace(const char *path)
-{
-    const char *workspace = getenv("GITHUB_WORKSPACE");
-    if (str_empty(workspace))
-        return false;
-    AUTO_FREE char *file = realpath(path, NULL), *root = realpath(workspace, NULL);
-    size_t n = root ? strlen(root) : 0;
-    return !file || !root || (strncmp(file, root, n) == 0 && (file[n] == '/' || n == 1));
-}
-
 /* The first that exists; owned, or NULL. One that is named must exist. */
 static char *find_config(const char *named)
 {
+    /* A relative one is to be ignored, says the XDG specification: it would be that of the directory we happen to be
+     * in. */
     const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
-    AUTO_FREE char *user = !str_empty(xdg)    ? xasprintf("%s/mayfly/mayfly.ini", xdg)
-                           : !str_empty(home) ? xasprintf("%s/.config/mayfly/mayfly.ini", home)
-                                              : NULL;
+    AUTO_FREE char *user = xdg && xdg[0] == '/'     ? xasprintf("%s/mayfly/mayfly.ini", xdg)
+                           : home && home[0] == '/' ? xasprintf("%s/.config/mayfly/mayfly.ini", home)
+                                                    : NULL;
     if (!str_empty(named))
         return xstrdup(named);
     if (user && access(user, F_OK) == 0)
         return STEAL(user);
     return access("/etc/mayfly/mayfly.ini", F_OK) == 0 ? xstrdup("/etc/mayfly/mayfly.ini") : NULL;
+}
+
+/* A token or key that the step gives as an input wins over a file that a variable or the configuration file names. */
+static void prefer_inputs(struct cmd *cmd, const struct opts_source *source)
+{
+    const struct {
+        const char *input, *option;
+        char **file;
+    } rows[] = { { "github-token", "github-token-file", &cmd->common.github_token_file },
+                 { "app-key", "app-key-file", &cmd->common.app_key_file } };
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        if (opts_input(source, rows[i].input) && !opts_is_explicit(opts_find(common_opts, rows[i].option), source))
+            str_set(rows[i].file, NULL);
 }
 
 static bool parse_options(struct cmd *cmd, void *options, char *const *args, struct strlist *notices, struct error *err)
@@ -146,6 +159,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     struct opts_source source = {
         .command = name, .args = args, .getenv = cmd->getenv, .whose = whose_key, .notices = notices
     };
+    AUTO_FREE char *doubt = NULL;
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
     source.rest = cmd->command->arguments ? &cmd->rest : NULL;
@@ -159,13 +173,16 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
             return false;
         source.file = &ini;
         source.file_name = file;
-        source.file_in_workspace = is_in_workspace(file);
+        source.file_doubt = doubt = trust_doubt(file, cmd->getenv);
     } else if (source.section) {
         error_set(err, ERROR_CONFIG, 0, "--runner %s needs a configuration file, and there is none", source.section);
         error_hint(err, "name it with --config or MAYFLY_CONFIG");
         return false;
     }
-    return opts_parse(sets, &source, err);
+    if (!opts_parse(sets, &source, err))
+        return false;
+    prefer_inputs(cmd, &source);
+    return true;
 }
 
 /* Signals arrive as readable bytes: no handler, nothing interrupted halfway. */

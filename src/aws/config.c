@@ -14,6 +14,8 @@ static bool load_file(const char *env_value, const char *home, const char *in_ho
     AUTO_STRBUF text = STRBUF_MAX(file_max);
     AUTO_FREE char *path = NULL;
     text.secret = true;
+    if (home && home[0] != '/') /* it would be that of a checkout, whose credential_process is a command */
+        home = NULL;
     if (!str_empty(env_value)) /* a workflow's `env:` expands no ~ */
         path = str_starts(env_value, "~/") && !str_empty(home) ? xasprintf("%s%s", home, env_value + 1)
                                                                : xstrdup(env_value);

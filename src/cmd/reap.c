@@ -41,15 +41,13 @@ static const struct opt reap_opts[] = {
       .type = OPT_STRING,
       ROW(lock),
       .arg = "FILE",
-      .help = "hold this file's lock; while another run holds it, do nothing and exit with status 75",
-      .bits = OPT_TRUSTED },
+      .help = "hold this file's lock; while another run holds it, do nothing and exit with status 75" },
     { .name = "metrics",
       .type = OPT_STRING,
       ROW(metrics),
       .arg = "FILE",
       .help = "write what came of the pass there, also when it failed, for the textfile collector of Prometheus' "
-              "node_exporter",
-      .bits = OPT_TRUSTED },
+              "node_exporter" },
     { 0 },
 };
 

@@ -138,10 +138,10 @@ static const char *first_of(const char *const *vars, size_t n, const char *(*get
     return NULL;
 }
 
-/* The last is there without anybody having meant it. */
-static const char *const token_vars[] = { "MAYFLY_GITHUB_TOKEN", "INPUT_GITHUB-TOKEN", "INPUT_GITHUB_TOKEN",
+/* What the step says, then what all have in common. The last is there without anybody having meant it. */
+static const char *const token_vars[] = { "INPUT_GITHUB-TOKEN", "INPUT_GITHUB_TOKEN", "MAYFLY_GITHUB_TOKEN",
                                           "GITHUB_TOKEN" };
-static const char *const key_vars[] = { "MAYFLY_APP_KEY", "INPUT_APP-KEY", "INPUT_APP_KEY" };
+static const char *const key_vars[] = { "INPUT_APP-KEY", "INPUT_APP_KEY", "MAYFLY_APP_KEY" };
 
 static bool find_token(const char *token_file, const char *(*getenv_fn)(const char *), struct secret *ret,
                        struct error *err)

@@ -223,6 +223,36 @@ static bool add_places(struct plan *plan, const char *text, const char *default_
     return true;
 }
 
+/* --- whose images ---------------------------------------------------------------------------------------------------
+ */
+
+bool image_is_own(const char *ref)
+{
+    size_t n = strcspn(ref, "/");
+    AUTO_FREE char *region = xstrndup(ref, n);
+    if (ref[n] == '/' && aws_region_is_valid(region))
+        ref += n + 1;
+    /* Below /aws/ are those of Amazon and of the marketplace. */
+    return (str_starts(ref, "ssm:/") && !str_starts(ref, "ssm:/aws/")) ||
+           (str_starts(ref, "name:") && str_eq(strrchr(ref, '@'), "@self"));
+}
+
+bool places_are_own(const char *places)
+{
+    AUTO_JSON *list = NULL;
+    AUTO_ERROR err = { 0 };
+    bool ok = json_parse(places, strlen(places), places_option, &list, &err);
+    size_t n = ok && json_object_is_type(list, json_type_array) ? json_object_array_length(list) : 0;
+    for (size_t i = 0; i < n; i++) {
+        struct json_object *image = NULL;
+        json_object_object_get_ex(json_object_array_get_idx(list, i), "imageId", &image);
+        const char *ref = image ? json_object_get_string(image) : "";
+        if (*ref && !image_is_own(ref))
+            return false;
+    }
+    return true;
+}
+
 /* --- the options as a whole --------------------------------------------------------------------------------------- */
 
 static bool missing(const char *option, const char *region, const char *example, struct error *err)

@@ -268,7 +268,12 @@ static bool take(const struct opt *o, void *base, const struct given *g, const s
     return true;
 }
 
-/* The non-empty value of prefix + NAME, with dashes as they are and as underscores. */
+static bool is_blank(const char *s)
+{
+    return s == NULL || s[strspn(s, " \t\r\n")] == '\0';
+}
+
+/* The value of prefix + NAME that is not blank, with dashes as they are and as underscores. */
 static const char *env_value(const struct opts_source *src, const char *prefix, const char *name, size_t len)
 {
     for (int dashes = 0; dashes < 2; dashes++) {
@@ -276,37 +281,53 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
         for (char *p = var + strlen(prefix); *p; p++)
             *p = *p == '-' && !dashes ? '_' : (char)toupper((unsigned char)*p);
         const char *value = src->getenv(var);
-        if (!str_empty(value))
+        if (!is_blank(value))
             return value;
     }
     return NULL;
 }
 
-/* From MAYFLY_*, INPUT_* (also under each alias), then the row's own variables; *where says which, as it was given. */
+static const char input_prefix[] = "INPUT_", own_prefix[] = "MAYFLY_";
+
+/* The value of prefix + NAME or an alias; *ret_as says which of them. */
+static const char *prefixed_value(const struct opt *o, const struct opts_source *src, const char *prefix,
+                                  struct alias *ret_as)
+{
+    *ret_as = (struct alias){ o->name, strlen(o->name), '\0' };
+    const char *at = o->aliases;
+    do {
+        const char *value = env_value(src, prefix, ret_as->name, ret_as->len);
+        if (value)
+            return value;
+    } while (next_alias(&at, ret_as));
+    return NULL;
+}
+
+/* What the step says wins over what all steps have in common: INPUT_*, then MAYFLY_*, each also under every alias, then
+ * the row's own variables; *where says which, as it was given. */
 static const char *from_env(const struct opt *o, const struct opts_source *src, char *ret_unit, char **where)
 {
+    struct alias as;
     *ret_unit = '\0';
-    static const char *const prefixes[] = { "MAYFLY_", "INPUT_" };
     if (o->bits & OPT_FLAG_ONLY)
         return NULL;
-    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++) {
-        struct alias alias = { o->name, strlen(o->name), '\0' };
-        const char *at = o->aliases;
-        do {
-            const char *value = env_value(src, prefixes[i], alias.name, alias.len);
-            if (value) {
-                *ret_unit = alias.unit;
-                *where = i == 0 ? xasprintf("--%s (from the environment)", o->name)
-                                : xasprintf("--%s (input %.*s)", o->name, (int)alias.len, alias.name);
-                return value;
-            }
-        } while (next_alias(&at, &alias));
+    const char *value = prefixed_value(o, src, input_prefix, &as);
+    if (value) {
+        *where = xasprintf("--%s (input %.*s)", o->name, (int)as.len, as.name);
+    } else {
+        value = prefixed_value(o, src, own_prefix, &as);
+        if (value)
+            *where = xasprintf("--%s (from the environment)", o->name);
+    }
+    if (value) {
+        *ret_unit = as.unit;
+        return value;
     }
     const char *at = o->vars, *word;
     for (size_t n; (word = next_word(&at, &n)) != NULL;) {
         AUTO_FREE char *var = xstrndup(word, n);
-        const char *value = src->getenv(var);
-        if (!str_empty(value)) {
+        value = src->getenv(var);
+        if (!is_blank(value)) {
             *where = xasprintf("--%s (from %s)", o->name, var);
             return value;
         }
@@ -388,6 +409,76 @@ static bool check_file(const struct opt_set *sets, const struct opts_source *src
     return true;
 }
 
+/* Does argv before `end` (NULL: all of it) give it? A value never looks like an option. */
+static bool was_given(const struct opt *opt, char *const *args, char *const *end)
+{
+    for (char unit; args != end && *args; args++) {
+        if (!str_starts(*args, "--"))
+            continue;
+        AUTO_FREE char *name = xstrndup(*args + 2, strcspn(*args + 2, "="));
+        if (is_named(opt, name, &unit))
+            return true;
+    }
+    return false;
+}
+
+/* --- what a file that somebody else could have written may set ------------------------------------------------------
+ */
+
+static bool refuse(const struct opt *o, const struct opts_source *src, const struct ini_entry *e, const char *what,
+                   struct error *err)
+{
+    AUTO_FREE char *variable = xasprintf("MAYFLY_%s", o->name);
+    for (char *p = variable; *p; p++)
+        *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+    error_set(err, ERROR_CONFIG, 0, "%s:%u: `%s` may not be set by a file in the workspace (%s)%s", src->file_name,
+              e->line, o->name, src->file_doubt, what);
+    error_hint(err,
+               "a pull request could change that file: take the line out, and give --%s as a flag, an input of the "
+               "step or the variable %s",
+               o->name, variable);
+    return false;
+}
+
+/* Are all parts of the value among those it may have there? */
+static bool fits(const struct opt *o, const char *value)
+{
+    AUTO_STRLIST parts = { 0 };
+    if (o->type != OPT_LIST)
+        return o->checkout->fits(value);
+    if (!split_list(value, &parts))
+        return true; /* another error says so */
+    for (size_t i = 0; i < parts.n; i++)
+        if (!o->checkout->fits(parts.v[i]))
+            return false;
+    return true;
+}
+
+static bool check_doubtful(const struct opt *o, const struct opts_source *src, const struct ini_entry *e,
+                           const struct given *g, struct error *err)
+{
+    uint64_t asked = 0, most = 0; /* or int64_t, of the same size, and not negative */
+    AUTO_FREE char *in_unit = g->unit ? xasprintf("%s%c", g->text, g->unit) : NULL;
+    AUTO_FREE char *what = NULL;
+    if (!(o->bits & OPT_CHECKOUT))
+        return refuse(o, src, e, "", err);
+    if (o->checkout && !fits(o, g->text)) {
+        what = xasprintf(" to `%.80s`, only to %s", g->text, o->checkout->what);
+        return refuse(o, src, e, what, err);
+    }
+    if ((o->bits & OPT_CHECKOUT_LOWER) != OPT_CHECKOUT_LOWER || was_given(o, src->args, NULL))
+        return true; /* a flag is what counts, and says how much */
+    struct opt alone = *o;
+    alone.offset = 0;
+    if (!set_value(&alone, &asked, in_unit ? in_unit : g->text, g->where, err) ||
+        !set_value(&alone, &most, o->fallback, o->name, err))
+        return false;
+    if (asked <= most)
+        return true;
+    what = xasprintf(" to `%.80s`, more than %s", g->text, o->fallback);
+    return refuse(o, src, e, what, err);
+}
+
 static bool from_elsewhere(const struct opt *o, void *base, const struct opts_source *src, struct error *err)
 {
     AUTO_FREE char *where = NULL;
@@ -399,21 +490,14 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
         while (to > from && strchr(" \t\r\n", value[to - 1]))
             to--;
         AUTO_FREE char *trimmed = xstrndup(value + from, to - from);
-        if (*trimmed)
-            return take(o, base, &(struct given){ trimmed, unit, where }, src, err);
+        return take(o, base, &(struct given){ trimmed, unit, where }, src, err);
     }
     const struct ini_entry *e = from_file(o, src);
     if (e) {
-        if (src->file_in_workspace && (o->bits & OPT_TRUSTED)) {
-            error_set(err, ERROR_CONFIG, 0, "%s:%u: `%s` may not be set by a file in the workspace", src->file_name,
-                      e->line, o->name);
-            error_hint(err, "a pull request could change that file: give --%s as a flag or a variable", o->name);
-            return false;
-        }
-        free(where);
         where = xasprintf("%s:%u: %s", src->file_name, e->line, e->key);
         is_named(o, e->key, &unit);
-        return take(o, base, &(struct given){ e->value, unit, where }, src, err);
+        const struct given given = { e->value, unit, where };
+        return (!src->file_doubt || check_doubtful(o, src, e, &given, err)) && take(o, base, &given, src, err);
     }
     if (o->fallback && !(o->bits & OPT_NO_EFFECT))
         return set_value(o, base, o->fallback, o->name, err);
@@ -493,19 +577,6 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
     return true;
 }
 
-/* Does argv before `end` give it? A value never looks like an option. */
-static bool was_given(const struct opt *opt, char *const *args, char *const *end)
-{
-    for (char unit; args < end; args++) {
-        if (!str_starts(*args, "--"))
-            continue;
-        AUTO_FREE char *name = xstrndup(*args + 2, strcspn(*args + 2, "="));
-        if (is_named(opt, name, &unit))
-            return true;
-    }
-    return false;
-}
-
 /* Takes what is in argv from *at on; *at moves past it. */
 static bool from_argv(const struct opt_set *sets, const struct opts_source *src, char *const **at, struct error *err)
 {
@@ -557,6 +628,17 @@ const char *opts_peek(const struct opt *opt, const struct opts_source *source)
     return found ? found : from_env(opt, source, &unit, &where);
 }
 
+bool opts_is_explicit(const struct opt *opt, const struct opts_source *source)
+{
+    struct alias as;
+    return was_given(opt, source->args, NULL) || prefixed_value(opt, source, input_prefix, &as);
+}
+
+const char *opts_input(const struct opts_source *source, const char *name)
+{
+    return env_value(source, input_prefix, name, strlen(name));
+}
+
 void opts_clear(const struct opt *opts, void *base)
 {
     for (const struct opt *o = opts; o->name; o++) {
@@ -588,6 +670,8 @@ void opts_help(FILE *out, const struct opt *opts)
         fprintf(out, "  %s%*s %s", left, columns(left) < 34 ? 34 - columns(left) : 0, "", o->help);
         if (o->fallback && o->type != OPT_FLAG)
             fprintf(out, " (default %s)", o->fallback);
+        if (o->bits & OPT_CHECKOUT)
+            fputs(" *", out);
         fputc('\n', out);
     }
 }

@@ -120,6 +120,78 @@ bad 'file without a section' 2 'none.ini:1: a key before the first section' "$ma
 printf '[default]\ngithub-token-file = /etc/shadow\n' >"$tmp/steer.ini"
 bad 'file of the workspace that names a token file' 2 'may not be set by a file in the workspace' \
 	env GITHUB_WORKSPACE="$tmp" "$mayfly" start --config "$tmp/steer.ini"
+bad 'file of a GitLab job' 2 'workspace (it is in $CI_PROJECT_DIR)' env CI_PROJECT_DIR="$tmp" "$mayfly" start --config "$tmp/steer.ini"
+bad 'file of a Jenkins job' 2 'workspace (it is in $WORKSPACE)' env WORKSPACE="$tmp" "$mayfly" start --config "$tmp/steer.ini"
+mkdir -p "$tmp/repo/.git" "$tmp/repo/.github" "$tmp/repo/mayfly"
+cp "$tmp/steer.ini" "$tmp/repo/.github/mayfly.ini"
+bad 'file of a work tree, without a variable' 2 'workspace (it is in a work tree' "$mayfly" start --config "$tmp/repo/.github/mayfly.ini"
+ln -s "$tmp/repo/.github/mayfly.ini" "$tmp/linked.ini"
+bad 'link into a work tree' 2 'workspace (it is in a work tree' "$mayfly" start --config "$tmp/linked.ini"
+# Relative directories of configuration would be those of the checkout.
+cp "$tmp/steer.ini" "$tmp/repo/mayfly/mayfly.ini"
+mkdir -p "$tmp/repo/.config/mayfly" && cp "$tmp/steer.ini" "$tmp/repo/.config/mayfly/mayfly.ini"
+for directory in XDG_CONFIG_HOME=. HOME=.; do
+	run env -C "$tmp/repo" -u XDG_CONFIG_HOME "$directory" "$mayfly" start --dry-run
+	expect "$directory is ignored" 2 err '--types is missing'
+done
+
+# Of every option of every command, what the step says as an input counts before the variable, under each of its names.
+"$mayfly" --options | jq -r 'select(."flag-only" | not) | .command as $c | .name as $n | [$n] + (.aliases // "" | split(" ") | map(split(":")[0])) | map(select(. != "")) | .[] | [$c // "start", $n, .] | @tsv' >"$tmp/names"
+wrong=
+while IFS=$'\t' read -r command name key; do
+	case $name in config | runner) continue ;; esac # decide what is parsed; tests/unit/check_opts.c has them
+	variable=${name//-/_} input=${key//-/_}
+	env "MAYFLY_${variable^^}="$'\x01' "INPUT_${input^^}="$'\x02' "$mayfly" "$command" >/dev/null 2>"$tmp/err" </dev/null
+	grep -qF -e "--$name (input $key): " "$tmp/err" || wrong="$wrong $command:$key"
+done <"$tmp/names"
+equal 'an input wins over the variable, of every option' "$wrong" ''
+run env MAYFLY_TYPES=m7i.large INPUT_EC2_INSTANCE_TYPE=t3.nano "$mayfly" start --dry-run --image ami-0a11ce00000000001 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01
+expect 'a step says another type than the workflow' 0 out t3.nano
+run env MAYFLY_GITHUB_TOKEN=ghp_wrong INPUT_GITHUB_TOKEN="$MAYFLY_GITHUB_TOKEN" "$mayfly" reap
+expect 'and another token' 0
+printf ghp_wrong >"$tmp/wrong-token"
+run env MAYFLY_GITHUB_TOKEN_FILE="$tmp/wrong-token" INPUT_GITHUB_TOKEN="$MAYFLY_GITHUB_TOKEN" "$mayfly" reap
+expect 'than a file of the workflow has' 0
+run env INPUT_GITHUB_TOKEN="$MAYFLY_GITHUB_TOKEN" "$mayfly" reap --github-token-file "$tmp/wrong-token"
+expect 'but a flag that names a file counts' 3 err 'HTTP 401'
+
+# Every option of every command from a file in a checkout: it is taken if --options says so, as --help and
+# docs/security.md do, and refused else.
+sample() { # OPTION VALUES: a value that it may have there
+	case $2,$1 in *'@self'*,places) echo '[{"imageId": "ssm:/x", "subnetId": "subnet-1", "securityGroupId": "sg-1"}]' ;;
+	*'@self'*) echo 'ssm:/x' ;; *mf-*) echo mf-x ;; *,count) echo 1 ;; *,order) echo market ;; *,market) echo spot ;;
+	lower,*) echo 5m ;; *,volume-type) echo gp3 ;; *,volume-encrypted) echo true ;; *,volume-*) echo 200 ;;
+	*,types) echo m7i.large ;; *,region | *,regions) echo us-east-1 ;; *) echo x ;; esac
+}
+"$mayfly" --options | jq -r '[.command // "start", .name, .checkout, (."flag-only" | tostring), (.aliases // "" | split(" ")[0] // "" | split(":")[0])] | @tsv' >"$tmp/options"
+wrong=
+while IFS=$'\t' read -r command name checkout flag_only alias; do
+	[ "$flag_only" = false ] && [ "$name" != config ] || continue
+	for key in "$name" $alias; do
+		value=$(sample "$name" "$checkout")
+		case $key in *-minutes) value=5 ;; esac
+		printf '[default]\n%s = %s\n' "$key" "$value" >"$tmp/repo/one.ini"
+		"$mayfly" "$command" --config "$tmp/repo/one.ini" >"$tmp/out" 2>"$tmp/err" </dev/null
+		refused=no
+		! grep -qF "repo/one.ini:2: \`$name\` may not be set by a file in the workspace" "$tmp/err" || refused=yes
+		case $checkout,$refused in no,yes) ;; no,no | *,yes) wrong="$wrong $command:$key($checkout)" ;; esac
+	done
+done <"$tmp/options"
+equal 'what a file in a checkout may set is what --options says' "$wrong" ''
+equal 'and none of them steers who, what runs, or what is ended' "$(awk -F'\t' '$3 != "no" {print $2}' "$tmp/options" | sort -u | tr '\n' ' ')" \
+	'bake-timeout copy-timeout count idle-limit image label labels market max-lifetime order places region regions security-groups subnets timeout types volume-encrypted volume-iops volume-size volume-throughput volume-type '
+documented=$(sed -n '/^| option | may be set in a checkout/,/^$/p' "$top/docs/security.md" | sed '1,2d' | cut -d'|' -f2 | grep -o '`[^`]*`' | tr -d '`' | sort | tr '\n' ' ')
+equal 'docs/security.md lists them' "$documented" "$(awk -F'\t' '$3 != "no" {print $2}' "$tmp/options" | sort -u | tr '\n' ' ')"
+help=$("$mayfly" start --help; "$mayfly" bake --help)
+equal '--help marks them' "$(sed -n 's/^  --\([a-z0-9-]*\) .* \*$/\1/p' <<<"$help" | sort -u | tr '\n' ' ')" "$documented"
+for line in 'max-lifetime = 7h' 'idle-limit = 31m' 'timeout = 11m' 'startup-timeout-minutes = 11' 'count = 2' \
+	'image = ami-0a11ce00000000003' 'ec2-image-id = ami-0a11ce00000000003' 'image = name:x-*@123456789012' 'image = name:x-*@amazon' \
+	'image = ssm:/aws/service/x' 'image = us-west-2/ami-0a11ce00000000003' 'image = ssm:/x, ami-0a11ce00000000003' \
+	'places = [{"imageId": "ami-0a11ce00000000003", "subnetId": "subnet-1", "securityGroupId": "sg-1"}]' \
+	'label = self-hosted' 'labels = mf-1, linux'; do
+	printf '[default]\n%s\n' "$line" >"$tmp/repo/one.ini"
+	bad "checkout: $line" 2 'may not be set by a file in the workspace' "$mayfly" start --config "$tmp/repo/one.ini"
+done
 
 # What could not be written is not there.
 full() { "$mayfly" "$@" >/dev/full; }

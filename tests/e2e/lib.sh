@@ -10,7 +10,7 @@ sim_pid=
 failures=0
 # The user's own settings must not leak in.
 while IFS='=' read -r name _; do
-	case $name in AWS_* | GITHUB_* | MAYFLY_* | INPUT_* | RUNNER_*)
+	case $name in AWS_* | GITHUB_* | MAYFLY_* | INPUT_* | RUNNER_* | CI_PROJECT_DIR | WORKSPACE)
 		[ "$name" = MAYFLY_BUILD ] || [ "$name" = MAYFLY_TEST_CACHE ] || unset "$name"
 		;;
 	esac

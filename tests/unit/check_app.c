@@ -278,7 +278,7 @@ START_TEST(settings)
         { ENV("MAYFLY_APP_KEY", RFC_PKCS1), { "o/r", NULL, "Iv23li.x-1_2", NULL }, NULL, NULL },
         { ENV("INPUT_APP-KEY", RFC_PKCS1), { "o", NULL, "4711", NULL }, NULL, NULL },
         { ENV("INPUT_APP_KEY", RFC_PKCS1), { "o/r", NULL, "4711", NULL }, NULL, NULL },
-        { ENV("INPUT_APP_KEY", "bad", "MAYFLY_APP_KEY", RFC_PKCS1), { "o/r", NULL, "4711", NULL }, NULL, NULL },
+        { ENV("INPUT_APP_KEY", RFC_PKCS1, "MAYFLY_APP_KEY", "bad"), { "o/r", NULL, "4711", NULL }, NULL, NULL },
         { ENV("MAYFLY_APP_KEY", "bad"), { "o/r", NULL, "4711", path }, NULL, NULL }, /* a file wins */
         { ENV("MAYFLY_APP_KEY", RFC_PKCS1, "GITHUB_TOKEN", "t"), { "o/r", NULL, "4711", NULL }, NULL, NULL },
         { ENV("MAYFLY_APP_KEY", "", "MAYFLY_GITHUB_TOKEN", ""),

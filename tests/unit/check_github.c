@@ -176,11 +176,11 @@ START_TEST(token_from_the_environment)
         const char *const *env;
         const char *token, *why;
     } cases[] = {
-        { ENV("MAYFLY_GITHUB_TOKEN", "a", "INPUT_GITHUB-TOKEN", "b", "INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
+        { ENV("INPUT_GITHUB-TOKEN", "a", "INPUT_GITHUB_TOKEN", "b", "MAYFLY_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
           "a", NULL },
-        { ENV("MAYFLY_GITHUB_TOKEN", "", "INPUT_GITHUB-TOKEN", "b", "INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
+        { ENV("INPUT_GITHUB-TOKEN", "", "INPUT_GITHUB_TOKEN", "b", "MAYFLY_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"),
           "b", NULL },
-        { ENV("INPUT_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"), "c", NULL },
+        { ENV("INPUT_GITHUB_TOKEN", "", "MAYFLY_GITHUB_TOKEN", "c", "GITHUB_TOKEN", "d"), "c", NULL },
         { ENV("GITHUB_TOKEN", "d"), "d", NULL },
         { ENV("GITHUB_TOKEN", ""), NULL, "no GitHub token" },
         { ENV("X", "x"), NULL, "no GitHub token" },

@@ -11,6 +11,13 @@ struct options {
 
 #define AT(member) .offset = offsetof(struct options, member)
 
+static bool is_ok(const char *value)
+{
+    return str_starts(value, "ok");
+}
+
+static const struct opt_values ok = { is_ok, "what is ok" };
+
 static const struct opt table[] = {
     { .name = "flag", .type = OPT_FLAG, AT(flag), .help = "A flag" },
     { .name = "other-flag", .type = OPT_FLAG, AT(other), .help = "Another", .fallback = "true" },
@@ -28,10 +35,24 @@ static const struct opt table[] = {
       .arg = "WHICH",
       .help = "A choice",
       .choices = "spot on-demand" },
-    { .name = "groups", .type = OPT_LIST, AT(groups), .arg = "ID[,ID]", .help = "A list" },
+    { .name = "groups",
+      .type = OPT_LIST,
+      AT(groups),
+      .arg = "ID[,ID]",
+      .help = "A list",
+      .bits = OPT_CHECKOUT,
+      .checkout = &ok },
     { .name = "colors", .type = OPT_LIST, AT(colors), .arg = "C[,C]", .help = "Choices", .choices = "red green" },
-    { .name = "count", .type = OPT_NUMBER, AT(count), .arg = "N", .help = "A number", .min = 1, .max = 50 },
-    { .name = "free-number", .type = OPT_NUMBER, AT(free), .arg = "N", .help = "Any number" },
+    { .name = "count",
+      .type = OPT_NUMBER,
+      AT(count),
+      .arg = "N",
+      .help = "A number",
+      .fallback = "5",
+      .min = 1,
+      .max = 50,
+      .bits = OPT_CHECKOUT_LOWER },
+    { .name = "free-number", .type = OPT_NUMBER, AT(free), .arg = "N", .help = "Any number", .bits = OPT_CHECKOUT },
     { .name = "timeout",
       .type = OPT_SECONDS,
       AT(timeout),
@@ -40,19 +61,15 @@ static const struct opt table[] = {
       .fallback = "10m",
       .aliases = "wait-minutes:m wait",
       .min = 60,
-      .max = 3600 },
+      .max = 3600,
+      .bits = OPT_CHECKOUT_LOWER },
     { .name = "old-flag",
       .type = OPT_FLAG,
       .fallback = "true",
       .help = "there is no other way",
       .bits = OPT_NO_EFFECT },
     { .name = "old-number", .type = OPT_NUMBER, .arg = "N", .help = "nobody waits", .max = 9, .bits = OPT_NO_EFFECT },
-    { .name = "token-file",
-      .type = OPT_STRING,
-      AT(token_file),
-      .arg = "FILE",
-      .help = "A secret",
-      .bits = OPT_TRUSTED },
+    { .name = "token-file", .type = OPT_STRING, AT(token_file), .arg = "FILE", .help = "A secret" },
     { 0 },
 };
 
@@ -84,7 +101,7 @@ struct input {
     const char *const *args;
     const char *const *env;
     const char *file, *section;
-    bool in_workspace;
+    bool in_workspace; /* the file */
 };
 
 static struct options got;
@@ -112,7 +129,7 @@ static bool parse_with(const struct input *in, bool with_rest, struct error *err
                                         .getenv = fake_getenv,
                                         .file = in->file ? &ini : NULL,
                                         .file_name = "mayfly.ini",
-                                        .file_in_workspace = in->in_workspace,
+                                        .file_doubt = in->in_workspace ? "a reason" : NULL,
                                         .section = in->section,
                                         .whose = whose,
                                         .rest = with_rest ? &rest : NULL,
@@ -129,8 +146,8 @@ static bool parse(const struct input *in, struct error *err)
 /* Every source at once; the row says down to which one they are there. */
 START_TEST(precedence)
 {
-    static const char *const names[] = { "MAYFLY_SUBNET_NAME", "INPUT_SUBNET-NAME", "OWN_VAR", "SECOND_VAR" };
-    static const char *const want[] = { "flag", "mayfly", "input", "own", "second", "section", "default", "fallback" };
+    static const char *const names[] = { "INPUT_SUBNET-NAME", "MAYFLY_SUBNET_NAME", "OWN_VAR", "SECOND_VAR" };
+    static const char *const want[] = { "flag", "input", "mayfly", "own", "second", "section", "default", "fallback" };
     const char *env[9] = { NULL };
     AUTO_ERROR err = { 0 };
     size_t n = 0;
@@ -162,6 +179,9 @@ START_TEST(empty_is_not_given)
         const char *file, *want;
     } cases[] = {
         { ARGS("MAYFLY_SUBNET_NAME", "", "INPUT_SUBNET_NAME", "input"), NULL, "input" },
+        { ARGS("MAYFLY_SUBNET_NAME", "mayfly", "INPUT_SUBNET_NAME", ""), NULL, "mayfly" },
+        { ARGS("MAYFLY_SUBNET_NAME", "mayfly", "INPUT_SUBNET_NAME", " \n"), NULL, "mayfly" },
+        { ARGS("MAYFLY_SUBNET_NAME", " ", "INPUT_SUBNET-NAME", "\t", "INPUT_EC2_SUBNET", "input"), NULL, "input" },
         { ARGS("INPUT_SUBNET_NAME", ""), NULL, "fallback" },
         { ARGS("INPUT_SUBNET_NAME", " \n"), NULL, "fallback" },
         { ARGS("INPUT_SUBNET_NAME", " \n"), "[default]\nsubnet-name = file\n", "file" },
@@ -194,7 +214,9 @@ START_TEST(names)
         { .env = ARGS("INPUT_SUBNET_NAME", "x") },
         { .env = ARGS("INPUT_EC2-SUBNET", "x") },
         { .env = ARGS("INPUT_EC2_SUBNET", "x") },
-        { .env = ARGS("INPUT_SUBNET_NAME", "x", "INPUT_EC2_SUBNET", "no") }, /* its own name first */
+        { .env = ARGS("INPUT_SUBNET_NAME", "x", "INPUT_EC2_SUBNET", "no") },  /* its own name first */
+        { .env = ARGS("INPUT_EC2_SUBNET", "x", "MAYFLY_SUBNET_NAME", "no") }, /* but the step's first of all */
+        { .env = ARGS("INPUT_EC2-SUBNET", "x", "MAYFLY_SUBNET_ALIAS", "no", "OWN_VAR", "no") },
         { .file = "[default]\nsubnet_name = x\n" },
         { .file = "[default]\nSubnet-Name = x\n" },
         { .file = "[default]\nec2-subnet = x\n" },
@@ -348,7 +370,7 @@ START_TEST(no_effect)
         { { .env = ARGS("INPUT_OLD_NUMBER", "many") }, NULL, "`many` is not a number" },
         { { .env = ARGS("INPUT_OLD_NUMBER", "10") }, NULL, "10 is not between 0 and 9" },
     };
-    static const struct options nothing = { .other = true, .timeout = 600 };
+    static const struct options nothing = { .other = true, .timeout = 600, .count = 5 };
     AUTO_ERROR err = { 0 };
     if (cases[_i].message) {
         ASSERT_FAILS(parse(&cases[_i].in, &err), &err, cases[_i].message);
@@ -417,8 +439,19 @@ START_TEST(refused)
         { { .file = "[runner]\n" }, "unknown section [runner]", NULL },
         { { .file = "[default]\n", .section = "big" }, "mayfly.ini has no section [runner big]", NULL },
         { { .file = "[default]\ntoken-file = /x\n", .in_workspace = true },
-          "mayfly.ini:2: `token-file` may not be set by a file in the workspace",
+          "mayfly.ini:2: `token-file` may not be set by a file in the workspace (a reason)",
+          "flag, an input of the step or the variable MAYFLY_TOKEN_FILE" },
+        { { .file = "[default]\ncount = 6\n", .in_workspace = true },
+          "mayfly.ini:2: `count` may not be set by a file in the workspace (a reason) to `6`, more than 5",
           "pull request" },
+        { { .file = "[default]\nwait-minutes = 11\n", .in_workspace = true },
+          "`timeout` may not be set by a file in the workspace (a reason) to `11`, more than 10m",
+          NULL },
+        { { .file = "[default]\ntimeout = 1s\n", .in_workspace = true }, "1s is not between 1m and 1h", NULL },
+        { { .file = "[default]\ngroups = ok-1, b\n", .in_workspace = true },
+          "`groups` may not be set by a file in the workspace (a reason) to `ok-1, b`, only to what is ok",
+          NULL },
+        { { .file = "[default]\nold-flag = true\n", .in_workspace = true }, "`old-flag` may not be set", NULL },
         { { .file = "[runner big]\ntoken_file = /x\n", .section = "big", .in_workspace = true },
           "mayfly.ini:2: `token-file` may not be set by a file in the workspace",
           "pull request" },
@@ -441,7 +474,17 @@ START_TEST(accepted)
     } cases[] = {
         { { .file = "[default]\ntoken-file = /x\n" }, "/x", NULL },
         { { .file = "[default]\nof-another-command = 1\n" }, NULL, NULL },
-        { { .file = "[default]\ncount = 1\n", .in_workspace = true }, NULL, NULL },
+        { { .file = "[default]\ncount = 5\ntimeout = 10m\ngroups = ok-1, ok-2\n", .in_workspace = true }, NULL, NULL },
+        { { .file = "[default]\nwait-minutes = 9\nfree-number = 999\n", .in_workspace = true }, NULL, NULL },
+        { { .file = "[default]\nof-another-command = 1\n[runner x]\ntoken-file = /x\n", .in_workspace = true },
+          NULL,
+          NULL },
+        { { .file = "[default]\ncount = 50\ntimeout = 1h\ngroups = b\ntoken-file = /x\n" }, "/x", NULL },
+        /* What it may not set does no harm where something else counts. */
+        { { .args = ARGS("--count=50"), .file = "[default]\ncount = 6\n", .in_workspace = true }, NULL, NULL },
+        { { .env = ARGS("INPUT_TOKEN_FILE", "/y"), .file = "[default]\ntoken-file = /x\n", .in_workspace = true },
+          "/y",
+          NULL },
         { { .env = ARGS("MAYFLY_TOKEN_FILE", "/y"), .in_workspace = true }, "/y", NULL },
         { { .args = ARGS("--token-file=") }, "", NULL },
         { { .env = ARGS("MAYFLY_CONFIG", "no", "INPUT_CONFIG", "no") }, NULL, NULL }, /* from argv alone */
@@ -495,6 +538,8 @@ START_TEST(peek)
         { ARGS("--config", "a"), NONE, "a" },
         { ARGS("--config=a", "--config", "b"), NONE, "b" },
         { ARGS("--config=a"), ARGS("MAYFLY_CONFIG", "e"), "a" },
+        { NONE, ARGS("MAYFLY_CONFIG", "e", "INPUT_CONFIG", "f"), "f" },
+        { NONE, ARGS("MAYFLY_CONFIG", "e", "INPUT_CONFIG", " "), "e" },
         { NONE, ARGS("MAYFLY_CONFIG", "e"), "e" },
         { NONE, NONE, NULL },
         { ARGS("--config"), NONE, NULL },
@@ -518,7 +563,8 @@ START_TEST(help)
         AUTO_FREE char *name = xasprintf("  --%s ", o->name);
         ck_assert_int_eq(strstr(text, name) != NULL, !(o->bits & OPT_NO_EFFECT));
     }
-    ck_assert_ptr_nonnull(strstr(text, "(default 10m)"));
+    ck_assert_ptr_nonnull(strstr(text, "A duration (default 10m) *\n"));
+    ck_assert_ptr_nonnull(strstr(text, "A secret\n"));
     free(text);
 }
 END_TEST
@@ -527,18 +573,18 @@ static TCase *cases(void)
 {
     TCase *t = tcase_create("opts");
     tcase_add_loop_test(t, precedence, 0, 8);
-    tcase_add_loop_test(t, empty_is_not_given, 0, 7);
-    tcase_add_loop_test(t, names, 0, 17);
+    tcase_add_loop_test(t, empty_is_not_given, 0, 10);
+    tcase_add_loop_test(t, names, 0, 19);
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
-    tcase_add_loop_test(t, refused, 0, 46);
+    tcase_add_loop_test(t, refused, 0, 51);
     tcase_add_loop_test(t, lists, 0, 21);
     tcase_add_loop_test(t, units, 0, 17);
     tcase_add_loop_test(t, no_effect, 0, 12);
-    tcase_add_loop_test(t, accepted, 0, 7);
+    tcase_add_loop_test(t, accepted, 0, 12);
     tcase_add_test(t, arguments_that_are_no_options);
     tcase_add_loop_test(t, booleans, 0, 7);
-    tcase_add_loop_test(t, peek, 0, 7);
+    tcase_add_loop_test(t, peek, 0, 9);
     tcase_add_test(t, help);
     return t;
 }

@@ -30,9 +30,9 @@ bool github_token_is_valid(const char *token, size_t len);
 /* What the flags say; NULL or "": nothing. */
 struct github_settings {
     const char *repo;       /* the scope; else GITHUB_REPOSITORY */
-    const char *token_file; /* wins over MAYFLY_GITHUB_TOKEN, INPUT_GITHUB-TOKEN and GITHUB_TOKEN */
+    const char *token_file; /* wins over INPUT_GITHUB-TOKEN, MAYFLY_GITHUB_TOKEN and GITHUB_TOKEN */
     const char *app_id;
-    const char *app_key_file; /* PEM; wins over MAYFLY_APP_KEY and INPUT_APP-KEY */
+    const char *app_key_file; /* PEM; wins over INPUT_APP-KEY and MAYFLY_APP_KEY */
 };
 
 /* An App and a token at once are refused, but for GITHUB_TOKEN, which is there in many steps. The API is at

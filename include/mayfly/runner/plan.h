@@ -56,6 +56,12 @@ MUST_CHECK bool plan_sites(struct plan *plan, const struct spec *s, const char *
 /* The regions that --places names, for whoever has to find what was launched there: added to *ret. */
 MUST_CHECK bool plan_place_regions(const char *places, struct strlist *ret, struct error *err);
 
+/* Is it this account that says which image it is: a parameter of its own, or its newest of a name? An id may be that of
+ * a stranger's public image. Pure. */
+bool image_is_own(const char *ref);
+/* The same of every image in --places; what is no JSON names none. Pure. */
+bool places_are_own(const char *places);
+
 /* Takes what DescribeImages says of an image: the one of the id, or the newest that is available and proven. Refuses
  * what cannot run a runner. id: of an IMAGE_SSM, the parameter's value. */
 MUST_CHECK bool image_take(struct image *image, const char *id, const struct field_list *images, struct arena *arena,

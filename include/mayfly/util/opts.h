@@ -1,8 +1,12 @@
 /* Options as tables: one row drives the flag, the MAYFLY_* and INPUT_* variables, the configuration file and --help.
  *
- * Precedence: flag; MAYFLY_NAME; INPUT_NAME (a GitHub Action's input, dashes or underscores); the row's own variables;
- * the configuration file's [runner X] section, then its [default]; the row's fallback. An empty variable, file value or
- * INPUT counts as not given. Names compare without regard to `-` and `_`. A list is written A,B or ["A", "B"]. */
+ * Precedence: flag; INPUT_NAME (a GitHub Action's input, dashes or underscores), also under the row's aliases;
+ * MAYFLY_NAME, the same; the row's own variables; the configuration file's [runner X] section, then its [default]; the
+ * row's fallback. A variable, file value or INPUT that is empty, or blank, counts as not given. Names compare without
+ * regard to `-` and `_`. A list is written A,B or ["A", "B"].
+ *
+ * A file that somebody else could have written (trust.h) may set only the rows with OPT_CHECKOUT, as far as these say;
+ * a row of which nothing is said is not among them. */
 #ifndef MAYFLY_UTIL_OPTS_H
 #define MAYFLY_UTIL_OPTS_H
 
@@ -20,12 +24,21 @@ enum opt_type {
 };
 
 enum opt_bits {
-    OPT_TRUSTED = 1, /* not from a configuration file inside $GITHUB_WORKSPACE: a pull request could have written it */
+    OPT_CHECKOUT = 1,  /* may be set by a configuration file in a checkout, which a pull request could have written */
     OPT_FLAG_ONLY = 2, /* from argv alone */
     /* Another program's option that means nothing here: checked, but it has no field, and is not in --help. A value
      * that differs from the fallback is told in `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
     OPT_NO_EFFECT = 4,
+    /* OPT_CHECKOUT, but no more than the fallback, which it has: such a file may lower a limit. OPT_NUMBER, OPT_SECONDS
+     */
+    OPT_CHECKOUT_LOWER = 16 | OPT_CHECKOUT,
     OPT_ONCE = 8, /* a second one in argv is refused, where the last would win: what it leaves out would stay alive */
+};
+
+/* Which values a file in a checkout may give to an OPT_CHECKOUT row; of a list each part. */
+struct opt_values {
+    bool (*fits)(const char *value);
+    const char *what; /* "one of …", for messages */
 };
 
 struct opt {
@@ -41,6 +54,7 @@ struct opt {
                           * OPT_SECONDS takes a whole number of minutes */
     uint64_t min, max;   /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
     unsigned bits;
+    const struct opt_values *checkout; /* or NULL: any */
 };
 
 /* A table with the struct that it fills; a command takes several (its own, the common ones). */
@@ -55,8 +69,8 @@ struct opts_source {
     const char *(*getenv)(const char *name);
     const struct ini *file; /* or NULL */
     const char *file_name;  /* for messages */
-    bool file_in_workspace;
-    const char *section; /* NAME of [runner NAME], or NULL */
+    const char *file_doubt; /* why somebody else could have written it; NULL: it is trusted */
+    const char *section;    /* NAME of [runner NAME], or NULL */
     /* The command that has an option or key of this name, "every command", or NULL: in the file that is refused. */
     const char *(*whose)(const char *key);
     struct strlist *rest;    /* takes what is not an option; NULL: such arguments are refused */
@@ -68,12 +82,16 @@ MUST_CHECK bool opts_parse(const struct opt_set *sets, const struct opts_source 
 /* The value of one option as argv or the environment give it, before anything is parsed: for --config and --runner,
  * which decide what is parsed. Borrowed, or NULL. */
 const char *opts_peek(const struct opt *opt, const struct opts_source *source);
+/* Is it given by a flag, or by an input of the action? */
+bool opts_is_explicit(const struct opt *opt, const struct opts_source *source);
+/* An input of the action that is no option, like github-token. Borrowed, or NULL. */
+const char *opts_input(const struct opts_source *source, const char *name);
 /* The option of this name or alias, or NULL. */
 const struct opt *opts_find(const struct opt *opts, const char *name);
 /* Frees what opts_parse allocated in *base. */
 void opts_clear(const struct opt *opts, void *base);
 
-/* Prints the table's rows for --help. */
+/* Prints the table's rows for --help; those with OPT_CHECKOUT have a `*` at their end. */
 void opts_help(FILE *out, const struct opt *opts);
 
 /* The candidate nearest to word (by edit distance, at most a third of its length), or NULL. */
