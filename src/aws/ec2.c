@@ -309,6 +309,7 @@ static const struct field image_fields[] = {
     { .path = "name", .type = FIELD_STR, .offset = offsetof(struct ec2_image, name) },
     { .path = "imageState", .type = FIELD_STR, .offset = offsetof(struct ec2_image, state) },
     { .path = "architecture", .type = FIELD_STR, .offset = offsetof(struct ec2_image, architecture) },
+    { .path = "platform", .type = FIELD_STR, .offset = offsetof(struct ec2_image, platform) },
     { .path = "rootDeviceName", .type = FIELD_STR, .offset = offsetof(struct ec2_image, root_device) },
     { .path = "creationDate", .type = FIELD_STR, .offset = offsetof(struct ec2_image, created) },
     { .path = "tagSet/item",

@@ -434,7 +434,7 @@ static bool take_places(struct bake_run *r, struct error *err)
         strlist_split(&s->types, r->kind->types, " ");
     strlist_add(&s->images, str_empty(r->o->source_image) ? ubuntu : r->o->source_image);
     strlist_add(&s->market, "on-demand");
-    return spec_check(s, err) && params_tags(s, &r->arena, &r->own_tags, err);
+    return spec_check(s, err) && params_tags(s, &r->arena, &r->own_tags, NULL, err);
 }
 
 /* --- what is asked before the first effect --------------------------------------------------------------------------

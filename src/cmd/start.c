@@ -71,6 +71,8 @@ static bool prepare(struct start *s, struct error *err)
     const struct spec *spec = s->spec;
     if (!start_read(s, err) || !userdata_check(&s->userdata, err) || !start_ask(s, err) || !start_fit(s, err))
         return false;
+    for (size_t i = 0; i < s->plan.warnings.n; i++)
+        log_warn("%s", s->plan.warnings.v[i]);
     if (spec->labels.n > 0)
         log_warn("--labels: any job that asks for a subset of these labels may take the runner");
     if (spec_label_is_common(s->label))

@@ -50,6 +50,21 @@ static void make_label(struct start *s)
         strlist_add(&s->labels, s->spec->labels.v[i]);
 }
 
+/* A script that was saved on Windows: bash would take the carriage returns for part of its commands. */
+static void drop_carriage_returns(struct start *s)
+{
+    AUTO_STRBUF lf = STRBUF_MAX(PRE_RUNNER_MAX);
+    const char *text = strbuf_str(&s->pre_runner);
+    for (const char *p = text; *p; p++)
+        if (!str_starts(p, "\r\n"))
+            strbuf_addc(&lf, *p);
+    if (lf.len == s->pre_runner.len)
+        return;
+    strlist_add(&s->plan.warnings, "the pre-runner script has Windows line endings, which are converted");
+    strbuf_truncate(&s->pre_runner, 0);
+    strbuf_adds(&s->pre_runner, strbuf_str(&lf));
+}
+
 static bool read_pre_runner(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
@@ -62,6 +77,7 @@ static bool read_pre_runner(struct start *s, struct error *err)
     }
     if (strlen(strbuf_str(&s->pre_runner)) != s->pre_runner.len)
         return error_set(err, ERROR_CONFIG, 0, "the pre-runner script holds a NUL byte");
+    drop_carriage_returns(s);
     return true;
 }
 
@@ -93,7 +109,8 @@ bool start_read(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
     if (!plan_sites(&s->plan, spec, s->session->aws_config.region, err) || !read_pre_runner(s, err) ||
-        !params_tags(spec, &s->arena, &s->own_tags, err) || !params_packages(spec, &s->packages, err))
+        !params_tags(spec, &s->arena, &s->own_tags, &s->plan.warnings, err) ||
+        !params_packages(spec, &s->packages, err))
         return false;
     make_label(s);
     fill_templates(s);
@@ -364,17 +381,18 @@ void start_render(void *ctx, const struct cell *cell, const char *runner_name, i
                   struct arena *arena, struct ec2_run *ret)
 {
     const struct start *s = ctx;
-    AUTO_STRBUF script = STRBUF_INIT, encoded = STRBUF_INIT;
+    AUTO_STRBUF script = STRBUF_INIT, packed = STRBUF_INIT, encoded = STRBUF_INIT;
     struct userdata userdata = start_userdata(s, cell->image);
     struct tag_values values = s->tags;
     struct ec2_tag *tags;
     size_t n_tags;
-    script.secret = encoded.secret = true;
+    script.secret = packed.secret = encoded.secret = true;
     userdata.jit = jit;
     userdata.runner_name = values.runner = runner_name;
     values.runner_id = runner_id;
     userdata_render(&script, &userdata);
-    encode_base64(&encoded, strbuf_str(&script), script.len);
+    userdata_pack(&packed, &script);
+    encode_base64(&encoded, strbuf_str(&packed), packed.len);
     tags_of_runner(&values, arena, &tags, &n_tags);
     *ret = (struct ec2_run){
         .region = cell->region,
@@ -392,12 +410,27 @@ void start_render(void *ctx, const struct cell *cell, const char *runner_name, i
         .n_tags = n_tags,
     };
 }
+/* The options of the volume make a second one where --device-name is not what the image boots from. */
+static void warn_of_device(struct start *s)
+{
+    const char *device = s->spec->device_name;
+    for (size_t i = 0; i < s->plan.n_images && !str_empty(device) && s->spec->volume_size; i++) {
+        const struct image *image = &s->plan.images[i];
+        if (str_eq(device, image->root_device))
+            continue;
+        AUTO_FREE char *warning = xasprintf("--device-name: the root device of %s is %s, so %s is another volume",
+                                            image->id, image->root_device, device);
+        strlist_add(&s->plan.warnings, warning);
+    }
+}
+
 /* What the images' answers make sure of: their cells, their volumes, the exact size of their user-data. */
 bool start_fit(struct start *s, struct error *err)
 {
     if (!plan_cells(&s->plan, s->spec, err))
         return false;
     s->params = xcalloc(s->plan.n_images, sizeof(*s->params));
+    warn_of_device(s);
     for (size_t i = 0; i < s->plan.n_images; i++) {
         struct userdata userdata = start_userdata(s, &s->plan.images[i]);
         if (!params_make(s->spec, s->plan.images[i].root_device, &s->params[i], err) || !userdata_check(&userdata, err))

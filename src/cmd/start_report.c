@@ -30,7 +30,8 @@ static void render_script(const struct start *s, const struct image *image, stru
     userdata.runner_name = "RUNNER-NAME";
     userdata.jit = "JIT-CONFIGURATION";
     userdata_render(script, &userdata);
-    *ret_size = script->len - strlen(userdata.jit) + USERDATA_JIT_RESERVE;
+    userdata.jit = NULL;
+    *ret_size = userdata_size(&userdata);
 }
 
 static void print_plan_json(const struct start *s, const char *script, size_t size)

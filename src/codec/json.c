@@ -1,6 +1,8 @@
 #include "mayfly/codec/json.h"
 
-#include "mayfly/util/strbuf.h"
+#include <math.h>
+
+#include "mayfly/util/opts.h"
 
 /* GitHub's and AWS's answers nest to 6. */
 enum { DEPTH_MAX = 32 };
@@ -15,20 +17,67 @@ static void free_tokener(struct json_tokener **tok)
     json_tokener_free(*tok);
 }
 
+/* Where the parser gave up, as an editor counts it; owned. */
+static char *position(const char *bytes, size_t end)
+{
+    size_t line = 1, column = 1;
+    for (size_t i = 0; i < end; i++) {
+        line += bytes[i] == '\n';
+        column = bytes[i] == '\n' ? 1 : column + ((bytes[i] & 0xc0) != 0x80);
+    }
+    return xasprintf(" (line %zu, column %zu)", line, column);
+}
+
 bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret, struct error *err)
 {
     CLEANUP(free_tokener) struct json_tokener *tok = must(json_tokener_new_ex(DEPTH_MAX));
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     AUTO_JSON *object = len > INT32_MAX ? NULL : json_tokener_parse_ex(tok, bytes, (int)len);
     enum json_tokener_error e = json_tokener_get_error(tok);
-    if (e != json_tokener_success || object == NULL || json_tokener_get_parse_end(tok) < len)
-        return error_set(err, ERROR_PARSE, 0, "%s is not JSON: %s", what,
+    size_t end = json_tokener_get_parse_end(tok);
+    if (e != json_tokener_success || object == NULL || end < len) {
+        bool broken = e != json_tokener_success && e != json_tokener_continue && end < len;
+        AUTO_FREE char *where = broken ? position(bytes, end) : xstrdup("");
+        return error_set(err, ERROR_PARSE, 0, "%s is not JSON: %s%s", what,
                          len == 0                     ? "it is empty"
                          : e == json_tokener_continue ? "it is cut off"
                          : e == json_tokener_success  ? "it is null or something follows it"
-                                                      : json_tokener_error_desc(e));
+                                                      : json_tokener_error_desc(e),
+                         where);
+    }
     *ret = STEAL(object);
     return true;
+}
+
+/* The shortest digits that mean the same number, whole ones without a point. */
+static char *double_as_text(double d)
+{
+    char text[40];
+    if (d == floor(d) && fabs(d) < 1e21)
+        return xasprintf("%.0f", d == 0 ? 0 : d);
+    for (int digits = 1; digits <= 17; digits++) {
+        snprintf(text, sizeof(text), "%.*g", digits, d);
+        if (strtod(text, NULL) == d)
+            break;
+    }
+    return xstrdup(text);
+}
+
+char *json_as_text(struct json_object *value)
+{
+    switch (json_object_get_type(value)) {
+    case json_type_string:
+    case json_type_boolean:
+    case json_type_int:
+        return xstrdup(json_object_get_string(value));
+    case json_type_double:
+        return double_as_text(json_object_get_double(value));
+    case json_type_null:
+    case json_type_object:
+    case json_type_array:
+        break;
+    }
+    return NULL;
 }
 
 static bool wrong_type(const struct field *f, const char *what, const char *want, struct error *err)
@@ -91,6 +140,13 @@ bool json_decode(struct json_object *object, const struct field *fields, void *o
                 return wrong_type(f, what, "a string", err);
             *(const char **)at = arena_strdup(arena, json_object_get_string(value));
             break;
+        case FIELD_TEXT: {
+            AUTO_FREE char *text = json_as_text(value);
+            if (!text)
+                return wrong_type(f, what, "a string, a number or a boolean", err);
+            *(const char **)at = arena_strdup(arena, text);
+            break;
+        }
         case FIELD_INT:
             if (!json_object_is_type(value, json_type_int))
                 return wrong_type(f, what, "a whole number", err);
@@ -117,7 +173,8 @@ bool json_decode_text(const char *bytes, size_t len, const struct field *fields,
     return json_parse(bytes, len, what, &object, err) && json_decode(object, fields, out, arena, what, err);
 }
 
-bool json_check_members(struct json_object *object, const struct field *fields, const char *what, struct error *err)
+bool json_check_members(struct json_object *object, const struct field *fields, const char *what,
+                        struct strlist *warnings, struct error *err)
 {
     if (!json_object_is_type(object, json_type_object))
         return error_set(err, ERROR_PARSE, 0, "%s has the wrong form: an object was expected", what);
@@ -125,17 +182,21 @@ bool json_check_members(struct json_object *object, const struct field *fields, 
     {
         size_t n = strlen(key);
         const struct field *f = fields;
+        const char *nearest = NULL;
         (void)value;
-        while (f->path && !(str_starts(f->path, key) && (f->path[n] == '\0' || f->path[n] == '/')))
-            f++;
+        for (; f->path && !(str_starts(f->path, key) && (f->path[n] == '\0' || f->path[n] == '/')); f++)
+            nearest = opts_nearest(key, nearest, f->path);
         if (f->path)
             continue;
-        AUTO_STRBUF names = STRBUF_INIT;
-        for (f = fields; f->path; f++)
-            strbuf_addf(&names, "%s%s", names.len ? ", " : "", f->path);
-        error_set(err, ERROR_PARSE, 0, "%s has a member `%.60s` that means nothing here", what, key);
-        error_hint(err, "there are: %s", strbuf_str(&names));
-        return false;
+        if (nearest) {
+            error_set(err, ERROR_PARSE, 0, "%s has an unknown member `%.60s`", what, key);
+            error_hint(err, "did you mean %s?", nearest);
+            return false;
+        }
+        if (warnings) {
+            AUTO_FREE char *warning = xasprintf("%s: the member `%.60s` is ignored", what, key);
+            strlist_add(warnings, warning);
+        }
     }
     return true;
 }

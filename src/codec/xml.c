@@ -70,6 +70,7 @@ static bool store(const struct decoder *d, const struct field *f, void *out, con
     void *at = (char *)out + f->offset;
     switch (f->type) {
     case FIELD_STR:
+    case FIELD_TEXT:
         *(const char **)at = arena_strdup(d->arena, text);
         return true;
     case FIELD_BOOL:

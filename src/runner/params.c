@@ -6,6 +6,7 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/opts.h"
+#include "mayfly/util/text.h"
 
 enum member_type { TEXT, NUMBER, BOOLEAN };
 
@@ -82,24 +83,27 @@ static const char *get(const struct strlist *params, const char *prefix, const c
 static bool add_value(const struct member *m, struct json_object *value, const char *option, const char *prefix,
                       struct strlist *ret, struct error *err)
 {
-    const char *text = value ? json_object_get_string(value) : "null";
+    AUTO_FREE char *text = json_as_text(value);
     uint64_t n;
+    if (!value) /* null is what was not given */
+        return true;
+    if (!text)
+        return bad(option, err, "%s is a list", m->path);
     switch (m->type) {
     case TEXT:
-        if (!json_object_is_type(value, json_type_string))
-            return bad(option, err, "%s is not a string", m->path);
         if (m->choices && !str_is_one_of(text, m->choices))
             return bad(option, err, "%s: `%.60s` is not one of: %s", m->path, text, m->choices);
         break;
-    case NUMBER: /* as a number, or as a string of digits */
+    case NUMBER:
         if (!parse_uint(text, INT32_MAX, &n) || (int64_t)n < m->min || (int64_t)n > m->max)
             return bad(option, err, "%s: `%.60s` is not a number from %" PRId64 " to %" PRId64, m->path, text, m->min,
                        m->max);
         break;
     case BOOLEAN:
-        if (!json_object_is_type(value, json_type_boolean))
+        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
             return bad(option, err, "%s: `%.60s` is not true or false", m->path, text);
-        break;
+        add(ret, prefix, m->path, strcasecmp(text, "true") == 0 ? "true" : "false");
+        return true;
     }
     add(ret, prefix, m->path, text);
     return true;
@@ -287,15 +291,15 @@ bool params_make(const struct spec *s, const char *root_device, struct strlist *
 /* --- tags and packages -------------------------------------------------------------------------------------------- */
 
 static const struct field tag_fields[] = {
-    { .path = "Key", .type = FIELD_STR, .offset = offsetof(struct ec2_tag, key), .required = true },
-    { .path = "Value", .type = FIELD_STR, .offset = offsetof(struct ec2_tag, value) },
+    { .path = "Key", .type = FIELD_TEXT, .offset = offsetof(struct ec2_tag, key), .required = true },
+    { .path = "Value", .type = FIELD_TEXT, .offset = offsetof(struct ec2_tag, value) },
     { 0 },
 };
 
-/* Limits of EC2; tags of ours would tell the reaper a story. */
+/* EC2's limits, which count characters; tags of ours would mislead the reaper. */
 static bool check_tag(const struct field_list *tags, const struct ec2_tag *tag, struct error *err)
 {
-    if (str_empty(tag->key) || strlen(tag->key) > 127 || strlen(tag->value) > 256)
+    if (str_empty(tag->key) || text_length(tag->key) > 127 || text_length(tag->value) > 256)
         return bad("tags", err, "`%.60s`: keys have 1 to 127 characters, values at most 256", tag->key);
     if (str_starts(tag->key, "aws:") || str_starts(tag->key, TAG_PREFIX))
         return bad("tags", err, "`%.60s`: tags that begin with aws: or %s are not yours to give", tag->key, TAG_PREFIX);
@@ -317,7 +321,8 @@ static bool add_tag(struct field_list *tags, struct ec2_tag tag, struct arena *a
     return true;
 }
 
-static bool add_json_tags(const char *text, struct arena *arena, struct field_list *ret, struct error *err)
+static bool add_json_tags(const char *text, struct arena *arena, struct field_list *ret, struct strlist *warnings,
+                          struct error *err)
 {
     AUTO_JSON *list = NULL;
     if (!parse(text, "tags", &list, err))
@@ -325,7 +330,7 @@ static bool add_json_tags(const char *text, struct arena *arena, struct field_li
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         struct ec2_tag tag = { 0 };
-        if (!json_check_members(entry, tag_fields, "--tags", err) ||
+        if (!json_check_members(entry, tag_fields, "--tags", warnings, err) ||
             !json_decode(entry, tag_fields, &tag, arena, "--tags", err)) {
             err->domain = ERROR_USAGE;
             return false;
@@ -336,13 +341,30 @@ static bool add_json_tags(const char *text, struct arena *arena, struct field_li
     return true;
 }
 
-bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct error *err)
+/* Key=NAME,Value=VALUE is how the AWS CLI writes one tag, and would be two here. */
+static bool is_cli_tag(const struct strlist *parts)
+{
+    bool key = false, value = false;
+    for (size_t i = 0; i < parts->n; i++) {
+        key = key || str_starts(parts->v[i], "Key=");
+        value = value || str_starts(parts->v[i], "Value=");
+    }
+    return key && value;
+}
+
+bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct strlist *warnings,
+                 struct error *err)
 {
     const char *text = s->tags ? s->tags + strspn(s->tags, " \t\r\n") : "";
     AUTO_STRLIST parts = { 0 };
     if (*text == '[')
-        return add_json_tags(text, arena, ret, err);
+        return add_json_tags(text, arena, ret, warnings, err);
     strlist_split(&parts, text, ",\n");
+    if (is_cli_tag(&parts)) {
+        bad("tags", err, "`%.60s` is how the AWS CLI writes a tag", text);
+        error_hint(err, "write team=ci,env=test or [{\"Key\": \"team\", \"Value\": \"ci\"}]");
+        return false;
+    }
     for (size_t i = 0; i < parts.n; i++) {
         char *equals = strchr(parts.v[i], '=');
         if (!equals) {
@@ -358,11 +380,25 @@ bool params_tags(const struct spec *s, struct arena *arena, struct field_list *r
     return true;
 }
 
-/* Names of Debian's and Fedora's packages, with a version if wanted. */
+/* Names of Debian's and Fedora's packages, with a version if wanted; @GROUP is dnf's. */
 static bool is_package(const char *name)
 {
+    name += name[0] == '@';
     size_t n = strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.+-_:=~");
     return n > 0 && n <= 128 && name[n] == '\0' && name[0] != '-' && name[n - 1] != '-'; /* apt-get: remove it */
+}
+
+/* An entry as cloud-init takes it: "NAME", or ["NAME", "VERSION"]; what is neither, as JSON. Owned. */
+static char *package_of(struct json_object *entry)
+{
+    if (json_object_is_type(entry, json_type_array) && json_object_array_length(entry) == 2) {
+        AUTO_FREE char *name = json_as_text(json_object_array_get_idx(entry, 0));
+        AUTO_FREE char *version = json_as_text(json_object_array_get_idx(entry, 1));
+        if (name && version)
+            return xasprintf("%s=%s", name, version);
+    }
+    return json_object_is_type(entry, json_type_string) ? xstrdup(json_object_get_string(entry))
+                                                        : xstrdup(json_object_to_json_string(entry));
 }
 
 bool params_packages(const struct spec *s, struct strlist *ret, struct error *err)
@@ -377,8 +413,8 @@ bool params_packages(const struct spec *s, struct strlist *ret, struct error *er
         if (!parse(text, option, &list, err))
             return false;
         for (size_t i = 0; i < json_object_array_length(list); i++) {
-            struct json_object *name = json_object_array_get_idx(list, i);
-            strlist_add(&packages, json_object_is_type(name, json_type_string) ? json_object_get_string(name) : "");
+            AUTO_FREE char *name = package_of(json_object_array_get_idx(list, i));
+            strlist_add(&packages, name);
         }
     }
     for (size_t i = 0; i < packages.n; i++)

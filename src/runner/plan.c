@@ -57,9 +57,11 @@ static bool add_image(struct plan *plan, const char *region, const char *ref, st
     for (size_t i = 0; i < plan->n_images; i++)
         if (str_eq(plan->images[i].region, region) && str_eq(plan->images[i].ref, ref))
             return true;
-    if (str_starts(ref, "ssm:/") && strlen(ref) <= 1024) {
+    const char *parameter =
+        str_starts(ref, "resolve:") ? image.ref + strlen("resolve:") : image.ref; /* RunInstances' */
+    if (str_starts(parameter, "ssm:/") && strlen(ref) <= 1024) {
         image.kind = IMAGE_SSM;
-        image.value = image.ref + strlen("ssm:");
+        image.value = parameter + strlen("ssm:");
     } else if (str_starts(ref, "name:")) {
         const char *at = strrchr(ref, '@');
         size_t n = at ? (size_t)(at - ref) - strlen("name:") : 0;
@@ -172,6 +174,7 @@ static bool add_place(struct plan *plan, const struct place *p, const char *defa
     return add_image(plan, region, p->image, err);
 }
 
+/* An empty list is what was not given. */
 static bool parse_places(const char *text, struct json_object **ret, struct error *err)
 {
     AUTO_JSON *list = NULL;
@@ -179,7 +182,7 @@ static bool parse_places(const char *text, struct json_object **ret, struct erro
         err->domain = ERROR_USAGE;
         return false;
     }
-    if (!json_object_is_type(list, json_type_array) || json_object_array_length(list) == 0) {
+    if (!json_object_is_type(list, json_type_array)) {
         error_set(err, ERROR_USAGE, 0, "%s is not a list of places", places_option);
         error_hint(err, "[{\"region\": \"us-east-1\", \"imageId\": \"ami-…\", \"subnetId\": \"subnet-…\", "
                         "\"securityGroupId\": \"sg-…\"}, …]");
@@ -212,7 +215,7 @@ static bool add_places(struct plan *plan, const char *text, const char *default_
     for (size_t i = 0; i < json_object_array_length(list); i++) {
         struct json_object *entry = json_object_array_get_idx(list, i);
         struct place place = { 0 };
-        if (!json_check_members(entry, place_fields, places_option, err) ||
+        if (!json_check_members(entry, place_fields, places_option, &plan->warnings, err) ||
             !json_decode(entry, place_fields, &place, &plan->arena, places_option, err)) {
             err->domain = ERROR_USAGE;
             return false;
@@ -283,6 +286,31 @@ static bool check_region_is_whole(const struct plan *plan, const char *region, c
     return sites || missing("subnets", s->subnets.n ? region : NULL, "subnet-0123456789abcdef0", err);
 }
 
+/* Is there a site that comes without an image of its own? */
+static bool needs_images(const struct plan *plan)
+{
+    size_t n = 0;
+    while (n < plan->n_sites && plan->sites[n].image)
+        n++;
+    return n < plan->n_sites || n == 0;
+}
+
+/* --places wins over what it is given instead of. */
+static void warn_of_ignored(struct plan *plan, const struct spec *s)
+{
+    const struct {
+        const char *option;
+        bool ignored;
+    } options[] = { { "image", s->images.n && !needs_images(plan) },
+                    { "subnets", s->subnets.n },
+                    { "security-groups", s->security_groups.n } };
+    for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+        AUTO_FREE char *warning = xasprintf("--%s is ignored: --places is given", options[i].option);
+        if (options[i].ignored)
+            strlist_add(&plan->warnings, warning);
+    }
+}
+
 bool plan_sites(struct plan *plan, const struct spec *s, const char *default_region, struct error *err)
 {
     for (size_t i = 0; i < s->regions.n; i++) {
@@ -291,14 +319,15 @@ bool plan_sites(struct plan *plan, const struct spec *s, const char *default_reg
         if (!strlist_has(&plan->regions, s->regions.v[i]))
             strlist_add(&plan->regions, s->regions.v[i]);
     }
-    if (!str_empty(s->places)) {
-        if (!add_places(plan, s->places, default_region, err))
-            return false;
-    } else if (plan->regions.n == 0) {
+    if (!str_empty(s->places) && !add_places(plan, s->places, default_region, err))
+        return false;
+    bool placed = plan->n_sites > 0;
+    if (!placed && plan->regions.n == 0)
         strlist_add(&plan->regions, default_region);
-    }
-    if (!add_images(plan, s, default_region, err) ||
-        (str_empty(s->places) && !add_subnets(plan, s, default_region, err)))
+    if (placed)
+        warn_of_ignored(plan, s);
+    if ((needs_images(plan) && !add_images(plan, s, default_region, err)) ||
+        (!placed && !add_subnets(plan, s, default_region, err)))
         return false;
     for (size_t i = 0; i < plan->regions.n; i++)
         if (!check_region_is_whole(plan, plan->regions.v[i], s, err))
@@ -346,6 +375,12 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
         error_set(err, ERROR_CONFIG, 0, "--image: %s is %s, not available", row->id,
                   row->state ? row->state : "in no state");
         error_hint(err, "wait until it is, or name another");
+        return false;
+    }
+    if (!str_empty(row->platform)) {
+        error_set(err, ERROR_CONFIG, 0, "--image: %s is a %s image, and Mayfly runs Linux only", row->id,
+                  row->platform);
+        error_hint(err, "name an x86_64 or arm64 Linux image");
         return false;
     }
     if (!spec_runner_architecture(row->architecture)) {
@@ -485,6 +520,7 @@ bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
 void plan_clear(struct plan *plan)
 {
     strlist_clear(&plan->regions);
+    strlist_clear(&plan->warnings);
     for (size_t i = 0; i < plan->n_sites; i++)
         strlist_clear(&plan->sites[i].security_groups);
     free(plan->sites);

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "mayfly/codec/gzip.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/version.h"
 
@@ -60,21 +61,50 @@ void userdata_render(struct strbuf *out, const struct userdata *u)
     strbuf_adds(out, boot_sh);
 }
 
+void userdata_pack(struct strbuf *out, const struct strbuf *script)
+{
+    if (script->len <= USERDATA_MAX)
+        strbuf_add(out, strbuf_str(script), script->len);
+    else
+        gzip_compress(out, strbuf_str(script), script->len);
+}
+
+/* Of the script as it is, and compressed, what the configuration takes left open. */
+struct sizes {
+    size_t plain, packed;
+};
+
+static struct sizes measure(const struct userdata *u, const char *runner_name)
+{
+    AUTO_STRBUF script = STRBUF_INIT, packed = STRBUF_INIT;
+    struct userdata bare = *u;
+    bare.jit = NULL;
+    bare.runner_name = runner_name;
+    userdata_render(&script, &bare);
+    gzip_compress(&packed, strbuf_str(&script), script.len);
+    return (struct sizes){ script.len, packed.len };
+}
+
+/* A configuration is base64: six bits in a byte, which is all that gzip can save, but for its tables. */
+static size_t jit_packed(size_t jit)
+{
+    return jit * 4 / 5;
+}
+
 size_t userdata_size(const struct userdata *u)
 {
-    AUTO_STRBUF script = STRBUF_INIT;
-    script.secret = true;
-    userdata_render(&script, u);
-    return script.len + (u->jit ? 0 : USERDATA_JIT_RESERVE);
+    struct sizes s = measure(u, u->runner_name);
+    size_t jit = u->jit ? strlen(u->jit) : USERDATA_JIT_RESERVE;
+    return s.plain + jit <= USERDATA_MAX ? s.plain + jit : s.packed + jit_packed(jit);
 }
 
 size_t userdata_room(const struct userdata *u)
 {
-    struct userdata bare = *u;
-    bare.jit = NULL;
-    bare.runner_name = NULL;
-    size_t size = userdata_size(&bare) - USERDATA_JIT_RESERVE + RUNNER_NAME_MAX;
-    return size < USERDATA_MAX ? USERDATA_MAX - size : 0;
+    struct sizes s = measure(u, NULL);
+    size_t plain = s.plain + RUNNER_NAME_MAX, packed = s.packed + RUNNER_NAME_MAX;
+    size_t in_plain = plain < USERDATA_MAX ? USERDATA_MAX - plain : 0;
+    size_t in_packed = packed < USERDATA_MAX ? (USERDATA_MAX - packed) * 5 / 4 : 0;
+    return in_plain > in_packed ? in_plain : in_packed;
 }
 
 bool userdata_check(const struct userdata *u, struct error *err)
@@ -82,7 +112,8 @@ bool userdata_check(const struct userdata *u, struct error *err)
     size_t size = userdata_size(u);
     if (size <= USERDATA_MAX)
         return true;
-    error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes, and EC2 takes %d", size, USERDATA_MAX);
+    error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes compressed, and EC2 takes %d", size,
+              USERDATA_MAX);
     error_hint(err, "shorten the pre-runner script, or put what it does into the image");
     return false;
 }

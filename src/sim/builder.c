@@ -2,10 +2,6 @@
  * reads the nonce and the steps, and says on its console what the real ones say. */
 #include "sim.h"
 
-#include "mayfly/codec/gzip.h"
-
-enum { SCRIPT_MAX = 1 << 20 };
-
 /* The value of an assignment that the user-data has, owned, or NULL. */
 static char *read_value(const char *script, const char *name)
 {
@@ -16,13 +12,11 @@ static char *read_value(const char *script, const char *name)
 
 void builder_boot(struct sim *s, struct instance *i)
 {
-    AUTO_STRBUF script = STRBUF_MAX(SCRIPT_MAX);
+    AUTO_STRBUF script = STRBUF_MAX(USER_SCRIPT_MAX);
     const char *role = pairs_get(&i->tags, "mayfly:role");
     if (!str_eq(role, "bake") && !str_eq(role, "smoke"))
         return;
-    if (!gzip_is(i->user_data.data, i->user_data.len))
-        strbuf_add(&script, strbuf_str(&i->user_data), i->user_data.len);
-    else if (!gzip_decompress(&script, i->user_data.data, i->user_data.len))
+    if (!instance_script(i, &script))
         return;
     AUTO_FREE char *steps = read_value(strbuf_str(&script), "MAYFLY_STEPS");
     free(i->nonce);

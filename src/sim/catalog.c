@@ -37,6 +37,8 @@ static const struct {
     { NOBLE "amd64-server-20261110", STRANGER, NULL, "x86_64", "2026-11-10T23:59:59Z", NULL, NULL },
     /* and a build that failed. */
     { "mayfly-amd64-20261115", aws_account, NULL, "x86_64", "2026-11-15T12:00:00Z", "2.337.0", "Client.InternalError" },
+    { "Windows_Server-2022-English-Full-Base-2026.11.12", AMAZON, "amazon", "x86_64", "2026-11-12T03:00:00Z", NULL,
+      NULL },
 };
 
 /* Subnet N of a region is subnet-0a11ceRN; group N is sg-0a11ceRN; the VPC is vpc-0a11ceR1. */
@@ -93,6 +95,7 @@ static void add_image(struct sim *s, size_t region, size_t n)
     i->alias = images[n].alias;
     i->architecture = images[n].architecture;
     i->failed = images[n].failed;
+    i->platform = str_starts(i->name, "Windows_") ? "windows" : NULL;
     i->baked = images[n].baked != NULL;
     i->gib = i->baked ? BAKED_GIB : STOCK_GIB;
     i->created = i->available_at = milliseconds(images[n].created);

@@ -75,6 +75,7 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     element_bool(out, "isPublic", !image_is_own(image));
     element(out, "architecture", image->architecture);
     element(out, "imageType", "machine");
+    element(out, "platform", image->platform);
     element(out, "name", image->name);
     element(out, "description", image->description);
     element(out, "rootDeviceType", "ebs");

@@ -3,6 +3,7 @@
 
 #include "sim.h"
 
+#include "mayfly/codec/gzip.h"
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
@@ -17,6 +18,14 @@ void imds_user_data(const struct instance *i, struct response *res)
     respond_text(res, 200, "");
     res->content_type = "application/octet-stream";
     strbuf_add(&res->body, strbuf_str(&i->user_data), i->user_data.len);
+}
+
+bool instance_script(const struct instance *i, struct strbuf *script)
+{
+    if (gzip_is(i->user_data.data, i->user_data.len))
+        return gzip_decompress(script, i->user_data.data, i->user_data.len);
+    strbuf_add(script, strbuf_str(&i->user_data), i->user_data.len);
+    return true;
 }
 
 static void new_token(struct sim *s, struct instance *i, const struct request *r, struct response *res)

@@ -117,7 +117,8 @@ static void add(struct strlist *argv, const char *a, const char *b, const char *
 /* A script names its own interpreter. */
 static void add_user_data(const struct instance *i, const char *path, struct strlist *argv)
 {
-    if (!str_starts(strbuf_str(&i->user_data), "#!"))
+    AUTO_STRBUF script = STRBUF_MAX(USER_SCRIPT_MAX);
+    if (!instance_script(i, &script) || !str_starts(strbuf_str(&script), "#!"))
         strlist_add(argv, "/bin/sh");
     strlist_add(argv, path);
 }
@@ -183,6 +184,9 @@ static bool make_root(const struct sim *s, const struct instance *i, const char 
                                     "echo 'systemctl: there is no systemd in this sandbox' >&2\nexit 1\n";
     static const char *const names[] = { "bin/poweroff", "bin/shutdown", "bin/halt", "bin/reboot" };
     AUTO_FREE char *runner = xasprintf("%s/opt/actions-runner", dir);
+    AUTO_STRBUF script = STRBUF_MAX(USER_SCRIPT_MAX);
+    if (!instance_script(i, &script))
+        return error_set(err, ERROR_PARSE, 0, "the user-data cannot be decompressed");
     if (!make_dirs(dir, dirs, err) ||
         !write_text(dir, "etc/passwd", 0644,
                     "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
@@ -191,7 +195,7 @@ static bool make_root(const struct sim *s, const struct instance *i, const char 
         !write_text(dir, "etc/hosts", 0644, "127.0.0.1 localhost\n", err) ||
         !write_text(dir, "etc/shadow", 0640, "root:*:20000:0:99999:7:::\n", err) ||
         !write_text(dir, "etc/gshadow", 0640, "root:*::\n", err) ||
-        !write_file(dir, "var/lib/cloud/user-data", 0700, strbuf_str(&i->user_data), i->user_data.len, err))
+        !write_file(dir, "var/lib/cloud/user-data", 0700, strbuf_str(&script), script.len, err))
         return false;
     for (size_t n = 0; n < ARRAY_SIZE(names); n++)
         if (!write_text(dir, names[n], 0755, power_off, err))

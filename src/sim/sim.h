@@ -76,6 +76,7 @@ struct security_group {
 struct image {
     char *id, *region, *name, *description, *owner, *snapshot, *root_device;
     const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
+    const char *platform;                      /* static; "windows", or NULL */
     int64_t gib, created, available_at;        /* simulated ms; until then it is pending */
     int64_t deprecated_at;                     /* simulated ms, a full minute; 0: never */
     bool baked;                                /* has a runner in it */
@@ -468,6 +469,9 @@ void control_serve(struct sim *s, const struct request *r, struct response *res)
 void imds_serve(struct sim *s, const struct request *r, struct response *res);
 /* As it was given, be it gzipped. */
 void imds_user_data(const struct instance *i, struct response *res);
+enum { USER_SCRIPT_MAX = 1 << 20 };
+/* What cloud-init or mayfly-agent make of the user-data; false: it cannot be decompressed into the buffer. */
+bool instance_script(const struct instance *i, struct strbuf *script);
 void broker_serve(struct sim *s, const struct request *r, struct response *res);
 void respond_json(struct response *res, int status, struct json_object *object); /* takes the object */
 void respond_text(struct response *res, int status, const char *body);

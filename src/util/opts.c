@@ -652,22 +652,13 @@ void opts_clear(const struct opt *opts, void *base)
     }
 }
 
-/* Columns of a UTF-8 text without wide characters: the bytes that begin one. */
-static int columns(const char *s)
-{
-    int n = 0;
-    for (; *s; s++)
-        n += ((unsigned char)*s & 0xc0) != 0x80;
-    return n;
-}
-
 void opts_help(FILE *out, const struct opt *opts)
 {
     for (const struct opt *o = opts; o->name; o++) {
         if (o->bits & OPT_NO_EFFECT)
             continue;
         AUTO_FREE char *left = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
-        fprintf(out, "  %s%*s %s", left, columns(left) < 34 ? 34 - columns(left) : 0, "", o->help);
+        fprintf(out, "  %s%*s %s", left, (int)(text_length(left) < 34 ? 34 - text_length(left) : 0), "", o->help);
         if (o->fallback && o->type != OPT_FLAG)
             fprintf(out, " (default %s)", o->fallback);
         if (o->bits & OPT_CHECKOUT)

@@ -20,6 +20,14 @@ size_t text_char(const char *s)
     return wrong ? 0 : n;
 }
 
+size_t text_length(const char *s)
+{
+    size_t n = 0;
+    for (; *s; s++)
+        n += !follows((unsigned char)*s);
+    return n;
+}
+
 int text_control(const char *s)
 {
     const unsigned char *p = (const unsigned char *)s;

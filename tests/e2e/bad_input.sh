@@ -48,9 +48,9 @@ bad 'region without a subnet' 2 '--image names nothing in the region us-west-2' 
 bad 'subnet of a region that is not in the plan' 2 'hint: the plan is about --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
 bad 'volume that stays' 2 'outlive its instance' "$mayfly" start "${args[@]}" --block-devices '[{"DeviceName": "/dev/sdb", "Ebs": {"DeleteOnTermination": false}}]'
 bad 'tag of ours' 2 'not yours to give' "$mayfly" start "${args[@]}" --tags mayfly:fleet=x
-bad 'member of JSON in small letters' 2 'hint: there are: Key, Value' "$mayfly" start "${args[@]}" --tags '[{"key": "team"}]'
+bad 'member of JSON in small letters' 2 'hint: did you mean Key?' "$mayfly" start "${args[@]}" --tags '[{"key": "team"}]'
 bad 'tags as an object' 2 'hint: write team=ci,env=test' "$mayfly" start "${args[@]}" --tags '{"team": "ci"}'
-bad 'place that is misspelt' 2 'hint: there are: region, imageId, subnetId, securityGroupId' "$mayfly" start "${args[@]}" \
+bad 'place that is misspelt' 2 'hint: did you mean imageId?' "$mayfly" start "${args[@]}" \
 	--places '[{"imageID": "ami-0a11ce00000000001"}]'
 bad 'types without a comma' 2 'with commas between several' "$mayfly" start "${args[@]}" --types 'm7i.large m7a.large'
 bad 'more than all' 2 '--min-count must not be larger' "$mayfly" start "${args[@]}" --min-count 2

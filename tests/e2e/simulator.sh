@@ -53,7 +53,7 @@ here DescribeImages MaxResults=5 Owner.1=amazon
 equal 'a page' "$(all imageId | wc -w)" 5
 token=$(all nextToken)
 here DescribeImages MaxResults=5 Owner.1=amazon "NextToken=$token"
-equal 'the last page' "$(all imageId | wc -w)$(all nextToken)" 4
+equal 'the last page' "$(all imageId | wc -w)$(all nextToken)" 5
 ec2 eu-west-1 DescribeImages ImageId.1=ami-0a11ce00000000001
 refused 'an image of another region' 400 InvalidAMIID.NotFound
 ec2 eu-west-1 DescribeImages ImageId.1=ami-0a11ce00000003001

@@ -1,3 +1,4 @@
+#include "mayfly/codec/gzip.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/plan.h"
 #include "mayfly/runner/userdata.h"
@@ -117,14 +118,21 @@ START_TEST(spec_refused)
         { "pre_runner_script", "true", "exclude each other" }, /* beside a file */
         { "packages", "git --force", "--packages: `--force` is not the name of a package" },
         { "packages", "git nano-", "`nano-` is not the name" },
-        { "packages", "[\"git\", 1]", "`` is not the name" },
+        { "packages", "[\"git\", {\"a\": 1}]", "`{ \"a\": 1 }` is not the name" },
+        { "packages", "[[\"git\"]]", "`[ \"git\" ]` is not the name" },
+        { "packages", "@", "`@` is not the name" },
         { "packages", "[\"git\"", "--packages is not JSON" },
         { "tags", "team", "--tags: `team` is not KEY=VALUE" },
         { "tags", "mayfly:fleet=mine", "are not yours to give" },
         { "tags", "aws:x=mine", "are not yours to give" },
         { "tags", "a=1,a=2", "--tags: `a` is there twice" },
         { "tags", "=1", "keys have 1 to 127 characters" },
-        { "tags", "[{\"Key\": \"a\", \"value\": \"b\"}]", "has a member `value`" },
+        { "tags", "[{\"Key\": \"a\", \"value\": \"b\"}]", "--tags has an unknown member `value`" },
+        { "tags", "[{\"Key\": \"a\", \"Value\": [1]}]", "`Value` is not a string, a number or a boolean" },
+        { "tags", "[{\"Key\": \"a\", \"Value\": \"1\"},\n ]",
+          "--tags is not JSON: unexpected character (line 2, column 2)" },
+        { "tags", "Key=Name,Value=ci", "is how the AWS CLI writes a tag" },
+        { "tags", "Value=ci,Key=Name", "is how the AWS CLI writes a tag" },
         { "tags", "[{\"Value\": \"b\"}]", "`Key` is missing" },
         { "volume_type", "gp2", "--volume-iops: volumes of type gp2 take none" }, /* beside 3000 of them */
         { "block_devices", "{}", "--block-devices: it is not a JSON list" },
@@ -132,8 +140,12 @@ START_TEST(spec_refused)
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSise\": 8}}]",
           "no member `Ebs.VolumeSise`" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSize\": 0}}]", "from 1 to 65536" },
-        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSize\": null}}]",
-          "`null` is not a number" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeSize\": \"8 GB\"}}]",
+          "`8 GB` is not a number" },
+        { "block_devices", "[{\"DeviceName\": null, \"Ebs\": {\"VolumeSize\": 8}}]", "an entry has no DeviceName" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": [8]}]", "no member `Ebs`" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"DeleteOnTermination\": \"False\"}}]",
+          "outlive its instance" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"Encrypted\": \"yes\"}}]", "not true or false" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeType\": \"gp4\"}}]",
           "is not one of: gp2" },
@@ -231,6 +243,15 @@ START_TEST(parameters)
             .block_devices = (char *)"[{\"DeviceName\": \"/dev/root\", \"Ebs\": {\"VolumeSize\": \"70\"}}]" },
           "BlockDeviceMapping.1.DeviceName=/dev/root BlockDeviceMapping.1.Ebs.VolumeSize=70 "
           "BlockDeviceMapping.1.Ebs.DeleteOnTermination=true " DEFAULT_METADATA },
+        /* Numbers as text, text as booleans; null is what was not given. */
+        { { .block_devices =
+                (char *)"[{\"DeviceName\": \"/dev/sdb\", \"NoDevice\": null, \"Ebs\": {\"VolumeSize\": 70.0, "
+                        "\"Iops\": null, \"Encrypted\": \"True\", \"DeleteOnTermination\": \"true\"}}]",
+            .metadata_options = (char *)"{\"HttpPutResponseHopLimit\": \"2\", \"HttpTokens\": null}" },
+          "BlockDeviceMapping.1.DeviceName=/dev/sdb BlockDeviceMapping.1.Ebs.VolumeSize=70 "
+          "BlockDeviceMapping.1.Ebs.Encrypted=true BlockDeviceMapping.1.Ebs.DeleteOnTermination=true "
+          "MetadataOptions.HttpPutResponseHopLimit=2 MetadataOptions.HttpEndpoint=enabled "
+          "MetadataOptions.HttpTokens=required " },
         { { .metadata_options = (char *)"{\"HttpPutResponseHopLimit\": 2, \"InstanceMetadataTags\": \"enabled\"}" },
           "MetadataOptions.HttpPutResponseHopLimit=2 MetadataOptions.InstanceMetadataTags=enabled "
           "MetadataOptions.HttpEndpoint=enabled MetadataOptions.HttpTokens=required " },
@@ -259,7 +280,7 @@ START_TEST(own_tags)
     struct field_list tags = { 0 };
     AUTO_FREE char *text = xstrdup(texts[_i]);
     const struct spec s = { .tags = text };
-    ASSERT_OK(params_tags(&s, &arena, &tags, &err), &err);
+    ASSERT_OK(params_tags(&s, &arena, &tags, NULL, &err), &err);
     ck_assert_uint_eq(tags.n, 3);
     for (size_t i = 0; i < 3; i++) {
         ck_assert_str_eq(FIELD_ROW(&tags, struct ec2_tag, i)->key, want[i].key);
@@ -268,10 +289,61 @@ START_TEST(own_tags)
 }
 END_TEST
 
+/* JSON as JavaScript's SDK takes it: numbers and booleans are text, null is what was not given, other members are left
+ * out. EC2 counts characters. */
+START_TEST(coerced_tags)
+{
+    static const struct {
+        const char *value, *want;
+    } cases[] = { { "17", "17" },
+                  { "-1", "-1" },
+                  { "12345678901234567", "12345678901234567" },
+                  { "1.0", "1" },
+                  { "1.50", "1.5" },
+                  { "1e3", "1000" },
+                  { "0.1", "0.1" },
+                  { "true", "true" },
+                  { "false", "false" },
+                  { "null", "" },
+                  { "\"\"", "" },
+                  { "\"1, \\u00fc\"", "1, \u00fc" },
+                  { "1, \"PropagateAtLaunch\": true", "1" } };
+    AUTO_ERROR err = { 0 };
+    AUTO_ARENA arena = { 0 };
+    AUTO_STRLIST warnings = { 0 };
+    struct field_list tags = { 0 };
+    AUTO_FREE char *text = xasprintf("\n [{\"Key\": 7, \"Value\": %s}]", cases[_i].value);
+    const struct spec s = { .tags = text };
+    ASSERT_OK(params_tags(&s, &arena, &tags, &warnings, &err), &err);
+    ck_assert_str_eq(FIELD_ROW(&tags, struct ec2_tag, 0)->key, "7");
+    ck_assert_str_eq(FIELD_ROW(&tags, struct ec2_tag, 0)->value, cases[_i].want);
+    ck_assert_uint_eq(warnings.n, strstr(text, "Propagate") != NULL);
+    if (warnings.n)
+        ck_assert_str_eq(warnings.v[0], "--tags: the member `PropagateAtLaunch` is ignored");
+}
+END_TEST
+
+START_TEST(tags_count_characters)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ERROR err = { 0 };
+    AUTO_ARENA arena = { 0 };
+    struct field_list tags = { 0 };
+    size_t keys = _i % 2 ? 127 : 128, values = _i < 2 ? 256 : 257;
+    for (size_t i = 0; i < keys; i++)
+        strbuf_adds(&text, "\u00fc");
+    strbuf_addc(&text, '=');
+    for (size_t i = 0; i < values; i++)
+        strbuf_adds(&text, "\U0001f41d");
+    const struct spec s = { .tags = text.data };
+    ck_assert_int_eq(params_tags(&s, &arena, &tags, NULL, &err), keys == 127 && values == 256);
+}
+END_TEST
+
 START_TEST(package_names)
 {
     static const char *const texts[] = { "git docker.io=24.0~1", "git,docker.io=24.0~1",
-                                         "[\"git\", \"docker.io=24.0~1\"]" };
+                                         "[\"git\", \"docker.io=24.0~1\"]", "[\"git\", [\"docker.io\", \"24.0~1\"]]" };
     AUTO_ERROR err = { 0 };
     AUTO_STRLIST packages = { 0 };
     AUTO_FREE char *text = xstrdup(texts[_i]);
@@ -345,11 +417,11 @@ START_TEST(sites_refused)
         { { .regions = HOME " " AWAY, .images = "ssm:/x", .subnets = SUBNET " " AWAY "/" SUBNET, .groups = SG },
           "--security-groups names nothing in the region us-west-2" },
         { { .places = "{}" }, "--places is not a list" },
-        { { .places = "[]" }, "--places is not a list" },
+        { { .places = "[]" }, "--image is missing" },
         { { .places = "[" }, "--places is not JSON" },
         { { .places = "[{\"subnetId\": \"" SUBNET "\"}]" }, "`securityGroupId` is missing" },
         { { .places = "[{\"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}]" }, "--image is missing" },
-        { { .places = "[{\"subnet\": \"" SUBNET "\"}]" }, "has a member `subnet` that means nothing" },
+        { { .places = "[{\"subnet\": \"" SUBNET "\"}]" }, "--places has an unknown member `subnet`" },
         { { .places = "[{\"subnetId\": \"x\", \"securityGroupId\": \"" SG "\"}]" }, "--places: `x` is not an id" },
         { { .places = "[{\"region\": \"x\", \"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}]" },
           "--places: `x` is not the name" },
@@ -420,6 +492,20 @@ START_TEST(plan_order)
                       "\", \"securityGroupId\": \"" SG ",sg-00000001\"}]",
             .groups = "sg-99999999" },
           "ow0i1 oe0i0" },
+        /* It wins over what it stands instead of: another region's image, one that fits no type. */
+        { { .places = "[{\"region\": \"us-west-2\", \"imageId\": \"" AMI "\", \"subnetId\": \"subnet-00000001\", "
+                      "\"securityGroupId\": \"" SG "\"}]",
+            .images = ARM,
+            .subnets = SUBNET,
+            .groups = "sg-99999999" },
+          "ow0i1" },
+        /* A place without an image has the one of --image. */
+        { { .places = "[{\"imageId\": null, \"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}]",
+            .images = AMI },
+          "oe0i0" },
+        /* An empty list is what was not given. */
+        { { .places = "[]", .images = AMI, .subnets = SUBNET, .groups = SG }, "oe0i0" },
+        { { .images = "resolve:ssm:/x", .subnets = SUBNET, .groups = SG }, "oe0i0" },
     };
     AUTO_ERROR err = { 0 };
     AUTO_STRBUF got = STRBUF_INIT;
@@ -486,6 +572,9 @@ START_TEST(image_fits)
         { { .id = AMI, .architecture = "x86_64" }, 1, "is in no state" },
         { { .id = AMI, .state = "available", .architecture = "i386" }, 1, "no runner for the architecture i386" },
         { { .id = AMI, .state = "available" }, 1, "the architecture (none)" },
+        { { .id = AMI, .state = "available", .architecture = "x86_64", .platform = "windows" },
+          1,
+          AMI " is a windows image, and Mayfly runs Linux only" },
     };
     AUTO_ERROR err = { 0 };
     AUTO_ARENA arena = { 0 };
@@ -751,26 +840,56 @@ START_TEST(userdata_begins_and_ends)
 END_TEST
 
 /* To the byte: what fits passes, one byte more does not; and room is kept for a configuration not yet known. */
+/* What gzip cannot shorten by more than a quarter, as a configuration is. */
+static void add_noise(struct strbuf *out, size_t n)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    uint32_t x = 1;
+    for (; n > 0; n--) {
+        x = x * 1664525u + 1013904223u;
+        strbuf_addc(out, digits[x >> 26]);
+    }
+}
+
+/* A script that is too long is compressed; what does not fit then is refused. */
 START_TEST(userdata_limit)
 {
+    static const struct {
+        size_t script;
+        bool packed, fits;
+    } cases[] = { { 0, false, true },   { 1500, false, true }, { 3000, true, true },
+                  { 6800, true, true }, { 9000, true, false }, { 16000, true, false } };
     AUTO_ERROR err = { 0 };
-    AUTO_STRBUF script = STRBUF_INIT, filler = STRBUF_INIT;
-    struct userdata u = { .jit = "" };
-    userdata_render(&script, &u);
-    size_t room = USERDATA_MAX - script.len;
-    ck_assert_uint_lt(script.len, USERDATA_MAX - USERDATA_JIT_RESERVE); /* else nothing could be launched */
-    if (_i == 1) {
-        u.jit = NULL;
-        room -= USERDATA_JIT_RESERVE;
+    AUTO_STRBUF pre_runner = STRBUF_INIT, jit = STRBUF_INIT, script = STRBUF_INIT, packed = STRBUF_INIT,
+                back = STRBUF_MAX(1 << 20);
+    add_noise(&pre_runner, cases[_i].script);
+    struct userdata u = { .pre_runner = strbuf_str(&pre_runner) };
+    ck_assert_int_eq(userdata_check(&u, &err), cases[_i].fits);
+    ck_assert_int_eq(userdata_room(&u) >= USERDATA_JIT_RESERVE - RUNNER_NAME_MAX, cases[_i].fits);
+    if (!cases[_i].fits) {
+        ck_assert(strstr(err.message, "bytes compressed, and EC2 takes 16384") != NULL);
+        return;
     }
-    for (size_t i = 0; i < room; i++)
-        strbuf_addc(&filler, 'x');
-    u.user = strbuf_str(&filler);
-    ASSERT_OK(userdata_check(&u, &err), &err);
-    ck_assert_uint_eq(userdata_room(&u), _i == 1 ? (size_t)USERDATA_JIT_RESERVE - RUNNER_NAME_MAX : 0);
-    strbuf_addc(&filler, 'x');
-    u.user = strbuf_str(&filler);
-    ASSERT_FAILS(userdata_check(&u, &err), &err, "the user-data would have 16385 bytes, and EC2 takes 16384");
+    add_noise(&jit, userdata_room(&u)); /* the longest that may come */
+    u.jit = strbuf_str(&jit);
+    u.runner_name = "mf-0123456789-us-gov-west-1-0123456-0123456789abcdef0123456789ab";
+    ck_assert_uint_eq(strlen(u.runner_name), RUNNER_NAME_MAX);
+    userdata_render(&script, &u);
+    userdata_pack(&packed, &script);
+    ck_assert_uint_le(packed.len, USERDATA_MAX);
+    ck_assert_uint_le(packed.len, userdata_size(&u));
+    jit.len = USERDATA_JIT_RESERVE;
+    jit.data[jit.len] = '\0';
+    script.len = packed.len = 0;
+    userdata_render(&script, &u);
+    userdata_pack(&packed, &script);
+    ck_assert_int_eq(gzip_is(packed.data, packed.len), cases[_i].packed);
+    if (cases[_i].packed) {
+        ck_assert(gzip_decompress(&back, packed.data, packed.len));
+        ck_assert_str_eq(strbuf_str(&back), strbuf_str(&script));
+    } else {
+        ck_assert_str_eq(strbuf_str(&packed), strbuf_str(&script));
+    }
 }
 END_TEST
 
@@ -780,10 +899,12 @@ static TCase *specs(void)
     tcase_add_loop_test(t, architectures, 0, 32);
     tcase_add_test(t, labels_that_jobs_ask_for);
     tcase_add_test(t, runner_architectures);
-    tcase_add_loop_test(t, spec_refused, 0, 52);
-    tcase_add_loop_test(t, parameters, 0, 7);
+    tcase_add_loop_test(t, spec_refused, 0, 61);
+    tcase_add_loop_test(t, parameters, 0, 8);
     tcase_add_loop_test(t, own_tags, 0, 3);
-    tcase_add_loop_test(t, package_names, 0, 3);
+    tcase_add_loop_test(t, coerced_tags, 0, 13);
+    tcase_add_loop_test(t, tags_count_characters, 0, 4);
+    tcase_add_loop_test(t, package_names, 0, 4);
     return t;
 }
 
@@ -791,9 +912,9 @@ static TCase *plans(void)
 {
     TCase *t = tcase_create("plan");
     tcase_add_loop_test(t, sites_refused, 0, 23);
-    tcase_add_loop_test(t, plan_order, 0, 9);
+    tcase_add_loop_test(t, plan_order, 0, 13);
     tcase_add_loop_test(t, plan_refused, 0, 3);
-    tcase_add_loop_test(t, image_fits, 0, 7);
+    tcase_add_loop_test(t, image_fits, 0, 8);
     tcase_add_test(t, newest_image_wins);
     return t;
 }
@@ -814,7 +935,7 @@ static TCase *userdata(void)
     TCase *t = tcase_create("userdata");
     tcase_add_loop_test(t, values_reach_the_shell_unread, 0, ARRAY_SIZE(odd));
     tcase_add_test(t, userdata_begins_and_ends);
-    tcase_add_loop_test(t, userdata_limit, 0, 2);
+    tcase_add_loop_test(t, userdata_limit, 0, 6);
     return t;
 }
 

@@ -98,6 +98,7 @@ MUST_CHECK bool ec2_terminate_instances_result(const struct aws_call *call, stru
 
 struct ec2_image {
     const char *id, *name, *state, *architecture, *root_device, *created;
+    const char *platform;   /* "windows", or NULL */
     struct field_list tags; /* struct ec2_tag */
 };
 /* By ids (at least one), or by owner ("self", "amazon", an account's number) and name (with * and ?), whichever is not

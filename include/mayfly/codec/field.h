@@ -11,6 +11,7 @@
 
 enum field_type {
     FIELD_STR,  /* const char *; NULL when absent or null */
+    FIELD_TEXT, /* the same, and JSON's numbers and booleans as text: for what a person wrote */
     FIELD_INT,  /* int64_t */
     FIELD_BOOL, /* bool */
     FIELD_LIST, /* struct field_list of rows */

@@ -5,6 +5,7 @@
 #include <json-c/json.h>
 
 #include "mayfly/codec/field.h"
+#include "mayfly/util/strbuf.h"
 
 #define AUTO_JSON CLEANUP(json_put) struct json_object
 
@@ -16,6 +17,10 @@ void json_put(struct json_object **object);
 MUST_CHECK bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret,
                            struct error *err);
 
+/* A string, a number or a boolean as text, as JavaScript's String() makes it, which is what AWS's SDK for it sends;
+ * whole numbers stay exact. Owned; NULL: it is an object, a list or null. */
+char *json_as_text(struct json_object *value);
+
 /* Fills out from an object. A path that ends in a JSON array gives FIELD_LIST rows; a value of another type than the
  * table says is an error that names the path; absent and null leave zero, or are an error when required. */
 MUST_CHECK bool json_decode(struct json_object *object, const struct field *fields, void *out, struct arena *arena,
@@ -25,8 +30,9 @@ MUST_CHECK bool json_decode(struct json_object *object, const struct field *fiel
 MUST_CHECK bool json_decode_text(const char *bytes, size_t len, const struct field *fields, void *out,
                                  struct arena *arena, const char *what, struct error *err);
 
-/* Refuses an object that has members which no path of the table begins with: for what a person wrote. */
+/* For what a person wrote: a member that no path of the table begins with is refused when it looks like a misspelled
+ * one; any other adds a sentence to *warnings (which may be NULL). */
 MUST_CHECK bool json_check_members(struct json_object *object, const struct field *fields, const char *what,
-                                   struct error *err);
+                                   struct strlist *warnings, struct error *err);
 
 #endif

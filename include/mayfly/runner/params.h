@@ -9,8 +9,10 @@
  * --device-name names another. Volumes always go with their instance. */
 MUST_CHECK bool params_make(const struct spec *s, const char *root_device, struct strlist *ret, struct error *err);
 
-/* --tags, as KEY=VALUE,… or as AWS's JSON list of Key and Value, in the arena. */
-MUST_CHECK bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct error *err);
+/* --tags, as KEY=VALUE,… or as AWS's JSON list of Key and Value, in the arena. warnings: takes a sentence for each part
+ * that is ignored; may be NULL. */
+MUST_CHECK bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct strlist *warnings,
+                            struct error *err);
 
 /* --packages, as a list or as a JSON list. */
 MUST_CHECK bool params_packages(const struct spec *s, struct strlist *ret, struct error *err);

@@ -14,7 +14,7 @@ struct site { /* a place in the network */
 
 enum image_kind {
     IMAGE_ID,   /* ami-… */
-    IMAGE_SSM,  /* ssm:/parameter, whose value is an id */
+    IMAGE_SSM,  /* ssm:/parameter, or resolve:ssm:/parameter as RunInstances takes it, whose value is an id */
     IMAGE_NAME, /* name:PATTERN@OWNER, the newest */
 };
 
@@ -46,6 +46,7 @@ struct plan {
     size_t n_images;
     struct cell *cells;
     size_t n;
+    struct strlist warnings; /* sentences about what was given and is ignored */
     struct arena arena;
 };
 

@@ -6,6 +6,8 @@
 
 /* Bytes of the character that s begins with, 1 to 4; 0: it is not UTF-8 (RFC 3629), or s is empty. */
 size_t text_char(const char *s);
+/* Characters of a UTF-8 text, as AWS counts them. */
+size_t text_length(const char *s);
 /* The number of the control character that s begins with (C0, DEL, and C1 as UTF-8 writes them), or -1. */
 int text_control(const char *s);
 

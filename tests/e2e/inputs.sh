@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Workflow files as people write them: what machulav/ec2-github-runner takes of its inputs, Mayfly takes, too.
+. "$(dirname "$0")/lib.sh"
+start_sim --instances sandbox --boot 200 --online 300 --terminate-delay 100
+
+export GITHUB_ACTIONS=true GITHUB_RUN_ID=4242 GITHUB_RUN_ATTEMPT=1
+export INPUT_EC2_IMAGE_ID=ami-0a11ce00000000003 INPUT_EC2_INSTANCE_TYPE=t3.nano INPUT_SUBNET_ID=subnet-0a11ce01
+export INPUT_SECURITY_GROUP_ID=sg-0a11ce01
+west='{"region": "us-west-2", "imageId": "ami-0a11ce00000002001", "subnetId": "subnet-0a11ce21", "securityGroupId": "sg-0a11ce21"}'
+
+# plan [NAME=VALUE…]: a dry run with these inputs
+plan() { run env "$@" "$mayfly" start --dry-run --json; }
+cells() { jq -r '[.plan[] | "\(.image)@\(.region)"] | join(" ")' "$tmp/out"; }
+
+# --- availability-zones-config beside the single inputs ---
+plan INPUT_AVAILABILITY_ZONES_CONFIG='[]'
+expect 'an empty list of places' 0
+equal 'the single inputs count' "$(cells)" ami-0a11ce00000000003@us-east-1
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west]"
+expect 'places beside the single inputs' 0 err '--image is ignored: --places is given' err '--subnets is ignored' \
+	err '--security-groups is ignored'
+equal 'places win' "$(cells)" ami-0a11ce00000002001@us-west-2
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west]" INPUT_EC2_IMAGE_ID=ami-0a11ce00000000002
+expect 'places beside an image that fits no type' 0
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west]" INPUT_EC2_IMAGE_ID=ami-00000000000000000
+expect 'places beside an image that is gone' 0
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[${west%\}}, \"comment\": \"cheap\"}]"
+expect 'a further member of a place' 0 err '--places: the member `comment` is ignored'
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[${west/region/regoin}]"
+expect 'a misspelled member of a place' 2 err 'unknown member `regoin`' err 'did you mean region?'
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west,]"
+expect 'a comma too many' 2 err 'is not JSON' err '(line 1, column'
+
+# --- what JavaScript coerces ---
+tags() { control GET state | jq -r '[.regions[].instances[].tags | select(.Build) | .Build] | last'; }
+run env INPUT_AWS_RESOURCE_TAGS='[{"Key":"Build","Value":17},{"Key":"Nightly","Value":true}]' \
+	INPUT_BLOCK_DEVICE_MAPPINGS='[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":"10","DeleteOnTermination":"true","Iops":null}}]' "$mayfly" start
+expect 'numbers and booleans where text is meant' 0
+equal 'they arrive as text' "$(tags)" 17
+run env INPUT_LABEL="$(sed -n 's/^label=//p' "$tmp/out" | tail -1)" "$mayfly" stop
+expect 'and it stops' 0
+plan INPUT_AWS_RESOURCE_TAGS="[{\"Key\":\"Title\",\"Value\":\"$(printf 'ü%.0s' $(seq 200))\"}]"
+expect 'two hundred characters of two bytes' 0
+plan INPUT_AWS_RESOURCE_TAGS=Key=Name,Value=ci
+expect "the AWS CLI's way to write a tag" 2 err 'is how the AWS CLI writes a tag'
+
+# --- images ---
+plan INPUT_EC2_IMAGE_ID=resolve:ssm:/mayfly/ami/amd64
+expect "RunInstances' own way to name a parameter" 0
+equal 'it is the image of the parameter' "$(cells)" ami-0a11ce00000000003@us-east-1
+plan INPUT_EC2_IMAGE_ID=ami-0a11ce0000000000f
+expect 'a Windows image' 2 err 'is a windows image, and Mayfly runs Linux only'
+plan INPUT_EC2_IMAGE_ID=ami-0a11ce0000000000a INPUT_EC2_VOLUME_SIZE=100 INPUT_EC2_DEVICE_NAME=/dev/sda1
+expect 'a volume that is not the root' 0 err 'the root device of ami-0a11ce0000000000a is /dev/xvda, so /dev/sda1 is another volume'
+
+# --- the script before the runner ---
+long=$(seq -f 'echo "package-number-%04g" >>/opt/list # why' 300)$'\necho "REACHED $(wc -l </opt/list)"'
+run env INPUT_PRE_RUNNER_SCRIPT="$long" "$mayfly" start
+expect 'a script of 14 KB' 0
+id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out" | tail -1)
+has 'it has run' "$(control GET "instances/$id/console")" 'REACHED 300'
+run "$mayfly" stop --instance "$id"
+run env INPUT_PRE_RUNNER_SCRIPT=$'set -e\r\nif true; then\r\n\techo "REACHED"\r\nfi\r\n' "$mayfly" start
+expect 'a script with Windows line endings' 0 err 'has Windows line endings, which are converted'
+id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out" | tail -1)
+has 'it has run to its end' "$(control GET "instances/$id/console")" REACHED
+run "$mayfly" stop --instance "$id"
