@@ -56,10 +56,14 @@ static const struct row codes[] = {
       "this zone does not offer the type: name more --types or --subnets; where no zone does, check its spelling" },
     { "InsufficientFreeAddressesInSubnet", AWS_SUBNET_FULL, NULL },
     { "VcpuLimitExceeded", AWS_QUOTA,
-      "other subnets will not help: use the other market, or ask for more vCPUs (quota L-1216C47A for standard types "
-      "on demand, L-34B43A08 for spot)" },
+      "other subnets will not help: use the other market or smaller types, or ask for more vCPUs (on demand: quota "
+      "L-1216C47A for standard types, L-DB2E81BA for G and VT, L-417A185B for P; spot: L-34B43A08, L-3819A6DF, "
+      "L-7212CCBC)" },
     { "InstanceLimitExceeded", AWS_QUOTA, NULL },
-    { "MaxSpotInstanceCountExceeded", AWS_QUOTA, "add on-demand to --market, or ask for more spot vCPUs (L-34B43A08)" },
+    { "MaxSpotInstanceCountExceeded", AWS_QUOTA,
+      "add on-demand to --market, or ask for more spot vCPUs (quota L-34B43A08 for standard types, L-3819A6DF for G "
+      "and "
+      "VT, L-7212CCBC for P)" },
     { "VolumeLimitExceeded", AWS_QUOTA, "ask for a higher EBS volume quota, or look for volumes that were left" },
     { "MaxIOPSLimitExceeded", AWS_QUOTA, "ask for a higher EBS IOPS quota, or lower --volume-iops" },
     { "MaxFleetCountExceeded", AWS_QUOTA, NULL },

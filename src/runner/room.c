@@ -1,5 +1,7 @@
 #include "mayfly/runner/room.h"
 
+#include "mayfly/util/encode.h"
+
 enum { FAMILY_MAX = 12 };
 
 void room_init(struct room *r, const struct plan *plan)
@@ -25,6 +27,23 @@ static const char *quota_family(const char *type, char family[static FAMILY_MAX]
     return str_is_one_of(family, "a c d h i im is m r t z") ? "standard" : str_eq(family, "vt") ? "g" : family;
 }
 
+/* An order of sizes by their vCPUs: large has 2, xlarge 4, 2xlarge 8; the whole machine has the most. */
+static uint64_t vcpus(const char *type)
+{
+    const char *size = strchr(type, '.');
+    uint64_t n = 1;
+    size = size ? size + 1 : "";
+    if (str_starts(size, "metal-"))
+        size += strlen("metal-");
+    AUTO_FREE char *digits = xstrndup(size, strspn(size, "0123456789"));
+    size += strlen(digits);
+    if (str_eq(size, "large"))
+        return 2;
+    if (str_eq(size, "xl") || str_eq(size, "xlarge"))
+        return *digits && !parse_uint(digits, UINT32_MAX, &n) ? UINT64_MAX : 4 * n;
+    return str_is_one_of(size, "nano micro small medium") ? 1 : UINT64_MAX;
+}
+
 static bool is_same_quota(const struct cell *a, const struct cell *b)
 {
     char x[FAMILY_MAX], y[FAMILY_MAX];
@@ -38,7 +57,7 @@ void room_rule_out(struct room *r, size_t failed, enum outcome outcome)
     r->ruled_out[failed] = true;
     for (size_t i = 0; i < r->plan->n; i++) {
         const struct cell *c = &r->plan->cells[i];
-        if (outcome == OUTCOME_QUOTA && is_same_quota(c, f))
+        if (outcome == OUTCOME_QUOTA && is_same_quota(c, f) && vcpus(c->type) >= vcpus(f->type))
             r->ruled_out[i] = true;
         if (outcome == OUTCOME_SUBNET_FULL && str_eq(c->subnet, f->subnet))
             r->ruled_out[i] = true;

@@ -110,6 +110,11 @@ run "$mayfly" start "${args[@]}" --types g5.2xlarge,g5.xlarge,m7i.large --market
 no_faults
 expect "the quota of one family is not another's" 0
 clean "another family"
+fault '{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"match":{"InstanceType":"m7i.16xlarge"},"times":0}'
+run "$mayfly" start "${args[@]}" --types m7i.16xlarge,m7i.large
+no_faults
+expect 'a smaller type that still fits the quota' 0 out instance-type=m7i.large
+clean 'a smaller type'
 
 # --- outputs that cannot be written ---
 : >"$tmp/output"

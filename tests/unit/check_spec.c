@@ -1,6 +1,7 @@
 #include "mayfly/codec/gzip.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/plan.h"
+#include "mayfly/runner/room.h"
 #include "mayfly/runner/userdata.h"
 #include "mayfly/util/encode.h"
 #include "testing.h"
@@ -558,6 +559,52 @@ START_TEST(plan_refused)
 }
 END_TEST
 
+/* Of a plan with these types in two markets and two subnets: which are left after a refusal of the first on demand? */
+START_TEST(what_a_refusal_rules_out)
+{
+    static const struct {
+        enum outcome outcome;
+        const char *types, *left;
+    } cases[] = {
+        { OUTCOME_CAPACITY, "m7i.large", "s0m7i.large s1m7i.large o1m7i.large" },
+        { OUTCOME_SUBNET_FULL, "m7i.large", "s1m7i.large o1m7i.large" },
+        { OUTCOME_QUOTA, "m7i.large", "s0m7i.large s1m7i.large" },
+        { OUTCOME_QUOTA, "m7i.large c7i.large m7i.xlarge t3.metal", "s s s s s s s s" },
+        { OUTCOME_QUOTA, "m7i.16xlarge m7i.large c7i.24xlarge t3.medium r7i.metal-48xl",
+          "s s s s s s s s s s o0m7i.large o0t3.medium o1m7i.large o1t3.medium" },
+        { OUTCOME_QUOTA, "g5.2xlarge g5.xlarge p5.48xlarge m7i.large vt1.24xlarge",
+          "s s s s s s s s s s o0g5.xlarge o0p5.48xlarge o0m7i.large o1g5.xlarge o1p5.48xlarge o1m7i.large" },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF got = STRBUF_INIT;
+    CLEANUP(plan_clear) struct plan plan = { 0 };
+    CLEANUP(room_clear) struct room room = { 0 };
+    const struct words w = { .images = AMI,
+                             .subnets = SUBNET " subnet-00000001",
+                             .groups = SG,
+                             .market = "spot on-demand",
+                             .order = "market subnet",
+                             .types = cases[_i].types };
+    CLEANUP(spec_free) struct spec s = spec_of(&w);
+    ASSERT_OK(plan_sites(&plan, &s, HOME, &err), &err);
+    plan.images[0].id = "ami-0";
+    plan.images[0].architecture = "x86_64";
+    ASSERT_OK(plan_cells(&plan, &s, &err), &err);
+    room_init(&room, &plan);
+    size_t first = 0;
+    while (plan.cells[first].spot)
+        first++;
+    room_rule_out(&room, first, cases[_i].outcome);
+    for (size_t i = 0; room_find(&room, &i); i++) {
+        const struct cell *c = &plan.cells[i];
+        strbuf_addf(&got, "%s%s", got.len ? " " : "", c->spot ? "s" : "o");
+        if (!c->spot || s.types.n == 1)
+            strbuf_addf(&got, "%c%s", str_eq(c->subnet, SUBNET) ? '0' : '1', c->type);
+    }
+    ck_assert_str_eq(strbuf_str(&got), cases[_i].left);
+}
+END_TEST
+
 START_TEST(image_fits)
 {
     static const struct {
@@ -915,6 +962,7 @@ static TCase *plans(void)
     tcase_add_loop_test(t, plan_order, 0, 13);
     tcase_add_loop_test(t, plan_refused, 0, 3);
     tcase_add_loop_test(t, image_fits, 0, 8);
+    tcase_add_loop_test(t, what_a_refusal_rules_out, 0, 6);
     tcase_add_test(t, newest_image_wins);
     return t;
 }

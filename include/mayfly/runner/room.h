@@ -13,7 +13,7 @@ struct room {
 void room_init(struct room *r, const struct plan *plan);
 void room_clear(struct room *r);
 /* The cell has none: OUTCOME_CAPACITY, OUTCOME_QUOTA or OUTCOME_SUBNET_FULL. What that says of the others: quota is of
- * a market in a region, addresses are of a subnet. */
+ * a market in a region, and a smaller type may still fit; addresses are of a subnet. */
 void room_rule_out(struct room *r, size_t failed, enum outcome outcome);
 /* Moves *cell to the first, from there on, that may have room; false: none is left. */
 MUST_CHECK bool room_find(const struct room *r, size_t *cell);
