@@ -193,6 +193,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
     }
     decode_error(c, err);
     error_prefix(err, "%s", call->name);
+    call->refused = aws_is_refusal(err) || (!call->makes && r->status < 500);
     switch (aws_error_class(err)) {
     case AWS_CAPACITY:
     case AWS_SUBNET_FULL:

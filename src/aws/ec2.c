@@ -110,6 +110,13 @@ struct aws_call *ec2_call_new(struct aws *aws, const char *region, const char *a
     return aws_call_new(aws, "ec2", region, action, body);
 }
 
+struct aws_call *ec2_make_call_new(struct aws *aws, const char *region, const char *action, struct strbuf *body)
+{
+    struct aws_call *call = ec2_call_new(aws, region, action, body);
+    call->call.makes = true;
+    return call;
+}
+
 void ec2_make_dry(struct aws_call *call)
 {
     query_add_bool(&call->body, true, "DryRun");
@@ -179,7 +186,7 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
     add_tags(&body, run, 2, "volume");
     if (run->spot)
         add_tags(&body, run, 3, "spot-instances-request");
-    return ec2_call_new(aws, run->region, "RunInstances", &body);
+    return ec2_make_call_new(aws, run->region, "RunInstances", &body);
 }
 
 struct reservation {

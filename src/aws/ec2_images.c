@@ -23,7 +23,7 @@ struct aws_call *ec2_create_image_call(struct aws *aws, const struct ec2_new_ima
     query_add(&body, image->description, "Description");
     add_tags(&body, image, 1, "image");
     add_tags(&body, image, 2, "snapshot");
-    return ec2_call_new(aws, image->region, "CreateImage", &body);
+    return ec2_make_call_new(aws, image->region, "CreateImage", &body);
 }
 
 struct aws_call *ec2_copy_image_call(struct aws *aws, const struct ec2_new_image *image)
@@ -37,7 +37,7 @@ struct aws_call *ec2_copy_image_call(struct aws *aws, const struct ec2_new_image
     query_add(&body, image->client_token, "ClientToken");
     add_tags(&body, image, 1, "image");
     add_tags(&body, image, 2, "snapshot");
-    return ec2_call_new(aws, image->region, "CopyImage", &body);
+    return ec2_make_call_new(aws, image->region, "CopyImage", &body);
 }
 
 struct created {

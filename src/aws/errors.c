@@ -205,6 +205,62 @@ enum aws_class aws_error_class(const struct error *err)
     return aws_classify(err->code ? err->code : "", err->message, err->status);
 }
 
+bool aws_is_refusal(const struct error *err)
+{
+    switch (aws_error_class(err)) {
+    case AWS_SERVER:
+        return false;
+    case AWS_THROTTLE:
+        return true;
+    case AWS_TOKEN_USED:
+        return aws_clears_token(err);
+    default:
+        return !str_empty(err->code);
+    }
+}
+
+bool aws_clears_token(const struct error *err)
+{
+    return str_eq(err->code, "IdempotentInstanceTerminated");
+}
+
+const char *aws_known_code(size_t i)
+{
+    return i < ARRAY_SIZE(codes) ? codes[i].code : NULL;
+}
+
+static bool is_side(const char *code, const char *dot)
+{
+    AUTO_FREE char *side = xstrndup(code, (size_t)(dot - code));
+    return str_is_one_of(side, "Server Client");
+}
+
+static bool is_about_room(enum aws_class class)
+{
+    return class == AWS_CAPACITY || class == AWS_SUBNET_FULL || class == AWS_QUOTA;
+}
+
+/* The reasons that are no codes of RunInstances. Source: EC2 API, StateReason. */
+static const struct {
+    const char *code;
+    enum aws_class class;
+} reasons[] = {
+    { "Server.SpotInstanceTermination", AWS_CAPACITY }, /* interrupted */
+    { "Server.SpotInstanceShutdown", AWS_CAPACITY },
+    { "Server.InternalError", AWS_CAPACITY }, /* the host failed */
+    { "Client.InternalError", AWS_FATAL },    /* most often a KMS key that EC2 may not use */
+};
+
+enum aws_class aws_state_reason_class(const char *code)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (str_eq(reasons[i].code, code))
+            return reasons[i].class;
+    const char *dot = code ? strchr(code, '.') : NULL;
+    const struct row *row = dot && is_side(code, dot) ? find(dot + 1, NULL) : NULL;
+    return row && is_about_room(row->class) ? row->class : AWS_FATAL;
+}
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 bool aws_is_denial(const char *code)

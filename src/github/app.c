@@ -153,7 +153,7 @@ static void landed(struct call *call);
 static struct call *ask(struct installation *i, struct github_call *call)
 {
     call->auth = GITHUB_AS_APP;
-    call->once = false;
+    call->call.makes = false;
     call->call.give_up = env_mono(i->app->env) + GIVE_UP_MS;
     call->call.tag = i;
     i->ops = *call->call.ops;

@@ -162,7 +162,6 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     q->method = c->method;
     q->url = xasprintf("%s%s", config->api_url, c->path);
     q->total_ms = TOTAL_MS;
-    q->fresh = c->once;
     strlist_add(&q->headers, "Accept: application/vnd.github+json");
     strlist_add(&q->headers, "X-GitHub-Api-Version: 2022-11-28");
     if (!add_authorization(c, &q->headers, err))
@@ -260,7 +259,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
         enum retry_class class = call_no_answer(call, err);
         error_prefix(err, "GitHub: %s", call->name);
         c->class = GITHUB_SERVER;
-        return c->once && r->maybe_sent ? RETRY_NEVER : class;
+        return call->makes && r->maybe_sent ? RETRY_NEVER : class;
     }
     int64_t remaining = header_number(r, "x-ratelimit-remaining");
     if (remaining >= 0)
@@ -273,6 +272,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     error_prefix(err, "GitHub: %s", call->name);
     str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
     c->class = github_classify(c->auth, r->status, message, http_header(r, "Retry-After"), remaining == 0);
+    call->refused = c->class != GITHUB_SERVER;
     if (!theirs && c->class != GITHUB_THROTTLED && c->class != GITHUB_SERVER) {
         c->class = GITHUB_FATAL; /* a 404 of somebody else says nothing of a runner */
         error_hint(err, HINT_OTHER);
@@ -289,8 +289,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     if (c->class == GITHUB_SERVER) {
         err->try_later = true;
         add_hint(err, c, message);
-        call->ambiguous = call->ambiguous || c->once; /* the record may exist */
-        return c->once ? RETRY_NEVER : RETRY_TRANSIENT;
+        return call->makes ? RETRY_NEVER : RETRY_TRANSIENT;
     }
     add_hint(err, c, message);
     return RETRY_NEVER;
@@ -318,7 +317,7 @@ struct github_call *github_call_new(struct github *github, const char *method, c
     c->path = xstrdup(path);
     c->body = body ? xstrdup(body) : NULL;
     c->auth = github->app ? GITHUB_AS_INSTALLATION : GITHUB_AS_TOKEN;
-    c->once = str_eq(method, "POST");
+    c->call.makes = str_eq(method, "POST");
     return c;
 }
 

@@ -85,10 +85,12 @@ static void attempt(struct call_loop *loop, struct call *call)
     http_request_clear(&call->exchange.request);
     error_clear(&call->error);
     call->attempts++;
+    call->refused = false;
     if (!call->ops->prepare(call, &call->exchange.request, &call->error)) {
         call->state = CALL_DONE;
         return;
     }
+    call->exchange.request.fresh = call->makes;
     http_start(loop->http, &call->exchange);
     call->state = CALL_FLYING;
 }
@@ -121,7 +123,7 @@ static void answered(struct call_loop *loop, struct call *call)
         call->state = CALL_DONE;
         return;
     }
-    if ((r->status == 0 && r->maybe_sent) || (r->status >= 500 && class == RETRY_TRANSIENT))
+    if (r->status == 0 ? r->maybe_sent : !call->refused)
         call->ambiguous = true;
     int64_t delay = retry_decide(call->policy, class, call->attempts, server_ms, random32(loop->env));
     int64_t due = env_mono(loop->env) + delay;

@@ -218,12 +218,16 @@ static void answer_image(struct bake_region *r, const struct event *e)
         AUTO_FREE char *what = xasprintf("%s, %s", e->text, r->config->image.name);
         tell(r, what);
     } else if (e->outcome == OUTCOME_AMBIGUOUS || str_eq(code, "InvalidAMIName.Duplicate")) {
-        r->image.unsure = true; /* nobody else has this name, so that an earlier attempt made it */
+        r->image.unsure = r->image.lost = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
     } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
         told_state(r, code);
         r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
     } else {
+        if (r->image.lost) { /* what refuses this attempt does not undo that one */
+            r->image.unsure = true;
+            may_exist(r, e->now);
+        }
         bake_region_fail(r, e->error);
     }
 }

@@ -67,11 +67,20 @@ const char *service_name(enum service service)
     return names[service];
 }
 
+/* The one rule of what a call's attempts may have done together: once the answer to one was lost, none to a later one
+ * but what the call makes ends the doubt. The machine looks what became of it. */
+static bool is_in_doubt(const struct call *call)
+{
+    return call->makes && call->ambiguous;
+}
+
 enum outcome drive_aws_outcome(const struct aws_call *call)
 {
     const struct error *err = &call->call.error;
     if (err->domain == ERROR_NONE)
         return OUTCOME_OK;
+    if (is_in_doubt(&call->call) && !aws_clears_token(err))
+        return OUTCOME_AMBIGUOUS;
     switch (aws_error_class(err)) {
     case AWS_CAPACITY:
         return OUTCOME_CAPACITY;
@@ -95,6 +104,8 @@ enum outcome drive_github_outcome(const struct github_call *call)
 {
     if (call->call.error.domain == ERROR_NONE)
         return OUTCOME_OK;
+    if (is_in_doubt(&call->call))
+        return OUTCOME_AMBIGUOUS;
     if (call->call.error.domain == ERROR_TIMEOUT) /* it waited for a token, and was never sent */
         return OUTCOME_THROTTLED;
     switch (call->class) {
@@ -463,12 +474,6 @@ static void unlink_flight(struct driver *d, struct flight *f)
     *at = f->next;
 }
 
-static bool makes(const struct flight *f)
-{
-    enum act_kind kind = f->act.kind;
-    return kind == ACT_RUN || kind == ACT_MINT || kind == ACT_IMAGE || kind == ACT_COPY;
-}
-
 /* The machine's limit holds for what is on its way, too: it may have changed its mind. */
 static void step(struct driver *d, struct event *e)
 {
@@ -479,7 +484,7 @@ static void step(struct driver *d, struct event *e)
         begin(d, &acts.v[i]);
     acts_clear(&acts);
     for (struct flight *f = d->flights; f; f = f->next)
-        if (makes(f))
+        if (flight_call(f)->makes)
             flight_call(f)->give_up = d->machine->give_up;
 }
 
@@ -514,7 +519,7 @@ static void land(struct driver *d, struct flight *f)
     e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */
-        e.outcome = makes(f) ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
+        e.outcome = call->makes ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
         e.error = &err;
     }
     e.instances = f->instances;

@@ -123,7 +123,7 @@ void fuzz_github(struct input *in)
     HOLDS(server_ms >= -1 && g.remaining >= -1);
     HOLDS(!(ok && class != RETRY_NEVER));
     /* A POST that may have had its effect is not repeated. */
-    HOLDS(!c->once || r->status < 500 || class == RETRY_NEVER);
+    HOLDS(!c->call.makes || r->status < 500 || class == RETRY_NEVER);
     fuzz_outcome(ok, &err);
     (void)github_call_has_next(c);
     if (ok)

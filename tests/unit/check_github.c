@@ -390,7 +390,7 @@ static void is_call(struct github_call *c, const char *method, const char *want,
     ck_assert_str_eq(c->method, method);
     ck_assert_str_eq(c->path, want);
     ck_assert_pstr_eq(c->body, body);
-    ck_assert_int_eq(c->once, once);
+    ck_assert_int_eq(c->call.makes, once);
     call_free(&c->call);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "mayfly/aws/errors.h"
 #include "mayfly/runner/drive.h"
 
 #include "testing.h"
@@ -382,6 +383,7 @@ START_TEST(outcomes_of_aws)
         { ERROR_AWS, "IdempotentParameterMismatch", 400, false, OUTCOME_TOKEN_USED },
         { ERROR_AWS, "UnauthorizedOperation", 403, false, OUTCOME_FAILED },
         { ERROR_AWS, "UnauthorizedOperation", 403, true, OUTCOME_AMBIGUOUS },
+        { ERROR_AWS, "InvalidInstanceID.NotFound", 400, true, OUTCOME_NOT_FOUND }, /* it makes nothing */
     };
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct aws_call call = { .call = { .ambiguous = cases[i].ambiguous } };
@@ -389,6 +391,75 @@ START_TEST(outcomes_of_aws)
             error_set(&call.call.error, cases[i].domain, cases[i].status, "x");
         str_set(&call.call.error.code, cases[i].code);
         ck_assert_msg(drive_aws_outcome(&call) == cases[i].want, "case %zu: %d", i, drive_aws_outcome(&call));
+        error_clear(&call.call.error);
+    }
+}
+END_TEST
+
+static enum outcome outcome_of(const char *code, bool lost)
+{
+    struct aws_call call = { .call = { .makes = true } };
+    error_set(&call.call.error, ERROR_AWS, code ? 400 : 403, "no");
+    str_set(&call.call.error.code, code);
+    call.call.ambiguous = lost || !aws_is_refusal(&call.call.error);
+    enum outcome outcome = drive_aws_outcome(&call);
+    error_clear(&call.call.error);
+    return outcome;
+}
+
+/* Once the answer to an attempt was lost, no refusal of a later one takes back what it may have launched: no code of
+ * the table, none that nobody knows, nor an answer without one. */
+START_TEST(no_refusal_ends_a_doubt)
+{
+    size_t n = 0;
+    for (const char *code; (code = aws_known_code(n)) != NULL; n++) {
+        enum outcome want = str_eq(code, "IdempotentInstanceTerminated") ? OUTCOME_TOKEN_USED : OUTCOME_AMBIGUOUS;
+        ck_assert_msg(outcome_of(code, true) == want, "%s: %d", code, outcome_of(code, true));
+    }
+    ck_assert_uint_gt(n, 100);
+    ck_assert_int_eq(outcome_of("NobodyKnowsThis", true), OUTCOME_AMBIGUOUS);
+    ck_assert_int_eq(outcome_of(NULL, true), OUTCOME_AMBIGUOUS);
+}
+END_TEST
+
+/* A refusal of the only attempt is what it says; what does not speak of it, or is not AWS's word, is none. */
+START_TEST(what_is_no_refusal)
+{
+    static const struct {
+        const char *code;
+        enum outcome want;
+    } cases[] = {
+        { "IdempotentParameterMismatch", OUTCOME_AMBIGUOUS },
+        { "InternalError", OUTCOME_AMBIGUOUS },
+        { "PriorRequestNotComplete", OUTCOME_AMBIGUOUS },
+        { "RequestTimeout", OUTCOME_AMBIGUOUS },
+        { NULL, OUTCOME_AMBIGUOUS }, /* a proxy's page */
+        { "IdempotentInstanceTerminated", OUTCOME_TOKEN_USED },
+        { "RequestLimitExceeded", OUTCOME_THROTTLED },
+        { "InsufficientInstanceCapacity", OUTCOME_CAPACITY },
+        { "VcpuLimitExceeded", OUTCOME_QUOTA },
+        { "UnauthorizedOperation", OUTCOME_FAILED },
+        { "NobodyKnowsThis", OUTCOME_FAILED },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        ck_assert_msg(outcome_of(cases[i].code, false) == cases[i].want, "case %zu: %d", i,
+                      outcome_of(cases[i].code, false));
+}
+END_TEST
+
+/* The same of a configuration whose answer was lost. */
+START_TEST(outcomes_of_github)
+{
+    static const enum outcome heard[] = {
+        [GITHUB_FATAL] = OUTCOME_FAILED, [GITHUB_NOT_FOUND] = OUTCOME_NOT_FOUND, [GITHUB_CONFLICT] = OUTCOME_CONFLICT,
+        [GITHUB_BUSY] = OUTCOME_BUSY,    [GITHUB_THROTTLED] = OUTCOME_THROTTLED, [GITHUB_SERVER] = OUTCOME_THROTTLED,
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(heard); i++) {
+        struct github_call call = { .call = { .makes = true }, .class = (enum github_class)i };
+        error_set(&call.call.error, ERROR_GITHUB, 403, "no");
+        ck_assert_int_eq(drive_github_outcome(&call), heard[i]);
+        call.call.ambiguous = true;
+        ck_assert_int_eq(drive_github_outcome(&call), OUTCOME_AMBIGUOUS);
         error_clear(&call.call.error);
     }
 }
@@ -405,6 +476,9 @@ static TCase *clockwork(void)
     tcase_add_test(t, a_failure_that_was_settled);
     tcase_add_test(t, an_instance_that_vanishes);
     tcase_add_test(t, outcomes_of_aws);
+    tcase_add_test(t, no_refusal_ends_a_doubt);
+    tcase_add_test(t, what_is_no_refusal);
+    tcase_add_test(t, outcomes_of_github);
     return t;
 }
 

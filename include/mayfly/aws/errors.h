@@ -23,6 +23,17 @@ enum aws_class {
 /* The class of an error answer. code may be "" (then the status decides); message is looked at where one code has
  * several meanings. */
 enum aws_class aws_classify(const char *code, const char *message, int http_status);
+/* Is the answer AWS's own word that its request had no effect? A failure of theirs is not, nor an error of whoever
+ * stands between, nor that a client token belongs to another request: ours may be the one that took it. */
+bool aws_is_refusal(const struct error *err);
+/* Does the answer prove that nothing is left of what earlier requests with the same client token made? */
+bool aws_clears_token(const struct error *err);
+/* The codes that are known, one by one; NULL behind the last. */
+const char *aws_known_code(size_t i);
+/* Why EC2 ended an instance by itself before it was of use, by its stateReason ("Server.SpotInstanceTermination"; may
+ * be NULL): AWS_CAPACITY, AWS_SUBNET_FULL or AWS_QUOTA, as RunInstances would have refused it; AWS_FATAL: another would
+ * end the same way, somebody wanted it so, or the reason is not known. */
+enum aws_class aws_state_reason_class(const char *code);
 /* What to do about a code, static; NULL: the code is unknown. message: as for aws_classify. */
 const char *aws_hint(const char *code, const char *message);
 /* What to do about a class, whatever the code, static, or NULL. */

@@ -51,12 +51,12 @@ struct github_call {
     enum github_auth auth;
     struct github_ticket ticket;
     bool corrected;          /* the clock was, once */
-    bool once;               /* an attempt that may have had its effect is not repeated: its caller settles it */
     enum github_class class; /* of a call that is done and failed */
 };
 
 /* method is static; path and body (JSON, or NULL) are copied. GET and DELETE are repeated after failures of the network
- * and the server; POST is not. Rate limits are waited out by all. */
+ * and the server; POST makes something (call.makes) and is not: its caller settles it. Rate limits are waited out by
+ * all. */
 struct github_call *github_call_new(struct github *github, const char *method, const char *path, const char *body);
 /* The answer was 304: what If-None-Match named is still true. */
 bool github_call_unchanged(const struct github_call *call);

@@ -19,7 +19,8 @@ struct call_ops {
     /* Fills *request, which is empty, for the next attempt. False ends the call with the error. */
     bool (*prepare)(struct call *call, struct http_request *request, struct error *err);
     /* Looks at call->exchange.response. RETRY_NEVER without an error: the call succeeded. Else *err is set, and what
-     * comes back says whether trying again can help. *ret_server_ms, -1 at first, takes a Retry-After. */
+     * comes back says whether trying again can help. *ret_server_ms, -1 at first, takes a Retry-After. Sets
+     * call->refused. */
     enum retry_class (*judge)(struct call *call, int64_t *ret_server_ms, struct error *err);
     /* Frees the call's own parts and the call itself. */
     void (*free)(struct call *call);
@@ -38,7 +39,11 @@ struct call { /* the head of a bigger struct */
     int64_t give_up; /* on the monotonic clock: no attempt begins after it, but of what may have had its effect; 0: no
                         limit. May move. */
     enum { CALL_NEW, CALL_WAITING, CALL_BLOCKED, CALL_FLYING, CALL_DONE } state;
-    bool ambiguous;     /* some attempt may have had its effect without our seeing the answer */
+    bool makes;         /* it makes something that stays: what its attempts may have made together is its outcome, and
+                           each goes out once (http_request.fresh) */
+    bool refused;       /* the newest answer is the service's own word that this attempt had no effect */
+    bool ambiguous;     /* some attempt may have had its effect without our seeing the answer; a later refusal, which
+                           speaks of its own attempt alone, does not take that back */
     struct error error; /* of a call that is done and failed */
     void *tag;          /* the owner's */
     struct call *next;

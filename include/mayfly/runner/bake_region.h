@@ -66,6 +66,7 @@ struct bake_region {
         struct strlist snapshots;
         bool asked, maybe, looking, listed; /* asked: it is being asked for; maybe: it may exist */
         bool unsure;                        /* no answer named it */
+        bool lost;                          /* the answer to some attempt was */
         bool sought;                        /* its snapshots, by their description */
         int64_t since, ask_at;              /* since: it may exist */
         char *state;                        /* the last told */
