@@ -13,6 +13,7 @@
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/payload.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/file.h"
 #include "mayfly/util/log.h"
 #include "mayfly/version.h"
 
@@ -583,13 +584,8 @@ static bool write_payload(struct bake_run *r, struct error *err)
     AUTO_STRBUF recipe = STRBUF_INIT, sha256 = STRBUF_INIT;
     payload_recipe(&recipe, &r->payload);
     crypto_sha256_hex(&sha256, strbuf_str(&recipe), recipe.len);
-    FILE *f = fopen(path, "we");
-    if (!f)
-        return error_errno(err, errno, "opening `%s`", path);
-    bool ok = fwrite(strbuf_str(&recipe), 1, recipe.len, f) == recipe.len;
-    ok = fclose(f) == 0 && ok;
-    if (!ok)
-        return error_errno(err, errno, "writing `%s`", path);
+    if (!file_put(path, "the payload", FILE_REPLACE, 0644, strbuf_str(&recipe), recipe.len, err))
+        return false;
     printf("%s has %zu bytes, steps: %s\n--payload-sha256 %s\n", path, recipe.len, r->steps_text, strbuf_str(&sha256));
     return true;
 }

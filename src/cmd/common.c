@@ -5,6 +5,7 @@
 #include "mayfly/runner/plan.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/file.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
@@ -196,20 +197,6 @@ bool regions_find(const struct strlist *given, const char *places, const char *f
     return str_empty(places) || plan_place_regions(places, ret, err);
 }
 
-static bool append(const char *path, const char *text, struct error *err)
-{
-    FILE *f = fopen(path, "ae");
-    if (!f)
-        return error_errno(err, errno, "opening `%s`", path);
-    bool ok = fputs(text, f) >= 0;
-    int problem = errno;
-    if (fclose(f) != 0) {
-        ok = false;
-        problem = errno;
-    }
-    return ok ? true : error_errno(err, problem, "writing `%s`", path);
-}
-
 bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err)
 {
     const char *path = cmd->getenv("GITHUB_OUTPUT");
@@ -226,7 +213,7 @@ bool output_write(struct cmd *cmd, const char *name, const char *value, struct e
     strbuf_adds(&delimiter, "mayfly_");
     encode_random32(&delimiter, random, sizeof(random));
     strbuf_addf(&text, "%s<<%s\n%s\n%s\n", name, strbuf_str(&delimiter), value, strbuf_str(&delimiter));
-    return append(path, strbuf_str(&text), err);
+    return file_put(path, "GITHUB_OUTPUT", FILE_APPEND, 0644, strbuf_str(&text), text.len, err);
 }
 
 void summary_write(struct cmd *cmd, const char *markdown)
@@ -236,7 +223,7 @@ void summary_write(struct cmd *cmd, const char *markdown)
     AUTO_STRBUF text = STRBUF_INIT;
     strbuf_adds(&text, markdown);
     secret_redact(&text);
-    if (str_empty(path) || append(path, strbuf_str(&text), &err))
+    if (str_empty(path) || file_put(path, "GITHUB_STEP_SUMMARY", FILE_APPEND, 0644, strbuf_str(&text), text.len, &err))
         return;
     AUTO_FREE char *why = error_format(&err);
     log_warn("no step summary: %s", why);

@@ -149,6 +149,8 @@ static void add_findings(struct page *p, const struct fleet *f, const struct rep
 
 /* --- the file ----------------------------------------------------------------------------------------------------- */
 
+static const char the_file[] = "the metrics file";
+
 static bool can_replace(const char *path, struct error *err)
 {
     const char *slash = strrchr(path, '/');
@@ -165,11 +167,10 @@ bool metrics_open(struct metrics *m, const char *path, const struct env *env, st
 {
     if (str_empty(path))
         return true;
-    struct metrics new = {
-        .path = xstrdup(path), .before = STRBUF_MAX(BEFORE_MAX), .env = env, .began = env_mono(env)
-    };
-    bool ok = can_replace(path, err) &&
-              (access(path, F_OK) != 0 || strbuf_read_file(&new.before, path, "the metrics file", err));
+    struct metrics new = { .before = STRBUF_MAX(BEFORE_MAX), .env = env, .began = env_mono(env) };
+    bool ok = file_look(path, the_file, &new.kind, &new.path, err) &&
+              (new.kind == FILE_STREAM || can_replace(new.path, err)) &&
+              (new.kind != FILE_REGULAR || strbuf_read_file(&new.before, new.path, the_file, err));
     if (ok && new.before.len && !str_starts(strbuf_str(&new.before), "# HELP " PREFIX)) {
         error_set(err, ERROR_CONFIG, 0, "the metrics file `%s` holds something else", path);
         error_hint(err, "it would be replaced: name a file of its own, ending in .prom");
@@ -182,17 +183,6 @@ bool metrics_open(struct metrics *m, const char *path, const struct env *env, st
     return ok;
 }
 
-static bool write_whole(int fd, const struct strbuf *text)
-{
-    for (size_t at = 0; at < text->len;) {
-        ssize_t n = write(fd, text->data + at, text->len - at);
-        if (n < 0)
-            return false;
-        at += (size_t)n;
-    }
-    return true;
-}
-
 /* The collector reads *.prom: it never sees a part. */
 static bool replace(const char *path, const struct strbuf *text, struct error *err)
 {
@@ -200,7 +190,7 @@ static bool replace(const char *path, const struct strbuf *text, struct error *e
     int fd = mkostemp(new, O_CLOEXEC);
     if (fd < 0)
         return error_errno(err, errno, "writing the metrics file `%s`", path);
-    bool ok = fchmod(fd, 0644) == 0 && write_whole(fd, text);
+    bool ok = fchmod(fd, 0644) == 0 && file_write(fd, strbuf_str(text), text->len);
     int problem = errno;
     if (close(fd) != 0 && ok) {
         ok = false;
@@ -224,7 +214,9 @@ bool metrics_write(const struct metrics *m, const struct fleet *f, const struct 
     add_gone(&p, report);
     if (whole)
         add_findings(&p, f, report);
-    bool ok = replace(m->path, &p.text, err);
+    bool ok = m->kind == FILE_STREAM
+                  ? file_put(m->path, the_file, FILE_REPLACE, 0644, strbuf_str(&p.text), p.text.len, err)
+                  : replace(m->path, &p.text, err);
     strbuf_clear(&p.text);
     return ok;
 }

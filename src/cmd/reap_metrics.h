@@ -5,10 +5,12 @@
 #ifndef MAYFLY_CMD_REAP_METRICS_H
 #define MAYFLY_CMD_REAP_METRICS_H
 
+#include "mayfly/util/file.h"
 #include "reap_report.h"
 
 struct metrics { /* zero: none */
-    char *path;
+    char *path;  /* where a symbolic link leads */
+    enum file_kind kind;
     struct strbuf before; /* what the file said */
     const struct env *env;
     int64_t began; /* monotonic, milliseconds */
@@ -17,8 +19,8 @@ struct metrics { /* zero: none */
 /* Before the pass: reads the file, if there is one, and sees whether it can be replaced. Refuses a file that is
  * something else. path NULL or empty: no metrics. */
 MUST_CHECK bool metrics_open(struct metrics *m, const char *path, const struct env *env, struct error *err);
-/* After it: replaces the file as a whole (mode 0644). whole: the pass came to its end; else the report is of a part, or
- * empty. */
+/* After it: replaces the file as a whole (mode 0644), or writes to a device or a pipe. whole: the pass came to its end;
+ * else the report is of a part, or empty. */
 MUST_CHECK bool metrics_write(const struct metrics *m, const struct fleet *f, const struct report *report, bool whole,
                               int exit_status, struct error *err);
 void metrics_clear(struct metrics *m);

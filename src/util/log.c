@@ -1,9 +1,9 @@
 #include "mayfly/util/log.h"
 
-#include <errno.h>
-#include <fcntl.h>
+#include <unistd.h>
 
 #include "mayfly/util/clock.h"
+#include "mayfly/util/file.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
 
@@ -12,8 +12,9 @@ static struct {
     enum log_format format;
     FILE *out;
     const struct env *env;
-    FILE *trace;
-} logger = { .level = LOG_INFO };
+    int trace; /* -1: none */
+    bool trace_failed;
+} logger = { .level = LOG_INFO, .trace = -1 };
 
 void log_init(enum log_level level, FILE *out, enum log_format format, const struct env *env)
 {
@@ -143,33 +144,31 @@ void log_warn(const char *fmt, ...)
 
 bool log_trace_open(const char *path, struct error *err)
 {
-    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return error_errno(err, errno, "opening the trace file `%s`", path);
-    logger.trace = must(fdopen(fd, "w"));
-    return true;
+    logger.trace_failed = false;
+    return file_open(path, "the trace file", FILE_REPLACE, 0600, &logger.trace, err);
 }
 
 bool log_trace_enabled(void)
 {
-    return logger.trace != NULL;
+    return logger.trace >= 0 && !logger.trace_failed;
 }
 
 void log_trace(const char *json)
 {
-    if (!logger.trace)
+    if (!log_trace_enabled())
         return;
     AUTO_STRBUF sb = STRBUF_INIT;
     strbuf_adds(&sb, json);
     secret_redact(&sb);
-    fprintf(logger.trace, "%s\n", strbuf_str(&sb));
-    fflush(logger.trace); /* a killed process must leave what it did */
+    strbuf_addc(&sb, '\n');
+    /* A killed process must leave what it did; a pipe that takes no more must not be waited for again. */
+    logger.trace_failed = !file_write(logger.trace, strbuf_str(&sb), sb.len);
 }
 
 void log_close(void)
 {
-    FILE *trace = STEAL(logger.trace);
-    bool whole = !trace || !ferror(trace);
-    if (trace && (fclose(trace) != 0 || !whole))
+    int trace = logger.trace;
+    logger.trace = -1;
+    if (trace >= 0 && (close(trace) != 0 || logger.trace_failed))
         log_warn("not all of the trace could be written");
 }

@@ -1,10 +1,6 @@
 #include "mayfly/util/strbuf.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/crypto.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 static void wipe_free(struct strbuf *sb)
 {
@@ -98,38 +94,6 @@ void strbuf_clear(struct strbuf *sb)
 {
     wipe_free(sb);
     *sb = (struct strbuf){ .max = sb->max, .secret = sb->secret };
-}
-
-static void close_fd(const int *fd)
-{
-    if (*fd >= 0)
-        close(*fd);
-}
-
-bool strbuf_read_file(struct strbuf *sb, const char *path, const char *what, struct error *err)
-{
-    CLEANUP(close_fd) int fd = open(path, O_RDONLY | O_CLOEXEC);
-    struct stat st;
-    if (fd < 0 || fstat(fd, &st) != 0)
-        return error_errno(err, errno, "reading %s `%s`", what, path);
-    if (S_ISDIR(st.st_mode))
-        return error_errno(err, EISDIR, "reading %s `%s`", what, path);
-    char chunk[4096];
-    for (;;) {
-        ssize_t n = read(fd, chunk, sizeof(chunk));
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return error_errno(err, errno, "reading %s `%s`", what, path);
-        if (n == 0)
-            break;
-        strbuf_add(sb, chunk, (size_t)n);
-        if (sb->overflow)
-            return error_set(err, ERROR_CONFIG, 0, "%s `%s` is larger than %zu bytes", what, path, sb->max);
-    }
-    if (sb->secret)
-        OPENSSL_cleanse(chunk, sizeof(chunk));
-    return true;
 }
 
 void strlist_add(struct strlist *l, const char *s)

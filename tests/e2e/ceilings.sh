@@ -34,4 +34,53 @@ list ec2 DescribeInstances 'stop by label' stop --label one
 list ec2 DescribeInstances 'reap' reap
 list ec2 DescribeInstances 'status' status
 equal 'nothing was launched' "$(live)" 1
+
+# Files that are none.
+mkfifo "$tmp/pipe"
+mkdir "$tmp/dir"
+start_sim --instances model --boot 50 --online 50 --terminate-delay 20
+run timeout 30 "$mayfly" reap --metrics /dev/null
+expect 'metrics to a device' 0
+equal 'it is a device still' "$(stat -c %F /dev/null)" 'character special file'
+run timeout 30 "$mayfly" reap --metrics /dev/stdout
+expect 'metrics to standard output' 0 out '# HELP mayfly_reap_success'
+for option in --metrics --trace; do
+	run timeout 30 "$mayfly" reap "$option" "$tmp/pipe"
+	expect "$option: a pipe that nobody reads" 2 err 'is a pipe that nobody reads' err 'hint: '
+	run timeout 30 "$mayfly" reap "$option" "$tmp/dir"
+	expect "$option: a directory" 2 err 'is a directory' err 'hint: '
+	ln -sf "$tmp/real" "$tmp/link"
+	rm -f "$tmp/real"
+	run timeout 30 "$mayfly" reap "$option" "$tmp/link"
+	expect "$option: a link to nothing" 2 err 'is a symbolic link to nothing'
+	: >"$tmp/real"
+	run timeout 30 "$mayfly" reap "$option" "$tmp/link"
+	expect "$option: this user's link" 0
+	equal "$option: it is a link still" "$(readlink "$tmp/link")" "$tmp/real"
+	equal "$option: what it leads to was written" "$(($(wc -c <"$tmp/real") > 0))" 1
+	if [ "$(id -u)" = 0 ]; then
+		echo precious >"$tmp/real"
+		chown -h 65534 "$tmp/link"
+		run timeout 30 "$mayfly" reap "$option" "$tmp/link"
+		expect "$option: a link of another user" 2 err "another user's"
+		equal "$option: what it leads to is as it was" "$(cat "$tmp/real")" precious
+	fi
+	rm -f "$tmp/link" "$tmp/real"
+done
+run timeout 30 "$mayfly" reap --trace /dev/full
+expect 'a full disk is told' 0 err 'not all of the trace could be written'
+run timeout 30 env GITHUB_OUTPUT="$tmp/pipe" "$mayfly" start "${args[@]}" --label out
+expect 'GITHUB_OUTPUT is a pipe that nobody reads' 2 err 'is a pipe that nobody reads'
+equal 'nothing is left of the start' "$(live)" 0
+run timeout 30 env GITHUB_STEP_SUMMARY="$tmp/pipe" "$mayfly" start "${args[@]}" --label summary
+expect 'a summary that cannot be written costs nothing' 0 err 'no step summary'
+for option in --config --github-token-file --pre-runner-file; do
+	run timeout 30 "$mayfly" start "${args[@]}" "$option" "$tmp/dir"
+	expect "$option: a directory" 2
+done
+in_background timeout 30 "$mayfly" start "${args[@]}" --config "$tmp/pipe"
+ended
+expect 'a configuration that nobody writes' 2 err 'nothing was written to it for 5 s'
+run timeout 30 "$mayfly" stop --label summary --config <(printf '[default]\n')
+expect 'a configuration out of a pipe' 0
 [ "$failures" -eq 0 ]

@@ -1,12 +1,16 @@
 #include "mayfly/util/arena.h"
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/file.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
 #include "testing.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* --- buffers and lists -------------------------------------------------------------------------------------------- */
 
@@ -322,6 +326,118 @@ START_TEST(exit_statuses)
 }
 END_TEST
 
+/* --- files -------------------------------------------------------------------------------------------------------- */
+
+static char folder[] = "/tmp/check_util.XXXXXX";
+
+static char *in_folder(const char *name)
+{
+    return xasprintf("%s/%s", folder, name);
+}
+
+static void make_folder(void)
+{
+    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 6);
+    ck_assert_ptr_nonnull(mkdtemp(folder));
+}
+
+static void remove_folder(void)
+{
+    static const char *const names[] = { "plain", "pipe", "link", "dangling", "to-null", "dir", "socket" };
+    for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+        AUTO_FREE char *path = in_folder(names[i]);
+        if (unlink(path) != 0)
+            (void)rmdir(path);
+    }
+    ck_assert_int_eq(rmdir(folder), 0);
+}
+
+START_TEST(files_to_write)
+{
+    AUTO_FREE char *plain = in_folder("plain"), *link = in_folder("link"), *dangling = in_folder("dangling"),
+                   *to_null = in_folder("to-null"), *dir = in_folder("dir"), *pipe = in_folder("pipe");
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ERROR err = { 0 };
+    struct stat st;
+    int fd = -1;
+    ck_assert_int_eq(symlink("plain", link) | symlink("nothing", dangling) | symlink("/dev/null", to_null) |
+                         mkdir(dir, 0700) | mkfifo(pipe, 0600),
+                     0);
+    ASSERT_OK(file_put(plain, "the file", FILE_APPEND, 0640, "one\n", 4, &err), &err);
+    ASSERT_OK(file_put(link, "the file", FILE_APPEND, 0640, "two\n", 4, &err), &err);
+    ASSERT_OK(strbuf_read_file(&text, plain, "the file", &err), &err);
+    ck_assert_str_eq(strbuf_str(&text), "one\ntwo\n");
+    ASSERT_OK(file_put(plain, "the file", FILE_REPLACE, 0640, "new\n", 4, &err), &err);
+    strbuf_truncate(&text, 0);
+    ASSERT_OK(strbuf_read_file(&text, plain, "the file", &err), &err);
+    ck_assert_str_eq(strbuf_str(&text), "new\n");
+    ASSERT_OK(file_put(to_null, "the file", FILE_REPLACE, 0640, "x", 1, &err), &err);
+    ASSERT_OK(file_put("/dev/null", "the file", FILE_REPLACE, 0640, "x", 1, &err), &err);
+    ck_assert(stat("/dev/null", &st) == 0 && S_ISCHR(st.st_mode));
+    ASSERT_FAILS(file_put("/dev/full", "the file", FILE_REPLACE, 0640, "x", 1, &err), &err, "No space left");
+    ASSERT_FAILS(file_put(dangling, "the file", FILE_APPEND, 0640, "x", 1, &err), &err,
+                 "is a symbolic link to nothing");
+    ASSERT_FAILS(file_put(dir, "the file", FILE_APPEND, 0640, "x", 1, &err), &err, "is a directory");
+    ASSERT_FAILS(file_put(pipe, "the file", FILE_APPEND, 0640, "x", 1, &err), &err, "is a pipe that nobody reads");
+    int reader = open(pipe, O_RDONLY | O_NONBLOCK);
+    ASSERT_OK(file_open(pipe, "the file", FILE_REPLACE, 0640, &fd, &err), &err);
+    ck_assert(file_write(fd, "told", 4));
+    char bytes[5] = "";
+    ck_assert_int_eq(read(reader, bytes, 4), 4);
+    ck_assert_str_eq(bytes, "told");
+    close(fd);
+    close(reader);
+}
+END_TEST
+
+/* Somebody else's link, or one to somebody else's file. Root alone can make them. */
+START_TEST(links_of_others)
+{
+    AUTO_FREE char *plain = in_folder("plain"), *link = in_folder("link");
+    AUTO_ERROR err = { 0 };
+    static const struct {
+        uid_t of_link, of_file;
+        bool ok;
+    } cases[] = { { 0, 0, true }, { 65534, 0, false }, { 0, 65534, false }, { 65534, 65534, false } };
+    if (geteuid() != 0)
+        return;
+    ASSERT_OK(file_put(plain, "it", FILE_APPEND, 0640, "mine", 4, &err), &err);
+    ck_assert_int_eq(symlink(plain, link) | lchown(link, cases[_i].of_link, 0) | chown(plain, cases[_i].of_file, 0), 0);
+    ck_assert(file_put(link, "it", FILE_REPLACE, 0640, "x", 1, &err) == cases[_i].ok);
+    ck_assert(cases[_i].ok || strstr(err.message, "another user's"));
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ERROR none = { 0 };
+    ASSERT_OK(strbuf_read_file(&text, plain, "it", &none), &none);
+    ck_assert_str_eq(strbuf_str(&text), cases[_i].ok ? "x" : "mine");
+}
+END_TEST
+
+START_TEST(files_to_read)
+{
+    AUTO_FREE char *dir = in_folder("dir"), *pipe = in_folder("pipe");
+    AUTO_STRBUF text = STRBUF_MAX(100);
+    AUTO_ERROR err = { 0 };
+    ck_assert_int_eq(mkdir(dir, 0700) | mkfifo(pipe, 0600), 0);
+    ASSERT_FAILS(strbuf_read_file(&text, dir, "the file", &err), &err, "Is a directory");
+    ASSERT_FAILS(strbuf_read_file(&text, "/dev/zero", "the file", &err), &err, "is larger than 100 bytes");
+    strbuf_clear(&text);
+    text.overflow = false;
+    ASSERT_OK(strbuf_read_file(&text, "/dev/null", "the file", &err), &err);
+    ck_assert_uint_eq(text.len, 0);
+    int both = open(pipe, O_RDWR); /* a pipe of a shell's <(…): its writer is gone when it is read to the end */
+    ck_assert_int_eq(write(both, "token\n", 6), 6);
+    int writer = open(pipe, O_WRONLY), reader = open(pipe, O_RDONLY | O_NONBLOCK);
+    close(both);
+    close(writer);
+    AUTO_FREE char *path = xasprintf("/proc/self/fd/%d", reader);
+    ASSERT_OK(strbuf_read_file(&text, path, "the file", &err), &err);
+    ck_assert_str_eq(strbuf_str(&text), "token\n");
+    close(reader);
+    AUTO_STRBUF never = STRBUF_MAX(100);
+    ASSERT_FAILS(strbuf_read_file(&never, pipe, "the file", &err), &err, "nothing was written to it for 5 s");
+}
+END_TEST
+
 /* --- secrets and logs --------------------------------------------------------------------------------------------- */
 
 static char *redacted(const char *text)
@@ -630,8 +746,19 @@ static TCase *errors(void)
     return t;
 }
 
+static TCase *file_cases(void)
+{
+    TCase *t = tcase_create("files");
+    tcase_add_checked_fixture(t, make_folder, remove_folder);
+    tcase_set_timeout(t, 30);
+    tcase_add_test(t, files_to_write);
+    tcase_add_loop_test(t, links_of_others, 0, 4);
+    tcase_add_test(t, files_to_read);
+    return t;
+}
+
 int main(void)
 {
-    TCase *(*const all[])(void) = { buffers, encodings, errors };
+    TCase *(*const all[])(void) = { buffers, encodings, errors, file_cases };
     return run_suite("util", all, ARRAY_SIZE(all));
 }
