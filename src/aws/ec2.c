@@ -122,16 +122,6 @@ void ec2_make_dry(struct aws_call *call)
     query_add_bool(&call->body, true, "DryRun");
 }
 
-void ec2_add_filters(struct strbuf *body, const struct ec2_filter *filters, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        assert(filters[i].values->n > 0);
-        query_add(body, filters[i].name, "Filter.%zu.Name", i + 1);
-        AUTO_FREE char *prefix = xasprintf("Filter.%zu.Value", i + 1);
-        query_add_list(body, filters[i].values, prefix);
-    }
-}
-
 static void add_tags(struct strbuf *body, const struct ec2_run *run, unsigned spec, const char *resource)
 {
     query_add(body, resource, "TagSpecification.%u.ResourceType", spec);

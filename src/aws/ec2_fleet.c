@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "ec2_call.h"
 #include "mayfly/aws/query.h"
 #include "mayfly/codec/xml.h"
 
@@ -14,12 +15,7 @@ static struct aws_call *describe(struct aws *aws, const char *region, const char
     assert(n > 0);
     query_begin(&body, action, version);
     query_add(&body, owner, "Owner.1");
-    for (size_t i = 0; i < n; i++) {
-        assert(filters[i].values->n > 0);
-        query_add(&body, filters[i].name, "Filter.%zu.Name", i + 1);
-        AUTO_FREE char *prefix = xasprintf("Filter.%zu.Value", i + 1);
-        query_add_list(&body, filters[i].values, prefix);
-    }
+    ec2_add_filters(&body, filters, n);
     query_add_uint(&body, EC2_FLEET_PAGE, "MaxResults");
     query_add(&body, token, "NextToken");
     return aws_call_new(aws, "ec2", region, action, &body);
@@ -103,7 +99,7 @@ static const struct field image_fields[] = { STR("imageId", id),
                                              TAGS,
                                              { 0 } };
 static const struct field snapshot_fields[] = {
-    STR("snapshotId", id), STR("status", state), STR("startTime", created), TAGS, { 0 }
+    STR("snapshotId", id), STR("status", state), STR("startTime", created), STR("description", description), TAGS, { 0 }
 };
 
 static const struct {

@@ -21,7 +21,7 @@ struct rows {
 static struct aws_call *describe(struct aws *aws, const char *region, const char *action, const char *filter,
                                  const struct strlist *values)
 {
-    const struct ec2_filter by = { filter, values };
+    const struct ec2_filter by = { .name = filter, .values = values };
     struct strbuf body = STRBUF_INIT;
     query_begin(&body, action, EC2_VERSION);
     ec2_add_filters(&body, &by, 1);

@@ -523,7 +523,7 @@ static bool ask_copies(struct bake_run *r, struct error *err)
 {
     AUTO_STRLIST name = { 0 };
     strlist_add(&name, r->image_name);
-    const struct ec2_filter by_name = { "name", &name };
+    const struct ec2_filter by_name = { .name = "name", .values = &name };
     for (size_t i = 0; i < r->copies.n; i++) {
         const char *region = r->copies.v[i];
         AUTO_CALL *call = &ec2_list_leftovers_call(&r->session.aws, region, EC2_IMAGE, &by_name, 1, NULL)->call;

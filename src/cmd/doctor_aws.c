@@ -58,8 +58,9 @@ static void ask_region(struct doctor *d, struct place *p)
 {
     char *fleet[] = { d->session.fleet }, *any[] = { (char *)"running" };
     const struct strlist fleets = { fleet, 1 }, states = { any, 1 };
-    const struct ec2_filter filter = d->session.fleet ? (struct ec2_filter){ "tag:" TAG_FLEET, &fleets }
-                                                      : (struct ec2_filter){ "instance-state-name", &states };
+    const struct ec2_filter filter = d->session.fleet
+                                         ? (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &fleets }
+                                         : (struct ec2_filter){ .name = "instance-state-name", .values = &states };
     p->instances = doctor_ask(d, ec2_describe_instances_call(&d->session.aws, p->region, &filter, 1, NULL));
 }
 
@@ -92,8 +93,10 @@ static void judge_region(struct doctor *d, struct place *p)
         return;
     }
     finding_result(f, "allowed, %zu instances of the fleet", d->session.fleet ? page.instances.n : 0);
-    if (d->session.fleet && page.instances.n > 0)
-        p->instance = FIELD_ROW(&page.instances, const struct ec2_instance, 0)->id;
+    for (size_t i = 0; d->session.fleet && i < page.instances.n && !p->instance; i++) {
+        const struct ec2_instance *found = FIELD_ROW(&page.instances, const struct ec2_instance, i);
+        p->instance = str_eq(ec2_instance_tag(found, TAG_FLEET), d->session.fleet) ? found->id : NULL;
+    }
 }
 
 /* What is done to an instance later: how its permission is tried, and what its lack means. */

@@ -157,15 +157,35 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
     return call_run_all(&s->session->loop, q->v, q->n, err);
 }
 
+struct label_search {
+    struct strlist fleet, label, live;
+    struct ec2_filter filters[3];
+};
+
+/* Borrows from the start. */
+static void make_label_search(const struct start *s, struct label_search *ret)
+{
+    strlist_add(&ret->fleet, s->session->fleet);
+    strlist_add(&ret->label, s->label);
+    strlist_split(&ret->live, "pending running stopping stopped", " ");
+    ret->filters[0] = (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &ret->fleet };
+    ret->filters[1] = (struct ec2_filter){ .name = "tag:" TAG_LABEL, .values = &ret->label };
+    ret->filters[2] = (struct ec2_filter){ .name = "instance-state-name", .values = &ret->live };
+}
+
+static void label_search_clear(struct label_search *search)
+{
+    strlist_clear(&search->fleet);
+    strlist_clear(&search->label);
+    strlist_clear(&search->live);
+}
+#define AUTO_LABEL_SEARCH CLEANUP(label_search_clear) struct label_search
+
 static struct aws_call *find_label_call(const struct start *s, const char *region, const char *token)
 {
-    char *fleet[] = { s->session->fleet }, *label[] = { s->label };
-    char *live[] = { (char *)"pending", (char *)"running", (char *)"stopping", (char *)"stopped" };
-    const struct strlist fleets = { fleet, 1 }, labels = { label, 1 }, states = { live, ARRAY_SIZE(live) };
-    const struct ec2_filter filters[] = { { "tag:" TAG_FLEET, &fleets },
-                                          { "tag:" TAG_LABEL, &labels },
-                                          { "instance-state-name", &states } };
-    return ec2_describe_instances_call(&s->session->aws, region, filters, ARRAY_SIZE(filters), token);
+    AUTO_LABEL_SEARCH search = { 0 };
+    make_label_search(s, &search);
+    return ec2_describe_instances_call(&s->session->aws, region, search.filters, ARRAY_SIZE(search.filters), token);
 }
 
 /* Follows the pages: one may be empty and still have a next. */
@@ -173,29 +193,35 @@ static bool check_label_is_free(struct start *s, const struct aws_call *call, co
 {
     AUTO_ARENA arena = { 0 };
     AUTO_CALL *next = NULL;
+    AUTO_LABEL_SEARCH search = { 0 };
     struct ec2_page page;
     struct paging paging = { 0 };
-    const char *label = s->label;
     bool more = false;
-    if (!ec2_describe_instances_result(call, &arena, &page, err))
-        return false;
-    while (page.instances.n == 0) {
-        if (!aws_call_turn(&call->call, &paging, 0, page.next_token, &more, err))
+    make_label_search(s, &search);
+    for (;;) {
+        if (!ec2_describe_instances_result(call, &arena, &page, err))
+            return false;
+        for (size_t i = 0; i < page.instances.n; i++) {
+            const struct ec2_instance *found = FIELD_ROW(&page.instances, const struct ec2_instance, i);
+            if (!ec2_filters_take(search.filters, ARRAY_SIZE(search.filters), found))
+                continue;
+            error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
+                      found->id, s->label);
+            error_hint(err, "a job could land on either: leave --label away for a fresh one, or stop --label %s first",
+                       s->label);
+            return false;
+        }
+        if (!aws_call_turn(&call->call, &paging, page.instances.n, page.next_token, &more, err))
             return false;
         if (!more)
-            break;
+            return true;
+        struct call *turned = &find_label_call(s, region, page.next_token)->call;
         call_free(next);
-        next = &find_label_call(s, region, page.next_token)->call;
-        if (!call_run(&s->session->loop, next, err) ||
-            !ec2_describe_instances_result((struct aws_call *)next, &arena, &page, err))
+        next = turned;
+        if (!call_run(&s->session->loop, next, err))
             return false;
+        call = (struct aws_call *)next;
     }
-    if (page.instances.n == 0)
-        return true;
-    error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
-              FIELD_ROW(&page.instances, const struct ec2_instance, 0)->id, label);
-    error_hint(err, "a job could land on either: leave --label away for a fresh one, or stop --label %s first", label);
-    return false;
 }
 
 struct aws_call *start_describe_image_call(const struct start *s, const char *region, const char *id)

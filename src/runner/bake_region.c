@@ -548,8 +548,12 @@ static void list_snapshots(struct bake_region *r, struct acts *acts)
 static void answer_list_of_snapshots(struct bake_region *r, const struct event *e)
 {
     r->image.looking = e->kind == EVENT_PAGE;
-    for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++)
-        strlist_add(&r->image.snapshots, e->leftovers[i].id);
+    for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++) {
+        const struct ec2_leftover *l = &e->leftovers[i];
+        if (str_eq(ec2_leftover_tag(l, TAG_FLEET), r->config->fleet) && l->description &&
+            strstr(l->description, r->image.id))
+            strlist_add(&r->image.snapshots, l->id);
+    }
 }
 
 /* Its snapshots are not known, nor that it has none. */
@@ -761,14 +765,14 @@ void bake_region_init(struct bake_region *r, const struct bake_config *config, s
     strlist_add(&r->kind, config->name);
     if (config->parameter)
         r->previous_name = image_parameter_before(config->parameter);
-    r->by_name[0] = (struct ec2_filter){ "name", &r->name };
-    r->by_tags[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
-    r->by_tags[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &r->role };
-    r->by_tags[2] = (struct ec2_filter){ "tag:" TAG_NAME, &r->kind };
-    r->of_image[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
-    r->of_image[1] = (struct ec2_filter){ "description", &r->description };
-    r->by_use[0] = (struct ec2_filter){ "image-id", &r->going };
-    r->by_use[1] = (struct ec2_filter){ "instance-state-name", &r->live };
+    r->by_name[0] = (struct ec2_filter){ .name = "name", .values = &r->name };
+    r->by_tags[0] = (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &r->fleet };
+    r->by_tags[1] = (struct ec2_filter){ .name = "tag:" TAG_ROLE, .values = &r->role };
+    r->by_tags[2] = (struct ec2_filter){ .name = "tag:" TAG_NAME, .values = &r->kind };
+    r->of_image[0] = (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &r->fleet };
+    r->of_image[1] = (struct ec2_filter){ .name = "description", .values = &r->description, .pattern = true };
+    r->by_use[0] = (struct ec2_filter){ .name = "image-id", .values = &r->going };
+    r->by_use[1] = (struct ec2_filter){ .name = "instance-state-name", .values = &r->live };
 }
 
 void bake_region_clear(struct bake_region *r)

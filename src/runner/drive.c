@@ -344,6 +344,25 @@ static void keep_instances(struct flight *f, const struct field_list *rows)
     f->n_instances += rows->n;
 }
 
+/* Drops what the filters do not ask for exactly: EC2 reads their values as patterns, and whatever answers may be wrong.
+ * What is left is compacted in place. */
+static void drop_strangers(const struct flight *f, struct field_list *rows, size_t size)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < rows->n; i++) {
+        char *row = (char *)rows->rows + i * size;
+        bool taken = f->act.kind == ACT_LEFTOVERS
+                         ? ec2_filters_take_leftover(f->filters, f->n_filters, (const struct ec2_leftover *)row)
+                         : ec2_filters_take(f->filters, f->n_filters, (const struct ec2_instance *)row);
+        if (taken)
+            memmove((char *)rows->rows + kept++ * size, row, size);
+    }
+    if (kept < rows->n)
+        log_warn("%s: the answer of EC2 in %s holds %zu rows that were not asked for, which are ignored",
+                 flight_call(f)->name, f->region, rows->n - kept);
+    rows->n = kept;
+}
+
 static void keep_runner(struct flight *f, const struct github_runner *r)
 {
     f->runners = xreallocarray(f->runners, f->n_runners + 1, sizeof(*f->runners));
@@ -426,12 +445,14 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     case ACT_SCAN:
         if (!ec2_describe_instances_result(f->aws, &f->arena, &page, err))
             return false;
+        drop_strangers(f, &page.instances, sizeof(struct ec2_instance));
         keep_instances(f, &page.instances);
         f->token = page.next_token;
         return aws_call_turn(&f->aws->call, &f->paging, page.instances.n, f->token, ret_more, err);
     case ACT_LEFTOVERS:
         if (!ec2_list_leftovers_result(f->aws, f->act.leftover, &f->arena, &leftovers, err))
             return false;
+        drop_strangers(f, &leftovers.rows, sizeof(struct ec2_leftover));
         e->leftovers = leftovers.rows.rows;
         e->n_leftovers = leftovers.rows.n;
         f->token = leftovers.next_token;

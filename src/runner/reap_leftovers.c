@@ -50,14 +50,14 @@ static const struct {
 static void set_filters(struct leftovers *l)
 {
     strlist_clear(&l->state);
-    l->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &l->fleet };
-    l->filters[1] = (struct ec2_filter){ "tag:" TAG_ROLE, &l->role };
+    l->filters[0] = (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &l->fleet };
+    l->filters[1] = (struct ec2_filter){ .name = "tag:" TAG_ROLE, .values = &l->role };
     if (is_image(l->kind) && l->config->retention == 0)
-        l->filters[1] = (struct ec2_filter){ "tag-key", &l->limits };
+        l->filters[1] = (struct ec2_filter){ .name = "tag-key", .values = &l->limits };
     if (is_image(l->kind) || !kinds[l->kind].filter)
         return;
     strlist_split(&l->state, kinds[l->kind].state, " ");
-    l->filters[1] = (struct ec2_filter){ kinds[l->kind].filter, &l->state };
+    l->filters[1] = (struct ec2_filter){ .name = kinds[l->kind].filter, .values = &l->state };
 }
 
 static bool begin_list(struct leftovers *l, struct acts *acts)
@@ -348,8 +348,8 @@ void leftovers_init(struct leftovers *l, const struct leftovers_config *config)
     strlist_add(&l->role, "bake");
     strlist_add(&l->limits, TAG_LIMITS);
     strlist_split(&l->live, "pending running stopping stopped", " ");
-    l->by_use[0] = (struct ec2_filter){ "image-id", &l->going };
-    l->by_use[1] = (struct ec2_filter){ "instance-state-name", &l->live };
+    l->by_use[0] = (struct ec2_filter){ .name = "image-id", .values = &l->going };
+    l->by_use[1] = (struct ec2_filter){ .name = "instance-state-name", .values = &l->live };
     set_filters(l);
 }
 

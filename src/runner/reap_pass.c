@@ -730,7 +730,7 @@ static bool begin_ghost_look(struct reap *r, struct acts *acts)
     }
     if (!b)
         return false;
-    b->filters[0] = (struct ec2_filter){ "tag:" TAG_RUNNER, &b->ids };
+    b->filters[0] = (struct ec2_filter){ .name = "tag:" TAG_RUNNER, .values = &b->ids };
     b->filters[1] = r->filters[1];
     acts_add(acts, (struct act){ .kind = ACT_SCAN,
                                  .who = r->n_batches - 1,
@@ -900,6 +900,6 @@ void reap_init(struct reap *r, const struct reap_config *config)
     strlist_add(&r->fleet, config->fleet);
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->states, live[i]);
-    r->filters[0] = (struct ec2_filter){ "tag:" TAG_FLEET, &r->fleet };
-    r->filters[1] = (struct ec2_filter){ "instance-state-name", &r->states };
+    r->filters[0] = (struct ec2_filter){ .name = "tag:" TAG_FLEET, .values = &r->fleet };
+    r->filters[1] = (struct ec2_filter){ .name = "instance-state-name", .values = &r->states };
 }

@@ -197,7 +197,7 @@ static void add_filter(struct stop_search *search, const char *name, const char 
         strlist_add(values, one);
     for (size_t i = 0; many && i < many->n; i++)
         strlist_add(values, many->v[i]);
-    search->filters[search->n_filters++] = (struct ec2_filter){ name, values };
+    search->filters[search->n_filters++] = (struct ec2_filter){ .name = name, .values = values };
 }
 
 bool stop_init(struct stop *s, const struct stop_config *config, struct error *err)

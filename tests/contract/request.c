@@ -175,7 +175,7 @@ static enum ec2_kind kind_of(const struct args *a)
         for (size_t i = 0; i < n; i++) {                                                                               \
             const struct filter *f = FIELD_ROW(&a->filters, const struct filter, i);                                   \
             values[i] = strings(&f->values);                                                                           \
-            filters[i] = (struct ec2_filter){ f->name, &values[i] };                                                   \
+            filters[i] = (struct ec2_filter){ .name = f->name, .values = &values[i] };                                 \
         }                                                                                                              \
         struct aws_call *call = make(aws, a->region, __VA_ARGS__);                                                     \
         for (size_t i = 0; i < n; i++)                                                                                 \

@@ -187,9 +187,15 @@ def ec2_run_instances_call(r):
     return args, "RunInstances", params
 
 
+def literal(text):
+    """As EC2 has to be asked for exactly this value of a filter."""
+    return re.sub(r"[*?\\]", r"\\\g<0>", text)
+
+
 def described(r, operation, most):
     filters, token = r.filters(), r.maybe(r.text())
-    params = {"Filters": filters, "MaxResults": most, "NextToken": token}
+    literally = [{"Name": f["Name"], "Values": [literal(v) for v in f["Values"]]} for f in filters]
+    params = {"Filters": literally, "MaxResults": most, "NextToken": token}
     return {"filters": plain(filters), "token": token}, operation, params
 
 
@@ -284,7 +290,7 @@ def looked_up(operation, filter, **more):
     """Described by the values of one filter."""
     def draw(r):
         ids = r.some(r.text)
-        return {"ids": ids}, operation, {"Filters": [{"Name": filter, "Values": ids}], **more}
+        return {"ids": ids}, operation, {"Filters": [{"Name": filter, "Values": [literal(i) for i in ids]}], **more}
     return draw
 
 

@@ -361,7 +361,8 @@ START_TEST(describe_instances)
 {
     const struct strlist repos = { .v = (char *[]){ "org/repo", "a b" }, .n = 2 };
     const struct strlist live = { .v = (char *[]){ "pending", "running" }, .n = 2 };
-    const struct ec2_filter filters[] = { { "tag:mayfly:repo", &repos }, { "instance-state-name", &live } };
+    const struct ec2_filter filters[] = { { .name = "tag:mayfly:repo", .values = &repos },
+                                          { .name = "instance-state-name", .values = &live } };
     has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters, 2, "abc+/="), "DescribeInstances",
              "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Arepo"
              "&Filter.1.Value.1=org%2Frepo&Filter.1.Value.2=a%20b&Filter.2.Name=instance-state-name"
@@ -369,6 +370,63 @@ START_TEST(describe_instances)
     has_body(ec2_describe_instances_call(&no_aws, "us-east-1", filters + 1, 1, NULL), "DescribeInstances",
              "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=instance-state-name"
              "&Filter.1.Value.1=pending&Filter.1.Value.2=running&MaxResults=200");
+}
+END_TEST
+
+/* A name with characters of EC2's pattern language means itself; a pattern stays one. */
+START_TEST(filters_are_literal)
+{
+    const struct strlist names = { .v = (char *[]){ "a*", "?", "\\*[x]" }, .n = 3 };
+    struct ec2_filter filter = { .name = "tag:mayfly:fleet", .values = &names };
+    has_body(ec2_describe_instances_call(&no_aws, "us-east-1", &filter, 1, NULL), "DescribeInstances",
+             "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Afleet"
+             "&Filter.1.Value.1=a%5C%2A&Filter.1.Value.2=%5C%3F&Filter.1.Value.3=%5C%5C%5C%2A%5Bx%5D&MaxResults=1000");
+    has_body(ec2_list_leftovers_call(&no_aws, "us-east-1", EC2_IMAGE, &filter, 1, NULL), "DescribeImages",
+             "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Filter.1.Name=tag%3Amayfly%3Afleet"
+             "&Filter.1.Value.1=a%5C%2A&Filter.1.Value.2=%5C%3F&Filter.1.Value.3=%5C%5C%5C%2A%5Bx%5D&MaxResults=200");
+    filter.pattern = true;
+    has_body(ec2_fleet_call(&no_aws, "us-east-1", &filter, 1, NULL), "DescribeInstances",
+             "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Afleet"
+             "&Filter.1.Value.1=a%2A&Filter.1.Value.2=%3F&Filter.1.Value.3=%5C%2A%5Bx%5D&MaxResults=200");
+}
+END_TEST
+
+static const struct {
+    const char *name, *value;
+    bool taken, leftover; /* of the instance below; of the leftover below */
+} exact[] = {
+    { "tag:mayfly:fleet", "abc", true, true },
+    { "tag:mayfly:fleet", "a*", false, false },
+    { "tag:mayfly:fleet", "ABC", false, false },
+    { "tag:mayfly:fleet", "*", false, false },
+    { "tag:mayfly:label", "abc", false, false },
+    { "tag-key", "mayfly:fleet", true, true },
+    { "tag-key", "mayfly:limits", false, false },
+    { "instance-id", "i-1", true, true },
+    { "instance-id", "i-?", false, true },
+    { "client-token", "t", true, true },
+    { "client-token", "tt", false, true },
+    { "image-id", "ami-1", true, true },
+    { "image-id", "ami-2", false, true },
+    { "instance-state-name", "stopped", true, true },
+    { "name", "image 1", true, true },
+    { "name", "image*", true, false },
+};
+
+/* What a row does not say itself is not compared: "name" is of images, "instance-id" of instances. */
+START_TEST(answers_are_compared)
+{
+    struct ec2_tag tags[] = { { "Name", NULL }, { "mayfly:fleet", "abc" } };
+    const struct field_list list = { .rows = tags, .n = 2 };
+    const struct ec2_instance instance = {
+        .id = "i-1", .image = "ami-1", .client_token = "t", .state_name = "running", .tags = list
+    };
+    const struct ec2_leftover image = { .id = "ami-1", .name = "image 1", .tags = list };
+    const struct strlist values = { .v = (char *[]){ (char *)exact[_i].value, "other" }, .n = 2 };
+    const struct ec2_filter filters[] = { { .name = "tag:Name", .values = &values, .pattern = true },
+                                          { .name = exact[_i].name, .values = &values } };
+    ck_assert_int_eq(ec2_filters_take(filters, 2, &instance), exact[_i].taken);
+    ck_assert_int_eq(ec2_filters_take_leftover(filters, 2, &image), exact[_i].leftover);
 }
 END_TEST
 
@@ -969,6 +1027,8 @@ static TCase *requests(void)
     TCase *t = tcase_create("requests");
     tcase_add_loop_test(t, run_instances, 0, 7);
     tcase_add_test(t, describe_instances);
+    tcase_add_test(t, filters_are_literal);
+    tcase_add_loop_test(t, answers_are_compared, 0, ARRAY_SIZE(exact));
     tcase_add_test(t, other_requests);
     tcase_add_test(t, bodies_of_a_bake);
     tcase_add_test(t, network_requests);

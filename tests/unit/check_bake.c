@@ -227,13 +227,18 @@ static void show_image(struct world *w, const struct act *a, struct event *e)
 
 static void show_snapshots(struct world *w, const struct act *a, struct event *e)
 {
-    struct ec2_leftover *row = arena_alloc(&w->arena, sizeof(*row));
+    struct ec2_leftover *row = arena_alloc(&w->arena, 3 * sizeof(*row));
     ck_assert(a->n_filters == 2 && str_eq(a->filters[0].name, "tag:" TAG_FLEET));
     ck_assert_str_eq(a->filters[1].name, "description");
     ck_assert_str_eq(a->filters[1].values->v[0], "*ami-new*");
-    *row = (struct ec2_leftover){ .id = "snap-new" };
+    /* A stranger's, and one that speaks of another image, come along. */
+    static struct ec2_tag ours = { TAG_FLEET, NULL }, theirs = { TAG_FLEET, "o*" };
+    ours.value = a->filters[0].values->v[0];
+    row[0] = (struct ec2_leftover){ .id = "snap-new", .description = "Created for ami-new", .tags = { &ours, 1, 1 } };
+    row[1] = (struct ec2_leftover){ .id = "snap-other", .description = "for ami-old", .tags = { &ours, 1, 1 } };
+    row[2] = (struct ec2_leftover){ .id = "snap-theirs", .description = "for ami-new", .tags = { &theirs, 1, 1 } };
     e->leftovers = row;
-    e->n_leftovers = w->at[a->part].snapshots;
+    e->n_leftovers = w->at[a->part].snapshots ? 3 : 0;
 }
 
 static void put_old_at(struct world *w, size_t at, const char *id, const char *created, const char *limits,

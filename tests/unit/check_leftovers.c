@@ -490,7 +490,7 @@ START_TEST(requests_and_answers)
     struct aws aws = { 0 };
     const enum ec2_kind kind = cases[_i].kind;
     strlist_add(&values, "b");
-    const struct ec2_filter filter = { "tag:a", &values };
+    const struct ec2_filter filter = { .name = "tag:a", .values = &values };
     AUTO_CALL *list = &ec2_list_leftovers_call(&aws, "us-east-1", kind, &filter, 1, "t")->call;
     ck_assert_str_eq(strbuf_str(&((struct aws_call *)list)->body), cases[_i].list);
     ASSERT_OK(ec2_list_leftovers_result(answered((struct aws_call *)list, cases[_i].rows), kind, &arena, &page, &err),

@@ -24,9 +24,13 @@ struct ec2_leftover { /* strings live in the arena of the decoder; NULL when abs
     const char *id, *state, *created, *name, *architecture; /* name and architecture: of an image */
     const char *reason;                                     /* why an image failed */
     const char *deprecated;                                 /* since or from when an image is */
+    const char *description;                                /* of a snapshot */
     struct field_list snapshots;                            /* of an image: const char *, ids */
     struct field_list tags;                                 /* struct ec2_tag */
 };
+
+/* As ec2_filters_take; of an image also its name. */
+bool ec2_filters_take_leftover(const struct ec2_filter *filters, size_t n, const struct ec2_leftover *l);
 
 /* Seconds since 1970, or 0 when absent or malformed. */
 int64_t ec2_leftover_created(const struct ec2_leftover *l);
