@@ -117,8 +117,20 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
         error_hint(err, "write ref:refs/heads/main, environment:NAME, pull_request, or * for all");
         return false;
     }
+    if (strstr(o->subject, "${"))
+        return error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` holds a variable of IAM's, ${…}", o->subject);
     return check_ids(&o->subnets, "subnets", "subnet", err) &&
            check_ids(&o->security_groups, "security-groups", "sg", err);
+}
+
+/* A policy's strings are patterns of * and ?, and hold variables, ${…}: a fleet is one name. */
+static bool check_fleet(const char *fleet, struct error *err)
+{
+    if (str_empty(fleet) || (!strpbrk(fleet, "*?") && !strstr(fleet, "${")))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "--fleet: `%.120s` is a pattern, and a policy is for one fleet", fleet);
+    error_hint(err, "give the fleet's own name, which has no *, ? or ${ in it; print one policy for each fleet");
+    return false;
 }
 
 static bool check_commands(const struct strlist *named, struct error *err)
@@ -158,7 +170,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         strlist_add(&regions, o->regions.v[i]);
     if (regions.n == 0 && !str_empty(cmd->common.region))
         strlist_add(&regions, cmd->common.region);
-    if (!check_commands(&cmd->rest, err) || !check(o, &regions, err) ||
+    if (!check_commands(&cmd->rest, err) || !check(o, &regions, err) || !check_fleet(cmd->common.fleet, err) ||
         (!str_empty(repo) && !github_scope_check(repo, err))) /* `*` would trust all of GitHub */
         return false;
     const char *partition = first_of(o->partition, regions.n ? aws_partition(regions.v[0]) : NULL);

@@ -437,7 +437,7 @@ struct json_object *policy_trust_make(const struct policy_trust *t)
     strlist_add(&audience, "sts.amazonaws.com");
     add_string(principal, "Federated", provider);
     add_condition(conditions, "StringEquals", GITHUB_OIDC ":aud", &audience);
-    add_condition(conditions, strchr(subjects.v[0], '*') ? "StringLike" : "StringEquals", GITHUB_OIDC ":sub",
+    add_condition(conditions, strpbrk(subjects.v[0], "*?") ? "StringLike" : "StringEquals", GITHUB_OIDC ":sub",
                   &subjects);
     add_string(o, "Sid", "GitHubActions");
     add_string(o, "Effect", "Allow");
