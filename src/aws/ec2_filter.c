@@ -1,4 +1,5 @@
-/* Filters of EC2's descriptions: written so that EC2 reads their values literally, and what they brought compared. */
+#include "mayfly/aws/ec2_filter.h"
+
 #include <assert.h>
 
 #include "ec2_call.h"

@@ -380,7 +380,7 @@ START_TEST(filters_are_literal)
     struct ec2_filter filter = { .name = "tag:mayfly:fleet", .values = &names };
     has_body(ec2_describe_instances_call(&no_aws, "us-east-1", &filter, 1, NULL), "DescribeInstances",
              "Action=DescribeInstances&Version=2016-11-15&Filter.1.Name=tag%3Amayfly%3Afleet"
-             "&Filter.1.Value.1=a%5C%2A&Filter.1.Value.2=%5C%3F&Filter.1.Value.3=%5C%5C%5C%2A%5Bx%5D&MaxResults=1000");
+             "&Filter.1.Value.1=a%5C%2A&Filter.1.Value.2=%5C%3F&Filter.1.Value.3=%5C%5C%5C%2A%5Bx%5D&MaxResults=200");
     has_body(ec2_list_leftovers_call(&no_aws, "us-east-1", EC2_IMAGE, &filter, 1, NULL), "DescribeImages",
              "Action=DescribeImages&Version=2016-11-15&Owner.1=self&Filter.1.Name=tag%3Amayfly%3Afleet"
              "&Filter.1.Value.1=a%5C%2A&Filter.1.Value.2=%5C%3F&Filter.1.Value.3=%5C%5C%5C%2A%5Bx%5D&MaxResults=200");

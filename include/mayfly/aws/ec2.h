@@ -5,6 +5,7 @@
 #define MAYFLY_AWS_EC2_H
 
 #include "mayfly/aws/call.h"
+#include "mayfly/aws/ec2_filter.h"
 #include "mayfly/codec/field.h"
 
 struct ec2_tag {
@@ -38,20 +39,6 @@ enum ec2_state ec2_instance_state(const struct ec2_instance *i);
 int64_t ec2_instance_launched(const struct ec2_instance *i);
 /* The value of a tag, or NULL. */
 const char *ec2_instance_tag(const struct ec2_instance *i, const char *key);
-
-/* A filter of DescribeInstances and DescribeImages: ("tag:mayfly:fleet", values). To EC2 a value is a pattern of *, ?
- * and \; the calls escape it, so that it means itself. */
-struct ec2_filter {
-    const char *name;
-    const struct strlist *values; /* at least one */
-    bool pattern;                 /* values are meant as patterns, and are escaped where they are made */
-};
-
-/* Appends a value that EC2 takes literally in a pattern. */
-void ec2_escape(struct strbuf *ret, const char *value);
-/* Do the tags, ids, client token and image of a row have exactly the values of the filters that brought it? States are
- * not compared, nor what only a pattern asks for. Nothing is done to a row of which this is false. */
-bool ec2_filters_take(const struct ec2_filter *filters, size_t n, const struct ec2_instance *i);
 
 enum ec2_public_ip { /* the subnet's setting decides, or we do */
                      EC2_PUBLIC_IP_DEFAULT,

@@ -29,9 +29,6 @@ struct ec2_leftover { /* strings live in the arena of the decoder; NULL when abs
     struct field_list tags;                                 /* struct ec2_tag */
 };
 
-/* As ec2_filters_take; of an image also its name. */
-bool ec2_filters_take_leftover(const struct ec2_filter *filters, size_t n, const struct ec2_leftover *l);
-
 /* Seconds since 1970, or 0 when absent or malformed. */
 int64_t ec2_leftover_created(const struct ec2_leftover *l);
 /* The value of a tag, or NULL. */
