@@ -11,8 +11,7 @@ enum { EC2_PAGE_MAX = 200 };
 struct aws_call *ec2_call_new(struct aws *aws, const char *region, const char *action, struct strbuf *body);
 /* The same of what makes something that stays: struct call's `makes`. */
 struct aws_call *ec2_make_call_new(struct aws *aws, const char *region, const char *action, struct strbuf *body);
-/* Appends "&Filter.1.Name=…&Filter.1.Value.1=…", n of them, each with at least one value; what is no pattern escaped. */
- */
+/* Appends "&Filter.1.Name=…&Filter.1.Value.1=…", n of them, each with at least one value, escaped but for patterns. */
 void ec2_add_filters(struct strbuf *body, const struct ec2_filter *filters, size_t n);
 /* Decodes the answer of a call by a table, its root element being ACTION + "Response". */
 MUST_CHECK bool ec2_decode(const struct aws_call *c, const struct field *fields, void *out, struct arena *arena,
