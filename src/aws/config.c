@@ -1,34 +1,60 @@
 #include "mayfly/aws/config.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "mayfly/net/url.h"
+#include "mayfly/util/home.h"
 
 static const size_t file_max = (size_t)1 << 20;
 
-/* Parses one of the shared files; one that does not exist is empty, as for every tool of AWS. */
-static bool load_file(const char *env_value, const char *home, const char *in_home, struct ini *ret, struct error *err)
+static void warn(struct strlist *warnings, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void warn(struct strlist *warnings, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    AUTO_FREE char *text = xvasprintf(fmt, ap);
+    va_end(ap);
+    strlist_add(warnings, text);
+}
+
+/* Parses one of the shared files. One that does not exist, or that this user cannot read, is empty, as for every tool
+ * of AWS: the environment may have all that is needed. */
+static bool load_file(const struct aws_creds_from *from, const char *variable, const char *in_home, struct ini *ret,
+                      struct strlist *warnings, struct error *err)
 {
     AUTO_STRBUF text = STRBUF_MAX(file_max);
-    AUTO_FREE char *path = NULL;
+    AUTO_ERROR problem = { 0 };
+    const char *named = from->getenv(variable);
+    AUTO_FREE char *home = home_directory(from->getenv);
+    /* a workflow's `env:` expands neither ~ nor $HOME */
+    AUTO_FREE char *path = !str_empty(named) ? home_expand(named, from->getenv)
+                           : home            ? xasprintf("%s/%s", home, in_home)
+                                             : NULL;
     text.secret = true;
-    if (home && home[0] != '/') /* it would be that of a checkout, whose credential_process is a command */
-        home = NULL;
-    if (!str_empty(env_value)) /* a workflow's `env:` expands no ~ */
-        path = str_starts(env_value, "~/") && !str_empty(home) ? xasprintf("%s%s", home, env_value + 1)
-                                                               : xstrdup(env_value);
-    else if (!str_empty(home))
-        path = xasprintf("%s/%s", home, in_home);
-    if (!path || (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)))
+    if (!path)
         return true;
-    if (!strbuf_read_file(&text, path, "the AWS configuration", err)) {
-        if (err->domain == ERROR_SYSTEM)
-            err->domain = ERROR_CONFIG;
-        return false;
+    if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
+        if (!str_empty(named) && (strchr(path, '$') || path[0] == '~'))
+            warn(warnings, "%s: `%s` does not exist, so that it counts as empty", variable, path);
+        return true;
     }
-    return ini_parse(ret, strbuf_str(&text), text.len, path, err);
+    if (!strbuf_read_file(&text, path, "the AWS configuration", &problem)) {
+        if (problem.domain != ERROR_SYSTEM)
+            return error_move(err, &problem);
+        warn(warnings, "%s: going on without it", problem.message);
+        return true;
+    }
+    if (!ini_parse(ret, strbuf_str(&text), text.len, path, err))
+        return false;
+    if (ini_has_section(ret, "DEFAULT"))
+        warn(warnings, "%s: nothing is read of [DEFAULT]: the default profile is [default]", path);
+    if (ini_has_section(ret, "default") && aws_section_exists(ret, "profile", "default") &&
+        str_eq(from->profile, "default"))
+        warn(warnings, "%s: has both [profile default] and [default]: what both have is taken of the first", path);
+    return true;
 }
 
 /* us-east-1a. */
@@ -89,6 +115,7 @@ static const struct {
     { "ssm", "AWS_ENDPOINT_URL_SSM", "ssm" },
     { "sts", "AWS_ENDPOINT_URL_STS", "sts" },
     { "sso", "AWS_ENDPOINT_URL_SSO", "portal.sso" },
+    { "sso_oidc", "AWS_ENDPOINT_URL_SSO_OIDC", "oidc" },
 };
 
 /* endpoint_url of a service in the [services NAME] that the profile names: "ec2 =\n  endpoint_url = URL", owned. */
@@ -153,27 +180,66 @@ static bool fill(const struct aws_creds_from *from, const char *region, struct a
     return aws_creds_find(from, &c->source, err);
 }
 
+const char *aws_profile_variable(const char *(*getenv_fn)(const char *))
+{
+    return !str_empty(getenv_fn("AWS_DEFAULT_PROFILE")) ? "AWS_DEFAULT_PROFILE"
+           : !str_empty(getenv_fn("AWS_PROFILE"))       ? "AWS_PROFILE"
+                                                        : NULL;
+}
+
+/* Two variables of one meaning, of which the first counts. */
+static void compare(const struct aws_creds_from *from, const char *first, const char *second, struct strlist *warnings)
+{
+    const char *a = from->getenv(first), *b = from->getenv(second);
+    if (!str_empty(a) && !str_empty(b) && !str_eq(a, b))
+        warn(warnings, "%s and %s differ: going by %s, as the AWS CLI does", first, second, first);
+}
+
+/* Where AWS's own tools would do something else, or two settings contradict each other, somebody has to hear of it. The
+ * tools' settings that nothing here depends on are in docs/credentials.md. */
+static void look_around(const struct aws_creds_from *from, const char *region, const struct aws_config *c,
+                        struct strlist *warnings)
+{
+    static const char *const old[] = { "AWS_CREDENTIAL_FILE", "BOTO_CONFIG" };
+    const char *source = creds_source_name(&c->source);
+    const char *sts = first_of(from->getenv("AWS_STS_REGIONAL_ENDPOINTS"),
+                               aws_profile_get(from, "sts_regional_endpoints"), NULL, NULL);
+    if (!from->profile_given)
+        compare(from, "AWS_DEFAULT_PROFILE", "AWS_PROFILE", warnings);
+    if (str_empty(region))
+        compare(from, "AWS_REGION", "AWS_DEFAULT_REGION", warnings);
+    if (str_eq(source, "environment"))
+        compare(from, "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN", warnings);
+    for (size_t i = 0; i < ARRAY_SIZE(old); i++)
+        if (!str_empty(from->getenv(old[i])) && (str_eq(source, "container") || str_eq(source, "instance metadata")))
+            warn(warnings, "%s is set, which Mayfly does not read: it takes the credentials from %s", old[i],
+                 c->source.where);
+    if (sts && strcasecmp(sts, "legacy") == 0)
+        warn(warnings, "sts_regional_endpoints is legacy, which Mayfly does not know: it asks the region's own STS");
+}
+
 bool aws_config_load(const struct aws_flags *flags, const char *(*getenv_fn)(const char *), struct aws_config *ret,
-                     struct error *err)
+                     struct strlist *warnings, struct error *err)
 {
     AUTO_INI config = { 0 }, credentials = { 0 };
-    const char *home = getenv_fn("HOME");
-    if (!load_file(getenv_fn("AWS_CONFIG_FILE"), home, ".aws/config", &config, err) ||
-        !load_file(getenv_fn("AWS_SHARED_CREDENTIALS_FILE"), home, ".aws/credentials", &credentials, err))
-        return false;
+    const char *variable = aws_profile_variable(getenv_fn);
     struct aws_creds_from from = {
         .getenv = getenv_fn,
         .config = &config,
         .credentials = &credentials,
-        .profile = first_of(flags->profile, getenv_fn("AWS_PROFILE"), "default", NULL),
+        .profile = first_of(flags->profile, variable ? getenv_fn(variable) : NULL, "default", NULL),
         .profile_given = !str_empty(flags->profile),
         .role_arn = flags->role_arn,
     };
+    if (!load_file(&from, "AWS_CONFIG_FILE", ".aws/config", &config, warnings, err) ||
+        !load_file(&from, "AWS_SHARED_CREDENTIALS_FILE", ".aws/credentials", &credentials, warnings, err))
+        return false;
     struct aws_config c = { 0 };
     if (!fill(&from, flags->region, &c, err)) {
         aws_config_clear(&c);
         return false;
     }
+    look_around(&from, flags->region, &c, warnings);
     *ret = c;
     return true;
 }

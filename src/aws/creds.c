@@ -3,20 +3,18 @@
 /* The order of AWS's own tools (botocore, credentials.py: create_credential_resolver), and before all what --role-arn
  * asks for in a workflow. */
 static const struct creds_provider *const chain[] = {
-    &creds_oidc,         &creds_environment, &creds_role_of_profile,
-    &creds_web_identity, &creds_sso,         &creds_credentials_file,
-    &creds_process,      &creds_config_file, &creds_container,
-    &creds_imds,
+    &creds_oidc,  &creds_environment, &creds_role_of_profile, &creds_web_identity, &creds_sso,  &creds_credentials_file,
+    &creds_login, &creds_process,     &creds_config_file,     &creds_container,    &creds_imds,
 };
 
 const struct creds_provider *const creds_of_profile[] = {
-    &creds_web_identity, &creds_sso, &creds_credentials_file, &creds_process, &creds_config_file, NULL,
+    &creds_web_identity, &creds_sso, &creds_credentials_file, &creds_login, &creds_process, &creds_config_file, NULL,
 };
 
 /* A profile that somebody asked for has to be there, unless the environment has keys. */
 static bool check_profile(const struct aws_creds_from *from, struct error *err)
 {
-    if (aws_profile_exists(from) || (!from->profile_given && str_empty(from->getenv("AWS_PROFILE"))))
+    if (aws_profile_exists(from) || (!from->profile_given && !aws_profile_variable(from->getenv)))
         return true;
     error_set(err, ERROR_CONFIG, 0, "there is no AWS profile `%s` in the config and credentials files", from->profile);
     error_hint(err, "look at ~/.aws/config and ~/.aws/credentials, or at AWS_CONFIG_FILE and "
@@ -100,6 +98,7 @@ void creds_source_clear(struct creds_source *s)
     free(s->sso_account_id);
     free(s->sso_role_name);
     free(s->sso_session);
+    free(s->sso_start_url);
     for (size_t i = 0; i < s->n_roles; i++)
         creds_role_clear(&s->roles[i]);
     free(s->roles);

@@ -128,8 +128,9 @@ bool creds_decode(const struct strbuf *json, const char *what, struct aws_creds 
         return error_set(err, ERROR_CONFIG, 0, "%s: %.80s: %.200s", what, a.code,
                          a.message ? a.message : "(no message)");
     got.expires = a.expiration_ms / 1000;
-    if (a.expiration && !clock_parse_rfc3339(a.expiration, &got.expires))
-        return error_set(err, ERROR_PARSE, 0, "%s: Expiration `%.40s` is no date", what, a.expiration);
+    if (a.expiration && !clock_parse_lenient(a.expiration, &got.expires))
+        return error_set(err, ERROR_PARSE, 0, "%s: Expiration `%.40s` is no date with its time zone", what,
+                         a.expiration);
     enum found found = creds_take(a.id, a.secret, a.token, what, &got, err);
     if (found != FOUND) {
         aws_creds_clear(&got);
@@ -169,9 +170,19 @@ bool creds_read_token(const char *path, const char *what, struct strbuf *ret, st
 
 /* --- fetching and renewing ---------------------------------------------------------------------------------------- */
 
+/* Nobody renews the variables of this process, and the one of their end may be a left-over: AWS decides. */
+static void check_end(const struct aws *aws, const struct creds_source *s)
+{
+    if (s->keys.expires && s->keys.expires <= aws_now(aws))
+        log_warn("AWS_CREDENTIAL_EXPIRATION says that the credentials of the environment ended at %s: trying them all "
+                 "the same",
+                 clock_rfc3339(s->keys.expires).s);
+}
+
 static bool fetch(struct aws *aws, struct aws_creds *creds, struct error *err)
 {
     const struct creds_source *s = &aws->config->source;
+    check_end(aws, s);
     if (s->provider->fetch && !s->provider->fetch(aws, s, creds, err))
         return false;
     if (!s->provider->fetch && creds_take(s->keys.access_key_id, s->keys.secret_access_key.value,

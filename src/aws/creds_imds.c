@@ -1,16 +1,21 @@
 #include "creds_provider.h"
 
+#include <curl/curl.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include "mayfly/net/url.h"
+#include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
 
 /* Version 2 of the instance metadata service alone: it never falls back to the first, which asks for no token.
  * Source: Amazon EC2 User Guide, "Use IMDS"; reference/c-style.md E. */
 
 enum {
-    TOTAL_MS = 1000,
+    TIMEOUT_S = 1,
+    TIMEOUT_MAX = 60,
     ATTEMPTS = 2,
+    ATTEMPTS_MAX = 100,
     /* Credentials that have ended are what there is while whoever renews them has trouble, and EC2 may take them yet:
      * the SDKs call it static stability. */
     STALE_LIFE = 900, /* s */
@@ -22,15 +27,46 @@ static const char *setting(const struct aws_creds_from *from, const char *variab
     return str_empty(value) ? aws_profile_get(from, key) : value;
 }
 
+/* A number from 1 to max; one that is not given stays as it is. */
+static bool number(const struct aws_creds_from *from, const char *variable, const char *key, uint64_t max,
+                   uint64_t *ret, struct error *err)
+{
+    const char *value = setting(from, variable, key);
+    if (!value || (parse_uint(value, max, ret) && *ret > 0))
+        return true;
+    return error_set(err, ERROR_CONFIG, 0, "%s: `%.40s` is no whole number from 1 to %d",
+                     str_empty(from->getenv(variable)) ? key : variable, value, (int)max);
+}
+
+/* The mode of the endpoint; else the older setting. */
+static bool is_ipv6(const struct aws_creds_from *from, bool *ret, struct error *err)
+{
+    static const char variable[] = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE";
+    const char *mode = setting(from, variable, "ec2_metadata_service_endpoint_mode");
+    const char *older = setting(from, "AWS_IMDS_USE_IPV6", "imds_use_ipv6");
+    *ret = mode ? strcasecmp(mode, "ipv6") == 0 : older && strcasecmp(older, "true") == 0;
+    if (!mode || *ret || strcasecmp(mode, "ipv4") == 0)
+        return true;
+    return error_set(err, ERROR_CONFIG, 0, "%s: `%.40s` is neither ipv4 nor ipv6", variable, mode);
+}
+
 static enum found find(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
 {
+    uint64_t timeout = TIMEOUT_S, attempts = ATTEMPTS;
+    bool ipv6 = false;
     const char *disabled = from->getenv("AWS_EC2_METADATA_DISABLED");
     const char *endpoint = setting(from, "AWS_EC2_METADATA_SERVICE_ENDPOINT", "ec2_metadata_service_endpoint");
-    const char *mode = setting(from, "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ec2_metadata_service_endpoint_mode");
     if (disabled && strcasecmp(disabled, "true") == 0)
         return ABSENT;
+    if (!is_ipv6(from, &ipv6, err) ||
+        !number(from, "AWS_METADATA_SERVICE_TIMEOUT", "metadata_service_timeout", TIMEOUT_MAX, &timeout, err) ||
+        !number(from, "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "metadata_service_num_attempts", ATTEMPTS_MAX, &attempts,
+                err))
+        return BROKEN;
+    s->imds_ms = (long)timeout * 1000;
+    s->imds_attempts = (unsigned)attempts;
     if (!endpoint)
-        endpoint = mode && strcasecmp(mode, "ipv6") == 0 ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
+        endpoint = ipv6 ? "http://[fd00:ec2::254]" : "http://169.254.169.254";
     AUTO_URL u = { 0 };
     if (!url_parse(endpoint, "AWS_EC2_METADATA_SERVICE_ENDPOINT", &u, err))
         return BROKEN;
@@ -49,20 +85,36 @@ static bool ask(struct aws *aws, const struct creds_source *s, const char *metho
                                       .method = method,
                                       .url = url,
                                       .headers = { header },
-                                      .total_ms = TOTAL_MS,
-                                      .attempts = ATTEMPTS,
+                                      .total_ms = s->imds_ms,
+                                      .attempts = s->imds_attempts,
                                       .no_proxy = true };
     return creds_ask(aws, &q, ret_status, ret, err);
 }
 
-/* Nothing there that speaks version 2: this is no EC2 instance, and there are no credentials at all. */
-static bool nothing_found(const struct creds_source *s, const char *problem, struct error *err)
+/* Where packets of a metadata service go one hop further than to the instance itself. */
+static bool is_in_container(const struct aws *aws)
 {
+    static const char *const marks[] = { "/.dockerenv", "/run/.containerenv" };
+    bool found = !str_empty(aws->config->getenv("KUBERNETES_SERVICE_HOST"));
+    for (size_t i = 0; i < ARRAY_SIZE(marks) && !found; i++)
+        found = access(marks[i], F_OK) == 0;
+    return found;
+}
+
+/* Nothing there that speaks version 2: this is no EC2 instance, and there are no credentials at all. */
+static bool nothing_found(const struct aws *aws, const struct creds_source *s, const char *problem, struct error *err)
+{
+    const bool too_far = err->domain == ERROR_NET && err->status == CURLE_OPERATION_TIMEDOUT && is_in_container(aws);
     AUTO_STRBUF tried = STRBUF_INIT;
     for (size_t i = 0; i < s->passed_over.n; i++)
         strbuf_addf(&tried, "%.*s, ", (int)strcspn(s->passed_over.v[i], ":"), s->passed_over.v[i]);
     error_clear(err);
     error_set(err, ERROR_CONFIG, 0, "no AWS credentials: tried %sinstance metadata (%s)", strbuf_str(&tried), problem);
+    if (too_far)
+        error_hint(err, "in a container on EC2, have the instance answer over two hops: aws ec2 "
+                        "modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2; elsewhere "
+                        "give --role-arn (a workflow), keys or a profile: `mayfly doctor --credentials` tells what was "
+                        "looked at");
     error_hint(err, "in a workflow give --role-arn with `permissions: id-token: write`, or use "
                     "aws-actions/configure-aws-credentials before; elsewhere set AWS_ACCESS_KEY_ID and "
                     "AWS_SECRET_ACCESS_KEY, or --profile; `mayfly doctor --credentials` tells what was looked at");
@@ -78,11 +130,11 @@ static bool get_session(struct aws *aws, const struct creds_source *s, struct st
         if (err->domain == ERROR_CANCELLED || aws->creds_fetched > 0)
             return false;
         AUTO_FREE char *problem = xstrdup(err->message);
-        return nothing_found(s, problem, err);
+        return nothing_found(aws, s, problem, err);
     }
     if (status != 200 || token.len == 0) {
         AUTO_FREE char *problem = xasprintf("HTTP %d", status);
-        return nothing_found(s, problem, err);
+        return nothing_found(aws, s, problem, err);
     }
     ret_header->secret = true;
     secret_hide(strbuf_str(&token));

@@ -96,19 +96,24 @@ static enum found keys_of_environment(const struct aws_creds_from *from, struct 
 {
     if (from->profile_given)
         return ABSENT;
+    const char *token = from->getenv("AWS_SECURITY_TOKEN"); /* its older name, which botocore looks for first */
+    const char *end = from->getenv("AWS_CREDENTIAL_EXPIRATION");
+    if (!end || !clock_parse_lenient(end, &s->keys.expires))
+        s->keys.expires = 0;
     str_set(&s->where, "the environment (AWS_ACCESS_KEY_ID, …)");
     return creds_take(from->getenv("AWS_ACCESS_KEY_ID"), from->getenv("AWS_SECRET_ACCESS_KEY"),
-                      from->getenv("AWS_SESSION_TOKEN"), s->where, &s->keys, err);
+                      str_empty(token) ? from->getenv("AWS_SESSION_TOKEN") : token, s->where, &s->keys, err);
 }
 
 /* The three belong together: a token of one file is not for the key of the other. */
 static enum found keys_of_file(const char *(*get)(const struct aws_creds_from *, const char *),
                                const struct aws_creds_from *from, struct creds_source *s, struct error *err)
 {
+    const char *token = get(from, "aws_security_token");
     free(s->where);
     s->where = creds_profile_name(from);
     return creds_take(get(from, "aws_access_key_id"), get(from, "aws_secret_access_key"),
-                      get(from, "aws_session_token"), s->where, &s->keys, err);
+                      str_empty(token) ? get(from, "aws_session_token") : token, s->where, &s->keys, err);
 }
 
 static enum found keys_of_credentials_file(const struct aws_creds_from *from, struct creds_source *s, struct error *err)
@@ -121,6 +126,21 @@ static enum found keys_of_config_file(const struct aws_creds_from *from, struct 
     return keys_of_file(config_get, from, s, err);
 }
 
+/* The session of `aws login` is renewed with a key of its own by its own protocol: the AWS CLI can do that for us. */
+static enum found session_of_login(const struct aws_creds_from *from, struct creds_source *s UNUSED, struct error *err)
+{
+    if (!aws_profile_get(from, "login_session") || aws_profile_get(from, "credential_process") ||
+        config_get(from, "aws_access_key_id"))
+        return ABSENT;
+    error_set(err, ERROR_CONFIG, 0, "the profile `%s` has a session of `aws login`, which Mayfly cannot use itself",
+              from->profile);
+    error_hint(err,
+               "have the AWS CLI give its keys: set `credential_process = aws configure export-credentials --profile "
+               "%s` in the profile",
+               from->profile);
+    return BROKEN;
+}
+
 const struct creds_provider creds_environment = {
     .name = "environment",
     .absent = "AWS_ACCESS_KEY_ID is not set, or --profile was given",
@@ -131,6 +151,11 @@ const struct creds_provider creds_credentials_file = {
     .name = "credentials file",
     .absent = "the profile has no aws_access_key_id there",
     .find = keys_of_credentials_file,
+};
+const struct creds_provider creds_login = {
+    .name = "aws login",
+    .absent = "the profile has no login_session, or has a credential_process or keys, too",
+    .find = session_of_login,
 };
 const struct creds_provider creds_config_file = {
     .name = "config file",

@@ -18,7 +18,7 @@ struct creds_provider {
 };
 
 extern const struct creds_provider creds_oidc, creds_environment, creds_role_of_profile, creds_web_identity, creds_sso,
-    creds_credentials_file, creds_process, creds_config_file, creds_container, creds_imds;
+    creds_credentials_file, creds_login, creds_process, creds_config_file, creds_container, creds_imds;
 
 /* Those that a profile can hold, in order, NULL-terminated. */
 extern const struct creds_provider *const creds_of_profile[];

@@ -173,7 +173,7 @@ static bool assume(struct aws *aws, const struct creds_role *role, const struct 
     bool ok =
         call_run(aws->creds_loop, call, err) && sts_assume_role_result((struct aws_call *)call, &arena, &answer, err) &&
         creds_take(answer.access_key_id, answer.secret_access_key, answer.session_token, "STS", &got, err) == FOUND;
-    if (ok && !clock_parse_rfc3339(answer.expiration, &got.expires))
+    if (ok && !clock_parse_lenient(answer.expiration, &got.expires))
         ok = error_set(err, ERROR_PARSE, 0, "STS: Expiration `%.40s` is no date", answer.expiration);
     aws->skew = with.skew;
     aws_clear(&with);

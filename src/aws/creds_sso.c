@@ -2,6 +2,7 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/home.h"
 
 /* The value of the profile or of its [sso-session]. Where they differ, both are wrong. */
 static bool setting(const struct aws_creds_from *from, const char *session, const char *key, char **ret,
@@ -25,7 +26,7 @@ static bool setting(const struct aws_creds_from *from, const char *session, cons
 static char *cache_file(const struct aws_creds_from *from, const char *key)
 {
     AUTO_STRBUF path = STRBUF_INIT;
-    const char *home = from->getenv("HOME");
+    AUTO_FREE char *home = home_directory(from->getenv);
     strbuf_addf(&path, "%s/.aws/sso/cache/", home ? home : "");
     crypto_sha1_hex(&path, key, strlen(key));
     strbuf_adds(&path, ".json");
@@ -66,13 +67,6 @@ static const struct field token_fields[] = {
     { 0 },
 };
 
-/* "2026-01-01T00:00:00Z"; older versions of the AWS CLI wrote UTC for the Z. */
-static bool parse_end(const char *s, int64_t *ret)
-{
-    AUTO_FREE char *date = str_ends(s, "UTC") ? xasprintf("%.*sZ", (int)strlen(s) - 3, s) : xstrdup(s);
-    return clock_parse_rfc3339(date, ret);
-}
-
 bool creds_sso_token(const struct strbuf *json, const char *session, int64_t now, struct arena *arena, const char **ret,
                      struct error *err)
 {
@@ -86,8 +80,9 @@ bool creds_sso_token(const struct strbuf *json, const char *session, int64_t now
         error_hint(err, "log in again: aws sso login");
         return false;
     }
-    if (!parse_end(token.expires_at, &expires))
-        return error_set(err, ERROR_CONFIG, 0, "%s: expiresAt `%.40s` is no date", what, token.expires_at);
+    if (!clock_parse_lenient(token.expires_at, &expires))
+        return error_set(err, ERROR_CONFIG, 0, "%s: expiresAt `%.40s` is no date with its time zone", what,
+                         token.expires_at);
     if (expires <= now) {
         error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` ended at %s", session, token.expires_at);
         error_hint(err, "log in again: aws sso login");

@@ -91,7 +91,10 @@ void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, str
 {
     *s = (struct session){ 0 };
     const struct aws_flags flags = { cmd->common.profile, cmd->common.region, cmd->common.role_arn };
-    bool aws = aws_config_load(&flags, cmd->getenv, &s->aws_config, ret_aws);
+    AUTO_STRLIST warnings = { 0 };
+    bool aws = aws_config_load(&flags, cmd->getenv, &s->aws_config, &warnings, ret_aws);
+    for (size_t i = 0; i < warnings.n; i++)
+        log_warn("%s", warnings.v[i]);
     const struct github_settings settings = { .repo = cmd->common.repo,
                                               .token_file = cmd->common.github_token_file,
                                               .app_id = cmd->common.app_id,

@@ -143,6 +143,72 @@ bool clock_parse_http(const char *s, int64_t *ret)
     return true;
 }
 
+static void skip(const char **s, const char *of)
+{
+    *s += strspn(*s, of);
+}
+
+/* A number of two digits, before which `mark` stands when it does between the others. */
+static bool part(const char **s, const char *mark, int min, int max, int *ret)
+{
+    return expect(s, mark) && digits(s, 2, min, max, ret);
+}
+
+/* Z, UTC, GMT, +01:00, +0100, +01. */
+static bool zone(const char **s, int *ret_offset)
+{
+    int sign = **s == '-' ? -1 : 1, hour, minute = 0;
+    *ret_offset = 0;
+    if (expect(s, "Z") || expect(s, "z") || expect(s, "UTC") || expect(s, "GMT"))
+        return true;
+    if ((!expect(s, "+") && !expect(s, "-")) || !digits(s, 2, 0, 23, &hour))
+        return false;
+    if (**s != '\0' && !part(s, **s == ':' ? ":" : "", 0, 59, &minute))
+        return false;
+    *ret_offset = sign * (hour * 3600 + minute * 60);
+    return true;
+}
+
+bool clock_parse_lenient(const char *s, int64_t *ret)
+{
+    static const char blanks[] = " \t\r\n";
+    int year, month, day, hour, minute, second = 0, offset;
+    skip(&s, blanks);
+    AUTO_FREE char *text = xstrdup(s);
+    for (size_t n = strlen(text); n > 0 && strchr(blanks, text[n - 1]); n--)
+        text[n - 1] = '\0';
+    if (clock_parse_http(text, ret))
+        return true;
+    s = text;
+    if (!digits(&s, 4, 1970, 9999, &year))
+        return false;
+    const char *dash = *s == '-' ? "-" : "";
+    if (!part(&s, dash, 1, 12, &month) || !part(&s, dash, 1, 31, &day) || !is_day(year, month, day))
+        return false;
+    if (*s == 'T' || *s == 't')
+        s++;
+    else if (*s == ' ')
+        skip(&s, " ");
+    else
+        return false;
+    if (!digits(&s, 2, 0, 23, &hour))
+        return false;
+    const char *colon = *s == ':' ? ":" : "";
+    if (!part(&s, colon, 0, 59, &minute))
+        return false;
+    if ((*colon ? *s == ':' : *s >= '0' && *s <= '9') && !part(&s, colon, 0, 60, &second))
+        return false;
+    if ((*s == '.' || *s == ',') && s[1] >= '0' && s[1] <= '9') {
+        s++;
+        skip(&s, "0123456789");
+    }
+    skip(&s, " ");
+    if (!zone(&s, &offset) || *s != '\0')
+        return false;
+    *ret = to_epoch(year, month, day, hour, minute, second) - offset;
+    return true;
+}
+
 static const struct {
     char unit;
     int64_t seconds;

@@ -21,13 +21,40 @@ static struct line trim(struct line l)
     return l;
 }
 
-/* Drops a comment that a blank precedes. */
+/* Where the quoted part that begins at l.s[i] ends; l.len: it is never closed; 0: none begins, as in "don't". */
+static size_t quoted_to(struct line l, size_t i)
+{
+    const char quote = l.s[i];
+    if ((quote != '"' && quote != '\'') || (quote == '\'' && i > 0 && isalnum((unsigned char)l.s[i - 1])))
+        return 0;
+    size_t n = i + 1;
+    for (; n < l.len && l.s[n] != quote; n++)
+        if (l.s[n] == '\\' && quote == '"' && n + 1 < l.len)
+            n++;
+    return n;
+}
+
+/* Drops a comment that a blank precedes and that is not within quotes. A quote that is never closed is a character like
+ * others, and looked for once only. */
 static struct line without_comment(struct line l)
 {
-    for (size_t i = 1; i < l.len; i++)
-        if ((l.s[i] == '#' || l.s[i] == ';') && is_blank(l.s[i - 1]))
+    char open = '\0';
+    for (size_t i = 0; i < l.len; i++) {
+        size_t end = l.s[i] == open ? 0 : quoted_to(l, i);
+        if (end >= l.len)
+            open = l.s[i];
+        else if (end)
+            i = end;
+        else if (i > 0 && (l.s[i] == '#' || l.s[i] == ';') && is_blank(l.s[i - 1]))
             return trim((struct line){ l.s, i });
+    }
     return trim(l);
+}
+
+/* A command's words are its own, # and ; among them: all tools of AWS pass them on. */
+static bool is_command(const char *key)
+{
+    return str_eq(key, "credential_process");
 }
 
 /* The credentials file holds secrets. */
@@ -54,6 +81,7 @@ static struct ini_entry *put(struct ini *ini, const char *section, struct line k
     *e = (struct ini_entry){ .section = section, .key = xstrndup(key.s, key.len), .line = line };
     for (char *p = e->key; *p; p++)
         *p = (char)tolower((unsigned char)*p);
+    value = is_command(e->key) ? trim(value) : without_comment(value);
     e->value = xstrndup(value.s, value.len);
     return e;
 }
@@ -168,7 +196,7 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
         return true;
     const size_t indent = (size_t)(l.s - raw.s);
     if (at->last && indent > at->indent) { /* belongs to the key above */
-        struct line more = without_comment(l);
+        struct line more = is_command(at->last->key) ? l : without_comment(l);
         if (at->value.len == 0)
             strbuf_adds(&at->value, at->last->value);
         strbuf_addc(&at->value, '\n');
@@ -189,14 +217,17 @@ static bool parse_line(struct ini *ini, struct line raw, unsigned number, struct
         at->section = ini->sections.v[ini->sections.n - 1];
         return true;
     }
-    const char *eq = memchr(l.s, '=', l.len);
-    if (!eq || eq == l.s)
+    size_t at_eq = 0;
+    while (at_eq < l.len && l.s[at_eq] != '=' && l.s[at_eq] != ':')
+        at_eq++;
+    const char *eq = l.s + at_eq;
+    if (at_eq == 0 || at_eq == l.len)
         return error_set(err, ERROR_CONFIG, 0, "%s:%u: neither a section nor `key = value`", name, number);
     if (!at->section)
         return error_set(err, ERROR_CONFIG, 0, "%s:%u: a key before the first section", name, number);
     at->indent = indent;
-    at->last = put(ini, at->section, trim((struct line){ l.s, (size_t)(eq - l.s) }),
-                   without_comment((struct line){ eq + 1, l.len - (size_t)(eq + 1 - l.s) }), number);
+    struct line value = { eq + 1, l.len - at_eq - 1 };
+    at->last = put(ini, at->section, trim((struct line){ l.s, at_eq }), value, number);
     return true;
 }
 

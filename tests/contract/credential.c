@@ -1,11 +1,13 @@
 /* Tells where Mayfly takes AWS credentials from, for tests/contract/credentials: reads the environment and the shared
  * files, as mayfly does, and prints one JSON object with what it decided. Test only.
  *
- * usage: credential [PROFILE [SERVICE REGION]] */
+ * usage: credential [PROFILE [SERVICE REGION]]
+ *        credential --date TEXT */
 #include <stdio.h>
 
 #include "mayfly/aws/config.h"
 #include "mayfly/codec/json.h"
+#include "mayfly/util/clock.h"
 
 static const char *system_getenv(const char *name)
 {
@@ -42,6 +44,8 @@ static void print(const struct aws_config *c)
     add(o, "account", s->sso_account_id);
     add(o, "sso_role", s->sso_role_name);
     add(o, "sso_region", s->sso_region);
+    json_object_object_add(o, "imds_ms", must(json_object_new_int64(s->imds_ms)));
+    json_object_object_add(o, "imds_attempts", must(json_object_new_int64(s->imds_attempts)));
     add(o, "region", c->region);
     if (s->role.arn)
         json_object_object_add(o, "role", role_of(&s->role));
@@ -51,12 +55,29 @@ static void print(const struct aws_config *c)
     puts(json_object_to_json_string(o));
 }
 
+/* credential --date TEXT: seconds since 1970, or "none" */
+static int date(const char *text)
+{
+    int64_t seconds;
+    if (clock_parse_lenient(text, &seconds))
+        printf("%lld\n", (long long)seconds);
+    else
+        puts("none");
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 3 && str_eq(argv[1], "--date"))
+        return date(argv[2]);
     AUTO_ERROR err = { 0 };
+    AUTO_STRLIST warnings = { 0 };
     struct aws_config c = { 0 };
     const struct aws_flags flags = { .profile = argc > 1 ? argv[1] : NULL };
-    if (!aws_config_load(&flags, system_getenv, &c, &err)) {
+    bool ok = aws_config_load(&flags, system_getenv, &c, &warnings, &err);
+    for (size_t i = 0; i < warnings.n; i++)
+        fprintf(stderr, "warning: %s\n", warnings.v[i]);
+    if (!ok) {
         AUTO_FREE char *why = error_format(&err);
         fprintf(stderr, "%s\n", why);
         return 1;

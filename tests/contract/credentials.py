@@ -2,18 +2,23 @@
 
 usage: credentials.py PROGRAM    (tests/contract/credential.c)
 
-A case names what both have to find; where the two differ on purpose, it says why.
+A case names what both have to find; where the two differ on purpose, it says why, and Mayfly says so when it runs, unless
+one of the two fails or the reason begins with "elsewhere: ": it is others of AWS's tools that read it as Mayfly does.
 """
 
 import json
 import os
+import pathlib
+import re
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import botocore.credentials
 import botocore.session
 import botocore.utils
+import dateutil.parser
 from botocore.endpoint_provider import EndpointProvider
 from botocore.exceptions import EndpointProviderError
 
@@ -87,7 +92,7 @@ CASES = [
     ("blanks in a section's title", "[profile \t p]\n" + keys("P"), "", {}, "p", ""),
     ("comments", "# one\n; two\n[default]\n# three\n" + keys("C") + "  # four\n", "", {}, None, ""),
     ("a comment behind a value", "[default]\naws_access_key_id = C # mine\naws_secret_access_key = s\n", "", {}, None,
-     "there it is a part of the value; AWS's other tools and we end the value at a blank and a #"),
+     "elsewhere: there it is a part of the value; AWS's other tools and we end the value at a blank and a #"),
     ("a # in a value", "[default]\naws_access_key_id = C#D\naws_secret_access_key = s;t\n", "", {}, None, ""),
     ("an = in a value", "[default]\naws_access_key_id = C\naws_secret_access_key = a=b==\n", "", {}, None, ""),
     ("no blanks around =", "[default]\naws_access_key_id=C\naws_secret_access_key=s\n", "", {}, None, ""),
@@ -107,10 +112,10 @@ CASES = [
     ("a section without ]", "[default\n" + keys("C"), "", {}, None, ""),
     ("a key before any section", keys("C"), "", {}, None, ""),
     ("a long token", "[default]\n" + keys("C", "t" * 4000), "", {}, None, ""),
-    ("a file that is a directory", None, "[default]\n" + keys("D"), {}, None,
-     "there it counts as no file; a mistake that nobody would find, so we refuse it"),
-    ("a file that cannot be read", "@loop", "[default]\n" + keys("D"), {}, None,
-     "there it counts as no file; a mistake that nobody would find, so we refuse it"),
+    ("a file that is a directory", None, "[default]\n" + keys("D"), {}, None, ""),
+    ("a file that cannot be read", "@loop", "[default]\n" + keys("D"), {}, None, ""),
+    ("a file that cannot be read, keys in the environment", "@loop", "@loop", ENV, None, ""),
+    ("a named profile and a file that cannot be read", "@loop", "", {"AWS_PROFILE": "p"}, None, ""),
     ("files that are not there", "", "", {"AWS_CONFIG_FILE": "/nonexistent", "AWS_SHARED_CREDENTIALS_FILE": "/nonexistent"}, None, ""),
     ("web identity of the environment", "", "", WEB, None, ""),
     ("web identity beats keys of the profile", "", "[default]\n" + keys("D"), WEB, None, ""),
@@ -163,13 +168,135 @@ CASES = [
 ]
 
 
+
+# The same for what a user's report brought out, setting by setting.
+EMPTY = "an empty variable is a value there; a workflow has no other way to leave one out, so it is none here"
+HALF = "half of a key is passed over there; a mistake that we report"
+TWO = "[p]\n" + keys("P") + "[q]\n" + keys("Q")
+IPV6 = {"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv6"}
+CASES += [
+    ("AWS_DEFAULT_PROFILE", "", TWO, {"AWS_DEFAULT_PROFILE": "q"}, None, ""),
+    ("AWS_DEFAULT_PROFILE beats AWS_PROFILE", "", TWO, {"AWS_DEFAULT_PROFILE": "q", "AWS_PROFILE": "p"}, None, ""),
+    ("a profile by flag beats AWS_DEFAULT_PROFILE", "", TWO, {"AWS_DEFAULT_PROFILE": "q"}, "p", ""),
+    ("AWS_DEFAULT_PROFILE that is not there", "", TWO, {"AWS_DEFAULT_PROFILE": "r"}, None, ""),
+    ("environment beats AWS_DEFAULT_PROFILE", "", TWO, {**ENV, "AWS_DEFAULT_PROFILE": "q"}, None, ""),
+    ("an empty AWS_DEFAULT_PROFILE", "", TWO, {"AWS_DEFAULT_PROFILE": "", "AWS_PROFILE": "p"}, None, EMPTY),
+    ("an empty AWS_PROFILE", "", "[default]\n" + keys("D"), {"AWS_PROFILE": ""}, None, EMPTY),
+    ("AWS_DEFAULT_REGION beats the profile's", "[default]\nregion = eu-west-1\n" + keys("C"), "", {"AWS_DEFAULT_REGION": "eu-west-2"}, None, ""),
+    ("AWS_REGION alone", "", "", {**ENV, "AWS_REGION": "eu-west-2"}, None,
+     "elsewhere: botocore itself does not know it; the AWS CLI and all other SDKs do"),
+    ("AWS_REGION and AWS_DEFAULT_REGION", "", "", {**ENV, "AWS_REGION": "eu-west-2", "AWS_DEFAULT_REGION": "eu-west-3"}, None,
+     "botocore itself knows the second only; the AWS CLI and all other SDKs take the first"),
+    ("an empty AWS_DEFAULT_REGION", "[default]\nregion = eu-west-1\n" + keys("C"), "", {"AWS_DEFAULT_REGION": ""}, None, "elsewhere: " + EMPTY),
+    ("AWS_SECURITY_TOKEN", "", "", {**ENV, "AWS_SECURITY_TOKEN": "t"}, None, ""),
+    ("AWS_SECURITY_TOKEN and AWS_SESSION_TOKEN", "", "", {**ENV, "AWS_SECURITY_TOKEN": "t", "AWS_SESSION_TOKEN": "u"}, None, ""),
+    ("an empty AWS_SECURITY_TOKEN", "", "", {**ENV, "AWS_SECURITY_TOKEN": "", "AWS_SESSION_TOKEN": "u"}, None, ""),
+    ("aws_security_token", "", "[default]\n" + keys("D") + "aws_security_token = t\n", {}, None, ""),
+    ("aws_security_token and aws_session_token", "[default]\n" + keys("D", "u") + "aws_security_token = t\n", "", {}, None, ""),
+    ("a secret key alone", "", "[default]\n" + keys("D"), {"AWS_SECRET_ACCESS_KEY": "s"}, None, HALF),
+    ("a secret key alone in a file", "", "[default]\naws_secret_access_key = s\n", {}, None, HALF),
+    ("an end that is to come", "", "", {**ENV, "AWS_CREDENTIAL_EXPIRATION": "2099-01-01T00:00:00Z"}, None, ""),
+    ("an end that is past", "", "", {**ENV, "AWS_CREDENTIAL_EXPIRATION": "2020-01-01T00:00:00Z"}, None,
+     "botocore refuses them without asking; the variable may be a left-over, so we warn when they are used, and ask"),
+    ("$HOME in a file's name", "[default]\n" + keys("C"), "", {"AWS_CONFIG_FILE": "$HOME/config"}, None, ""),
+    ("${HOME} in a file's name", "", "[default]\n" + keys("D"), {"AWS_SHARED_CREDENTIALS_FILE": "${HOME}/credentials"}, None, ""),
+    ("~ in a file's name", "[default]\n" + keys("C"), "", {"AWS_CONFIG_FILE": "~/config"}, None, ""),
+    ("a variable that is not set in a file's name", "[default]\n" + keys("C"), "", {"AWS_CONFIG_FILE": "$NOT_SET/config"}, None, ""),
+    ("a colon", "", "[default]\naws_access_key_id: D\naws_secret_access_key : s:t=u\n", {}, None, ""),
+    ("a colon before an =", "", "[default]\naws_access_key_id:D=E\naws_secret_access_key=s:t\n", {}, None, ""),
+    ("[DEFAULT]", "[DEFAULT]\nregion = eu-west-3\n[profile p]\nregion = eu-west-1\n", "[p]\n" + keys("P"), {}, "p", ""),
+    ("[DEFAULT] gives its values to all", "[DEFAULT]\nregion = eu-west-3\n[profile p]\noutput = json\n", "[p]\n" + keys("P"), {}, "p",
+     "its values count for all sections there; no documentation of AWS knows it"),
+    ("text behind a section", "[default] x\n" + keys("C"), "", {}, None, "it is passed over there; a mistake that we report"),
+    ("a process with a ; in quotes", "[default]\ncredential_process = sh -c \"X=1 ; exec /bin/echo '{\\\"Version\\\": 1, \\\"AccessKeyId\\\": \\\"P\\\", "
+     "\\\"SecretAccessKey\\\": \\\"s\\\"}'\"\n", "", {}, None, ""),
+    ("a process with a #", "[default]\n" + PROCESS.rstrip("\n").replace("/bin/echo ", "sh -c 'echo \"$1\"' # ") + "\n", "", {}, None, ""),
+    ("source: any letters", "[profile a]\n" + role("a", credential_source="ec2instanceMETADATA"), "", {}, "a", ""),
+    ("aws login", "[default]\nlogin_session = arn:aws:iam::123456789012:user/x\n", "", {}, None, ""),
+    ("aws login beside a process", "[default]\nlogin_session = arn:aws:iam::123456789012:user/x\n" + PROCESS, "", {}, None,
+     "the session is used there, if it can be; the process is our way to it"),
+    ("boto's own file", "", "[Credentials]\n" + keys("B"), {"BOTO_CONFIG": "$HOME/credentials"}, None,
+     "the file of a tool that ended in 2021; instance metadata are what is left for us"),
+    ("the file of the first EC2 tools", "", "[q]\nAWSAccessKeyId=A\nAWSSecretKey=s\n", {"AWS_CREDENTIAL_FILE": "~/credentials"}, None,
+     "the file of tools that ended in 2014; instance metadata are what is left for us"),
+    ("IMDS, another endpoint", "", "", {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9/x"}, None, ""),
+    ("IMDS by IPv6", "", "", IPV6, None, ""),
+    ("IMDS by IPv6 of the profile", "[default]\nec2_metadata_service_endpoint_mode = IPv6\n", "", {}, None, ""),
+    ("IMDS by the older variable", "", "", {"AWS_IMDS_USE_IPV6": "true"}, None, ""),
+    ("IMDS by the older key", "[default]\nimds_use_ipv6 = True\n", "", {}, None, ""),
+    ("the mode beats the older variable", "", "", {"AWS_IMDS_USE_IPV6": "true", "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv4"}, None, ""),
+    ("the endpoint beats the mode", "", "", {**IPV6, "AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1:9"}, None, ""),
+    ("a mode that is none", "", "", {"AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE": "ipv5"}, None, ""),
+    ("IMDS, a timeout", "", "", {"AWS_METADATA_SERVICE_TIMEOUT": "5"}, None, ""),
+    ("IMDS, a timeout of the profile", "[default]\nmetadata_service_timeout = 7\n", "", {}, None, ""),
+    ("IMDS, attempts", "", "", {"AWS_METADATA_SERVICE_NUM_ATTEMPTS": "9"}, None, ""),
+    ("IMDS, attempts of the profile", "[default]\nmetadata_service_num_attempts = 4\n", "", {}, None, ""),
+    ("IMDS, half a second", "", "", {"AWS_METADATA_SERVICE_TIMEOUT": "0.5"}, None, ""),
+    ("IMDS, a timeout that is none, and not needed", "", "", {**ENV, "AWS_METADATA_SERVICE_TIMEOUT": "x"}, None,
+     "elsewhere: it is refused there though it is not used"),
+    ("STS everywhere", "", "", {**ENV, "AWS_STS_REGIONAL_ENDPOINTS": "legacy"}, None, ""),
+]
+
+# A table in docs/credentials.md has a row for each of these, and for no other.
+NAMES = re.compile(r"\b(?:AWS|BOTO|BOTOCORE)_[A-Z0-9_]*[A-Z0-9]\b")
+NOT_VARIABLES = {  # names in the source of botocore that are not of environment variables
+    "BOTOCORE_DEFAUT_SESSION_VARIABLES", "BOTOCORE_ROOT", "BOTO_CONFIG_ENV", "AWS_S3_FORCE_PATH_STYLE", "AWS_S3_USE_GLOBAL_ENDPOINT",
+    "AWS_STS_USE_GLOBAL_ENDPOINT", "AWS_S3_DISABLE_MRAP", "AWS_S3_ACCELERATE", "AWS_USE_FIPS", "AWS_USE_DUALSTACK",
+    "AWS_S3CONTROL_USE_ARN_REGION", "AWS_BEARER_TOKEN", "AWS_ENDPOINT_URL", "AWS_LAMBDA_FUNCTION_NAME", "AWS_EXECUTION_ENV", "AWS_DOC_BASE"}
+
+
+def judge_names():
+    """Is every setting that botocore reads told of in the documentation, and are those that it says are read read?"""
+    package = pathlib.Path(botocore.session.__file__).parent
+    known = {n for f in package.rglob("*.py") if "vendored" not in f.parts for n in NAMES.findall(f.read_text())} - NOT_VARIABLES
+    top = pathlib.Path(__file__).resolve().parents[2]
+    told = {}
+    for line in (top / "docs/credentials.md").read_text().splitlines():
+        cells = [c.strip() for c in line.split("|")]
+        if len(cells) == 5:
+            told.update({name: cells[2] for name in NAMES.findall(cells[1])})
+    source = "".join(f.read_text() for f in (top / "src").rglob("*.c"))
+    for name in sorted(known - told.keys()):
+        yield f"botocore reads {name}, and docs/credentials.md does not say what Mayfly does with it"
+    for name, what in told.items():
+        if (f'"{name}"' in source) != what.startswith("read") and not what.startswith("warns"):
+            yield f"docs/credentials.md says of {name}: {what}"
+        if name not in known and name not in ("AWS_REGION", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_EC2"):
+            yield f"botocore does not read {name}"
+
+
+DATES = """2026-01-02T03:04:05Z|2026-01-02 03:04:05+00:00|2026-01-02 03:04:05.123456+00:00|2026-01-02T03:04:05,5Z|2026-01-02t03:04:05z
+2026-01-02T03:04:05+0000|2026-01-02T04:04:05+01|2026-01-01T21:34:05-0530|2026-01-02T03:04:05UTC|2026-01-02 03:04:05 UTC|2026-01-02 03:04:05 GMT
+20260102T030405Z|2026-01-02T03:04Z|Fri, 02 Jan 2026 03:04:05 GMT|2026-01-02T03:04:05|2026-01-02 03:04:05.5|2026-01-02|1767323045|tomorrow
+2026-01-02T03:0405Z|2026-01-02 24:04:05Z|2026-02-29 03:04:05Z|2026-13-02 03:04:05Z|2026-01-02T03:04:05.Z|2026-01-02T03:04:05 -05:00|2026-01-02 03:04:05 EST"""
+# Dates in words, of one digit, without minutes: dateutil guesses what they mean, and no program writes them.
+GUESSED = ["2026-01-02T03Z", "2026/01/02 03:04:05Z", "2026-1-2T3:4:5Z", "Jan 2 2026 03:04:05 UTC"]
+
+
+def judge_dates():
+    warnings.simplefilter("ignore")  # of dateutil, about zones that it does not know
+    for text in DATES.replace("\n", "|").split("|") + GUESSED:
+        try:
+            date = dateutil.parser.parse(text)
+            want = str(int(date.timestamp())) if date.tzinfo else "none"  # which botocore cannot compare with now
+        except ValueError:
+            want = "none"
+        got = subprocess.run([PROGRAM, "--date", text], capture_output=True, text=True).stdout.strip()
+        if (got == want) == (text in GUESSED):
+            yield f"`{text}`: botocore {want}, Mayfly {got}"
+
+
 def fetched(*_, **__):
     """What a container and the instance answer, so that nobody is asked."""
     return {"AccessKeyId": "F", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z",
             "role_name": "r", "access_key": "F", "secret_key": "s", "token": "t", "expiry_time": "2099-01-01T00:00:00Z"}
 
 
+IMDS = {}
+
+
 def retrieve(self):
+    IMDS.update(url=self.get_base_url(), timeout=self._timeout, attempts=self._num_attempts)
     return {} if self._disabled else fetched()
 
 
@@ -195,6 +322,8 @@ def canonical(creds):
         kwargs = fetcher._assume_kwargs
         ret.update(file=fetcher._web_identity_token_loader._web_identity_token_path, role=kwargs["RoleArn"],
                    session=None if fetcher._using_default_session_name else kwargs.get("RoleSessionName"))
+    elif creds.method == "iam-role":
+        ret.update(imds={**IMDS, "url": IMDS["url"].rstrip("/")})
     elif creds.method == "sso":
         fetcher = creds._refresh_using.__self__
         ret.update(account=fetcher._account_id, sso_role=fetcher._role_name, sso_region=fetcher._sso_region)
@@ -220,6 +349,9 @@ def theirs(environment, profile):
         os.environ.update(old)
 
 
+WARNINGS = []  # of the last run
+
+
 def ours(environment, profile):
     done = subprocess.run([PROGRAM] + ([profile] if profile else []), env={**environment, "ASAN_OPTIONS": "abort_on_error=0"},
                           capture_output=True, text=True)
@@ -228,11 +360,15 @@ def ours(environment, profile):
     if done.returncode:
         raise RuntimeError(done.stderr)
     said = json.loads(done.stdout)
+    WARNINGS[:] = [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
     ret = {"source": SOURCES[said["source"]], "roles": said["roles"], "region": said["region"]}
     if said["key"]:
         ret.update(key=said["key"], secret=said["secret"], token=said["token"])
     elif said["source"] == "web identity":
         ret.update(file=said["file"], role=said["role"]["arn"], session=said["role"]["session"])
+    elif said["source"] == "instance metadata":
+        ret.update(imds={"url": said["url"].removesuffix("/latest/"), "timeout": said["imds_ms"] // 1000,
+                         "attempts": said["imds_attempts"]})
     elif said["source"] == "SSO":
         ret.update(account=said["account"], sso_role=said["sso_role"], sso_region=said["sso_region"])
     return ret
@@ -258,8 +394,14 @@ def judge(case, directory):
                    "AWS_CONFIG_FILE": write(home, "config", config),
                    "AWS_SHARED_CREDENTIALS_FILE": write(home, "credentials", credentials), **environment}
     a, b = theirs(environment, profile), ours(environment, profile)
+    if "num_attempts" not in str(case).lower():
+        for found in (a, b):  # we ask once more than botocore does
+            if found != FAILS:
+                found.get("imds", {}).pop("attempts", None)
     if why and a == b:
         return f"they agree now, so it does not hold that {why}"
+    if why and FAILS not in (a, b) and not why.startswith("elsewhere: ") and not WARNINGS:
+        return f"botocore: {a}, Mayfly: {b}, and nobody is warned"
     if not why and a != b:
         return f"botocore: {a}, Mayfly: {b}"
     return None
@@ -267,7 +409,7 @@ def judge(case, directory):
 
 REGIONS = ["us-east-1", "eu-central-1", "mx-central-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1", "us-iso-east-1",
            "us-isob-east-1", "eu-isoe-west-1", "us-isof-south-1"]
-SERVICES = ["ec2", "ssm", "sts", "sso"]
+SERVICES = ["ec2", "ssm", "sts", "sso", "sso-oidc"]
 FILE = """[default]
 endpoint_url = http://127.0.0.1:1
 services = mine
@@ -277,6 +419,8 @@ ec2 =
 sts =
   retries = 3
   endpoint_url=http://127.0.0.1:3
+sso_oidc =
+  endpoint_url = http://127.0.0.1:6
 """
 ALL, EC2 = {"AWS_ENDPOINT_URL": "http://127.0.0.1:4"}, {"AWS_ENDPOINT_URL_EC2": "http://127.0.0.1:5"}
 IGNORE = {"AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true"}
@@ -320,7 +464,7 @@ def judge_endpoints(directory):
         session = botocore.session.Session()
         for service in SERVICES:
             want = their_endpoint(session, service, region)
-            done = subprocess.run([PROGRAM, "", service, region], env=environment, capture_output=True, text=True)
+            done = subprocess.run([PROGRAM, "", service.replace("-", "_"), region], env=environment, capture_output=True, text=True)
             known += want is not None
             if want is not None and done.stdout.strip() != want:
                 wrong.append(f"{service} {region} {variables}: botocore {want}, Mayfly {done.stdout.strip()}{done.stderr}")
@@ -336,6 +480,10 @@ def main():
             problem = judge(case, directory)
             failed |= problem is not None
             print(f"not ok - credentials: {case[0]}: {problem}" if problem else f"ok - credentials: {case[0]}")
+        for name, judge_all in (("the names of the settings", judge_names), ("dates", judge_dates)):
+            problems = list(judge_all())
+            failed |= bool(problems)
+            print(f"not ok - credentials: {name}: {'; '.join(problems)}" if problems else f"ok - credentials: {name}")
         known, wrong = judge_endpoints(directory)
         for line in wrong:
             print(f"not ok - endpoints: {line}")

@@ -171,6 +171,61 @@ expect 'nobody knows whose an image would be' 2 err 'no fleet'
 equal 'then no program was asked for credentials' "$(ls "$tmp/asked" 2>/dev/null)" ''
 rm "$tmp/give keys"
 
+### settings as botocore reads them
+
+id=$AWS_ACCESS_KEY_ID key=$AWS_SECRET_ACCESS_KEY session=$AWS_SESSION_TOKEN
+cp "$aws/config" "$tmp/config"
+cat >"$aws/credentials" <<END
+[default]
+aws_access_key_id = AKIAOTHERACCOUNT
+aws_secret_access_key = x
+[ci]
+aws_access_key_id: $id
+aws_secret_access_key: $key
+aws_security_token: $session
+END
+me=assumed-role/mayfly/simulator
+who 'AWS_DEFAULT_PROFILE, and key: value' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci --
+who 'AWS_DEFAULT_PROFILE before AWS_PROFILE' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci AWS_PROFILE=default --
+has 'which is said' "$err" 'AWS_DEFAULT_PROFILE and AWS_PROFILE differ: going by AWS_DEFAULT_PROFILE'
+who 'a file named with $HOME' $me 'from the profile `ci`' HOME="$tmp" 'AWS_SHARED_CREDENTIALS_FILE=${HOME}/home/.aws/credentials' -- --profile ci
+who 'AWS_SECURITY_TOKEN' $me 'from the environment' AWS_ACCESS_KEY_ID="$id" AWS_SECRET_ACCESS_KEY="$key" AWS_SECURITY_TOKEN="$session" --
+mv "$aws/config" "$tmp/config" && mkdir "$aws/config"
+run "$mayfly" doctor --credentials
+expect 'a config file that is a directory stops nothing' 0 out $me err "reading the AWS configuration \`$aws/config\`" err 'going on without it'
+rmdir "$aws/config"
+if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
+	: >"$aws/config"
+	chmod 600 "$aws/config"
+	chmod 711 "$tmp" "$HOME" "$aws"
+	run setpriv --reuid=65534 --regid=65534 --clear-groups "$mayfly" doctor --credentials
+	expect 'nor does one of another user' 0 out $me err 'Permission denied: going on without it'
+fi
+cat >"$tmp/keys" <<END
+#!/bin/sh
+echo '{"Version":1,"AccessKeyId":"$id","SecretAccessKey":"$key","SessionToken":"$session"'\${E:+,'"Expiration":"'\$E'"'}'}'
+END
+chmod +x "$tmp/keys"
+cat >"$aws/config" <<END
+[profile quoted]
+credential_process = sh -c "X=1 ; exec '$tmp/keys' # \$X"
+[profile dated]
+credential_process = env "E=2999-01-01 00:00:00+00:00" "$tmp/keys"
+[profile zoneless]
+credential_process = env "E=2999-01-01 00:00:00" "$tmp/keys"
+[profile login]
+login_session = arn:aws:iam::123456789012:user/x
+END
+who 'a credential_process with a ; within quotes' $me 'of the profile `quoted`' -- --profile quoted
+who 'an Expiration as Python prints it' $me 'of the profile `dated`' -- --profile dated
+refused 'an Expiration of no time zone' 'Expiration `2999-01-01 00:00:00` is no date with its time zone' -- --profile zoneless
+refused 'a session of aws login' 'has a session of `aws login`' -- --profile login
+has 'the hint says how it is used' "$err" 'credential_process = aws configure export-credentials --profile login'
+run env AWS_CREDENTIAL_EXPIRATION=2020-01-01T00:00:00Z "$mayfly" doctor --credentials
+expect 'an end that is past is a warning: AWS decides' 0 out $me err 'AWS_CREDENTIAL_EXPIRATION says'
+mv "$tmp/config" "$aws/config"
+rm "$aws/credentials"
+
 ### faults on the way
 
 fault() { control PUT faults "$1" >/dev/null; }
@@ -192,6 +247,20 @@ fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nt
 who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
 fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
 refused 'an answer that is no JSON' "the container's credentials" "${container[@]}" --
+fault '{"service":"issuer","fault":"hold","nth":1,"times":9}'
+refused 'an instance that does not answer a container' 'timed out after' "${instance[@]}" AWS_METADATA_SERVICE_NUM_ATTEMPTS=1 \
+	KUBERNETES_SERVICE_HOST=10.0.0.1 --
+has 'the hint names the hops' "$err" '--http-put-response-hop-limit 2'
+control POST release '{}' >/dev/null
+fault '{"service":"issuer","fault":"hold","nth":1}'
+{
+	wait_held 1
+	sleep 1.2
+	control POST release '{}'
+} >/dev/null &
+who 'AWS_METADATA_SERVICE_TIMEOUT' $assumed/instance-role/ "from the instance's role" "${instance[@]}" AWS_METADATA_SERVICE_TIMEOUT=9 \
+	AWS_METADATA_SERVICE_NUM_ATTEMPTS=1 --
+wait %%
 imds=/imds/role/latest meta=meta-data/iam/security-credentials
 broken() { # NAME PATH FAULT TEXT
 	fault "{\"service\":\"issuer\",\"nth\":1,\"times\":9,\"match\":{\"path\":\"$imds/$2\"},$3}"

@@ -62,9 +62,9 @@ static const char *aws_getenv(const char *name)
 /* The config file, the credentials file, NAME=VALUE lines of the environment. */
 void fuzz_aws_config(struct input *in)
 {
-    static const char *const services[AWS_SERVICES] = { "ec2", "ssm", "sts", "sso" };
+    static const char *const services[AWS_SERVICES] = { "ec2", "ssm", "sts", "sso", "sso_oidc" };
     const struct file config = file_make(in), credentials = file_make(in);
-    AUTO_STRLIST env = fuzz_lines(in);
+    AUTO_STRLIST env = fuzz_lines(in), warnings = { 0 };
     AUTO_ERROR err = { 0 };
     struct aws_config c;
     fuzz_environment = &env;
@@ -72,7 +72,7 @@ void fuzz_aws_config(struct input *in)
     credentials_file = &credentials;
     const struct aws_flags flags = { .profile = fuzz_getenv("PROFILE"), .region = fuzz_getenv("REGION") };
     fuzz_fill(&c, sizeof(c));
-    bool ok = aws_config_load(&flags, aws_getenv, &c, &err);
+    bool ok = aws_config_load(&flags, aws_getenv, &c, &warnings, &err);
     fuzz_outcome(ok, &err);
     HOLDS(ok || fuzz_is_filled(&c, sizeof(c)));
     for (size_t i = 0; ok && i < AWS_SERVICES; i++) {

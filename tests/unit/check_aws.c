@@ -815,10 +815,13 @@ END_TEST
 
 #define CREDS "AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret"
 
+static struct strlist warnings;
+
 static bool load(const char *const *env, const char *region, struct aws_config *c, struct error *err)
 {
     environment = env;
-    return aws_config_load(&(struct aws_flags){ .region = region }, fake_getenv, c, err);
+    strlist_clear(&warnings);
+    return aws_config_load(&(struct aws_flags){ .region = region }, fake_getenv, c, &warnings, err);
 }
 
 START_TEST(endpoints)
@@ -978,7 +981,7 @@ START_TEST(region_precedence)
         { NULL, ENV("HOME", dir, "AWS_PROFILE", "p"), "eu-west-2" },
         { NULL, ENV(CREDS, "HOME", "/nonexistent"), NULL },
         { NULL, ENV(CREDS, "HOME", "/dev/null"), NULL },
-        { NULL, ENV(CREDS), NULL },
+        { NULL, ENV("HOME", dir, "AWS_DEFAULT_PROFILE", "p", "AWS_PROFILE", "default"), "eu-west-2" },
     };
     AUTO_ERROR err = { 0 };
     struct aws_config c = { 0 };
@@ -1004,9 +1007,54 @@ START_TEST(files_are_read)
     ASSERT_OK(load(ENV(CREDS, "HOME", dir, "AWS_CONFIG_FILE", "~/.aws/config"), NULL, &c, &err), &err);
     ck_assert_str_eq(c.ca_bundle, "/ca.pem");
     aws_config_clear(&c);
-    ASSERT_FAILS(load(ENV(CREDS, "AWS_CONFIG_FILE", dir), NULL, &c, &err), &err, "the AWS configuration");
+    ASSERT_OK(load(ENV(CREDS, "HERE", dir, "AWS_CONFIG_FILE", "${HERE}/.aws/config"), NULL, &c, &err), &err);
+    ck_assert_str_eq(c.ca_bundle, "/ca.pem");
+    aws_config_clear(&c);
     ASSERT_FAILS(load(ENV(CREDS), "us-east-1.evil.com", &c, &err), &err, "is not the name of an AWS region");
     ck_assert_ptr_null(c.region);
+}
+END_TEST
+
+/* What is done otherwise than AWS's own tools do it, or is contradictory, is said. */
+START_TEST(config_warnings)
+{
+    AUTO_FREE char *none = xasprintf("%s/none", dir);
+    const struct {
+        const char *const *env;
+        const char *want; /* of the only warning; NULL: there is none */
+    } cases[] = {
+        { ENV(CREDS, "HOME", dir), NULL },
+        { ENV(CREDS, "AWS_CONFIG_FILE", none), NULL },
+        { ENV(CREDS, "AWS_CONFIG_FILE", dir), "reading the AWS configuration" },
+        { ENV(CREDS, "HOME", none, "AWS_SHARED_CREDENTIALS_FILE", dir), "going on without it" },
+        { ENV(CREDS, "HOME", none, "AWS_CONFIG_FILE", "$NO_SUCH/x"), "AWS_CONFIG_FILE: `$NO_SUCH/x` does not exist" },
+        { ENV(CREDS, "HOME", none, "AWS_CONFIG_FILE", "~else/x"), "AWS_CONFIG_FILE: `~else/x` does not exist" },
+        { ENV("HOME", dir, "AWS_DEFAULT_PROFILE", "p", "AWS_PROFILE", "q"),
+          "AWS_DEFAULT_PROFILE and AWS_PROFILE differ: going by AWS_DEFAULT_PROFILE" },
+        { ENV("HOME", dir, "AWS_DEFAULT_PROFILE", "p", "AWS_PROFILE", "p"), NULL },
+        { ENV(CREDS, "HOME", dir, "AWS_REGION", "us-east-1", "AWS_DEFAULT_REGION", "us-east-2"),
+          "AWS_REGION and AWS_DEFAULT_REGION differ: going by AWS_REGION" },
+        { ENV(CREDS, "HOME", dir, "AWS_SECURITY_TOKEN", "a", "AWS_SESSION_TOKEN", "b"),
+          "AWS_SECURITY_TOKEN and AWS_SESSION_TOKEN differ: going by AWS_SECURITY_TOKEN" },
+        { ENV("HOME", dir, "AWS_PROFILE", "p", "AWS_SECURITY_TOKEN", "a", "AWS_SESSION_TOKEN", "b"), NULL },
+        { ENV("HOME", none, "BOTO_CONFIG", "/x"), "BOTO_CONFIG is set, which Mayfly does not read" },
+        { ENV("HOME", none, "AWS_CREDENTIAL_FILE", "/x"), "it takes the credentials from the instance's role" },
+        { ENV(CREDS, "HOME", none, "AWS_CREDENTIAL_FILE", "/x"), NULL },
+        { ENV(CREDS, "HOME", none, "AWS_STS_REGIONAL_ENDPOINTS", "legacy"), "it asks the region's own STS" },
+        { ENV(CREDS, "HOME", none, "AWS_STS_REGIONAL_ENDPOINTS", "regional"), NULL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_ERROR err = { 0 };
+        struct aws_config c = { 0 };
+        ASSERT_OK(load(cases[i].env, NULL, &c, &err), &err);
+        ck_assert_msg(warnings.n == (cases[i].want ? 1 : 0), "case %zu: %zu warnings: %s", i, warnings.n,
+                      warnings.n ? warnings.v[0] : "");
+        ck_assert_msg(!cases[i].want || strstr(warnings.v[0], cases[i].want), "case %zu: %s", i,
+                      warnings.n ? warnings.v[0] : "");
+        aws_config_clear(&c);
+    }
+    strlist_clear(&warnings);
+    secret_forget_all();
 }
 END_TEST
 
@@ -1060,6 +1108,7 @@ static TCase *files(void)
     tcase_add_checked_fixture(t, make_files, remove_files);
     tcase_add_loop_test(t, region_precedence, 0, 8);
     tcase_add_test(t, files_are_read);
+    tcase_add_test(t, config_warnings);
     return t;
 }
 

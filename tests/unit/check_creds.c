@@ -48,6 +48,21 @@ static const struct creds_case creds_cases[] = {
     /* What is absent, and what is broken. */
     { NO_IMDS, "", "", NULL, NULL, "no AWS credentials anywhere" },
     { NO_IMDS, "[default]\nregion = us-east-1\n", "", NULL, NULL, "no AWS credentials anywhere" },
+    { ENV("AWS_DEFAULT_PROFILE", "p", "AWS_PROFILE", "q"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), NULL, "P", NULL },
+    { ENV("AWS_DEFAULT_PROFILE", "p"), "", "[p]\n" KEYS("P") "[q]\n" KEYS("Q"), "q", "Q", NULL },
+    { ENV("AWS_DEFAULT_PROFILE", "", "AWS_PROFILE", "q"), "", "[q]\n" KEYS("Q"), NULL, "Q", NULL },
+    { ENV("AWS_DEFAULT_PROFILE", "nope"), "", "[default]\n" KEYS("D"), NULL, NULL, "there is no AWS profile `nope`" },
+    /* The session token by its older name. */
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SECURITY_TOKEN", "T"), "", "", NULL,
+      "E", "T" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SECURITY_TOKEN", "T",
+          "AWS_SESSION_TOKEN", "S"),
+      "", "", NULL, "E", "T" },
+    { ENV("AWS_ACCESS_KEY_ID", "E", "AWS_SECRET_ACCESS_KEY", "secret-of-E", "AWS_SECURITY_TOKEN", "",
+          "AWS_SESSION_TOKEN", "S"),
+      "", "", NULL, "E", "S" },
+    { NO_ENV, "", "[default]\n" KEYS("D") "aws_security_token = T\n", NULL, "D", "T" },
+    { NO_ENV, "[default]\n" KEYS("C") "aws_security_token: T\naws_session_token: S\n", "", NULL, "C", "T" },
     { ENV("AWS_PROFILE", "nope"), "", "[default]\n" KEYS("D"), NULL, NULL, "there is no AWS profile `nope`" },
     { NO_ENV, "", "[default]\n" KEYS("D"), "nope", NULL, "there is no AWS profile `nope`" },
     { ENV("AWS_ACCESS_KEY_ID", "E"), "", "[default]\n" KEYS("D"), NULL, NULL, "the secret access key is missing" },
@@ -73,13 +88,13 @@ START_TEST(find_credentials)
     environment = c->env;
     ASSERT_OK(ini_parse(&config, c->config, strlen(c->config), "config", &err), &err);
     ASSERT_OK(ini_parse(&credentials, c->credentials, strlen(c->credentials), "credentials", &err), &err);
-    const char *env_profile = fake_getenv("AWS_PROFILE");
+    const char *variable = aws_profile_variable(fake_getenv);
     const struct aws_creds_from from = { .getenv = fake_getenv,
                                          .config = &config,
                                          .credentials = &credentials,
-                                         .profile = c->profile                ? c->profile
-                                                    : !str_empty(env_profile) ? env_profile
-                                                                              : "default",
+                                         .profile = c->profile ? c->profile
+                                                    : variable ? fake_getenv(variable)
+                                                               : "default",
                                          .profile_given = c->profile };
     if (c->id) {
         AUTO_FREE char *secret = xasprintf("secret-of-%s", c->id);
@@ -115,6 +130,21 @@ static const struct source_case source_cases[] = {
     { ENV("AWS_EC2_METADATA_DISABLED", "false"), "", NULL, NULL, "the instance's role", false },
     { ENV("AWS_EC2_METADATA_SERVICE_ENDPOINT", "not a url"), "", NULL, NULL, "AWS_EC2_METADATA_SERVICE_ENDPOINT",
       true },
+    /* Its settings. */
+    { ENV("AWS_METADATA_SERVICE_TIMEOUT", "5", "AWS_METADATA_SERVICE_NUM_ATTEMPTS", "3"), "", NULL, NULL,
+      "the instance's role", false },
+    { ENV("AWS_METADATA_SERVICE_TIMEOUT", "1.5"), "", NULL, NULL,
+      "AWS_METADATA_SERVICE_TIMEOUT: `1.5` is no whole number from 1 to 60", true },
+    { ENV("AWS_METADATA_SERVICE_NUM_ATTEMPTS", "0"), "", NULL, NULL,
+      "AWS_METADATA_SERVICE_NUM_ATTEMPTS: `0` is no whole number from 1 to 100", true },
+    { NO_ENV, "[default]\nmetadata_service_timeout = ten\n", NULL, NULL, "metadata_service_timeout: `ten`", true },
+    { ENV("AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE", "ipv5"), "", NULL, NULL, "`ipv5` is neither ipv4 nor ipv6", true },
+    /* A session of `aws login`. */
+    { NO_ENV, "[profile a]\nlogin_session = x\n", "a", NULL, "has a session of `aws login`", true },
+    { NO_ENV, "[profile a]\nlogin_session = x\ncredential_process = /bin/x\n", "a", NULL,
+      "the credential_process of the profile `a`", false },
+    { NO_ENV, "[profile a]\nlogin_session = x\n" KEYS("A"), "a", NULL, "the profile `a`", false },
+    { NO_ENV, WITH_ROLE("a", "b") "[profile b]\nlogin_session = x\n", "a", NULL, "has a session of `aws login`", true },
     /* Containers. */
     { ENV("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/x"), "", NULL, NULL, "the container's credentials", false },
     { ENV("AWS_CONTAINER_CREDENTIALS_FULL_URI", "http://169.254.170.23/v1"), "", NULL, NULL,

@@ -25,7 +25,19 @@ START_TEST(texts)
         { "\xef\xbb\xbf[a]\r\nk = v\r\nl = w\r\n", "a|k|v|2;a|l|w|3;" },
         { "[profile x y]\nk=v\n", "profile x y|k|v|2;" },
         { "[a]\nKey_Name-1 = V\n", "a|key_name-1|V|2;" },
-        { "[a]\nrole:x = y\n", "a|role:x|y|2;" },
+        { "[a]\nrole:x = y\n", "a|role|x = y|2;" }, /* the first of the two splits, as Python's configparser does it */
+        { "[a]\nk: v\nl : w=x\nm=:\nn:=\n", "a|k|v|2;a|l|w=x|3;a|m|:|4;a|n|=|5;" },
+        { "[a]\nk = https://x:1/ # c\n", "a|k|https://x:1/|2;" },
+        /* No comment begins within quotes. */
+        { "[a]\nk = sh -c \"X=1 ; exec y\" # c\n", "a|k|sh -c \"X=1 ; exec y\"|2;" },
+        { "[a]\nk = x 'vault #7' ; c\n", "a|k|x 'vault #7'|2;" },
+        { "[a]\nk = \"a \\\" # b\" # c\n", "a|k|\"a \\\" # b\"|2;" },
+        { "[a]\nk = [{\"Key\": \"a # b\"}] # c\n", "a|k|[{\"Key\": \"a # b\"}]|2;" },
+        { "[a]\nk = don't # c, isn't it\n", "a|k|don't|2;" },
+        { "[a]\nk = an open \" # c\n", "a|k|an open \"|2;" },
+        { "[a]\nk =\n  a \"b # c\" # d\n", "a|k|\na \"b # c\"|2;" },
+        { "[a]\ncredential_process = x y # z ; a\nk = v # c\n", "a|credential_process|x y # z ; a|2;a|k|v|3;" },
+        { "[a]\nCredential_Process : x\n  y # z\n", "a|credential_process|x\ny # z|2;" },
         { "[a]\nk = a=b==\n", "a|k|a=b==|2;" }, /* the first = splits: keys end in = often */
         { "[a]\nk =\n", "a|k||2;" },
         { "[a]\nk =   \nl=1\n", "a|k||2;a|l|1|3;" },
@@ -69,6 +81,7 @@ START_TEST(refused)
         { "\n  k = v\n", "f:2: a key before the first section" },
         { "[a]\nk\n", "f:2: neither a section nor `key = value`" },
         { "[a]\n= v\n", "f:2: neither a section nor `key = value`" },
+        { "[a]\n: v\n", "f:2: neither a section nor `key = value`" },
         { "[a\nk = v\n", "f:1: a section without its `]`" },
         { "[a]\n[b", "f:2: a section without its `]`" },
         { "[a] b\n", "f:1: text after the section's `]`" },
@@ -178,8 +191,8 @@ END_TEST
 static TCase *cases(void)
 {
     TCase *t = tcase_create("ini");
-    tcase_add_loop_test(t, texts, 0, 35);
-    tcase_add_loop_test(t, refused, 0, 8);
+    tcase_add_loop_test(t, texts, 0, 46);
+    tcase_add_loop_test(t, refused, 0, 9);
     tcase_add_test(t, nul_byte);
     tcase_add_loop_test(t, long_values, 0, 5);
     tcase_add_loop_test(t, large_files, 0, 5);

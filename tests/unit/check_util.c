@@ -2,6 +2,7 @@
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/file.h"
+#include "mayfly/util/home.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
@@ -9,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,6 +100,47 @@ START_TEST(strings)
     ck_assert(str_empty(NULL) && str_empty("") && !str_empty(" "));
     ck_assert(str_starts("abc", "ab") && str_starts("abc", "") && !str_starts("a", "ab"));
     ck_assert(str_ends("abc", "bc") && str_ends("abc", "") && !str_ends("c", "bc"));
+}
+END_TEST
+
+START_TEST(homes)
+{
+    static const struct {
+        const char *path, *want;
+    } cases[] = {
+        { "", "" },
+        { "/x", "/x" },
+        { "~/x", "/h/x" },
+        { "$HOME/x", "/h/x" },
+        { "${HOME}/x", "/h/x" },
+        { "/a/$V_1.b", "/a/v.b" },
+        { "/a/${V_1}b", "/a/vb" },
+        { "$V_1b/x", "$V_1b/x" },
+        { "~", "~" },
+        { "a~/x", "a~/x" },
+        { "$", "$" },
+        { "${HOME/x", "${HOME/x" },
+        { "$$HOME", "$/h" },
+        { "$NONE/x", "$NONE/x" },
+        { "${}", "${}" },
+        { "$T/x", "/h/x" },
+        { "$E/x", "/x" },
+        { "~root/x", "~root/x" },
+    };
+    environment = ENV("HOME", "/h", "V_1", "v", "T", "~", "E", "");
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        AUTO_FREE char *got = home_expand(cases[i].path, fake_getenv);
+        ck_assert_str_eq(got, cases[i].want);
+    }
+    const struct passwd *me = getpwuid(geteuid());
+    const char *const *const unset[] = { ENV("A", "b"), ENV("HOME", "") };
+    for (size_t i = 0; me && i < ARRAY_SIZE(unset); i++) {
+        environment = unset[i];
+        AUTO_FREE char *home = home_directory(fake_getenv), *file = home_expand("~/x", fake_getenv);
+        AUTO_FREE char *want = xasprintf("%s/x", me->pw_dir);
+        ck_assert_str_eq(home, me->pw_dir);
+        ck_assert_str_eq(file, want);
+    }
 }
 END_TEST
 
@@ -713,6 +756,7 @@ static TCase *buffers(void)
     tcase_add_test(t, strbuf_bytes);
     tcase_add_test(t, strbuf_secret);
     tcase_add_loop_test(t, lists, 0, 11);
+    tcase_add_test(t, homes);
     tcase_add_test(t, strings);
     tcase_add_test(t, arena);
     tcase_add_loop_test(t, text_of_others, 0, ARRAY_SIZE(texts));

@@ -4,7 +4,7 @@
 
 #include "mayfly/aws/creds.h"
 
-enum { AWS_SERVICES = 4 }; /* ec2, ssm, sts, sso */
+enum { AWS_SERVICES = 5 }; /* ec2, ssm, sts, sso, sso_oidc */
 
 struct aws_config {             /* owned strings */
     struct creds_source source; /* where the credentials come from */
@@ -21,12 +21,13 @@ struct aws_flags { /* what was given by flag, or NULL */
 };
 
 /* Regions come from the flag, AWS_REGION, AWS_DEFAULT_REGION, the profile. Reads the shared files and decides where the
- * credentials come from; fetches none: aws_creds_fetch(). */
+ * credentials come from; fetches none: aws_creds_fetch(). warnings: to be shown, whether it fails or not. */
 MUST_CHECK bool aws_config_load(const struct aws_flags *flags, const char *(*getenv_fn)(const char *),
-                                struct aws_config *ret, struct error *err);
+                                struct aws_config *ret, struct strlist *warnings, struct error *err);
 void aws_config_clear(struct aws_config *c);
 
-/* The URL of a service ("ec2", "ssm", "sts", "sso") in a region, owned: the override, else the partition's own. */
+/* The URL of a service ("ec2", "ssm", "sts", "sso", "sso_oidc") in a region, owned: the override, else the partition's
+ * own. */
 char *aws_endpoint(const struct aws_config *c, const char *service, const char *region);
 /* The partition of a region, static: "aws", "aws-cn", … */
 const char *aws_partition(const char *region);

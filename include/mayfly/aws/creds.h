@@ -43,7 +43,10 @@ struct creds_source {
     char *token_file;       /* of a web identity, an SSO session or a container */
     char *command;          /* credential_process */
     char *url;              /* of a container, of the instance metadata service */
-    char *sso_region, *sso_account_id, *sso_role_name, *sso_session;
+    long imds_ms;           /* of one question to the instance metadata service */
+    unsigned imds_attempts;
+    char *sso_region, *sso_account_id, *sso_role_name, *sso_session, *sso_start_url;
+    bool sso_renews;          /* there is an [sso-session], whose token may be renewed */
     struct creds_role *roles; /* then assumed, one with the credentials of the one before */
     size_t n_roles;
     struct strlist passed_over; /* "environment: AWS_ACCESS_KEY_ID is not set" */
@@ -62,6 +65,8 @@ void aws_creds_clear(struct aws_creds *c);
 /* One value of a profile, borrowed, or NULL: the credentials file wins over the config file, and there [profile
  * default] over [default]. Empty counts as absent. */
 const char *aws_profile_get(const struct aws_creds_from *from, const char *key);
+/* The variable that names the profile: AWS_DEFAULT_PROFILE, else AWS_PROFILE, as botocore has it; NULL: neither. */
+const char *aws_profile_variable(const char *(*getenv_fn)(const char *));
 /* Does either file have the profile? */
 bool aws_profile_exists(const struct aws_creds_from *from);
 /* A value of the config file's [TYPE NAME] ("sso-session", "services"), borrowed, or NULL. */

@@ -41,6 +41,10 @@ struct rfc3339_date clock_rfc3339(int64_t seconds);
 MUST_CHECK bool clock_parse_rfc3339(const char *s, int64_t *ret);
 /* "Fri, 02 Jan 2026 03:04:05 GMT" (RFC 9110 IMF-fixdate) to seconds since 1970. False for anything else. */
 MUST_CHECK bool clock_parse_http(const char *s, int64_t *ret);
+/* What the programs and services that give credentials write for the end of them, as botocore reads it: RFC 3339 or its
+ * basic form (20260102T030405Z), with a blank for the T, a small t or z, UTC or GMT for the Z, an offset without its
+ * colon or minutes, no seconds; or clock_parse_http's. A time without a zone is none. */
+MUST_CHECK bool clock_parse_lenient(const char *s, int64_t *ret);
 /* "90s", "10m", "6h", "2d" or a plain number of seconds. False for anything else, and past 366 days. */
 MUST_CHECK bool clock_parse_duration(const char *s, int64_t *ret_seconds);
 /* The shortest exact form of clock_parse_duration: 600 -> "10m". Owned by the caller. */

@@ -1,8 +1,9 @@
 /* AWS's dialect of INI, as `~/.aws/config` has it, also used for mayfly.ini. Pure.
  *
  *   [section name]           blanks around the name are dropped
- *   key = value              the first `=` splits; both sides are trimmed; keys are lower-cased
- *   # comment, ; comment     whole lines; after a value only when a blank precedes the mark
+ *   key = value              the first `=` or `:` splits; both sides are trimmed; keys are lower-cased
+ *   # comment, ; comment     whole lines; after a value only when a blank precedes the mark, and it is not in quotes;
+ *                            never after the command of credential_process
  *     sub = value            a line that is indented deeper than the key above belongs to it: appended to its value
  *                            after a line break
  *
