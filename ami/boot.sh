@@ -258,8 +258,11 @@ if have docker; then
 	watchers="$watchers $!"
 fi
 
-# The job-started hook says that a job came: it writes into a file that belongs to the runner. A hook that the image
-# has is run after it. The listener lets .env win over its environment, so the image's line has to go.
+# The job-started hook says that a job came: it writes into a file that belongs to the runner, and into a pipe, whose
+# reader prints it on the console, which the runner's user may not. The reaper reads it there: GitHub's word that a
+# runner is idle may be wrong. The pipe is open for reading and writing on both sides, so nobody ever waits to open it.
+# A hook that the image has is run after it. The listener lets .env win over its environment, so the image's line has
+# to go.
 hook=${ACTIONS_RUNNER_HOOK_JOB_STARTED-}
 if line=$(grep -s '^ACTIONS_RUNNER_HOOK_JOB_STARTED=' .env); then
 	hook=${line##*_STARTED=}
@@ -268,12 +271,13 @@ fi
 printf %s "$hook" >"$run/next-hook"
 cat >"$run/job-started.sh" <<-'END'
 	run=${0%/*}
-	{ echo 1 >"$run/job"; } 2>/dev/null || :
+	{ echo 1 >"$run/job"; echo 1 1<>"$run/started"; } 2>/dev/null || :
 	hook=$(cat "$run/next-hook")
 	[ ! "$hook" ] || exec bash -e "$hook"
 END
 : >"$run/job"
-[ ! "$as" ] || chown "$uid" "$run/job"
+mkfifo -m 600 "$run/started" || die hook "mkfifo: exit $?"
+[ ! "$as" ] || chown "$uid" "$run/job" "$run/started"
 
 # pids NAME: the processes of that name below this script, and no others, since a sandbox may share its machine with
 # another runner.
@@ -306,6 +310,10 @@ idle() {
 rm "$run/boot"
 chmod 711 "$run"
 chmod 644 "$run/next-hook" "$run/job-started.sh"
+exec 9<>"$run/started"
+while read -r _ <&9; do phase job-started; done &
+watchers="$watchers $!"
+exec 9<&-
 phase runner-starting
 kill "$boot_watch"
 after "$MAYFLY_IDLE_SECONDS" idle

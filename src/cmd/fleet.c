@@ -101,6 +101,13 @@ bool fleet_warn(const struct fleet *f)
         log_warn("runners of this fleet are also in %s, which is not looked at: name it in --regions", r->unread.v[i]);
     if (r->more_ghosts)
         log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
+    if (r->console_error.domain) {
+        AUTO_FREE char *why = error_format_hinted(&r->console_error);
+        log_warn("what only GitHub calls idle or gone stays until its deadline, since its console could not be read: "
+                 "%s",
+                 why);
+        whole = false;
+    }
     if (r->jobs_error.domain) {
         AUTO_FREE char *why = error_format(&r->jobs_error);
         log_warn("what may have a job stays, since the jobs of its workflow run could not be read (the token needs "

@@ -131,7 +131,8 @@ const struct command command_reap = {
     .about =
         "Looks at every live instance of the fleet. Ends what is past its deadline, whatever it does, and what has\n"
         "no runner any more, whose runner never came, idles, died or stopped, once a later pass agrees (2 to 15\n"
-        "minutes later, by the rule). Instances with the tag mayfly:keep are left alone. Deletes runner records of "
+        "minutes later, by the rule), and never by GitHub's word alone: EC2, the job of its workflow run or its\n"
+        "console has to say so, too. Instances with the tag mayfly:keep are left alone. Deletes runner records of "
         "the\n"
         "fleet that are offline, older than an hour, and that no instance belongs to; volumes of the fleet that "
         "nothing\n"

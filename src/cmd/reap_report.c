@@ -89,7 +89,11 @@ static const char *done(const struct reap *r, const struct reap_target *t, enum 
         return "ended";
     if (t && t->held)
         return "held back";
+    if (t && t->deregistered)
+        return "deregistered";
     switch (v) {
+    case REAP_DEREGISTER:
+        return dry ? "would deregister" : "not ended";
     case REAP_TERMINATE:
         return dry ? "would end" : "not ended";
     case REAP_MARK:
@@ -124,6 +128,7 @@ static void report_instance(struct cmd *cmd, const struct reap *r, const struct 
     row_text(o, "record", reap_record_name(f.record));
     if (t && t->run_id)
         row_text(o, "job", reap_job_name(f.job));
+    row_text(o, "console", reap_witness_name(f.witness));
     row_number(o, "age", age);
     row_text(o, "done", what);
     row_text(o, "rule", ruling.rule);

@@ -94,7 +94,7 @@ static const char *phase_of(const struct reap_facts *f)
         return "building";
     if (f->record == REAP_RECORD_OFFLINE && f->age < f->limits.boot)
         return "booting";
-    if (f->job == REAP_JOB_RUNNING && f->record != REAP_RECORD_OFFLINE_BUSY)
+    if ((f->job == REAP_JOB_RUNNING || f->witness == REAP_WITNESS_WORKING) && f->record != REAP_RECORD_OFFLINE_BUSY)
         return "busy";
     return by_record[f->record];
 }
@@ -102,7 +102,8 @@ static const char *phase_of(const struct reap_facts *f)
 static const char *verdict_of(const struct reap_target *t)
 {
     static const char *const words[] = {
-        [REAP_IGNORE] = "ignore", [REAP_KEEP] = "keep", [REAP_MARK] = "mark", [REAP_TERMINATE] = "end"
+        [REAP_IGNORE] = "ignore",         [REAP_KEEP] = "keep",     [REAP_MARK] = "mark",
+        [REAP_DEREGISTER] = "deregister", [REAP_TERMINATE] = "end",
     };
     return t->held ? "hold back" : words[t->ruling.verdict];
 }
@@ -326,6 +327,7 @@ static void print_instance_json(const struct reap *r, const struct reap_target *
         row_number(o, "run-id", t->run_id);
         row_text(o, "job", reap_job_name(t->facts.job));
     }
+    row_text(o, "console", reap_witness_name(t->facts.witness));
     row_number(o, "age", t->facts.age);
     row_text(o, "deadline", clock_rfc3339(row->launched + t->facts.limits.life).s);
     row_number(o, "left", t->facts.limits.life - t->facts.age);
@@ -415,7 +417,7 @@ static void tell_counts(const struct view *v)
     }
     log_info("fleet %s: %zu live instances, %zu of them busy; a reaper would now end %zu and mark %zu; %zu runner "
              "records without instance",
-             v->fleet->config.fleet, r->n, busy, verdicts[REAP_TERMINATE], verdicts[REAP_MARK], r->n_ghosts);
+             v->fleet->config.fleet, r->n, busy, verdicts[REAP_TERMINATE] + verdicts[REAP_DEREGISTER], verdicts[REAP_MARK], r->n_ghosts);
 }
 
 /* One pass, told. *ret_whole: nothing kept it from being so. */

@@ -124,7 +124,7 @@ static const struct {
     { "ec2:CreateTags", "TagOnCreate", "start" },
     { "iam:PassRole", "PassRunnerRole", "start" },
     { "ec2:TerminateInstances", "EndOwn", "start stop reap" },
-    { "ec2:GetConsoleOutput", "EndOwn", "start bake" },
+    { "ec2:GetConsoleOutput", "EndOwn", "start reap status bake" },
     { "ec2:CreateTags", "MarkOwn", "reap" },
     { "ec2:DeleteTags", "MarkOwn", "reap" },
     { "ec2:DeleteVolume", "RemoveOwn", "reap" },

@@ -68,6 +68,7 @@ void reap_clear(struct reap *r)
     strlist_clear(&r->unread);
     error_clear(&r->error);
     error_clear(&r->jobs_error);
+    error_clear(&r->console_error);
     reap_rows_clear(&r->rows);
     *r = (struct reap){ 0 };
 }
@@ -220,7 +221,7 @@ static bool wants_closeness(const struct reap *r, const struct reap_row *row)
     const struct reap_facts f = reap_row_facts(&r->rows, row, r->cloud_now);
     enum reap_verdict v = reap_decide(&f, true).verdict;
     return r->config->closely || v == REAP_MARK || v == REAP_TERMINATE || reap_needs_job(&f) ||
-           (row->marked && row->ours && f.record != REAP_RECORD_UNKNOWN);
+           reap_needs_witness(&f) || (row->marked && row->ours && f.record != REAP_RECORD_UNKNOWN);
 }
 
 static int by_region(const void *a, const void *b, void *ctx)
@@ -446,24 +447,26 @@ static bool begin_jobs(struct reap *r, int64_t now UNUSED, struct acts *acts)
     return true;
 }
 
-/* The name is unique; the label binds what is queued to the runners of one start. */
+/* The name is unique; the label binds what is queued to the runners of one start. A job that runs outweighs another of
+ * the same runner that is over. */
 static void take_job(struct reap_target *t, const struct github_job *job)
 {
-    bool mine = !str_empty(t->runner) && str_eq(job->runner_name, t->runner);
+    bool mine = !str_empty(t->runner) && str_eq(job->runner_name, t->runner), over = str_eq(job->status, "completed");
     bool waits = str_eq(job->status, "queued") && str_empty(job->runner_name) && github_job_has_label(job, t->label);
-    if (mine)
-        t->facts.job = str_eq(job->status, "completed") ? REAP_JOB_COMPLETED : REAP_JOB_RUNNING;
+    if (mine && !over)
+        t->facts.job = REAP_JOB_RUNNING;
+    else if (mine && t->facts.job != REAP_JOB_RUNNING)
+        t->facts.job = REAP_JOB_COMPLETED;
     else if (waits && t->facts.job == REAP_JOB_NONE)
         t->facts.job = REAP_JOB_QUEUED;
 }
 
-/* Where the repository could be read, 404 says that there is no such run. */
+/* This run launched the instance: where GitHub does not know it, it does not know what else it is asked for either (the
+ * repository was renamed, or deleted; an incident; a token without the right). */
 static void take_jobs(struct reap *r, struct reap_target *t, const struct event *e)
 {
-    const char *scope = reap_row_scope(&r->rows, &r->rows.v[t->row]);
-    bool none = e->outcome == OUTCOME_NOT_FOUND && scope && strcasecmp(t->repo, scope) == 0;
     if (e->outcome != OUTCOME_OK)
-        t->facts.job = none ? REAP_JOB_NONE : REAP_JOB_UNKNOWN;
+        t->facts.job = REAP_JOB_UNKNOWN;
     for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)
         take_job(t, &e->jobs[k]);
     if (t->facts.job == REAP_JOB_UNKNOWN && r->jobs_error.domain == ERROR_NONE)
@@ -477,29 +480,73 @@ static void answer_jobs(struct reap *r, const struct event *e)
         take_jobs(r, &r->targets[i], e);
 }
 
+/* --- their consoles ----------------------------------------------------------------------------------------------- */
+
+static void ask_console(struct reap *r, const struct reap_target *t, struct acts *acts)
+{
+    acts_add(acts, (struct act){ .kind = ACT_CONSOLE,
+                                 .who = (size_t)(t - r->targets),
+                                 .region = region_of(r, target_region(r, t)),
+                                 .instance_id = target_id(r, t) });
+}
+
+/* Where there are more than one pass reads, each begins elsewhere. */
+static bool begin_consoles(struct reap *r, int64_t now UNUSED, struct acts *acts)
+{
+    const size_t first = r->n ? (size_t)(r->cloud_now / 60) % r->n : 0;
+    for (; r->next < r->n && r->consoles < REAP_CONSOLES_MAX; r->next++) {
+        const struct reap_target *t = &r->targets[(first + r->next) % r->n];
+        if (t->stage != REAP_SEEN || !reap_needs_witness(&t->facts))
+            continue;
+        ask_console(r, t, acts);
+        r->consoles++;
+        r->next++;
+        return true;
+    }
+    return false;
+}
+
+/* A type whose newest console cannot be had (it is not built on Nitro) has none; nothing can be done about that. */
+static void take_console(struct reap *r, struct reap_target *t, const struct event *e)
+{
+    t->facts.witness = e->outcome == OUTCOME_OK ? reap_read_console(e->text) : REAP_WITNESS_UNKNOWN;
+    if (e->outcome != OUTCOME_OK && e->outcome != OUTCOME_NOT_FOUND &&
+        !str_eq(e->error->code, "UnsupportedOperation") && r->console_error.domain == ERROR_NONE)
+        error_copy(&r->console_error, e->error);
+}
+
 /* --- judgement ---------------------------------------------------------------------------------------------------- */
+
+static bool is_known(const struct reap_target *t)
+{
+    return t->facts.record != REAP_RECORD_UNKNOWN && t->facts.job != REAP_JOB_UNKNOWN && !t->facts.no_time &&
+           !(t->facts.witness == REAP_WITNESS_UNKNOWN && reap_needs_witness(&t->facts));
+}
 
 static enum reap_stage first_stage(const struct reap *r, const struct reap_target *t)
 {
     if (r->config->dry_run || t->held)
         return REAP_DONE;
     switch (t->ruling.verdict) {
+    case REAP_DEREGISTER:
     case REAP_TERMINATE:
         return REAP_TODO;
     case REAP_MARK:
         return str_eq(t->facts.mark, t->ruling.rule) ? REAP_DONE : REAP_TO_MARK;
     case REAP_KEEP: /* what made an earlier pass suspect it is over; what is not known changes nothing */
-        return t->has_mark && t->facts.ours && t->facts.record != REAP_RECORD_UNKNOWN &&
-                       t->facts.job != REAP_JOB_UNKNOWN
-                   ? REAP_TO_MARK
-                   : REAP_DONE;
+        return t->has_mark && t->facts.ours && is_known(t) ? REAP_TO_MARK : REAP_DONE;
     case REAP_IGNORE:
         break;
     }
     return REAP_DONE;
 }
 
-static void finish_jobs(struct reap *r)
+static bool ends(const struct reap_ruling *ruling)
+{
+    return ruling->verdict == REAP_TERMINATE || ruling->verdict == REAP_DEREGISTER;
+}
+
+static void finish_consoles(struct reap *r)
 {
     uint64_t early = 0, live = 0;
     for (size_t i = 0; i < r->rows.n; i++)
@@ -509,7 +556,7 @@ static void finish_jobs(struct reap *r)
         if (t->stage != REAP_SEEN)
             continue;
         t->ruling = reap_decide(&t->facts, r->config->confirm);
-        early += t->ruling.verdict == REAP_TERMINATE && !t->ruling.late;
+        early += ends(&t->ruling) && !t->ruling.late;
     }
     uint64_t max = r->config->max ? r->config->max : live / 2 > MAX_DEFAULT ? live / 2 : MAX_DEFAULT;
     r->over_max = early > max;
@@ -517,7 +564,7 @@ static void finish_jobs(struct reap *r)
         struct reap_target *t = &r->targets[i];
         if (t->stage != REAP_SEEN)
             continue;
-        t->held = r->over_max && t->ruling.verdict == REAP_TERMINATE && !t->ruling.late;
+        t->held = r->over_max && ends(&t->ruling) && !t->ruling.late;
         set_stage(r, t, first_stage(r, t));
     }
 }
@@ -545,24 +592,42 @@ static void spare(struct reap *r, struct reap_target *t, struct reap_ruling ruli
 {
     t->ruling = ruling;
     t->ruling.verdict = REAP_KEEP;
-    set_stage(r, t, t->has_mark && !r->hurry_until ? REAP_TO_MARK : REAP_DONE);
+    set_stage(r, t, t->has_mark && is_known(t) && !r->hurry_until ? REAP_TO_MARK : REAP_DONE);
 }
 
 /* Judged anew with what was read just now: it must come to the same. */
 static bool still_ends(struct reap *r, struct reap_target *t)
 {
     struct reap_ruling now = reap_decide(&t->facts, r->config->confirm);
-    if (now.verdict == REAP_TERMINATE && str_eq(now.rule, t->ruling.rule))
+    if (ends(&now) && str_eq(now.rule, t->ruling.rule))
         return true;
     spare(r, t, now);
     return false;
+}
+
+/* Its console is read again behind the fence: what it shows now is not older than the last job that could begin. */
+static void hear_again(struct reap *r, struct reap_target *t, int64_t now, struct acts *acts)
+{
+    if (t->ruling.late || !reap_needs_witness(&t->facts)) {
+        set_fenced(r, t, now);
+        return;
+    }
+    set_stage(r, t, REAP_HEARING);
+    ask_console(r, t, acts);
+}
+
+static void answer_hearing(struct reap *r, struct reap_target *t, const struct event *e)
+{
+    take_console(r, t, e);
+    if (still_ends(r, t))
+        set_fenced(r, t, e->now);
 }
 
 /* A job that began before its runner's record went may be known to its workflow run alone, and none begins now. */
 static void ask_again(struct reap *r, struct reap_target *t, int64_t now, struct acts *acts)
 {
     if (t->ruling.late || t->run_id == 0 || !is_repo(t->repo) || !reap_needs_job(&t->facts)) {
-        set_fenced(r, t, now);
+        hear_again(r, t, now, acts);
         return;
     }
     set_stage(r, t, REAP_ASKING);
@@ -620,19 +685,26 @@ static void answer_reading(struct reap *r, struct reap_target *t, const struct e
         fence(r, t, acts);
 }
 
-static void answer_asking(struct reap *r, struct reap_target *t, const struct event *e)
+static void answer_asking(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
 {
     take_jobs(r, t, e);
     if (e->kind == EVENT_ANSWER && still_ends(r, t))
-        set_fenced(r, t, e->now);
+        hear_again(r, t, e->now, acts);
 }
 
 static void answer_fencing(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
 {
     static const struct reap_ruling refused = { REAP_KEEP, false, "refused",
                                                 "GitHub does not let go of its runner, which runs a job" };
+    static const struct reap_ruling deregistered = {
+        REAP_MARK, false, "no-runner", "its registration is deleted; it ends once its console shows no job later, too"
+    };
     t->fenced = e->outcome == OUTCOME_OK;
-    if (t->ruling.late || e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
+    if (t->ruling.verdict == REAP_DEREGISTER && (t->fenced || e->outcome == OUTCOME_NOT_FOUND)) {
+        t->deregistered = true;
+        t->ruling = deregistered;
+        set_stage(r, t, r->hurry_until ? REAP_DONE : REAP_TO_MARK);
+    } else if (t->ruling.late || e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND) {
         ask_again(r, t, e->now, acts); /* past the deadline nothing that GitHub says holds the end back */
     } else if (e->outcome == OUTCOME_BUSY) {
         t->has_mark = t->has_mark && t->facts.record != REAP_RECORD_OFFLINE_BUSY; /* GitHub lets go of it later */
@@ -786,7 +858,8 @@ static void answer_ghost_end(struct reap_ghost *g, const struct event *e)
 
 static bool is_due(const struct reap *r, int64_t now)
 {
-    size_t coming = r->staged[REAP_TODO] + r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING];
+    size_t coming = r->staged[REAP_TODO] + r->staged[REAP_READING] + r->staged[REAP_FENCING] + r->staged[REAP_ASKING] +
+                    r->staged[REAP_HEARING];
     return r->hurry_until || coming == 0 || r->staged[REAP_FENCED] >= BATCH || now >= r->flush_at;
 }
 
@@ -814,7 +887,9 @@ static void answer_act(struct reap *r, const struct event *e, struct acts *acts)
     else if (e->act == ACT_GET)
         answer_reading(r, &r->targets[e->who], e, acts);
     else if (e->act == ACT_JOBS)
-        answer_asking(r, &r->targets[e->who], e);
+        answer_asking(r, &r->targets[e->who], e, acts);
+    else if (e->act == ACT_CONSOLE)
+        answer_hearing(r, &r->targets[e->who], e);
     else
         answer_fencing(r, &r->targets[e->who], e, acts);
 }
@@ -836,6 +911,9 @@ static void answer(struct reap *r, const struct event *e, struct acts *acts)
     case REAP_JOBS:
         answer_jobs(r, e);
         break;
+    case REAP_CONSOLES:
+        take_console(r, &r->targets[e->who], e);
+        break;
     case REAP_ACTING:
         answer_act(r, e, acts);
         break;
@@ -847,8 +925,8 @@ static const struct {
     void (*finish)(struct reap *r);
 } phases[] = {
     [REAP_SCANNING] = { begin_scan, finish_scan }, [REAP_LISTING] = { begin_list, finish_list },
-    [REAP_CLOSE] = { begin_close, finish_close },  [REAP_JOBS] = { begin_jobs, finish_jobs },
-    [REAP_ACTING] = { begin_act, NULL },
+    [REAP_CLOSE] = { begin_close, finish_close },  [REAP_JOBS] = { begin_jobs, NULL },
+    [REAP_CONSOLES] = { begin_consoles, finish_consoles }, [REAP_ACTING] = { begin_act, NULL },
 };
 
 /* Begins what there is room for, and the next phase when one is over. */
@@ -863,7 +941,8 @@ static void go_on(struct reap *r, int64_t now, struct acts *acts)
             r->machine.done = true;
             return;
         }
-        phases[r->phase].finish(r);
+        if (phases[r->phase].finish)
+            phases[r->phase].finish(r);
         r->phase++;
         r->next = 0;
     }

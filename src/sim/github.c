@@ -388,7 +388,8 @@ static void list_runners(struct github_call *c)
 {
     struct page page = page_begin(c);
     const char *name = pairs_get(&c->request->query, "name");
-    for (size_t i = 0; i < c->sim->n_runners; i++) {
+    /* The fault empty-page: it knows of none. */
+    for (size_t i = 0; i < c->sim->n_runners && !c->request->empty_page; i++) {
         const struct runner *r = c->sim->runners[i];
         if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) &&
             is_known(c->sim, c->request, r) && page_takes(&page))
@@ -515,6 +516,15 @@ static int64_t last_attempt(const struct github_call *c, int64_t run_id)
         const struct job *j = c->sim->jobs[i];
         if (j->run_id == run_id && str_eq(j->scope, c->scope) && j->attempt > last)
             last = j->attempt;
+    }
+    /* A workflow run that launched an instance is there, also when no job of it was queued here. */
+    for (size_t i = 0; i < c->sim->n_instances; i++) {
+        const struct pairs *tags = &c->sim->instances[i]->tags;
+        const char *run = pairs_get(tags, "mayfly:run"), *repo = pairs_get(tags, "mayfly:repo");
+        AUTO_FREE char *scope = xasprintf("/repos/%s", repo ? repo : "");
+        AUTO_FREE char *begin = xasprintf("%" PRId64 "/", run_id);
+        if (run && str_starts(run, begin) && strcasecmp(scope, c->scope) == 0)
+            last = last > 0 ? last : 1;
     }
     return last;
 }

@@ -462,11 +462,14 @@ static void boot(struct sim *s, struct instance *i)
 /* Model mode: what a machine whose user-data starts a runner does. */
 static void tick_model(struct sim *s, struct instance *i, int64_t now)
 {
-    static const char started[] = "mayfly: phase runner-starting (2.00s)\n\xe2\x88\x9a Connected to GitHub\n";
+    static const char started[] = "mayfly: phase runner-starting (2.00s)\n\xe2\x88\x9a Connected to GitHub\n",
+                      took_job[] = "mayfly: phase job-started (3.00s)\n",
+                      ended[] = "mayfly: phase runner-exited 0 (4.00s)\nmayfly: phase poweroff (4.00s)\n";
     if (!instance_is(i, "running") || i->dead_at || !i->runner || now < i->running_at + s->options.online)
         return;
     struct runner *r = world_runner(s, i->runner);
     if (!r) { /* its record is gone: the program ends */
+        strbuf_add_tail(&i->console, ended, sizeof(ended) - 1);
         world_power_off(s, i);
         return;
     }
@@ -474,13 +477,15 @@ static void tick_model(struct sim *s, struct instance *i, int64_t now)
         world_connect(s, r);
         strbuf_add_tail(&i->console, started, strlen(started));
     }
-    world_assign_job(s, r);
+    if (world_assign_job(s, r))
+        strbuf_add_tail(&i->console, took_job, sizeof(took_job) - 1);
     struct job *j = r->job ? world_job(s, r->job) : NULL;
     if (!j || now < j->started + j->duration)
         return;
     for (size_t c = 0; c < j->commands.n; c++)
         strbuf_addf(&j->log, "%s\n", j->commands.v[c]);
     world_finish_job(s, j, "success", true);
+    strbuf_add_tail(&i->console, ended, sizeof(ended) - 1);
     world_power_off(s, i);
 }
 

@@ -27,7 +27,9 @@ WORKERS = 24, 32  # of cases that compute, and of those that only wait
 CASES_MIN = 500  # fewer: something is not learnt any more
 SIGNAL_LIMIT, BUSY = 8, 1  # seconds; what a busy machine adds. GitHub kills 10 s after the first signal
 JUMP = 3000  # seconds: a signature holds for 15 minutes, an instance that ended is told of for an hour
-LIFE, BOOT_GRACE, CONFIRM, LOCK = 7 * 3600, 11 * 60, 200, 15 * 60  # seconds to let pass; an instance's life is 6 h
+# Seconds to let pass; an instance's life is 6 h. A machine that waits for a job ends itself 40 minutes after its launch at
+# the latest: if it has not five minutes later, it hangs.
+LIFE, BOOT_GRACE, IDLE_GRACE, CONFIRM, LOCK = 7 * 3600, 11 * 60, 46 * 60, 200, 15 * 60
 UNDISTURBED = "undisturbed"  # a kind of case
 
 
@@ -285,7 +287,7 @@ class Play:
         for record in sim.state().records:
             sim.control("POST", f"runners/{record['id']}", {"status": "offline", "busy": False})
             sim.github("DELETE", f"/{record['id']}")
-        sim.advance(BOOT_GRACE)
+        sim.advance(IDLE_GRACE)
         left = {i["id"] for i in sim.state("aged").live}
         first = self.reap("reap-1")
         self.expect(left == set(re.findall(r"^marked (\S+):", first, re.M)), f"the first pass should mark {left}: {first}")

@@ -170,7 +170,7 @@ run "$mayfly" reap
 expect 'reap keeps what has its runner, with a clock of its own that is off' 0 out 'has its runner'
 # The machine hangs, and GitHub forgets its runner.
 control POST "instances/$(state "$all | .[0].id")/kill" >/dev/null
-control POST clock '{"advance_seconds":60}' >/dev/null
+control POST clock '{"advance_seconds":1900}' >/dev/null
 runner=$(state '.runners[0].id')
 curl -sS -X DELETE -H "Authorization: Bearer $MAYFLY_GITHUB_TOKEN" "$GITHUB_API_URL/repos/octo/demo/actions/runners/$runner"
 run "$mayfly" reap --dry-run

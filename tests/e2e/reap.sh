@@ -51,10 +51,106 @@ ends() {
 }
 
 # --- each rule ---
+# Its start was killed, and its machine hangs before it has a runner.
+never_comes() {
+	start_sim --instances model --boot 50 --online 86400000 --terminate-delay 20 --no-auth "$@"
+	"$mayfly" start "${args[@]}" >/dev/null 2>&1 &
+	until_asked RunInstances
+	for _ in {1..100}; do
+		id=$(state "$all | .[0].id // empty")
+		[ -z "$id" ] || break
+		sleep 0.05
+	done
+	kill -KILL $!
+	wait $! 2>/dev/null
+	runner=$(state '.runners[0].id')
+	advance 700
+}
+never_comes
+run "$mayfly" reap
+expect 'a runner that never came is marked' 0 out "marked $id" out '(offline, '
+advance 60
+run "$mayfly" reap
+expect 'before its window is over it stays' 0 out "marked $id"
+advance 70
+run "$mayfly" reap
+expect 'then its registration goes, and that alone' 0 out "deregistered $id" out '(no-runner, '
+equal 'its machine stays' "$(state "$live") $(state '.runners | length')" '1 0'
+advance 120
+run "$mayfly" reap
+expect 'for three minutes' 0 out "marked $id"
+advance 70
+run "$mayfly" reap
+expect 'in which no job came' 0 out "ended $id" out '(no-runner, '
+equal 'and nothing is left' "$(state "$live") $(state '.runners | length')" '0 0'
+
+# --- the second witness ---
+# own_job RUN: a job that takes the runner for a hundred hours.
+own_job() {
+	control POST jobs '{"repository":"octo/demo","run_id":'"$1"',"name":"build","labels":["own-'$starts'"],"commands":["true"],"duration_ms":360000000}' >/dev/null
+	for _ in {1..50}; do
+		[ "$(state '.runners | last | .busy')" != true ] || break
+		sleep 0.05
+	done
+}
+works='[.jobs[] | select(.status == "in_progress")] | length'
+for says in '"online","busy":false' '"offline","busy":false'; do
+	fresh
+	own_job 9999 # of a run that launched nothing
+	advance 2000
+	set_runner '{"status":'"$says"'}'
+	for pass in 1 2 3; do
+		run "$mayfly" reap
+		expect "what GitHub calls $says and works stays, pass $pass" 0 out "kept $id: its console shows a job" out '(at-work, '
+		advance 700
+	done
+	equal "and works on" "$(state "$works") $(state '.runners | length')" '1 1'
+	run "$mayfly" status
+	expect 'status says so' 0 out 'busy' out 'its console shows a job'
+	control POST "instances/$id/kill" >/dev/null # it hangs: the job is over, and nobody can prove it
+	advance 20000
+	run "$mayfly" reap
+	expect 'until its deadline' 0 out "ended $id: past its deadline"
+done
+
+forgets() {
+	fault '{"service":"github","action":"list-runners","fault":"empty-page","times":999}'
+	for action in get-runner delete-runner list-jobs; do
+		fault '{"service":"github","action":"'$action'","fault":"not-found","times":999}'
+	done
+}
+GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1 fresh
+own_job 4711
+GITHUB_RUN_ID= start_one
+own_job 9999
+advance 2000
+forgets
+for pass in 1 2 3; do
+	run "$mayfly" reap
+	expect "a GitHub that knows nothing any more ends no job, pass $pass" 3 out 'kept i-' err 'could not be read'
+	advance 700
+done
+equal 'of a fleet of two' "$(state "$works") $(state "$live")" '2 2'
+control DELETE faults >/dev/null
+run "$mayfly" reap
+expect 'it remembers, and all is well' 0 out 'runs a job'
+
+# Consoles that say nothing: by GitHub's word alone nothing goes, and it is said.
 fresh
-set_runner '{"status":"offline","busy":false}'
-advance 700
-ends 'a runner that never came' offline 120
+advance 3000
+for fault in '"fault":"unauthorized"' '"fault":"error","status":503,"code":"Unavailable","message":"no"' '"fault":"error","status":400,"code":"UnsupportedOperation","message":"This instance type does not support retrieving the latest console logs."'; do
+	fault "{\"service\":\"ec2\",\"action\":\"GetConsoleOutput\",$fault,\"times\":999}"
+	case $fault in *Unsupported*) wants=0 ;; *) wants=3 ;; esac
+	run "$mayfly" reap
+	expect "without a console an idle runner stays: $fault" $wants out "kept $id: only GitHub says that no job runs there"
+	[ $wants = 0 ] || has 'and why is told' "$err" 'its console could not be read'
+	case $fault in *unauthorized*) has 'with what to do' "$err" 'mayfly policy' ;; esac
+	control DELETE faults >/dev/null
+done
+run "$mayfly" status
+expect 'status tells what the reaper would do' 0 out 'mark'
+run "$mayfly" reap
+expect 'with one it is marked' 0 out "marked $id"
 
 fresh
 set_runner '{"status":"online","busy":true}'
@@ -63,8 +159,23 @@ run "$mayfly" reap
 expect 'the clock of a proxy that fails puts nobody past a deadline' 0 out "kept $id"
 
 fresh
-advance 1900
-ends 'an idle runner' idle 600
+advance 2000
+run "$mayfly" reap
+expect 'an idle runner stays while its machine may end itself' 0 out "kept $id: its console shows a runner that waits"
+advance 800
+run "$mayfly" reap
+expect 'an idle runner is marked' 0 out "marked $id" out '(idle, '
+advance 540
+run "$mayfly" reap
+expect 'before its window is over it stays' 0 out "marked $id"
+advance 70
+run "$mayfly" reap
+expect 'then it is deregistered' 0 out "deregistered $id"
+for _ in {1..50}; do
+	[ "$(state "$live")" != 0 ] || break
+	sleep 0.05
+done
+equal 'and powers off: nothing is left' "$(state "$live") $(state '.runners | length')" '0 0'
 
 fresh
 advance 700
@@ -75,24 +186,38 @@ set_runner '{"status":"offline","busy":false}'
 advance 30
 ends 'a stopped machine' stopped 300
 
+export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
 fresh
-set_runner '{"status":"offline","busy":true}'
+own_job 4711
 advance 700
-run "$mayfly" reap
-expect 'a machine that died at work is marked' 0 out "marked $id" out '(died, '
-advance 910
+control POST "instances/$id/kill" >/dev/null
 set_runner '{"status":"offline","busy":true}'
 run "$mayfly" reap
-expect 'while GitHub holds its job it stays' 0 out "kept $id" out 'does not let go'
-has 'with its mark' "$(state "$all | .[0].tags[\"mayfly:reap-mark\"]")" died@
+expect 'a machine that died at work stays while its job may run' 0 out "kept $id" out '(lost, '
 set_runner '{"status":"online","busy":true}'
-advance 60
 run "$mayfly" reap
 expect 'what comes back to work is kept' 0 out "kept $id" out 'runs a job'
-equal 'and not under suspicion any more' "$(state "$all | .[0].tags[\"mayfly:reap-mark\"]")" null
+unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
 advance 30000
 run "$mayfly" reap
 expect 'but past its deadline even that goes' 0 out "ended $id" out 'past its deadline'
+
+# GitHub gives the job of a machine that died up after a while.
+export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
+fresh
+own_job 4711
+unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
+control POST "instances/$id/kill" >/dev/null
+for step in 60 1500; do
+	advance $step
+	sleep 0.2
+done
+equal 'its job is given up' "$(state '.jobs[0].status') $(state '.runners[0].busy')" 'completed false'
+run "$mayfly" reap
+expect 'it is marked, since its job is over' 0 out "marked $id" out '(job-over, '
+advance 190
+run "$mayfly" reap
+expect 'and goes' 0 out "ended $id" out '(job-over, '
 
 # --- the jobs of its workflow run ---
 export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
@@ -117,8 +242,9 @@ unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
 
 # --- GitHub, EC2 and time fail ---
 fresh
+advance 2800
+control POST "instances/$id/kill" >/dev/null # it hangs: without its record it does not power off by itself
 set_runner '{"status":"offline","busy":false}'
-advance 700
 run "$mayfly" reap
 advance 200
 fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
@@ -127,20 +253,22 @@ expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' er
 control DELETE faults >/dev/null
 fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow"}'
 run "$mayfly" reap --dry-run
-expect 'a throttled page is asked for again' 0 out "would end $id"
+expect 'a throttled page is asked for again' 0 out "would deregister $id"
 fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no","times":9}'
 run "$mayfly" reap
 expect 'an EC2 that cannot be read ends nothing' 1 err 'UnauthorizedOperation'
 control DELETE faults >/dev/null
 fault '{"service":"ec2","action":"DescribeInstances","fault":"empty-page"}'
 run "$mayfly" reap --dry-run
-expect 'an empty page is not the last' 0 out "would end $id"
+expect 'an empty page is not the last' 0 out "would deregister $id"
 fault '{"service":"github","action":"delete-runner","fault":"status","status":503,"times":9}'
 run "$mayfly" reap
 expect 'without the record nothing is ended' 3 out "failed $id"
 equal 'so it lives' "$(state "$live")" 1
 control DELETE faults >/dev/null
-control POST "instances/$id/kill" >/dev/null # it hangs: without its record it does not power off by itself
+run "$mayfly" reap
+expect 'with it only the record goes at first' 0 out "deregistered $id"
+advance 190
 fault '{"service":"ec2","action":"TerminateInstances","fault":"error","status":400,"code":"OperationNotPermitted","message":"termination protection"}'
 run "$mayfly" reap
 expect 'what is protected is told' 3 out "failed $id" out 'OperationNotPermitted'
@@ -181,12 +309,18 @@ run "$mayfly" start "${args[@]}" --count 13
 expect 'start of thirteen' 0
 for runner in $(state '.runners[].id'); do set_runner '{"status":"offline","busy":false}'; done
 set_runner '{"status":"online","busy":true}' # it proves the token to the one that finds no other record
-advance 700
+for id in $(state "$all | map(select(.tags[\"mayfly:runner-id\"] != \"$runner\").id) | .[]"); do
+	control POST "instances/$id/kill" >/dev/null
+done
+advance 2800
 run "$mayfly" reap
 advance 200
 run "$mayfly" reap --max 11
 expect '--max holds all of them back' 3 out 'held back i-' err 'more instances than --max allows'
 equal 'none was ended' "$(state "$live")" 13
+run "$mayfly" reap
+expect 'more are allowed' 0 out 'deregistered i-'
+advance 190
 control DELETE log >/dev/null
 "$mayfly" reap >"$tmp/out2" 2>"$tmp/err2" &
 run "$mayfly" reap
@@ -226,9 +360,9 @@ start_one
 run "$mayfly" start "${args[@]}" --fleet shared --repo other/repo
 other=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
 set_runner '{"status":"offline","busy":false}'
-advance 700
+advance 2800
 run "$mayfly" reap --fleet shared
-expect 'each instance of a shared fleet is judged by its own scope' 0 out "marked $id: its runner is offline" out "kept $other"
+expect 'each instance of a shared fleet is judged by its own scope' 0 out "marked $id: its runner is offline" out "marked $other: idle"
 start_args=()
 
 # GitHub takes its names in any case, EC2's filters in one: cron's --repo and the workflow's GITHUB_REPOSITORY are typed apart.
@@ -236,7 +370,7 @@ start_args=(--repo Octo/Demo)
 start_one
 start_args=()
 set_runner '{"status":"offline","busy":false}'
-advance 700
+advance 2800
 run "$mayfly" reap --repo OCTO/demo
 expect 'one repository is one fleet, however it is written' 0 out "marked $id: its runner is offline"
 control DELETE log >/dev/null

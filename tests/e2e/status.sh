@@ -71,6 +71,7 @@ start && at[stopped]=$id
 here StopInstances InstanceId.1="${at[stopped]}"
 set_runner '{"status":"offline","busy":false}'
 launch bake && at[building]=$id
+advance 2100
 GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1 start --market spot && at[idle]=$id
 advance 700
 start && at[busy]=$id
@@ -82,8 +83,8 @@ control DELETE log >/dev/null
 look
 expect 'status as JSON' 0 out '"kind":"pass"'
 equal 'which only reads' "$(control GET log | jq -r '[.[] | select(.path | startswith("/_sim") | not) | .action] | unique | join(" ")')" \
-	'DescribeInstances GetCallerIdentity list-jobs list-runners'
-for case in offline:mark:offline lost:mark:died finished:mark:no-runner stopped:mark:stopped building:keep:builder \
+	'DescribeInstances GetCallerIdentity GetConsoleOutput list-jobs list-runners'
+for case in offline:mark:offline lost:keep:lost finished:mark:no-runner stopped:mark:stopped building:keep:builder \
 	idle:keep:runner busy:keep:launch-grace booting:keep:launch-grace; do
 	IFS=: read -r phase verdict rule <<<"$case"
 	equal "the phase $phase" "$(of "${at[$phase]}" '[.phase, .verdict, .rule] | join(" ")')" "$phase $verdict $rule"
@@ -99,7 +100,7 @@ equal 'the last line tells of the pass' "$(tail -1 "$tmp/out" | jq -c '[.kind, .
 # --- as a table ---
 row() { grep "^$1 " <<<"$out"; }
 run "$mayfly" status
-expect 'status as a table' 0 out 'INSTANCE' err '9 live instances, 1 of them busy; a reaper would now end 0 and mark 4'
+expect 'status as a table' 0 out 'INSTANCE' err '9 live instances, 1 of them busy; a reaper would now end 0 and mark 3'
 equal 'a line each, and one of titles' "$(wc -l <<<"$out")" 10
 equal 'the oldest first' "$(sed -n 2p <<<"$out" | cut -d' ' -f1)" "${at[offline]}"
 if ! grep -q $'\e' <<<"$out"; then ok 'no codes where there is no terminal'; else not_ok 'no codes where there is no terminal' "$out"; fi

@@ -88,7 +88,7 @@ case_sh_is_bash() {
 	user_data >"$d/user-data"
 	sandbox --ro-bind /bin/bash "$(readlink -f /bin/sh)" sh /srv/user-data >"$d/log" 2>&1
 	is_off
-	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	phases 'booting,runner-ready,runner-starting,job-started,runner-exited 0,poweroff'
 	expect env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
 }
 
@@ -106,7 +106,8 @@ case_unprivileged() {
 	mkdir -p "$d/root/opt/actions-runner"
 	script "$d/root/opt/actions-runner/run.sh" "$look
 [ -s \"\${ACTIONS_RUNNER_HOOK_JOB_STARTED%/*}/job\" ] || bash -e \"\$ACTIONS_RUNNER_HOOK_JOB_STARTED\"
-cp /srv/root/run/mayfly/job /srv/job"
+cp /srv/root/run/mayfly/job /srv/job
+sleep 1"
 	chown -R 65534 "$d/root"
 	script "$d/bin/poweroff" 'echo off >>/srv/off'
 	sandbox --setenv MAYFLY_ROOT /srv/root --setenv HOME /srv setpriv --reuid=65534 --clear-groups \
@@ -345,10 +346,11 @@ case_terminated() {
 hook='bash -e "$ACTIONS_RUNNER_HOOK_JOB_STARTED"; echo $? >/srv/hook-status'
 
 case_hook() {
-	runner "$hook; cp /run/mayfly/job /srv/job"
+	runner "$hook; cp /run/mayfly/job /srv/job; sleep 1"
 	boot
 	same hook-status 0
 	same job 1
+	phases 'booting,runner-ready,runner-starting,job-started,runner-exited 0,poweroff'
 }
 
 case_hook_without_disk() {

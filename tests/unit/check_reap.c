@@ -26,15 +26,18 @@ static int find_word(const char *const *words, size_t n, const char *word)
 
 static const char *const record_words[] = { "unknown", "absent", "offline", "offline-busy", "online", "busy" };
 static const char *const job_words[] = { "none", "queued", "running", "completed", "unknown" };
-static const char *const verdict_words[] = { "ignore", "keep", "mark", "terminate" };
+static const char *const console_words[] = { "unknown", "booting", "waiting", "working", "done" };
+static const char *const verdict_words[] = { "ignore", "keep", "mark", "deregister", "terminate" };
 
 /* What must hold whatever any table says; NULL: it does. No assertions: a million of them would take half a minute. */
 static const char *broken_promise(const struct reap_facts *f, bool confirm, const struct reap_ruling *r)
 {
     const bool live = f->state != EC2_SHUTTING_DOWN && f->state != EC2_TERMINATED;
-    const bool may_end = f->ours && !f->keep && live && f->age >= REAP_LAUNCH_GRACE;
+    const bool may_end = f->ours && !f->keep && !f->no_time && live && f->age >= REAP_LAUNCH_GRACE;
     const bool late = may_end && f->age > f->limits.life;
-    const bool ends = r->verdict == REAP_TERMINATE || r->verdict == REAP_MARK;
+    const bool ends = r->verdict >= REAP_MARK, acts = r->verdict >= REAP_DEREGISTER;
+    const bool ec2_says_so = f->state == EC2_STOPPED || f->state == EC2_STOPPING;
+    const bool console_says_so = f->witness != REAP_WITNESS_UNKNOWN && f->witness != REAP_WITNESS_WORKING;
     const bool counts = f->record != REAP_RECORD_OFFLINE_BUSY && f->state != EC2_STOPPED; /* the job's word */
     const struct {
         bool broken;
@@ -49,7 +52,9 @@ static const char *broken_promise(const struct reap_facts *f, bool confirm, cons
           "no busy or unknown runner before its deadline" },
         { ends && !late && counts && (f->job == REAP_JOB_RUNNING || f->job == REAP_JOB_UNKNOWN),
           "no running or unknown job before its deadline" },
-        { r->verdict == REAP_TERMINATE && !late && confirm && !(str_eq(f->mark, r->rule) && f->marked_for >= 120),
+        { ends && !late && !ec2_says_so && !console_says_so && f->job != REAP_JOB_COMPLETED,
+          "no end before the deadline by what GitHub says of the runner alone" },
+        { acts && !late && confirm && !(str_eq(f->mark, r->rule) && f->marked_for >= 120),
           "not without an earlier pass that came to the same" },
         { r->verdict == REAP_MARK && !confirm, "no marks where none are asked for" },
     };
@@ -87,13 +92,13 @@ START_TEST(every_combination_is_as_in_the_other_table)
     FILE *table = open_table(&pid);
     ck_assert_ptr_nonnull(table);
     while (fgets(line, sizeof(line), table)) {
-        int ours, builder, keep, confirm, limits_index;
-        char state[40], record[40], job[40], mark[40], verdict[40], rule[40];
+        int ours, builder, keep, no_time, confirm, limits_index;
+        char state[40], record[40], job[40], console[40], mark[40], verdict[40], rule[40];
         struct reap_facts f = { 0 };
         int got = /* NOLINTNEXTLINE(cert-err34-c): its numbers are python's */
-            sscanf(line, "%d %d %d %39s %39s %39s %" SCNd64 " %d %39s %" SCNd64 " %d %39s %39s", &ours, &builder, &keep,
-                   state, record, job, &f.age, &limits_index, mark, &f.marked_for, &confirm, verdict, rule);
-        if (got != 13)
+            sscanf(line, "%d %d %d %39s %39s %39s %39s %d %" SCNd64 " %d %39s %" SCNd64 " %d %39s %39s", &ours, &builder,
+                   &keep, state, record, job, console, &no_time, &f.age, &limits_index, mark, &f.marked_for, &confirm, verdict, rule);
+        if (got != 15)
             ck_abort_msg("the table says: %s", line);
         f.ours = ours;
         f.builder = builder;
@@ -101,6 +106,8 @@ START_TEST(every_combination_is_as_in_the_other_table)
         f.state = ec2_state_parse(state);
         f.record = (enum reap_record)find_word(record_words, ARRAY_SIZE(record_words), record);
         f.job = (enum reap_job)find_word(job_words, ARRAY_SIZE(job_words), job);
+        f.witness = (enum reap_witness)find_word(console_words, ARRAY_SIZE(console_words), console);
+        f.no_time = no_time;
         f.limits = all_limits[limits_index];
         f.mark = strcmp(mark, "-") == 0 ? NULL : mark;
         const struct reap_ruling r = reap_decide(&f, confirm);
@@ -114,7 +121,7 @@ START_TEST(every_combination_is_as_in_the_other_table)
     fclose(table);
     ck_assert_msg(waitpid(pid, &ended, 0) == pid && ended == 0,
                   "the other table takes python3, which did not end well");
-    ck_assert_uint_eq(n, 846720);
+    ck_assert_uint_eq(n, 1162396);
 }
 END_TEST
 
@@ -122,6 +129,7 @@ END_TEST
 START_TEST(rules_by_name)
 {
 #define LIVE .ours = true, .state = EC2_RUNNING, .age = 5000
+#define DONE .witness = REAP_WITNESS_DONE
     static const struct {
         struct reap_facts f;
         enum reap_verdict verdict;
@@ -140,17 +148,48 @@ START_TEST(rules_by_name)
         { { .ours = true, .builder = true, .state = EC2_STOPPED, .age = 21600 }, REAP_KEEP, "builder" },
         { { .ours = true, .state = EC2_RUNNING, .record = REAP_RECORD_BUSY, .age = 21600 }, REAP_KEEP, "busy" },
         { { .ours = true, .state = EC2_RUNNING, .age = 21600 }, REAP_KEEP, "unknown" },
-        { { LIVE, .record = REAP_RECORD_ABSENT }, REAP_MARK, "no-runner" },
-        { { LIVE, .record = REAP_RECORD_ABSENT, .mark = "no-runner", .marked_for = 179 }, REAP_MARK, "no-runner" },
-        { { LIVE, .record = REAP_RECORD_ABSENT, .mark = "no-runner", .marked_for = 180 }, REAP_TERMINATE, "no-runner" },
-        { { LIVE, .record = REAP_RECORD_ABSENT, .mark = "offline", .marked_for = 999 }, REAP_MARK, "no-runner" },
+        { { .ours = true, .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 90000, .no_time = true },
+          REAP_KEEP,
+          "no-time" },
+        { { LIVE, .record = REAP_RECORD_ABSENT }, REAP_KEEP, "unproven" }, /* GitHub's word alone */
+        { { LIVE, .record = REAP_RECORD_OFFLINE }, REAP_KEEP, "unproven" },
+        { { LIVE, .record = REAP_RECORD_ONLINE }, REAP_KEEP, "unproven" },
+        { { LIVE, .record = REAP_RECORD_ONLINE, .witness = REAP_WITNESS_BOOTING }, REAP_KEEP, "unproven" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, .witness = REAP_WITNESS_WORKING }, REAP_KEEP, "at-work" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE, .witness = REAP_WITNESS_WORKING }, REAP_KEEP, "at-work" },
+        { { LIVE, .record = REAP_RECORD_ONLINE, .witness = REAP_WITNESS_WORKING }, REAP_KEEP, "at-work" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, .witness = REAP_WITNESS_WORKING, .job = REAP_JOB_COMPLETED },
+          REAP_MARK,
+          "job-over" },
+        { { .ours = true,
+            .state = EC2_RUNNING,
+            .age = 2700, /* boot, idle, and five minutes */
+            .record = REAP_RECORD_ABSENT,
+            .witness = REAP_WITNESS_WAITING },
+          REAP_KEEP,
+          "waiting" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, .witness = REAP_WITNESS_WAITING }, REAP_MARK, "no-runner" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "no-runner", .marked_for = 179 }, REAP_MARK, "no-runner" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "no-runner", .marked_for = 180 },
+          REAP_TERMINATE,
+          "no-runner" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "offline", .marked_for = 999 }, REAP_MARK, "no-runner" },
         { { LIVE, .record = REAP_RECORD_ABSENT, .job = REAP_JOB_RUNNING }, REAP_KEEP, "job-runs" },
-        { { LIVE, .record = REAP_RECORD_ABSENT, .job = REAP_JOB_UNKNOWN }, REAP_KEEP, "job-unknown" },
-        { { LIVE, .record = REAP_RECORD_OFFLINE, .mark = "offline", .marked_for = 120 }, REAP_TERMINATE, "offline" },
-        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, .mark = "died", .marked_for = 899 }, REAP_MARK, "died" },
-        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, .mark = "died", .marked_for = 900 }, REAP_TERMINATE, "died" },
-        { { LIVE, .record = REAP_RECORD_ONLINE, .mark = "idle", .marked_for = 599 }, REAP_MARK, "idle" },
-        { { LIVE, .record = REAP_RECORD_ONLINE, .mark = "idle", .marked_for = 600 }, REAP_TERMINATE, "idle" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, .job = REAP_JOB_UNKNOWN, DONE }, REAP_KEEP, "job-unknown" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE, DONE, .mark = "offline", .marked_for = 119 }, REAP_MARK, "offline" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE, DONE, .mark = "offline", .marked_for = 120 },
+          REAP_DEREGISTER,
+          "offline" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE, .witness = REAP_WITNESS_BOOTING }, REAP_MARK, "offline" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, .mark = "died", .marked_for = 900 }, REAP_KEEP, "lost" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, .witness = REAP_WITNESS_WAITING }, REAP_KEEP, "lost" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, DONE, .mark = "died", .marked_for = 899 }, REAP_MARK, "died" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, DONE, .mark = "died", .marked_for = 900 },
+          REAP_TERMINATE,
+          "died" },
+        { { LIVE, .record = REAP_RECORD_OFFLINE_BUSY, .job = REAP_JOB_COMPLETED }, REAP_MARK, "died" },
+        { { LIVE, .record = REAP_RECORD_ONLINE, DONE, .mark = "idle", .marked_for = 599 }, REAP_MARK, "idle" },
+        { { LIVE, .record = REAP_RECORD_ONLINE, DONE, .mark = "idle", .marked_for = 600 }, REAP_DEREGISTER, "idle" },
         { { LIVE, .record = REAP_RECORD_ONLINE, .job = REAP_JOB_QUEUED }, REAP_KEEP, "job-queued" },
         { { LIVE, .record = REAP_RECORD_ONLINE, .job = REAP_JOB_COMPLETED }, REAP_MARK, "job-over" },
         { { .ours = true, .state = EC2_RUNNING, .record = REAP_RECORD_ONLINE, .age = 1800 }, REAP_KEEP, "runner" },
@@ -172,6 +211,7 @@ START_TEST(rules_by_name)
           "job-over" },
     };
 #undef LIVE
+#undef DONE
     for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
         struct reap_facts f = cases[i].f;
         f.limits = limits;
@@ -193,7 +233,8 @@ START_TEST(jobs_are_read_for_candidates_alone)
         { { .state = EC2_RUNNING, .record = REAP_RECORD_ONLINE, .age = 500 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_BUSY, .age = 5000 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_UNKNOWN, .age = 5000 }, false },
-        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 5000 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 500 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 5000 }, true }, /* its job may be over */
         { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 30000 }, false }, /* past its deadline */
         { { .state = EC2_STOPPED, .record = REAP_RECORD_ABSENT, .age = 5000 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 500 }, true }, /* its job may be over */
@@ -207,6 +248,81 @@ START_TEST(jobs_are_read_for_candidates_alone)
         f.ours = true;
         f.limits = limits;
         ck_assert_msg(reap_needs_job(&f) == cases[i].needed, "case %zu", i);
+    }
+}
+END_TEST
+
+/* So are consoles: not where the deadline, EC2 or the job itself decides. */
+START_TEST(consoles_are_read_for_candidates_alone)
+{
+    static const struct {
+        struct reap_facts f;
+        bool needed;
+    } cases[] = {
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE, .age = 500 }, false }, /* boots */
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ONLINE, .age = 1800 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_BUSY, .age = 5000 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_UNKNOWN, .age = 5000 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 30000 }, false }, /* past its deadline */
+        { { .state = EC2_STOPPED, .record = REAP_RECORD_ABSENT, .age = 5000 }, false },
+        { { .state = EC2_STOPPING, .record = REAP_RECORD_ABSENT, .age = 5000 }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 5000, .job = REAP_JOB_COMPLETED }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 5000, .job = REAP_JOB_RUNNING }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ONLINE, .age = 5000, .job = REAP_JOB_QUEUED }, false },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 5000 }, true },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE, .age = 5000 }, true },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 5000 }, true },
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ONLINE, .age = 1801 }, true },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        struct reap_facts f = cases[i].f;
+        f.ours = true;
+        f.limits = limits;
+        ck_assert_msg(reap_needs_witness(&f) == cases[i].needed, "case %zu", i);
+    }
+}
+END_TEST
+
+START_TEST(consoles_are_read)
+{
+    static const struct {
+        const char *text;
+        enum reap_witness witness;
+    } cases[] = {
+#define BOOT "[ 0.0] Linux\nmayfly: phase booting (1.00s)\r\nmayfly: version 1, runner r\n"
+#define START BOOT "mayfly: phase runner-ready (2.00s)\nmayfly: phase runner-starting (3.00s)\n"
+#define JOB START "mayfly: phase docker-ready (4.00s)\nmayfly: phase job-started (5.00s)\n"
+        { NULL, REAP_WITNESS_UNKNOWN },
+        { "", REAP_WITNESS_UNKNOWN },
+        { "[ 0.0] Linux\nlogin: ", REAP_WITNESS_UNKNOWN },
+        { "mayfly: phase docker-ready (4.00s)\n", REAP_WITNESS_UNKNOWN }, /* what came before it is cut off */
+        { "se runner-starting (3.00s)\nmayfly: phase docker-ready (4.00s)\n", REAP_WITNESS_UNKNOWN },
+        { BOOT, REAP_WITNESS_BOOTING },
+        { BOOT "mayfly: failed: packages (exit 100)\n", REAP_WITNESS_BOOTING },
+        { BOOT "mayfly: failed: packages (exit 100)\nmayfly: phase poweroff (9.00s)\n", REAP_WITNESS_DONE },
+        { START, REAP_WITNESS_WAITING },
+        { START "mayfly: no job within 1800s\n", REAP_WITNESS_WAITING },
+        { START "2026-11-30 12:00:00Z: Listening for Jobs\n", REAP_WITNESS_WAITING },
+        { START "[12.3] kernel: mayfly: phase job-started (5.00s)\n", REAP_WITNESS_WORKING }, /* within a line, too */
+        { START "2026-11-30 12:00:00Z: Running job: build\n", REAP_WITNESS_WORKING }, /* the runner's own word */
+        { JOB, REAP_WITNESS_WORKING },
+        { "mayfly: phase job-started (5.00s)\n", REAP_WITNESS_WORKING },
+        { JOB "mayfly: phase runner-exited 0 (6.00s)\n", REAP_WITNESS_DONE },
+        { JOB "mayfly: phase poweroff (6.00s)\n", REAP_WITNESS_DONE },
+        { "mayfly: phase poweroff (6.00s)\n", REAP_WITNESS_DONE },
+        /* A job can have names; those of its end count at the beginning of a line alone. */
+        { START "Z: Running job: mayfly: phase runner-exited 0 (1s)\n", REAP_WITNESS_WORKING },
+        { START "Z: Running job: mayfly: phase poweroff\n", REAP_WITNESS_WORKING },
+        { "x: mayfly: phase runner-starting (3.00s)\n", REAP_WITNESS_UNKNOWN },
+        /* What ran before the last job began says nothing of it. */
+        { JOB "mayfly: phase runner-exited 0 (6.00s)\nmayfly: phase job-started (7.00s)\n", REAP_WITNESS_WORKING },
+#undef BOOT
+#undef START
+#undef JOB
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        enum reap_witness w = reap_read_console(cases[i].text);
+        ck_assert_msg(w == cases[i].witness, "case %zu: %s", i, reap_witness_name(w));
     }
 }
 END_TEST
@@ -366,6 +482,8 @@ static TCase *rules(void)
     tcase_add_test(t, every_combination_is_as_in_the_other_table);
     tcase_add_test(t, rules_by_name);
     tcase_add_test(t, jobs_are_read_for_candidates_alone);
+    tcase_add_test(t, consoles_are_read_for_candidates_alone);
+    tcase_add_test(t, consoles_are_read);
     tcase_add_test(t, marks_are_written_and_read);
     return t;
 }

@@ -12,7 +12,7 @@ enum { NOW = 1700000000, MAX = 260 };
 /* Borrowed strings of one instance; zero means the usual. */
 struct box {
     const char *id, *region, *state, *fleet, *scope, *repo, *role, *limits, *keep, *mark, *runner_id, *runner, *run,
-        *label, *more;
+        *label, *more, *console; /* console: the usual is a machine that hangs when its runner has ended */
     int64_t age;
 };
 
@@ -48,6 +48,7 @@ struct world {
     void (*before)(struct world *w, const struct act *a); /* what happens just before an answer */
     enum act_kind held;                                   /* is not answered */
     bool paged;                                           /* every row comes on a page of its own */
+    bool logs_consoles;
     struct acts queue;
     struct strbuf log; /* "scan list look:i-1 …" */
     size_t in_flight, most_in_flight, seen[ACT_COUNT];
@@ -209,10 +210,18 @@ static void log_act(struct world *w, const struct act *a)
         strbuf_addf(&w->log, ":%" PRId64, a->runner_id);
     if (a->run_id)
         strbuf_addf(&w->log, ":%" PRId64, a->run_id);
+    if (a->instance_id)
+        strbuf_addf(&w->log, ":%s", a->instance_id);
     for (size_t i = 0; a->ids && i < a->ids->n; i++)
         strbuf_addf(&w->log, "%s%s", i ? "," : ":", a->ids->v[i]);
     if (a->kind == ACT_MARK)
         strbuf_addf(&w->log, "=%s", a->mark ? a->mark : "");
+}
+
+static void read_console(struct world *w, const struct act *a, struct event *e)
+{
+    const struct box *b = find_box(w, a->instance_id);
+    e->text = b && b->console ? b->console : "mayfly: phase poweroff (9.00s)\n";
 }
 
 static enum outcome drawn(struct world *w, const struct act *a)
@@ -221,7 +230,7 @@ static enum outcome drawn(struct world *w, const struct act *a)
     for (size_t i = 0; i < w->n_faults; i++) {
         const struct fault *f = &w->faults[i];
         bool of =
-            !f->of || str_eq(f->of, a->region) || str_eq(f->of, a->scope) || (a->ids && strlist_has(a->ids, f->of));
+            !f->of || str_eq(f->of, a->region) || str_eq(f->of, a->scope) || str_eq(f->of, a->instance_id) || (a->ids && strlist_has(a->ids, f->of));
         if (f->kind == a->kind && of && (f->nth == 0 || (size_t)f->nth == w->seen[a->kind]))
             return f->outcome;
     }
@@ -241,7 +250,8 @@ static void feed(struct world *w, struct event e)
     w->reap.machine.step(&w->reap.machine, &e, &acts);
     w->in_flight -= e.kind == EVENT_ANSWER;
     for (size_t i = 0; i < acts.n; i++) {
-        log_act(w, &acts.v[i]);
+        if (acts.v[i].kind != ACT_CONSOLE || w->logs_consoles)
+            log_act(w, &acts.v[i]);
         acts_add(&w->queue, acts.v[i]);
     }
     w->in_flight += acts.n;
@@ -286,6 +296,9 @@ static void answer(struct world *w, struct act a)
         break;
     case ACT_JOBS:
         list_jobs(w, &a, &e);
+        break;
+    case ACT_CONSOLE:
+        read_console(w, &a, &e);
         break;
     case ACT_DELETE:
         if (outcome == OUTCOME_OK && find_record(w, a.scope, a.runner_id))
@@ -523,6 +536,7 @@ START_TEST(mark_then_confirm)
 END_TEST
 
 /* Every rule through the whole machine, as a first sight and as an old one. */
+#define DEREGISTER "get:7 delete:7 mark:i-1=no-runner@1700000000"
 START_TEST(every_rule_has_its_way)
 {
     static const struct {
@@ -536,10 +550,10 @@ START_TEST(every_rule_has_its_way)
         { { .state = "stopped" }, "online", false, "stopped-online", "", "" },
         { { .state = "stopping" }, NULL, false, "stopping", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
         { { 0 }, "offline", true, "died", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
-        { { 0 }, "offline", false, "offline", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
-        { { .state = "pending" }, "offline", false, "offline", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
+        { { 0 }, "offline", false, "offline", "mark", DEREGISTER },
+        { { .state = "pending" }, "offline", false, "offline", "mark", DEREGISTER },
         { { 0 }, NULL, false, "no-runner", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
-        { { 0 }, "online", false, "idle", "mark", "get:7 delete:7 look:i-1 terminate:i-1" },
+        { { 0 }, "online", false, "idle", "mark", DEREGISTER },
         { { 0 }, "online", true, "busy", "", "" },
         { { .limits = "idle=5000" }, "online", false, "runner", "", "" },
         { { .limits = "boot=5001" }, "offline", false, "boot-grace", "", "" },
@@ -577,7 +591,9 @@ START_TEST(every_rule_has_its_way)
     ck_assert_msg(str_ends(log, then), "%s: %s instead of %s", cases[_i / 2].rule, log, then);
     if (!*then)
         ck_assert_uint_eq(w.seen[ACT_MARK] + w.seen[ACT_TERMINATE] + w.seen[ACT_DELETE], 0);
-    if (w.reap.n)
+    if (w.reap.n && w.reap.targets[0].deregistered)
+        ck_assert_str_eq(then, DEREGISTER);
+    else if (w.reap.n)
         ck_assert_str_eq(w.reap.targets[0].ruling.rule, cases[_i / 2].rule);
     world_clear(&w);
 }
@@ -706,7 +722,7 @@ START_TEST(jobs_save_and_condemn)
 }
 END_TEST
 
-/* Unreadable is unknown; but where the repository could be read, 404 says that there is no such run. */
+/* Unreadable is unknown; and a run that launched the instance and is not there is a contradiction, not "no job". */
 START_TEST(jobs_that_cannot_be_read)
 {
     static const struct {
@@ -717,8 +733,8 @@ START_TEST(jobs_that_cannot_be_read)
     } cases[] = {
         { { .run = "5/1" }, OUTCOME_FAILED, 1, "job-unknown" },
         { { .run = "5/1" }, OUTCOME_THROTTLED, 1, "job-unknown" },
-        { { .run = "5/1" }, OUTCOME_NOT_FOUND, 2, "no-runner" },
-        { { .run = "5/1", .repo = FLEET }, OUTCOME_NOT_FOUND, 2, "no-runner" },
+        { { .run = "5/1" }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
+        { { .run = "5/1", .repo = FLEET }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
         { { .run = "5/1", .repo = "org/other" }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
         { { .run = "5/1", .repo = "org" }, OUTCOME_OK, 0, "job-unknown" }, /* an organisation has no runs */
         { { .run = "5/1", .repo = "../../x/y" }, OUTCOME_OK, 0, "job-unknown" },
@@ -806,17 +822,17 @@ START_TEST(jobs_are_read_again_behind_the_fence)
 {
     struct world w;
     world_init(&w);
-    put(&w, (struct box){ .id = "i-1", .age = 5000, .run = "5/1", .mark = "idle" OLD });
-    put_record(&w, 7, "i-1", "online", false);
+    put(&w, (struct box){ .id = "i-1", .age = 5000, .run = "5/1", .mark = "no-runner" OLD });
     w.jobs[w.n_jobs++] = (struct job){ 5, "queued", "", "y" };
     w.before = _i == 1 ? a_job_begins : NULL;
     w.paged = true;
     if (_i == 2)
         put_fault(&w, ACT_JOBS, OUTCOME_FAILED, NULL, 2);
     pass(&w);
-    did(&w, _i ? "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 mark:i-1="
-               : "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 look:i-1 terminate:i-1");
-    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, _i == 0 ? "idle" : _i == 1 ? "job-runs" : "job-unknown");
+    did(&w, _i == 2   ? "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5"
+            : _i == 1 ? "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 mark:i-1="
+                      : "scan list look:i-1 jobs:5 get:7 delete:7 jobs:5 look:i-1 terminate:i-1");
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, _i == 0 ? "no-runner" : _i == 1 ? "job-runs" : "job-unknown");
     ck_assert((w.reap.jobs_error.domain != ERROR_NONE) == (_i == 2));
     world_clear(&w);
 }
@@ -853,6 +869,129 @@ START_TEST(an_end_stops_when_the_runner_is_busy)
     did(&w, _i ? "scan list look:i-1 get:7 delete:7" : "scan list look:i-1 get:7 delete:7 mark:i-1=");
     ck_assert_str_eq(target(&w, "i-1")->ruling.rule, "refused");
     ck_assert_int_eq(target(&w, "i-1")->error.domain, ERROR_NONE);
+    world_clear(&w);
+}
+END_TEST
+
+static char ids[MAX][12];
+
+static void put_many(struct world *w, size_t n, struct box like)
+{
+    for (size_t i = 0; i < n; i++) {
+        AUTO_FREE char *id = xasprintf("i-%05zu", i);
+        memcpy(ids[i], id, strlen(id) + 1);
+        like.id = ids[i];
+        put(w, like);
+    }
+}
+
+/* --- the second witness ------------------------------------------------------------------------------------------- */
+
+#define STARTED "mayfly: phase booting (1.00s)\nmayfly: phase runner-starting (2.00s)\n"
+#define AT_WORK STARTED "mayfly: phase job-started (3.00s)\n"
+
+/* GitHub says online and idle, offline, or nothing at all: what the machine says decides, before the deadline. */
+START_TEST(github_alone_ends_nothing)
+{
+    static const struct {
+        const char *status, *console, *rule, *then; /* then: with an old mark of the rule that GitHub's word would be */
+    } cases[] = {
+        { "online", AT_WORK, "at-work", "console:i-1 mark:i-1=" },
+        { "offline", AT_WORK, "at-work", "console:i-1 mark:i-1=" },
+        { NULL, AT_WORK, "at-work", "console:i-1 mark:i-1=" },
+        { "online", "", "unproven", "console:i-1" }, /* what is not known changes nothing */
+        { "offline", "", "unproven", "console:i-1" },
+        { NULL, "", "unproven", "console:i-1" },
+        { "online", STARTED, "no-runner", "console:i-1 get:7 delete:7 mark:i-1=no-runner@1700000000" },
+        { "offline", STARTED, "no-runner", "console:i-1 get:7 delete:7 mark:i-1=no-runner@1700000000" },
+        { NULL, STARTED, "no-runner", "console:i-1 get:7 delete:7 console:i-1 look:i-1 terminate:i-1" },
+    };
+    struct world w;
+    const char *status = cases[_i].status;
+    world_init(&w);
+    w.logs_consoles = true;
+    put(&w, (struct box){ .id = "i-1",
+                          .age = 5000,
+                          .console = cases[_i].console,
+                          .mark = !status                    ? "no-runner" OLD
+                                  : str_eq(status, "online") ? "idle" OLD
+                                                             : "offline" OLD });
+    if (status)
+        put_record(&w, 7, "i-1", status, false);
+    pass(&w);
+    AUTO_FREE char *log = xasprintf("scan list look:i-1 %s", cases[_i].then);
+    did(&w, log);
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, cases[_i].rule);
+    world_clear(&w);
+}
+END_TEST
+
+static void a_job_is_printed(struct world *w, const struct act *a)
+{
+    if (a->kind == ACT_DELETE)
+        w->boxes[0].console = AT_WORK;
+}
+
+/* What the console shows behind the fence counts, not what it showed before. */
+START_TEST(consoles_are_read_again_behind_the_fence)
+{
+    static const enum outcome bad[] = { OUTCOME_OK, OUTCOME_FAILED, OUTCOME_THROTTLED, OUTCOME_NOT_FOUND };
+    struct world w;
+    world_init(&w);
+    w.logs_consoles = true;
+    put(&w, (struct box){ .id = "i-1", .age = 5000, .console = STARTED, .mark = "no-runner" OLD });
+    w.before = _i == 0 ? a_job_is_printed : NULL;
+    if (_i > 0)
+        put_fault(&w, ACT_CONSOLE, bad[_i], NULL, 2);
+    pass(&w);
+    did(&w, _i == 0 ? "scan list look:i-1 console:i-1 get:7 delete:7 console:i-1 mark:i-1="
+                    : "scan list look:i-1 console:i-1 get:7 delete:7 console:i-1");
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, _i == 0 ? "at-work" : "unproven");
+    ck_assert((w.reap.console_error.domain != ERROR_NONE) == (_i == 1 || _i == 2));
+    world_clear(&w);
+}
+END_TEST
+
+/* A fleet of any size, of which GitHub knows nothing at all: all work, and all stay. */
+START_TEST(github_that_forgets_ends_nothing)
+{
+    struct world w;
+    world_init(&w);
+    put_many(&w, (size_t)_i, (struct box){ .age = 5000, .console = AT_WORK, .mark = "no-runner" OLD });
+    for (size_t i = 0; i < (size_t)_i; i += 2)
+        w.boxes[i].run = "5/1"; /* of which there are no jobs */
+    pass(&w);
+    ck_assert_uint_eq(w.seen[ACT_TERMINATE] + w.seen[ACT_DELETE], 0);
+    world_clear(&w);
+}
+END_TEST
+
+/* The deadline asks nobody. */
+START_TEST(consoles_are_not_asked_of_what_is_overdue)
+{
+    struct world w;
+    struct box b = overdue;
+    b.console = AT_WORK;
+    world_init(&w);
+    put(&w, b);
+    pass(&w);
+    ck_assert_uint_eq(w.seen[ACT_CONSOLE], 0);
+    ck_assert(target(&w, "i-1")->ended);
+    world_clear(&w);
+}
+END_TEST
+
+START_TEST(no_more_consoles_than_a_pass_may_read)
+{
+    struct world w;
+    world_init(&w);
+    put_many(&w, 230, (struct box){ .age = 5000, .console = AT_WORK });
+    put_record(&w, 8, "proof", "online", true);
+    put(&w, (struct box){ .id = "i-proof", .age = 5000, .runner = "proof", .runner_id = "8" });
+    pass(&w);
+    ck_assert_uint_eq(w.seen[ACT_CONSOLE], REAP_CONSOLES_MAX);
+    ck_assert_uint_le(w.most_in_flight, 16);
+    ck_assert_uint_eq(w.seen[ACT_MARK], 0);
     world_clear(&w);
 }
 END_TEST
@@ -929,15 +1068,15 @@ START_TEST(a_fence_may_be_enough)
 {
     struct world w;
     struct box b = orphan;
-    b.mark = "offline" OLD;
+    b.mark = "died" OLD;
     world_init(&w);
     put(&w, b);
-    put_record(&w, 7, "i-1", "offline", false);
+    put_record(&w, 7, "i-1", "offline", true);
     w.before = powers_off;
     pass(&w);
     did(&w, "scan list look:i-1 get:7 delete:7 look:i-1");
     ck_assert(target(&w, "i-1")->ended);
-    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, "offline");
+    ck_assert_str_eq(target(&w, "i-1")->ruling.rule, "died");
     world_clear(&w);
 }
 END_TEST
@@ -998,18 +1137,6 @@ START_TEST(the_answer_is_read)
     world_clear(&w);
 }
 END_TEST
-
-static char ids[MAX][12];
-
-static void put_many(struct world *w, size_t n, struct box like)
-{
-    for (size_t i = 0; i < n; i++) {
-        AUTO_FREE char *id = xasprintf("i-%05zu", i);
-        memcpy(ids[i], id, strlen(id) + 1);
-        like.id = ids[i];
-        put(w, like);
-    }
-}
 
 /* Hundreds at once: few requests in flight, ids in batches, each in its region. */
 START_TEST(ends_come_in_batches)
@@ -1190,6 +1317,7 @@ START_TEST(dry_run_does_nothing)
     put(&w, (struct box){ .id = "i-1", .age = 30000 });
     put(&w, (struct box){ .id = "i-2", .age = 5000, .run = "5/1" });
     put(&w, (struct box){ .id = "i-3", .age = 5000, .mark = "no-runner" OLD });
+    w.jobs[w.n_jobs++] = (struct job){ 5, "queued", "", "y" };
     pass(&w);
     did(&w, "scan list look:i-1,i-2,i-3 jobs:5");
     ck_assert_int_eq(target(&w, "i-1")->ruling.verdict, REAP_TERMINATE);
@@ -1459,6 +1587,11 @@ static TCase *ending(void)
     tcase_add_loop_test(t, jobs_are_read_again_behind_the_fence, 0, 3);
     tcase_add_loop_test(t, an_end_stops_when_github_does_not_answer, 0, 6);
     tcase_add_loop_test(t, an_end_stops_when_the_runner_is_busy, 0, 2);
+    tcase_add_loop_test(t, github_alone_ends_nothing, 0, 9);
+    tcase_add_loop_test(t, consoles_are_read_again_behind_the_fence, 0, 4);
+    tcase_add_loop_test(t, github_that_forgets_ends_nothing, 1, 7);
+    tcase_add_test(t, consoles_are_not_asked_of_what_is_overdue);
+    tcase_add_test(t, no_more_consoles_than_a_pass_may_read);
     tcase_add_loop_test(t, another_instance_than_listed, 0, 2);
     tcase_add_loop_test(t, the_instance_is_looked_at_again, 0, 10);
     tcase_add_test(t, a_fence_may_be_enough);

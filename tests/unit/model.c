@@ -28,7 +28,7 @@ struct flight {
     struct ec2_change *changes;
     size_t n_jobs, n_changes;
     struct model_record *record; /* minted, asked for or deleted */
-    const char *jit;
+    const char *jit, *text;
     struct flight *next;
 };
 
@@ -40,7 +40,8 @@ const char *fault_name(enum fault f)
         "stranger",   "get-404",        "list-lags",        "invisible",      "unendable",  "dies-booting",
         "dies-later", "never-online",   "slow-boot",        "record-dropped", "busy-lies",  "no-rights",
         "signal",     "crash",          "list-skips",       "tag-lags",       "blip",       "hangs",
-        "job-now",    "outage",         "state-lags",       "date-lags",      "kept-now",
+        "job-now",    "outage",         "state-lags",       "date-lags",      "kept-now",   "forgets",
+        "registration-lies", "other-run", "console-lags", "console-empty", "no-idle-limit",
     };
     return names[f];
 }
@@ -289,11 +290,19 @@ static void die(struct model *m, struct model_instance *i, int64_t when)
         i->record->online = false;
 }
 
+bool model_forgets(const struct model *m, int64_t when)
+{
+    return when >= m->forgets_from && when < m->forgets_to;
+}
+
 /* A job begins: only a runner that is online, and whose record exists, gets one. */
 static void job_begins(struct model *m, struct model_instance *i, uint64_t place)
 {
     struct model_record *r = i->record;
-    if (!r->exists || !r->online || m->jobs == 0 || i->hung || r->took_job)
+    /* A machine without its idle limit, a GitHub that hides it and gives it a job, and all at this moment: what is left
+     * is too little. */
+    bool hidden = model_forgets(m, m->now) && i->at[AT_IDLE] == INT64_MAX;
+    if (!r->exists || !r->online || m->jobs == 0 || i->hung || r->took_job || hidden)
         return;
     m->jobs--;
     r->busy = r->took_job = true;
@@ -303,6 +312,14 @@ static void job_begins(struct model *m, struct model_instance *i, uint64_t place
         r->lies_fully = model_pick(m, place + 7, 2);
     }
     i->at[AT_JOB_END] = m->now + between(m, place + 8, 2000, m->job_ms ? m->job_ms : 600000);
+    i->at[AT_IDLE] = INT64_MAX;
+    i->job_at = m->now + between(m, place + 16, 500, 8000); /* until its hook runs */
+    if (m->reaps && model_fault(m, FAULT_REGISTRATION_LIES, place + 17, m->per_mille * 2, i->view.id)) {
+        r->lies_to = i->at[AT_JOB_END];
+        r->lies_fully = model_pick(m, place + 18, 2);
+        r->says_offline = model_pick(m, place + 19, 2);
+    }
+    r->other_run = m->reaps && model_fault(m, FAULT_OTHER_RUN, place + 20, m->per_mille * 2, i->view.id);
     if (m->reaps && model_fault(m, FAULT_BLIP, place + 11, m->per_mille * 2, i->view.id))
         i->at[AT_BLIP] = m->now + between(m, place + 12, 1, i->at[AT_JOB_END] - m->now);
     model_trace(m, "  * %s begins a job", i->view.id);
@@ -319,6 +336,9 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
     case AT_ONLINE:
         if (r && r->exists && !i->hung) {
             i->was_online = r->online = true;
+            i->started_at = m->now;
+            if (i->idle_ms)
+                i->at[AT_IDLE] = m->now + i->idle_ms;
             if (!m->reaps) /* there the test says when */
                 i->at[AT_JOB] = m->now + between(m, place + 9, 0, 40000);
             model_trace(m, "  * %s is online", i->view.id);
@@ -333,7 +353,8 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
     case AT_JOB_END:
         r->exists = r->online = r->busy = false;
         r->job_over = true;
-        i->done_at = m->now;
+        r->says_offline = false;
+        i->done_at = i->exited_at = m->now;
         if (!i->stays)
             die(m, i, m->now + 2000);
         model_trace(m, "  * %s ends its job", i->view.id);
@@ -370,7 +391,21 @@ static void instance_event(struct model *m, struct model_instance *i, size_t n, 
         }
         model_trace(m, "  * %s hangs", i->view.id);
         break;
-    case AT_UNLOCK:
+    case AT_IDLE: /* the machine tells its runner to leave; GitHub keeps the record */
+        if (i->hung || r->took_job)
+            break;
+        r->online = false;
+        i->done_at = i->exited_at = m->now;
+        if (!i->stays)
+            die(m, i, m->now + 2000);
+        model_trace(m, "  * %s ends at its idle limit", i->view.id);
+        break;
+    case AT_UNLOCK: /* the job is given up, and its runner's flag at once, or later */
+        if (r->busy && !r->job_over && model_pick(m, place + 21, 2)) {
+            r->job_over = true;
+            i->at[AT_UNLOCK] = m->now + between(m, place + 22, 2400000, 7200000);
+            break;
+        }
         r->job_over = r->job_over || r->busy;
         r->busy = false;
         break;
@@ -470,6 +505,36 @@ static void mark_instances(struct model *m, struct flight *f)
     }
 }
 
+/* What the machine has printed, up to a moment. A runner whose record is gone ends by itself, soon. */
+static void read_console(struct model *m, struct flight *f)
+{
+    const struct model_instance *i = find_instance(m, f->act.instance_id);
+    const uint64_t place = (uint64_t)m->now << 8 | 'c';
+    AUTO_STRBUF text = STRBUF_INIT;
+    int64_t as_of = m->now;
+    if (!i || !model_is_live(m, i)) {
+        f->outcome = i ? OUTCOME_OK : OUTCOME_NOT_FOUND;
+        f->text = "";
+        return;
+    }
+    if (model_fault(m, FAULT_CONSOLE_LAGS, place, m->per_mille * 2, i->view.id))
+        as_of -= between(m, place, 1, 60000);
+    const struct {
+        int64_t at;
+        const char *line;
+    } lines[] = {
+        { i->running_at + 1, "[ 0.0] Linux\nmayfly: phase booting (1s)\n" },
+        { i->started_at, "mayfly: phase runner-starting (2s)\n" },
+        { i->job_at, "mayfly: phase job-started (3s)\n" },
+        { i->exited_at, "mayfly: phase runner-exited 0 (4s)\nmayfly: phase poweroff (4s)\n" },
+    };
+    for (size_t n = 0; n < ARRAY_SIZE(lines); n++)
+        if (lines[n].at && lines[n].at <= as_of && !(i->hung && n > 0 && lines[n].at > i->done_at))
+            strbuf_adds(&text, lines[n].line);
+    bool empty = model_fault(m, FAULT_CONSOLE_EMPTY, (uint64_t)i->launched_at << 8 | 'e', m->per_mille, i->view.id);
+    f->text = empty ? "" : arena_strdup(&m->arena, strbuf_str(&text));
+}
+
 static bool is_of_run(const struct model_instance *i, const struct act *a)
 {
     AUTO_FREE char *run = xasprintf("%" PRId64 "/1", a->run_id);
@@ -483,7 +548,7 @@ static void list_jobs(struct model *m, struct flight *f)
     for (size_t n = 0; n < m->n_instances; n++) {
         const struct model_instance *i = m->instances[n];
         const struct model_record *r = i->record;
-        if (!r || !is_of_run(i, &f->act) || !(r->took_job || model_waits(m, i)))
+        if (!r || !is_of_run(i, &f->act) || !(r->took_job || model_waits(m, i)) || r->other_run)
             continue;
         struct github_job *job = &f->jobs[f->n_jobs++];
         *job = (struct github_job){ .id = r->id, .status = "queued" };
@@ -494,14 +559,16 @@ static void list_jobs(struct model *m, struct flight *f)
         *(const char **)field_list_add(&job->labels, sizeof(const char *), &m->arena) =
             ec2_instance_tag(&i->view, TAG_LABEL);
     }
-    f->outcome = m->n_instances ? OUTCOME_OK : OUTCOME_NOT_FOUND;
+    f->outcome = model_forgets(m, m->now) ? OUTCOME_NOT_FOUND : OUTCOME_OK;
+    f->n_jobs = model_forgets(m, m->now) ? 0 : f->n_jobs;
 }
 
 static void show_record(const struct model *m, struct flight *f, const struct model_record *r)
 {
     f->runners[f->n_runners++] = (struct github_runner){ .id = r->id,
                                                          .name = r->name,
-                                                         .status = r->online ? "online" : "offline",
+                                                         .status =
+                                                             r->online && !r->says_offline ? "online" : "offline",
                                                          .busy = r->busy && m->now >= r->lies_to };
 }
 
@@ -515,7 +582,7 @@ static void list_records(struct model *m, struct flight *f)
     f->runners = arena_alloc(&m->arena, (m->n_records + 1) * sizeof(*f->runners));
     for (size_t n = 0; n < m->n_records; n++) {
         const struct model_record *r = m->records[n];
-        if (!is_in_scope(r, f->act.scope))
+        if (!is_in_scope(r, f->act.scope) || model_forgets(m, m->now))
             continue;
         if (m->reaps && f->act.kind == ACT_LIST && !r->stranger &&
             model_fault(m, FAULT_LIST_SKIPS, (uint64_t)m->now << 8 | n, m->per_mille / 2, r->name))
@@ -540,16 +607,27 @@ static void mint(struct model *m, struct flight *f)
     f->jit = arena_strdup(&m->arena, jit);
 }
 
+/* A runner that runs no job notices within a minute that it is not known any more, and its machine powers off. */
+static void end_listener(struct model *m, const struct model_record *r)
+{
+    for (size_t n = 0; m->reaps && n < m->n_instances; n++) {
+        struct model_instance *i = m->instances[n];
+        if (i->record == r && i->was_online && !r->took_job && !i->hung && model_is_live(m, i))
+            i->at[AT_IDLE] = m->now + between(m, (uint64_t)m->now, 1000, 50000);
+    }
+}
+
 static void delete_record(struct model *m, struct flight *f)
 {
     struct model_record *r = f->record;
     bool lies = r && m->now < r->lies_to && r->lies_fully;
-    if (!r || !r->exists) {
+    if (!r || !r->exists || model_forgets(m, f->sent_at)) {
         f->outcome = OUTCOME_NOT_FOUND;
     } else if (r->busy && !lies && !r->lets_go) {
         f->outcome = OUTCOME_BUSY;
     } else {
         r->exists = r->online = false;
+        end_listener(m, r);
     }
 }
 
@@ -676,7 +754,7 @@ static void take_effect(struct model *m, struct flight *f)
         break;
     case ACT_GET:
         f->runners = arena_alloc(&m->arena, sizeof(*f->runners));
-        if (f->record && f->record->exists)
+        if (f->record && f->record->exists && !model_forgets(m, m->now))
             show_record(m, f, f->record);
         else
             f->outcome = OUTCOME_NOT_FOUND;
@@ -692,6 +770,10 @@ static void take_effect(struct model *m, struct flight *f)
         break;
     case ACT_JOBS:
         list_jobs(m, f);
+        break;
+    case ACT_CONSOLE:
+        if (m->reaps)
+            read_console(m, f);
         break;
     case ACT_SETTLE:
     case ACT_LOOK:
@@ -723,8 +805,10 @@ static void begin_job_now(struct model *m, const struct flight *f)
             continue;
         i->at[AT_JOB] = INT64_MAX;
         job_begins(m, i, place);
-        r->lies_to = m->now + between(m, place, 1000, 60000);
-        r->lies_fully = true;
+        if (r->took_job && r->lies_to < m->now + 60000) {
+            r->lies_to = m->now + between(m, place, 1000, 60000);
+            r->lies_fully = true;
+        }
     }
 }
 
@@ -1082,7 +1166,7 @@ static void answer(struct model *m, struct flight *f)
                        .error = &err,
                        .pages = f->act.kind == ACT_LIST ? 1 + (unsigned)model_pick(m, 'p', 4) : 0,
                        .jit = f->jit,
-                       .text = "mayfly: phase boot\n",
+                       .text = f->text ? f->text : "mayfly: phase boot\n",
                        .cloud_now = date_of(m, f) };
     if (f->outcome == OUTCOME_OK || f->act.by_page) {
         e.instances = f->instances;

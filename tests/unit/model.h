@@ -48,6 +48,12 @@ enum fault {
     FAULT_STATE_LAGS, /* descriptions show what died as it was, for up to 30 s */
     FAULT_DATE_LAGS,  /* an answer's Date is up to 30 s old */
     FAULT_KEPT_NOW,   /* somebody tags an instance mayfly:keep just before a description of it */
+    FAULT_FORGETS,    /* GitHub knows nothing for hours: no record, no run; jobs go on, and begin */
+    FAULT_REGISTRATION_LIES, /* a record says idle, or offline and not busy, as long as its job runs */
+    FAULT_OTHER_RUN,         /* its job is of a workflow run that launched nothing */
+    FAULT_CONSOLE_LAGS,      /* by up to a minute */
+    FAULT_CONSOLE_EMPTY,     /* of an instance: its console never shows a thing */
+    FAULT_NO_IDLE_LIMIT,     /* its machine does not end itself when no job comes */
     FAULT_COUNT,
 };
 const char *fault_name(enum fault f);
@@ -80,6 +86,8 @@ struct model_record {
     size_t slot;
     bool stranger, exists, online, busy, took_job;
     bool lies_fully;            /* while the flag lies, deletion succeeds too */
+    bool says_offline;          /* by FAULT_REGISTRATION_LIES, as long as its job runs */
+    bool other_run;             /* its job is of none that launched anything */
     const char *scope;          /* or NULL: the configured one */
     bool job_over;              /* it had a job */
     bool lets_go;               /* it is busy by its flag alone, and deletion succeeds */
@@ -91,7 +99,7 @@ struct model_record {
     bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
 };
 
-enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_BLIP, AT_BACK, AT_HANG, AT_UNLOCK, AT_COUNT };
+enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_BLIP, AT_BACK, AT_HANG, AT_UNLOCK, AT_IDLE, AT_COUNT };
 
 struct model_instance {
     struct ec2_instance view; /* as launched: without a state */
@@ -110,6 +118,8 @@ struct model_instance {
     bool hung;                       /* nothing works on it any more */
     bool stays;                      /* when its runner is done, it does not power off */
     int64_t done_at;                 /* its job, or its work; 0: not yet */
+    int64_t idle_ms;                 /* its idle limit; 0: it has none */
+    int64_t booted_at, started_at, job_at, exited_at; /* when its console shows it; 0: not yet */
     const char *halted;              /* "stopped", "stopping" or NULL */
     int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
     bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
@@ -168,6 +178,7 @@ struct model {
     int64_t date[2];                /* the newest Date of EC2's */
     int64_t began_at;               /* the run */
     int64_t outage_from, outage_to; /* of GitHub */
+    int64_t forgets_from, forgets_to;
     bool no_rights;                 /* from now on */
     int64_t job_ms;                 /* the longest job */
     int64_t steps, idle_steps, end_by;
@@ -191,6 +202,8 @@ void model_trace(struct model *m, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void model_break(struct model *m, int invariant, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 bool model_is_live(const struct model *m, const struct model_instance *i);
+/* Does GitHub know nothing then? */
+bool model_forgets(const struct model *m, int64_t when);
 /* Does a job wait for its label? */
 bool model_waits(const struct model *m, const struct model_instance *i);
 struct model_record *model_add_record(struct model *m, const char *name, size_t slot);

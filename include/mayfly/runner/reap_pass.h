@@ -1,8 +1,8 @@
 /* One pass of the reaper over a fleet. A pure state machine.
  *
  * It reads every region whole, then every scope of GitHub's that the instances belong to, page by page, keeping 48
- * bytes of each instance. Those that do not simply stay are looked at closely: their tags, and the jobs of their
- * workflow runs where the rules ask for them. Only then, with the whole fleet judged, something is ended, each step of
+ * bytes of each instance. Those that do not simply stay are looked at closely: their tags, the jobs of their workflow
+ * runs and their consoles where the rules ask for them. Only then, with the whole fleet judged, something is ended, each step of
  * it re-read right before. A region that cannot be read whole ends the pass without any decision; a scope that cannot
  * be read whole leaves its instances' records unknown. Two passes at once are harmless. */
 #ifndef MAYFLY_RUNNER_REAP_PASS_H
@@ -29,6 +29,7 @@ enum reap_stage {
     REAP_READING, /* the record, once more */
     REAP_FENCING, /* deleting the record */
     REAP_ASKING,  /* for its job, once more: from now on it gets none */
+    REAP_HEARING, /* for its console, once more */
     REAP_FENCED,  /* to be looked at once more */
     REAP_LOOKING,
     REAP_CLEARED, /* to be ended now */
@@ -54,6 +55,7 @@ struct reap_target {
     bool held;     /* would be ended, but for --max */
     bool alone;    /* not in a batch: the one that it was in failed as a whole */
     bool fenced;   /* its record was deleted by us */
+    bool deregistered; /* and that is all that this pass does */
     bool ended;
     struct error error; /* why it could not be looked at, ended or marked */
 };
@@ -79,7 +81,7 @@ struct reap_ghost {
     struct error error;
 };
 
-enum { REAP_GHOST_AGE = 3600, REAP_GHOSTS_MAX = 1000 /* in one pass */, REAP_UNREAD_MAX = 8 };
+enum { REAP_GHOST_AGE = 3600, REAP_GHOSTS_MAX = 1000 /* in one pass */, REAP_UNREAD_MAX = 8, REAP_CONSOLES_MAX = 200 /* in one pass */ };
 
 struct reap_batch; /* of instances for one call */
 struct reap_run;   /* a workflow run whose jobs are read */
@@ -87,7 +89,7 @@ struct reap_run;   /* a workflow run whose jobs are read */
 struct reap {
     struct machine machine; /* first */
     const struct reap_config *config;
-    enum reap_phase { REAP_SCANNING, REAP_LISTING, REAP_CLOSE, REAP_JOBS, REAP_ACTING } phase;
+    enum reap_phase { REAP_SCANNING, REAP_LISTING, REAP_CLOSE, REAP_JOBS, REAP_CONSOLES, REAP_ACTING } phase;
     struct ec2_filter filters[2];
     struct strlist fleet, states;
     size_t in_flight, next; /* actions; and what the phase begins with next */
@@ -111,7 +113,9 @@ struct reap {
                             pass that takes long does not shorten the window */
     int64_t hurry_until;
     struct error error;      /* no pass at all */
-    struct error jobs_error; /* the first of reading jobs */
+    size_t consoles;            /* read so far, or asked for */
+    struct error jobs_error;    /* the first of reading jobs */
+    struct error console_error; /* the first of reading consoles, of those that say more than that there is none */
 };
 
 void reap_init(struct reap *r, const struct reap_config *config);
