@@ -1,12 +1,15 @@
 """What is done to which request of which command."""
 
 import dataclasses
+import os
+import re
 import signal
 
 from cloud import GROUP, IMAGE, REGION, REGION2, SUBNET, SUBNET2
 
 RUN_ID = "4711"
 LABEL = "chosen"
+LONG = bool(os.environ.get("MAYFLY_LONG"))
 LIMIT = 60  # seconds for a command with one fault
 HOUR = "in an hour"  # in a header: the epoch of then
 
@@ -27,6 +30,8 @@ class Profile:
     fails: bool = False  # even undisturbed
     never_online: bool = False  # its runners
     faults: bool = True  # also faults, not only kills and signals
+    named: tuple = ()  # the faults that it meets; else all
+    kills: bool = True
     least: int = None  # start: so many instances are a success; else all
     regions: tuple = ()  # of its plan, or of its copies; else the default one
     at: str = ""  # the region whose requests are disturbed; else all
@@ -118,7 +123,7 @@ class Case:
     @property
     def name(self):
         at = [self.when] * (self.deed != "fault") + [str(self.request)] if self.request else []
-        return ": ".join(filter(None, [self.kind, self.profile.name, " ".join(at), self.what]))
+        return ": ".join(filter(None, [self.kind, self.profile.name if self.profile else None, " ".join(at), self.what]))
 
     @property
     def polls(self):
@@ -129,7 +134,7 @@ class Case:
     @property
     def slow(self):
         """It waits, and costs nothing."""
-        return self.stuck or self.profile.never_online or self.kind in ("hang", "for ever", "two faults")
+        return self.stuck or self.profile.never_online or self.kind in ("hang", "for ever", "two faults", "lost, then refused")
 
 
 def fault(kind, when=None, **more):
@@ -211,16 +216,52 @@ def faults_of(request):
     return WIRE + (GITHUB if request.service == "github" else AWS)
 
 
+def classes_of_refusals():
+    """By their class, EC2's codes that src/aws/errors.c knows."""
+    top = os.path.join(os.path.dirname(__file__), "..", "..")
+    with open(os.path.join(top, "src", "aws", "errors.c"), encoding="utf-8") as f:
+        codes = re.findall(r'^    \{ "([A-Za-z0-9.]+)", AWS_([A-Z_]+),', f.read(), re.M)
+    classes = {}
+    for code, class_ in codes:
+        classes.setdefault(class_, []).append(code)
+    return classes
+
+
+# What may come after an answer that was lost: never what the outcome is.
+AFTER_LOSS = {"CAPACITY": 500, "SERVER": 500, "THROTTLE": 503}
+
+
+def lost_then(service, action, script):
+    """The answer to the first is lost, every other is refused, and what came of the first is not seen at once."""
+    at = {"service": service, "action": action}
+    lag = {"service": "ec2", "action": "DescribeInstances", "nth": 1, "times": 3, **fault("not-found")}
+    return ({**at, **fault("lost")}, {**at, **script, "nth": 2, "times": 0}, *([lag] if service == "ec2" else []))
+
+
+def lost_cases(profile):
+    for class_, codes in classes_of_refusals().items():
+        for code in codes if LONG else codes[:1]:
+            script = lost_then("ec2", "RunInstances", refusal(AFTER_LOSS.get(class_, 400), code))
+            yield Case("lost, then refused", profile, None, code, script=script, limit=90)
+    for status in (400, 503):
+        script = lost_then("ec2", "RunInstances", refusal(status, "NobodyKnowsThisCode"))
+        yield Case("lost, then refused", profile, None, f"a code that nobody knows, {status}", script=script, limit=90)
+    for what, script, _ in GITHUB:
+        if "after" not in what and "hour" not in what:
+            script = lost_then("github", "generate-jitconfig", script)
+            yield Case("lost, then refused", profile, None, f"GitHub's {what}", script=script, limit=90)
+
+
 def cases_of(profile, requests):
     """The cases of a command that makes these requests."""
-    for request in requests:
+    for request in requests if profile.kills else ():
         for when in ("before", "after"):
             yield Case("kill", profile, request, deed="kill", when=when)
             if profile.name in ("start x1", "start x3"):
                 yield Case("kill, then stop", profile, request, deed="kill", when=when, then="stop")
                 if request.action in ("RunInstances", "get-runner", "list-runners") and when == "after":
                     yield Case("kill, two passes", profile, request, deed="kill", when=when, then="grace")
-    for request in requests:
+    for request in requests if profile.kills else ():
         for when in ("before", "after"):
             common = {"deed": "signal", "when": when}
             yield Case("signal", profile, request, "SIGINT", signal=signal.SIGINT, **common)
@@ -230,8 +271,10 @@ def cases_of(profile, requests):
     last = {request.action: request.nth for request in requests}
     for request in (r for r in requests if r.nth in (1, last[r.action])):
         for what, script, survives in faults_of(request):
+            if profile.named and what not in profile.named:
+                continue
             yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
-        if request.service != "github" and profile.command != "reap":  # whose clock is off already
+        if request.service != "github" and not profile.named and profile.command != "reap":  # whose clock is off already
             yield Case("clock", profile, request, "it jumps", deed="clock", survives=not profile.fails)
     if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):
         for request in (r for r in requests if r.nth == 1):
@@ -243,5 +286,7 @@ def cases_of(profile, requests):
         yield Case("clock", profile, None, "it is off by an hour", deed="clock", survives=True)
         for request in (r for r in requests if r.nth == 1):
             yield Case("hang", profile, request, "for ever", script=(fault("hang"),), survives=True, limit=130)
+    if profile.name == "start x1":
+        yield from lost_cases(profile)
     for what, script in TWO_FAULTS.get(profile.name, []):
         yield Case("two faults", profile, None, what, script=script, limit=90)

@@ -20,12 +20,13 @@ import time
 import traceback
 
 import mix
-from cases import BAKE, BAKE_POLLS, HOUR, LABEL, LIMIT, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
+import named
+from cases import BAKE, BAKE_POLLS, HOUR, LABEL, LIMIT, LONG, ORDER, POLLS, PROFILES, RUN_ID, Case, Request, cases_of
 from cloud import BUILD, FLEET, NEVER_ONLINE_MS, OTHER_FLEET, REGION, TERMINATE_MS, Program, Simulator, base36, end_all, mark
 
 WORKERS = 24, 32  # of cases that compute, and of those that only wait
 CASES_MIN = 500  # fewer: something is not learnt any more
-SIGNAL_LIMIT, BUSY = 8, 1  # seconds; what a busy machine adds. GitHub kills 10 s after the first signal
+ENDING_LIMIT, SIGNAL_LIMIT, BUSY = 3, 8, 1  # seconds; what a busy machine adds. GitHub kills 10 s after the first signal
 JUMP = 3000  # seconds: a signature holds for 15 minutes, an instance that ended is told of for an hour
 # Seconds to let pass; an instance's life is 6 h. A machine that waits for a job ends itself 40 minutes after its launch at
 # the latest: if it has not five minutes later, it hangs.
@@ -125,15 +126,33 @@ class Play:
             raise Wrong(f"it has not ended after {self.case.limit} s")
 
     def interrupt(self, program):
+        held = self.held_launch()
         program.process.send_signal(self.case.signal)
         began = time.monotonic()
         if not self.case.stuck:
             program.wait(0.05)
             self.sim.release(drop=False)
+        if not program.wait(ENDING_LIMIT + BUSY) or self.case.stuck:
+            self.judge_haste(held)
         self.expect(program.wait(SIGNAL_LIMIT + 4), "it did not end after the signal")
         took = time.monotonic() - began
         self.expect(took <= SIGNAL_LIMIT + BUSY, f"it took {took:.1f} s to end after the signal")
         self.sim.release(drop=False)  # what it did not wait for may still have its effect
+
+    def held_launch(self):
+        """Instances that exist, and that the program cannot know of."""
+        rows = json.loads(self.sim.control("GET", "held"))
+        return sum(row["action"] == "RunInstances" and row["when"] == "after" for row in rows)
+
+    def judge_haste(self, unknown):
+        """So soon after a signal, what is known and has no job is on its way out, whatever hangs."""
+        p, at = self.profile, self.case.request.action
+        found = p.command in ("start", "bake") or (p.command == "stop" and p.stop_by != "run" and at == "delete-runner")
+        if not found or at == "TerminateInstances":
+            return
+        alive = [i["id"] for i in self.sim.state().alive]
+        why = f"{ENDING_LIMIT} s after the signal {len(alive)} instances live, of which {unknown} cannot be known"
+        self.expect(len(alive) <= unknown, why)
 
     # --- what the program says, and whether it is true ---
 
@@ -174,6 +193,9 @@ class Play:
         if self.case.what != "404":  # one replica's word is believed: what is left is the reaper's
             left += [r["name"] for r in state.records if r["name"] not in covered and r["name"] not in err]
         self.expect(not left, f"it leaves {' '.join(left)} and does not say so: {err[-300:]}")
+        if self.case.kind == "lost, then refused" and failed:
+            names = [i["id"] for i in state.alive] + [r["name"] for r in state.records]
+            self.expect(not names, f"it is refused, and leaves {names}: {err[-300:]}")
         if not failed:
             profile, n = self.profile, len(state.alive)
             least = profile.count if profile.least is None else profile.least
@@ -204,6 +226,9 @@ class Play:
         names = {i["id"]: i["client_token"] for i in state.alive} | {i["id"]: i["name"] for i in state.baked if i["id"] in state.unproven}
         unsaid = [one for one, name in names.items() if one not in err and name not in err.split("warning: left behind")[-1]]
         self.expect(not unsaid, f"it leaves {unsaid}, and does not say so: {err[-300:]}")
+        said = "".join(line for line in err.splitlines() if line.startswith(("mayfly bake: ", "warning: ", "hint: ")))
+        kept = [i["id"] for i in state.baked if i["id"] not in state.unproven and i["id"] not in said]
+        self.expect(not failed or not kept, f"it failed, and {kept} stay without a word: {err[-300:]}")
         published = self.sim.published()
         for region in self.profile.regions or [REGION]:
             proven = [i["id"] for i in state.baked if i["id"] not in state.unproven and i["region"] == region]
@@ -401,17 +426,31 @@ def play(case, root):
     return p
 
 
+def sample():
+    """Random mixes: with --long."""
+    seeds = mix.LONG if LONG else ()
+    return [(f"seed {seed}", mix.make_mix(seed)) for seed in seeds]
+
+
+def play_mix(name, what, root):
+    p = mix.play(what, root, f"mix-{name}")
+    p.case = Case("mix", None, what=name)
+    return p
+
+
 def run_all(pattern, root):
     """Runs all cases; yields them always in the same order."""
-    named = [p for p in PROFILES if re.search(rf"(^|: ){re.escape(p.name)}(:|$)", pattern)]
+    chosen = [p for p in PROFILES if re.search(rf"(^|: ){re.escape(p.name)}(:|$)", pattern)]
     quick, slow = pools = [concurrent.futures.ThreadPoolExecutor(n) for n in WORKERS]
     try:
-        learnt = [(p, slow.submit(play, Case(UNDISTURBED, p), root)) for p in named or PROFILES]
+        learnt = [(p, slow.submit(play, Case(UNDISTURBED, p), root)) for p in chosen or PROFILES]
         cases = {p.name: [future] for p, future in learnt}
         for profile, future in sorted(learnt, key=lambda row: row[0].never_online):  # its requests are learnt last
             for case in cases_of(profile, future.result().requests):
                 if pattern in case.name:
                     cases[profile.name].append((slow if case.slow else quick).submit(play, case, root))
+        mixes = [(name, m) for name, m in named.all_named(named.lags) + sample() if pattern in f"mix: {name}"]
+        cases["mixes"] = [slow.submit(play_mix, name, m, root) for name, m in mixes]
         for future in (f for futures in cases.values() for f in futures):
             yield future.result()
     finally:
@@ -422,7 +461,7 @@ def run_all(pattern, root):
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     if pattern == "mix":
-        return mix.main(sys.argv[2:])
+        return mix.main(sys.argv[2:], named.all_named())
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     root = os.path.join(BUILD, "chaos") if pattern else tempfile.mkdtemp(prefix="mayfly-chaos-")

@@ -26,7 +26,7 @@ DAY_MS = 86400 * 1000
 LIMIT = {"start": 12, "stop": 120, "reap": 120}  # seconds of a command
 OVER, BUSY, SIGNALLED = 2, 2, 10  # beyond it; what a busy machine adds; and after a signal
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")
-LONG = range(1, 10001)  # seeds
+SAMPLE, LONG = range(1, 25), range(1, 10001)  # seeds
 
 # --- what happens ----------------------------------------------------------------------------------------------------
 
@@ -194,6 +194,8 @@ class Play:
 
     def lies(self):
         """They go on for a while, whatever comes."""
+        if len(self.steps) < self.mix.get("honest", 0):
+            return []
         now = json.loads(self.sim.control("GET", "state"))["time_ms"]
         self.since = getattr(self, "since", now)
         left = [(lie, lie["for_ms"] - (now - self.since)) for lie in self.mix["lies"]]
@@ -322,6 +324,8 @@ class Play:
             if not others:
                 self.expect(len(live) <= s.what["count"], f"{len(live)} instances are there for {s.what['count']}")
         chosen = [s for s in self.steps if s.what.get("label") == "chosen" and s.program.status == 0]
+        if self.mix.get("contest"):
+            self.expect(len(chosen) == 1, f"{len(chosen)} starts of one label succeeded")
         if all(s.what.get("beside") for s in chosen):
             self.expect(len(chosen) <= 1 or stops, f"{len(chosen)} starts of one label succeeded at once")
 
@@ -383,9 +387,9 @@ class Play:
 # --- many ------------------------------------------------------------------------------------------------------------
 
 
-def play(mix, root):
+def play(mix, root, name=None):
     """What is wrong with it; its files stay if something is."""
-    folder = tempfile.mkdtemp(prefix=f"mix-{mix['seed']}-", dir=root)
+    folder = tempfile.mkdtemp(prefix=re.sub("[^a-z0-9]+", "-", name) if name else f"mix-{mix['seed']}-", dir=root)
     p = Play(mix, folder)
     try:
         p.play()
@@ -439,32 +443,41 @@ def shrink(mix, root):
 
 
 def seeds_of(words):
-    """"7", "1-100": the seeds."""
+    """Of words like 7 and 1-100."""
     for word in words:
         first, _, last = word.partition("-")
         yield from range(int(first), int(last or first) + 1)
 
 
-def main(words):
-    """Plays seeds. Returns the exit status."""
+def show(mix, name, p):
+    """A line of what came of a mix."""
+    why = " ".join("; ".join(p.wrong).split())
+    print(f"not ok - {name}: {why}" if why else f"ok - {name}", flush=True)
+    if why:
+        seed = mix["seed"] or f"'{name}'"
+        print(f"again: tests/chaos/run mix {seed}; its files are in {os.path.relpath(p.folder)}", flush=True)
+
+
+def main(words, named):
+    """Plays seeds, or those of the named whose names have the words in them. Returns the exit status."""
     workers = int(os.environ.get("MAYFLY_MIX_WORKERS", "24"))
     shrinks = "--shrink" in words
-    seeds = list(seeds_of(w for w in words if w != "--shrink")) or list(LONG)
+    words = [w for w in words if w != "--shrink"]
+    chosen = [(name, mix) for name, mix in named if any(not w[0].isdigit() and w in name for w in words)]
+    seeds = list(seeds_of(w for w in words if w[0].isdigit()))
+    mixes = chosen + [(f"mix {seed}", make_mix(seed)) for seed in (seeds if words else LONG)]
     root = os.path.join(BUILD, "chaos-mix")
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
     began, failed = time.monotonic(), []
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        for p in pool.map(lambda seed: play(make_mix(seed), root), seeds):
+        for (name, mix), p in zip(mixes, pool.map(lambda row: play(row[1], root, row[0]), mixes)):
+            if p.wrong or len(mixes) <= 100:
+                show(mix, name, p)
             if p.wrong:
-                failed.append(p.mix["seed"])
-                print(f"not ok - mix {p.mix['seed']}: {' '.join('; '.join(p.wrong).split())}", flush=True)
-                print(f"again: tests/chaos/run mix {p.mix['seed']}; its files are in {os.path.relpath(p.folder)}", flush=True)
+                failed.append(str(mix["seed"] or f"`{name}`"))
                 if shrinks:
-                    print(json.dumps(shrink(p.mix, root), indent=1), flush=True)
-            elif len(seeds) < 100:
-                print(f"ok - mix {p.mix['seed']}")
+                    print(json.dumps(shrink(mix, root), indent=1), flush=True)
     seconds = time.monotonic() - began
-    print(f"{len(seeds)} mixes in {seconds:.0f} s, {len(seeds) / seconds:.1f} a second, {len(failed)} failed: "
-          f"{' '.join(map(str, failed))}")
+    print(f"{len(mixes)} mixes in {seconds:.0f} s, {len(mixes) / seconds:.1f} a second, {len(failed)} failed: {' '.join(failed)}")
     return len(failed) > 0
