@@ -56,6 +56,7 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     q->method = "POST";
     q->url = xstrdup(endpoint);
     q->total_ms = TOTAL_MS;
+    q->max_body = c->max_body;
     q->body = STRBUF_INIT;
     q->body.secret = true; /* user-data carries the runner's credentials */
     strbuf_add(&q->body, strbuf_str(&c->body), c->body.len);
@@ -237,6 +238,7 @@ struct aws_call *aws_call_new(struct aws *aws, const char *service, const char *
     c->aws = aws;
     c->service = service;
     c->region = xstrdup(region);
+    c->max_body = str_starts(action, "Describe") || str_starts(action, "Terminate") ? HTTP_LIST_MAX : HTTP_BODY_MAX;
     c->body = *body;
     *body = STRBUF_INIT;
     return c;

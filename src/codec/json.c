@@ -7,6 +7,8 @@
 /* GitHub's and AWS's answers nest to 6. */
 enum { DEPTH_MAX = 32 };
 
+enum { OBJECT_COST = 900, LIST_COST = 400, MEMBER_COST = 160 };
+
 void json_put(struct json_object **object)
 {
     json_object_put(*object);
@@ -28,8 +30,21 @@ static char *position(const char *bytes, size_t end)
     return xasprintf(" (line %zu, column %zu)", line, column);
 }
 
+/* What json-c needs for a text, at most: measured, and counted before it is built, since an object of two bytes takes
+ * 700. Commas and braces inside strings count as well: that is on the safe side. */
+static size_t cost_of(const char *bytes, size_t len)
+{
+    size_t cost = 2 * len;
+    for (size_t i = 0; i < len; i++)
+        cost += bytes[i] == '{' ? OBJECT_COST : bytes[i] == '[' ? LIST_COST : bytes[i] == ',' ? MEMBER_COST : 0;
+    return cost;
+}
+
 bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret, struct error *err)
 {
+    if (cost_of(bytes, len) > JSON_MEMORY_MAX)
+        return error_set(err, ERROR_PARSE, 0, "%s is too large: it would take more than %d bytes of memory", what,
+                         JSON_MEMORY_MAX);
     CLEANUP(free_tokener) struct json_tokener *tok = must(json_tokener_new_ex(DEPTH_MAX));
     json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
     AUTO_JSON *object = len > INT32_MAX ? NULL : json_tokener_parse_ex(tok, bytes, (int)len);
@@ -109,6 +124,8 @@ static bool decode_list(struct json_object *value, const struct field *f, struct
     for (size_t i = 0; i < n; i++) {
         struct json_object *item = json_object_array_get_idx(value, i);
         void *row = field_list_add(list, f->item_size, arena);
+        if (arena_size(arena) > 2 * (size_t)FIELD_DECODED_MAX)
+            return error_set(err, ERROR_PARSE, 0, "%s holds more than %d bytes", what, FIELD_DECODED_MAX);
         if (f->items) {
             if (!json_decode(item, f->items, row, arena, what, err))
                 return false;

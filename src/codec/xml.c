@@ -13,6 +13,7 @@ struct decoder {
     xmlTextReader *reader;
     struct arena *arena;
     const char *what;
+    size_t began; /* what was in the arena before */
 };
 
 static void free_reader(xmlTextReader **reader)
@@ -102,6 +103,8 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
         int type;
         if (!next_node(d, &type, err))
             return false;
+        if (arena_size(d->arena) - d->began > FIELD_DECODED_MAX)
+            return error_set(err, ERROR_PARSE, 0, "%s holds more than %d bytes", d->what, FIELD_DECODED_MAX);
         if (type == XML_READER_TYPE_END_ELEMENT && xmlTextReaderDepth(d->reader) == base)
             return true;
         if (type == XML_READER_TYPE_TEXT || type == XML_READER_TYPE_CDATA) {
@@ -142,11 +145,25 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
     }
 }
 
+/* libxml2 keeps each name that it meets, and the attributes of an element. */
+static bool is_small(const char *bytes, size_t len)
+{
+    size_t elements = 0, attributes = 0;
+    for (size_t i = 0; i < len; i++) {
+        elements += bytes[i] == '<' && i + 1 < len && bytes[i + 1] != '/';
+        attributes += (bytes[i] == '"' || bytes[i] == '\'') && i > 0 && (bytes[i - 1] == '=' || bytes[i - 1] == ' ');
+    }
+    return elements <= XML_ELEMENTS_MAX && attributes <= XML_ATTRIBUTES_MAX;
+}
+
 bool xml_decode(const char *bytes, size_t len, const char *root, const struct field *fields, void *out,
                 struct arena *arena, const char *what, struct error *err)
 {
     CLEANUP(free_reader) xmlTextReader *reader = open_reader(bytes, len);
-    struct decoder d = { .reader = reader, .arena = arena, .what = what };
+    struct decoder d = { .reader = reader, .arena = arena, .what = what, .began = arena_size(arena) };
+    if (reader && !is_small(bytes, len))
+        return error_set(err, ERROR_PARSE, 0, "%s has more than %d elements or %d attributes", what, XML_ELEMENTS_MAX,
+                         XML_ATTRIBUTES_MAX);
     if (!reader) {
         error_set(err, ERROR_PARSE, 0, "%s is empty", what);
         error_hint(err, "check the endpoint and any proxy between");

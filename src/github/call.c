@@ -162,6 +162,7 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     q->method = c->method;
     q->url = xasprintf("%s%s", config->api_url, c->path);
     q->total_ms = TOTAL_MS;
+    q->max_body = strstr(c->path, "per_page=") ? HTTP_LIST_MAX : HTTP_BODY_MAX;
     strlist_add(&q->headers, "Accept: application/vnd.github+json");
     strlist_add(&q->headers, "X-GitHub-Api-Version: 2022-11-28");
     if (!add_authorization(c, &q->headers, err))

@@ -253,7 +253,9 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
         error_hint(err, "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS");
         err->try_later = false;
         return RETRY_NEVER;
-    case CURLE_WRITE_ERROR: /* our own ceiling */
+    case CURLE_WRITE_ERROR: /* our own ceiling; that of all answers together is kept when they come one by one */
+        if (!r->body.overflow && r->head <= HTTP_HEAD_MAX)
+            return RETRY_TRANSIENT;
         err->try_later = false;
         return RETRY_NEVER;
     default:

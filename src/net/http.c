@@ -5,11 +5,11 @@
 #include <strings.h>
 #include <unistd.h>
 
-enum { CONNECT_MS = 10000, TOTAL_MS = 60000, LOW_SPEED_SECONDS = 30, HEADERS_MAX = 200, HOST_CONNECTIONS = 16 };
-static const size_t body_max = (size_t)16 << 20;
+enum { CONNECT_MS = 10000, TOTAL_MS = 60000, LOW_SPEED_SECONDS = 30, HOST_CONNECTIONS = 16 };
 
 struct http {
     CURLM *multi;
+    size_t held; /* bytes of answers that are being received */
     char *user_agent;
     char *ca_bundle;
     const char *system_bundle; /* where libcurl knows none */
@@ -57,20 +57,35 @@ void http_free(struct http *h)
 
 static size_t take_body(char *bytes, size_t size, size_t n, void *ctx)
 {
-    struct http_response *r = ctx;
-    strbuf_add(&r->body, bytes, size * n);
-    return r->body.overflow ? 0 : size * n;
+    struct http_exchange *x = ctx;
+    struct strbuf *body = &x->response.body;
+    if (x->http->held + size * n > HTTP_FLIGHT_MAX) {
+        x->ceiling = "with the other answers that are being received it";
+        return 0;
+    }
+    strbuf_add(body, bytes, size * n);
+    x->held += size * n;
+    x->http->held += size * n;
+    if (body->overflow)
+        x->ceiling = "the answer";
+    return body->overflow ? 0 : size * n;
 }
 
 static size_t take_header(char *bytes, size_t size, size_t n, void *ctx)
 {
-    struct http_response *r = ctx;
+    struct http_exchange *x = ctx;
+    struct http_response *r = &x->response;
     size_t len = size * n;
+    r->head += len;
+    if (r->head > HTTP_HEAD_MAX) {
+        x->ceiling = "what comes before or after the answer";
+        return 0;
+    }
     while (len > 0 && (bytes[len - 1] == '\r' || bytes[len - 1] == '\n'))
         len--;
     if (len >= 5 && memcmp(bytes, "HTTP/", 5) == 0) /* the final answer begins anew after a 100 Continue */
         strlist_clear(&r->headers);
-    else if (len > 0 && r->headers.n < HEADERS_MAX) {
+    else if (len > 0 && r->headers.n < HTTP_HEADERS_MAX) {
         AUTO_FREE char *line = xstrndup(bytes, len);
         strlist_add(&r->headers, line);
     }
@@ -94,7 +109,7 @@ void http_start(struct http *h, struct http_exchange *x)
     CURL *easy = must(curl_easy_init());
     struct curl_slist *headers = NULL;
     http_response_clear(&x->response);
-    x->response.body = STRBUF_MAX(q->max_body ? q->max_body : body_max);
+    x->response.body = STRBUF_MAX(q->max_body ? q->max_body : (size_t)HTTP_BODY_MAX);
     x->response.body.secret = true; /* a JIT configuration or credentials may be in it */
     for (size_t i = 0; i < q->headers.n; i++)
         headers = must(curl_slist_append(headers, q->headers.v[i]));
@@ -104,6 +119,9 @@ void http_start(struct http *h, struct http_exchange *x)
     x->easy = easy;
     x->slist = headers;
     x->problem_buf[0] = '\0';
+    x->http = h;
+    x->held = 0;
+    x->ceiling = NULL;
     curl_easy_setopt(easy, CURLOPT_URL, q->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
@@ -115,9 +133,9 @@ void http_start(struct http *h, struct http_exchange *x)
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)LOW_SPEED_SECONDS);
     curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body);
-    curl_easy_setopt(easy, CURLOPT_WRITEDATA, &x->response);
+    curl_easy_setopt(easy, CURLOPT_WRITEDATA, x);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header);
-    curl_easy_setopt(easy, CURLOPT_HEADERDATA, &x->response);
+    curl_easy_setopt(easy, CURLOPT_HEADERDATA, x);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, x->problem_buf);
     curl_easy_setopt(easy, CURLOPT_PRIVATE, x);
     curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, NULL);
@@ -140,6 +158,8 @@ void http_start(struct http *h, struct http_exchange *x)
 
 static void detach(struct http *h, struct http_exchange *x)
 {
+    h->held -= x->held;
+    x->held = 0;
     curl_multi_remove_handle(h->multi, x->easy);
     curl_easy_cleanup(x->easy);
     for (const struct curl_slist *line = x->slist; line; line = line->next)
@@ -178,8 +198,11 @@ static void finish(struct http *h, struct http_exchange *x, CURLcode code)
     } else {
         /* pretransfer stays 0 until the connection stands and the request is about to go out */
         r->maybe_sent = !before_sending(code) && !(code == CURLE_OPERATION_TIMEDOUT && pretransfer == 0);
-        if (r->body.overflow)
-            r->problem = xasprintf("the answer is larger than %zu bytes", r->body.max);
+        if (x->ceiling)
+            r->problem = xasprintf("%s is larger than %zu bytes", x->ceiling,
+                                   r->body.overflow          ? r->body.max
+                                   : r->head > HTTP_HEAD_MAX ? (size_t)HTTP_HEAD_MAX
+                                                             : (size_t)HTTP_FLIGHT_MAX);
         else
             r->problem = xstrdup(x->problem_buf[0] ? x->problem_buf : curl_easy_strerror(code));
     }

@@ -6,8 +6,9 @@
 #include "mayfly/util/log.h"
 
 enum {
-    SCARCE = 500,   /* of GitHub's requests in an hour: others need some too */
-    END_MS = 60000, /* no attempt to end something begins later: the machine decides anew */
+    SCARCE = 500,        /* of GitHub's requests in an hour: others need some too */
+    KEPT_MAX = 32 << 20, /* bytes of the rows of a list that is handed over whole */
+    END_MS = 60000,      /* no attempt to end something begins later: the machine decides anew */
 };
 
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last, or hand
@@ -547,6 +548,12 @@ static void land(struct driver *d, struct flight *f)
     e.n_instances = f->n_instances;
     e.runners = f->runners;
     e.n_runners = f->n_runners;
+    if (more && arena_size(&f->arena) > KEPT_MAX) {
+        error_set(&err, ERROR_PARSE, 0, "the answers to %s hold more than %d bytes", call->name, KEPT_MAX);
+        e.outcome = OUTCOME_FAILED;
+        e.error = &err;
+        more = false;
+    }
     if (more) {
         turn_page(d, f, &e);
         return;

@@ -21,6 +21,7 @@ void *arena_alloc(struct arena *a, size_t size)
         c->size = want;
         a->chunks = c;
         a->used = 0;
+        a->size += want;
     }
     void *p = (char *)a->chunks->data + a->used;
     a->used += size;
@@ -40,6 +41,11 @@ char *arena_strdup(struct arena *a, const char *s)
     return arena_strndup(a, s, strlen(s));
 }
 
+size_t arena_size(const struct arena *a)
+{
+    return a->size;
+}
+
 void arena_clear(struct arena *a)
 {
     while (a->chunks) {
@@ -48,5 +54,5 @@ void arena_clear(struct arena *a)
         free(a->chunks);
         a->chunks = next;
     }
-    a->used = 0;
+    a->used = a->size = 0;
 }

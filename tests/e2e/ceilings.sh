@@ -35,6 +35,34 @@ list ec2 DescribeInstances 'reap' reap
 list ec2 DescribeInstances 'status' status
 equal 'nothing was launched' "$(live)" 1
 
+# Answers of too much: EC2's and GitHub's.
+floods=()
+trap 'kill "${floods[@]}" 2>/dev/null; cleanup' EXIT
+while read -r kind ec2 github; do
+	python3 "$(dirname "$0")/flood.py" "$kind" >"$tmp/flood" &
+	floods+=($!)
+	for ((i = 0; i < 200; i++)); do
+		[ -s "$tmp/flood" ] && break
+		sleep 0.05
+	done
+	flood=http://127.0.0.1:$(cat "$tmp/flood")
+	run timeout 60 env AWS_ENDPOINT_URL_EC2="$flood" "$mayfly" status
+	equal "EC2 sends too much, $kind: fails" "$status" 1
+	has "EC2 sends too much, $kind: says so" "$err" "${ec2//_/ }"
+	run timeout 60 env GITHUB_API_URL="$flood" "$mayfly" reap
+	has "GitHub sends too much, $kind: says so" "$err" "${github//_/ }"
+	kill $!
+	rm "$tmp/flood"
+done <<'END'
+body larger_than_6291456_bytes larger_than_6291456_bytes
+objects is_not_well-formed is_too_large
+elements has_more_than_200000_elements is_not_JSON
+headers what_comes_before_or_after_the_answer_is_larger_than_262144 what_comes_before_or_after_the_answer_is_larger_than_262144
+early what_comes_before_or_after_the_answer_is_larger_than_262144 what_comes_before_or_after_the_answer_is_larger_than_262144
+trailer what_comes_before_or_after_the_answer_is_larger_than_262144 what_comes_before_or_after_the_answer_is_larger_than_262144
+bomb is_not_well-formed is_not_JSON
+END
+
 # Files that are none.
 mkfifo "$tmp/pipe"
 mkdir "$tmp/dir"

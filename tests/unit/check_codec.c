@@ -1,7 +1,10 @@
 #include "mayfly/aws/ec2.h"
 #include "mayfly/codec/json.h"
 #include "mayfly/codec/xml.h"
+#include "mayfly/net/http.h"
 #include "testing.h"
+
+#include <malloc.h>
 
 /* --- what both decoders fill -------------------------------------------------------------------------------------- */
 
@@ -241,7 +244,7 @@ START_TEST(xml_nesting)
     static const struct {
         unsigned depth;
         bool ok;
-    } cases[] = { { 1, true }, { 12, true }, { 31, true }, { 33, false }, { 255, false }, { 200000, false } };
+    } cases[] = { { 1, true }, { 12, true }, { 31, true }, { 33, false }, { 255, false }, { 190000, false } };
     AUTO_ARENA arena = { 0 };
     AUTO_ERROR err = { 0 };
     AUTO_STRBUF doc = STRBUF_INIT;
@@ -537,7 +540,7 @@ START_TEST(json_nesting)
     static const struct {
         unsigned depth;
         bool ok;
-    } cases[] = { { 6, true }, { 30, true }, { 40, false }, { 200000, false } };
+    } cases[] = { { 6, true }, { 30, true }, { 40, false }, { 80000, false } };
     AUTO_ARENA arena = { 0 };
     AUTO_ERROR err = { 0 };
     AUTO_STRBUF text = STRBUF_INIT;
@@ -552,6 +555,108 @@ START_TEST(json_nesting)
         ASSERT_OK(json(strbuf_str(&text), &t, &arena, &err), &err);
     else
         ASSERT_FAILS(json(strbuf_str(&text), &t, &arena, &err), &err, "nesting");
+}
+END_TEST
+
+/* --- memory ------------------------------------------------------------------------------------------------------- */
+
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak)); /* NOLINT(bugprone-reserved-identifier) */
+
+static size_t allocated(void)
+{
+    if (__sanitizer_get_current_allocated_bytes)
+        return __sanitizer_get_current_allocated_bytes();
+    struct mallinfo2 m = mallinfo2();
+    return m.uordblks + m.hblkhd;
+}
+
+static void repeat(struct strbuf *text, const char *piece, size_t size)
+{
+    for (unsigned i = 0; text->len < size; i++) {
+        if (strchr(piece, '#'))
+            strbuf_addf(text, "%.*s%u%s", (int)strcspn(piece, "#"), piece, i, strchr(piece, '#') + 1);
+        else
+            strbuf_adds(text, piece);
+    }
+}
+
+/* What takes the most: 16 MiB of {} were 4 GB. Everything that is not refused fits, and what is refused costs nothing.
+ */
+START_TEST(json_memory)
+{
+    static const struct {
+        const char *open, *piece, *close;
+    } shapes[] = {
+        { "[", "{},", "{}]" },
+        { "[", "[],", "0]" },
+        { "[", "{\"a\":1},", "0]" },
+        { "[", "1,", "0]" },
+        { "{", "\"k#\":1,", "\"z\":0}" },
+        { "[", "\"\",", "0]" },
+        { "[", "1.5,", "0]" },
+        { "[", "[[[[]]]],", "0]" },
+        { "{", "\"k#\":{},", "\"z\":0}" },
+    };
+    size_t accepted = 0;
+    for (size_t size = 1000; size <= HTTP_LIST_MAX; size *= 2) {
+        AUTO_STRBUF text = STRBUF_INIT;
+        AUTO_ERROR err = { 0 };
+        AUTO_JSON *object = NULL;
+        strbuf_adds(&text, shapes[_i].open);
+        repeat(&text, shapes[_i].piece, size);
+        strbuf_adds(&text, shapes[_i].close);
+        size_t before = allocated();
+        if (!json_parse(strbuf_str(&text), text.len, "x", &object, &err)) {
+            ck_assert_msg(strstr(err.message, "x is too large") != NULL, "%s", err.message);
+            break;
+        }
+        accepted = size;
+        ck_assert_uint_le(allocated() - before, JSON_MEMORY_MAX);
+    }
+    ck_assert_uint_gt(accepted, 50000);
+}
+END_TEST
+
+START_TEST(xml_memory)
+{
+    static const struct {
+        const char *piece, *why;
+    } shapes[] = { { "<partSet><item/></partSet>", NULL },
+                   { "<wordSet><item>x</item></wordSet>", NULL },
+                   { "<n#/>", "elements" },
+                   { "<n a=''/>", "attributes" },
+                   { "<name>x</name>", NULL } };
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct thing t = { 0 };
+    strbuf_adds(&text, "<R>");
+    repeat(&text, shapes[_i].piece, HTTP_LIST_MAX);
+    strbuf_adds(&text, "</R>");
+    bool ok = xml(strbuf_str(&text), &t, &arena, &err);
+    ck_assert(ok || strstr(err.message, "more than"));
+    ck_assert(!shapes[_i].why || strstr(err.message, shapes[_i].why));
+    ck_assert_uint_le(arena_size(&arena), 2 * (size_t)FIELD_DECODED_MAX + (1 << 16));
+}
+END_TEST
+
+/* A row of many bytes for an element of few: 7 bytes of XML, 100 of memory. */
+START_TEST(xml_rows)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    static const struct field items[] = { { .path = "x", .type = FIELD_STR, .offset = 0 }, { 0 } };
+    const struct field fields[] = {
+        { .path = "s/i", .type = FIELD_LIST, .offset = 0, .items = items, .item_size = 400 }, { 0 }
+    };
+    struct field_list rows = { 0 };
+    strbuf_adds(&text, "<R><s>");
+    repeat(&text, "<i/>", 190000 * 4);
+    strbuf_adds(&text, "</s></R>");
+    ASSERT_FAILS(xml_decode(strbuf_str(&text), text.len, "R", fields, &rows, &arena, "x", &err), &err,
+                 "holds more than 16777216 bytes");
+    ck_assert_uint_le(arena_size(&arena), 3 * (size_t)FIELD_DECODED_MAX);
 }
 END_TEST
 
@@ -583,6 +688,10 @@ static TCase *json_cases(void)
     tcase_add_loop_test(t, json_accepted, 0, 4);
     tcase_add_test(t, json_nul);
     tcase_add_loop_test(t, json_nesting, 0, 4);
+    tcase_set_timeout(t, 60);
+    tcase_add_loop_test(t, json_memory, 0, 9);
+    tcase_add_loop_test(t, xml_memory, 0, 5);
+    tcase_add_test(t, xml_rows);
     return t;
 }
 

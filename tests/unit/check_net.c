@@ -1,6 +1,10 @@
+#include "mayfly/codec/json.h"
+#include "mayfly/codec/xml.h"
+#include "mayfly/net/http.h"
 #include "mayfly/net/paging.h"
 #include "mayfly/net/retry.h"
 #include "mayfly/net/url.h"
+#include "mayfly/util/file.h"
 #include "testing.h"
 
 /* --- when to try again -------------------------------------------------------------------------------------------- */
@@ -209,6 +213,32 @@ START_TEST(list_with_empty_pages)
 }
 END_TEST
 
+/* docs/security.md says what the code does. */
+START_TEST(ceilings_as_documented)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    AUTO_ERROR err = { 0 };
+    const char *top = getenv("srcdir");
+    AUTO_FREE char *path = xasprintf("%s/docs/security.md", top ? top : ".");
+    char *rows[] = {
+        xasprintf("| an answer about one thing | %d bytes |", HTTP_BODY_MAX),
+        xasprintf("| a page of a list | %d bytes |", HTTP_LIST_MAX),
+        xasprintf("| all answers that are being received at once | %d bytes |", HTTP_FLIGHT_MAX),
+        xasprintf(" | %d bytes, %d lines kept |", HTTP_HEAD_MAX, HTTP_HEADERS_MAX),
+        xasprintf("| memory of a JSON text, counted before it is read | %d bytes |", JSON_MEMORY_MAX),
+        xasprintf("| %d and %d, 32 levels |", XML_ELEMENTS_MAX, XML_ATTRIBUTES_MAX),
+        xasprintf("| strings and rows that an answer becomes | %d bytes |", FIELD_DECODED_MAX),
+        xasprintf("| %d, %d of them without rows in a row, %d rows;", PAGING_PAGES, PAGING_EMPTY, PAGING_ROWS),
+        xasprintf("| a pipe named as a file | %d s without a byte |", FILE_WAIT_MS / 1000),
+    };
+    ASSERT_OK(strbuf_read_file(&text, path, "the table", &err), &err);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        ck_assert_msg(strstr(strbuf_str(&text), rows[i]) != NULL, "not in the table: %s", rows[i]);
+    for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
+        free(rows[i]);
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *t = tcase_create("net");
@@ -220,6 +250,7 @@ static TCase *cases(void)
     tcase_add_test(t, list_that_comes_back);
     tcase_add_loop_test(t, list_without_an_end, 0, 3);
     tcase_add_test(t, list_with_empty_pages);
+    tcase_add_test(t, ceilings_as_documented);
     return t;
 }
 

@@ -30,6 +30,7 @@ struct aws_call {
     int64_t signed_skew;      /* of the attempt in flight */
     unsigned signed_fetched;  /* of the attempt in flight: creds_fetched */
     bool anonymous;           /* not signed */
+    size_t max_body;          /* of the answer */
     bool corrected_clock;     /* once is enough */
     bool renewed;             /* so is this: its credentials were refused as expired */
     struct aws_denial denial; /* of a call that was refused for want of a permission */

@@ -32,6 +32,8 @@ struct field_list { /* zero: empty */
     size_t size; /* of the allocation, in rows */
 };
 
+enum { FIELD_DECODED_MAX = 16 << 20 }; /* bytes of strings and rows that one answer becomes */
+
 /* Row i as a pointer to `type`. */
 #define FIELD_ROW(list, type, i) (&((type *)(list)->rows)[i])
 

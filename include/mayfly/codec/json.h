@@ -7,6 +7,8 @@
 #include "mayfly/codec/field.h"
 #include "mayfly/util/strbuf.h"
 
+enum { JSON_MEMORY_MAX = 32 << 20 }; /* bytes that a parsed text may take */
+
 #define AUTO_JSON CLEANUP(json_put) struct json_object
 
 /* For AUTO_JSON: drops one reference. */

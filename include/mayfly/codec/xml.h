@@ -6,6 +6,8 @@
 
 #include "mayfly/codec/field.h"
 
+enum { XML_ELEMENTS_MAX = 200000, XML_ATTRIBUTES_MAX = 20000 }; /* of an answer; 200 instances have 60,000 and none */
+
 /* Decodes one document. Paths of `fields` are relative to the root element. When `root` is not NULL the root element
  * must have that name. `what` names the document in errors ("the answer to DescribeInstances"). */
 MUST_CHECK bool xml_decode(const char *bytes, size_t len, const char *root, const struct field *fields, void *out,

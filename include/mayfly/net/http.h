@@ -8,6 +8,14 @@
 
 struct http; /* the CURLM */
 
+enum {
+    HTTP_BODY_MAX = 256 << 10,  /* of an answer about one thing */
+    HTTP_LIST_MAX = 6 << 20,    /* of a page of a list: 200 instances have 1.6 MB, and 5.4 with 50 long tags each */
+    HTTP_FLIGHT_MAX = 24 << 20, /* of all answers that are being received */
+    HTTP_HEADERS_MAX = 200,     /* lines that are kept */
+    HTTP_HEAD_MAX = 256 << 10,  /* of all lines before and after a body, those of 1xx answers among them */
+};
+
 struct http_request {   /* owned */
     const char *method; /* static: "GET", "POST", "PUT", "DELETE" */
     char *url;
@@ -15,7 +23,7 @@ struct http_request {   /* owned */
     struct strbuf body;     /* sent with POST and PUT */
     long connect_ms;        /* 0: 10 s */
     long total_ms;          /* 0: 60 s */
-    size_t max_body;        /* of the response; 0: 16 MiB */
+    size_t max_body;        /* of the response; 0: HTTP_BODY_MAX */
     bool no_proxy;          /* link-local services; what is not https has none either: a token stays on the machine */
     bool fresh;             /* on a new connection: libcurl sends a request again by itself, unseen, when a reused one
                                turns out dead, which a POST without an idempotency token must not suffer */
@@ -28,6 +36,7 @@ struct http_response {
     bool maybe_sent; /* without an answer: the request may have reached the server, so its effect may have happened */
     struct strlist headers;
     struct strbuf body;
+    size_t head; /* bytes of all header lines that came */
     int64_t took_ms;
 };
 
@@ -36,6 +45,9 @@ struct http_exchange { /* the storage is the caller's and must stay where it is 
     struct http_response response;
     void *easy;  /* CURL *, while in flight */
     void *slist; /* its headers */
+    struct http *http;
+    size_t held;         /* of HTTP_FLIGHT_MAX */
+    const char *ceiling; /* the one that it ran into, or NULL */
     char problem_buf[256];
 };
 

@@ -9,6 +9,7 @@ struct arena_chunk;
 struct arena { /* all zero: empty */
     struct arena_chunk *chunks;
     size_t used; /* of the newest chunk */
+    size_t size; /* of all chunks */
 };
 
 #define AUTO_ARENA CLEANUP(arena_clear) struct arena
@@ -17,6 +18,8 @@ struct arena { /* all zero: empty */
 void *arena_alloc(struct arena *a, size_t size);
 char *arena_strndup(struct arena *a, const char *s, size_t n);
 char *arena_strdup(struct arena *a, const char *s);
+/* The bytes that it holds. */
+size_t arena_size(const struct arena *a);
 void arena_clear(struct arena *a);
 
 #endif
