@@ -195,7 +195,7 @@ run "$mayfly" doctor "${args[@]}" --placement-group nowhere
 problem 'a placement group that is none' launch InvalidPlacementGroup.Unknown '--placement-group'
 run "$mayfly" doctor "${args[@]}" --volume-size 2
 problem 'a volume smaller than the image' launch InvalidBlockDeviceMapping
-head -c 6000 /dev/urandom | base64 -w 100 >"$tmp/long.sh"
+head -c 11000 /dev/urandom | base64 -w 100 >"$tmp/long.sh"
 run "$mayfly" doctor "${args[@]}" --pre-runner-file "$tmp/long.sh"
 problem 'user-data that is too large' user-data 'EC2 takes 16384' 'shorten the pre-runner script'
 run "$mayfly" doctor "${args[@]}" --pre-runner-file "$tmp/none.sh"
