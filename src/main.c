@@ -85,12 +85,31 @@ static void print_options(void)
         print_option(NULL, o);
 }
 
-static int print_error(const char *command, const struct error *err)
+/* Behind each option that an input has set, that input: what its user wrote. Owned. */
+static char *name_inputs(const char *message, const struct strlist *inputs)
+{
+    AUTO_STRBUF out = STRBUF_INIT;
+    while (*message) {
+        size_t n = str_starts(message, "--") ? 2 + strspn(message + 2, "abcdefghijklmnopqrstuvwxyz-") : 1;
+        strbuf_add(&out, message, n);
+        for (size_t i = 0; n > 2 && i + 1 < inputs->n && !str_starts(message + n, " ("); i += 2) {
+            if (strncmp(message + 2, inputs->v[i], n - 2) != 0 || inputs->v[i][n - 2] != '\0')
+                continue;
+            strbuf_addf(&out, " (input %s)", inputs->v[i + 1]);
+            break;
+        }
+        message += n;
+    }
+    return strbuf_steal(&out);
+}
+
+static int print_error(const char *command, const struct error *err, const struct strlist *set_by)
 {
     static const char inputs[] = "of the action --NAME is the input NAME, and an empty one counts as not given";
     AUTO_FREE char *message = error_format(err);
-    AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", message);
-    bool options = (err->domain == ERROR_USAGE || err->domain == ERROR_CONFIG) &&
+    AUTO_FREE char *named = name_inputs(message, set_by);
+    AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", named);
+    bool options = str_eq(named, message) && (err->domain == ERROR_USAGE || err->domain == ERROR_CONFIG) &&
                    (strstr(message, "--") || (err->hint && strstr(err->hint, "--")));
     bool action = !str_empty(getenv("INPUT_MODE")); /* whose users wrote inputs */
     AUTO_FREE char *both = err->hint ? xasprintf("%s (%s)", err->hint, inputs) : xstrdup(inputs);
@@ -156,9 +175,12 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     AUTO_INI ini = { 0 };
     AUTO_STRBUF text = STRBUF_MAX(CONFIG_MAX);
     AUTO_FREE char *name = xasprintf("mayfly %s", cmd->command->name);
-    struct opts_source source = {
-        .command = name, .args = args, .getenv = cmd->getenv, .whose = whose_key, .notices = notices
-    };
+    struct opts_source source = { .command = name,
+                                  .args = args,
+                                  .getenv = cmd->getenv,
+                                  .whose = whose_key,
+                                  .notices = notices,
+                                  .inputs = &cmd->inputs };
     AUTO_FREE char *doubt = NULL;
     AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
@@ -232,10 +254,11 @@ static int run_command(const struct command *command, char *const *args)
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);
     }
-    status = ok && written(&err) ? cmd.exit_status : print_error(command->name, &err);
+    status = ok && written(&err) ? cmd.exit_status : print_error(command->name, &err, &cmd.inputs);
     opts_clear(command->opts, options);
     opts_clear(common_opts, &cmd.common);
     strlist_clear(&cmd.rest);
+    strlist_clear(&cmd.inputs);
     log_close();
     secret_forget_all();
     return status;
@@ -287,7 +310,7 @@ static int dispatch(char **argv)
         error_hint(&err, "did you mean `mayfly %s`? `mayfly --help` lists all commands", best);
     else
         error_hint(&err, "`mayfly --help` lists all commands");
-    return print_error(NULL, &err);
+    return print_error(NULL, &err, &(struct strlist){ 0 });
 }
 
 /* What is opened in the place of a stream that was closed (>&-) would take what is printed: a lock, a socket. To this
@@ -309,5 +332,5 @@ int main(int argc UNUSED, char **argv)
     secret_protect_process();
     open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     int status = dispatch(argv);
-    return status == 0 && !written(&err) ? print_error(NULL, &err) : status;
+    return status == 0 && !written(&err) ? print_error(NULL, &err, &(struct strlist){ 0 }) : status;
 }

@@ -113,7 +113,8 @@ static void tell_environment(void)
     section("FILES");
     fputs(".TP\n~/.config/mayfly/mayfly.ini, /etc/mayfly/mayfly.ini\n", stdout);
     roff("The configuration file, unless --config names another: the first that exists. Its section [runner NAME], "
-         "chosen by --runner, wins over [default]. One in a checkout, which a pull request could change, may set only the "
+         "chosen by --runner, wins over [default]. One in a checkout, which a pull request could change, may set only "
+         "the "
          "options that --help marks with *, and lower limits but not raise them.\n");
 }
 

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 
+#include "mayfly/util/clock.h"
 #include "mayfly/util/log.h"
 
 const struct cell *start_cell(const struct start *s, size_t slot)
@@ -20,6 +21,9 @@ static bool launched(void *ctx, struct error *err)
             log_info("launched %s (%s, %s, %s) for runner %s", slot->pair.instance_id, start_cell(s, i)->type,
                      cell_market(start_cell(s, i)), slot->zone ? slot->zone : "zone unknown", slot->pair.name);
     }
+    AUTO_FREE char *life = clock_format_duration(s->spec->max_lifetime);
+    AUTO_FREE char *idle = clock_format_duration(s->spec->idle_limit);
+    log_info("an instance terminates itself after its job, after %s, or after %s without a job", life, idle);
     return true;
 }
 
@@ -38,6 +42,26 @@ static bool tell_of_partial(struct start *s, struct error *err)
         return true;
     error_hint(err, "the runners are online all the same: mayfly stop --label %s ends them", s->label);
     return false;
+}
+
+/* Does the workflow use the names of machulav/ec2-github-runner, whose runner takes jobs until it is stopped? */
+static bool comes_from_machulav(const struct start *s)
+{
+    const struct strlist *inputs = &s->cmd->inputs;
+    for (size_t i = 0; i + 1 < inputs->n; i += 2)
+        if (!str_eq(inputs->v[i], inputs->v[i + 1]) && opts_find(start_opts, inputs->v[i]))
+            return true;
+    return false;
+}
+
+static void warn_of_one_job(const struct start *s)
+{
+    const char *use_jit = s->spec->use_jit;
+    if (str_eq(use_jit, "true") || !(use_jit || comes_from_machulav(s)))
+        return;
+    log_warn(
+        "each runner takes one job, and then its instance terminates: set `count` to the number of jobs that use the "
+        "label, or `use-jit: true` when one job does");
 }
 
 static bool launch(struct start *s, struct error *err)
@@ -73,6 +97,7 @@ static bool prepare(struct start *s, struct error *err)
         return false;
     for (size_t i = 0; i < s->plan.warnings.n; i++)
         log_warn("%s", s->plan.warnings.v[i]);
+    warn_of_one_job(s);
     if (spec->labels.n > 0)
         log_warn("--labels: any job that asks for a subset of these labels may take the runner");
     if (spec_label_is_common(s->label))

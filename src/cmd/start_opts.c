@@ -286,12 +286,13 @@ const struct opt start_opts[] = {
       .arg = "NAME[,NAME…]",
       .help = "packages to install before the runner starts; better in the image" },
     { .name = "dry-run", .type = OPT_FLAG, ROW(dry_run), .help = "print the plan and the user-data, launch nothing" },
-    /* Inputs of machulav/ec2-github-runner that mean nothing here. */
     { .name = "use-jit",
-      .type = OPT_FLAG,
-      .fallback = "true",
-      .help = "every runner of Mayfly has a just-in-time configuration",
-      .bits = OPT_NO_EFFECT },
+      .type = OPT_STRING,
+      ROW(use_jit),
+      .arg = "true",
+      .help = "for workflows of machulav/ec2-github-runner: the runner is meant to take one job",
+      .choices = "true false" },
+    /* Inputs of machulav/ec2-github-runner that mean nothing here. */
     { .name = "run-runner-as-service",
       .type = OPT_FLAG,
       .fallback = "false",

@@ -59,7 +59,8 @@ static const struct row {
     { INSTALLATION, 401, NULL, GITHUB_FATAL, false,
       "GitHub takes no token that it has just given out: is the App still installed, and its key still valid?" },
     { TOKEN, 401, NULL, GITHUB_FATAL, false,
-      "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN" },
+      "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN (in the action "
+      "github-token)" },
     { ANY, 403, "rate limit", GITHUB_THROTTLED, false, HINT_LIMIT },
     { ANY, 403, "SAML", GITHUB_FATAL, true,
       "authorize the token for the organisation's single sign-on, in its settings" },

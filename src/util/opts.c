@@ -244,23 +244,33 @@ struct given {
     const char *where; /* for messages */
 };
 
-/* Stores it, or, where it has no effect, checks it and says so. */
+/* Another program's number, as JavaScript's parseInt() reads it: "7.5" is 7. False: it does not begin with a digit. */
+static bool parse_int(const char *text, uint64_t *ret)
+{
+    AUTO_FREE char *digits = xstrndup(text, strspn(text, "0123456789"));
+    return *digits && parse_uint(digits, UINT32_MAX, ret);
+}
+
+/* Stores it, or, where it has no effect, says so. */
 static bool take(const struct opt *o, void *base, const struct given *g, const struct opts_source *src,
                  struct error *err)
 {
-    AUTO_FREE char *in_unit = g->unit ? xasprintf("%s%c", g->text, g->unit) : NULL;
+    AUTO_ERROR ignored = { 0 };
     union {
         bool flag;
         uint64_t number;
     } given = { .number = 0 }, usual = { .number = 0 };
-    uint64_t n;
-    if (g->unit && !parse_uint(g->text, UINT32_MAX, &n))
+    uint64_t n = 0;
+    if (g->unit && !parse_int(g->text, &n))
         return bad_value(o, g->text, g->where, "a whole number", err);
+    AUTO_FREE char *in_unit = n ? xasprintf("%" PRIu64 "%c", n, g->unit) : NULL;
+    const char *value = in_unit ? in_unit : g->unit ? o->fallback : g->text;
     if (!(o->bits & OPT_NO_EFFECT))
-        return set_value(o, base, in_unit ? in_unit : g->text, g->where, err);
-    if (!set_value(o, &given, g->text, g->where, err) ||
-        (o->fallback && !set_value(o, &usual, o->fallback, g->where, err)))
+        return !value || set_value(o, base, value, g->where, err);
+    if (o->fallback && !set_value(o, &usual, o->fallback, g->where, err))
         return false;
+    if (!set_value(o, &given, g->text, g->where, &ignored))
+        given.number = !usual.number;
     if (src->notices && given.number != usual.number) {
         AUTO_FREE char *notice = xasprintf("%s has no effect: %s", g->where, o->help);
         strlist_add(src->notices, notice);
@@ -314,6 +324,11 @@ static const char *from_env(const struct opt *o, const struct opts_source *src, 
     const char *value = prefixed_value(o, src, input_prefix, &as);
     if (value) {
         *where = xasprintf("--%s (input %.*s)", o->name, (int)as.len, as.name);
+        AUTO_FREE char *input = xstrndup(as.name, as.len);
+        if (src->inputs) {
+            strlist_add(src->inputs, o->name);
+            strlist_add(src->inputs, input);
+        }
     } else {
         value = prefixed_value(o, src, own_prefix, &as);
         if (value)

@@ -216,7 +216,7 @@ EXAMPLES = {
         lambda i, r: {
             "notices": (
                 sorted(re.findall(r"^::notice::--([a-z-]+) \(input \1\) has no effect: ", r.log, re.M)),
-                ["run-runner-as-service", "startup-quiet-period-seconds", "startup-retry-interval-seconds", "use-jit"],
+                ["run-runner-as-service", "startup-quiet-period-seconds", "startup-retry-interval-seconds"],
             )
         },
     ),

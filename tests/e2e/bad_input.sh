@@ -142,7 +142,7 @@ while IFS=$'\t' read -r command name key; do
 	case $name in config | runner) continue ;; esac # decide what is parsed; tests/unit/check_opts.c has them
 	variable=${name//-/_} input=${key//-/_}
 	env "MAYFLY_${variable^^}="$'\x01' "INPUT_${input^^}="$'\x02' "$mayfly" "$command" >/dev/null 2>"$tmp/err" </dev/null
-	grep -qF -e "--$name (input $key): " "$tmp/err" || wrong="$wrong $command:$key"
+	grep -qF -e "--$name (input $key): " -e "--$name (input $key) has no effect" "$tmp/err" || wrong="$wrong $command:$key"
 done <"$tmp/names"
 equal 'an input wins over the variable, of every option' "$wrong" ''
 run env MAYFLY_TYPES=m7i.large INPUT_EC2_INSTANCE_TYPE=t3.nano "$mayfly" start --dry-run --image ami-0a11ce00000000001 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01

@@ -31,6 +31,28 @@ expect 'a misspelled member of a place' 2 err 'unknown member `regoin`' err 'did
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west,]"
 expect 'a comma too many' 2 err 'is not JSON' err '(line 1, column'
 
+# --- one job a machine, and for how long ---
+warning='each runner takes one job'
+run "$mayfly" start --dry-run
+has "a start by machulav's names warns" "$err" "$warning"
+run env INPUT_USE_JIT=true "$mayfly" start --dry-run
+equal 'not with use-jit: true' "$(grep -c "$warning" "$tmp/err")" 0
+run env INPUT_USE_JIT=false "$mayfly" start --dry-run
+has 'also with use-jit: false' "$err" "$warning"
+run env -u INPUT_EC2_IMAGE_ID -u INPUT_EC2_INSTANCE_TYPE -u INPUT_SUBNET_ID -u INPUT_SECURITY_GROUP_ID INPUT_IMAGE=ami-0a11ce00000000003 \
+	INPUT_TYPES=t3.nano INPUT_SUBNETS=subnet-0a11ce01 INPUT_SECURITY_GROUPS=sg-0a11ce01 "$mayfly" start --dry-run
+equal "not by Mayfly's own names" "$(grep -c "$warning" "$tmp/err")" 0
+
+# --- what is wrong is called by the name that its user wrote ---
+plan INPUT_AWS_RESOURCE_TAGS='[{"Key":"a","Value":"1"},]'
+expect 'tags with a comma too many' 2 err '--tags (input aws-resource-tags) is not JSON: unexpected character (line 1, column 26)'
+plan INPUT_MARKET_TYPE=cheap
+expect 'a market that is none' 2 err '--market (input market-type): `cheap` is not one of'
+plan INPUT_SUBNET_ID=subnet
+expect 'a subnet that is none' 2 err '--subnets (input subnet-id): `subnet` is not an id'
+plan INPUT_STARTUP_QUIET_PERIOD_SECONDS=30s INPUT_STARTUP_RETRY_INTERVAL_SECONDS=2.5 INPUT_STARTUP_TIMEOUT_MINUTES=7.5
+expect 'numbers as parseInt() reads them, or that mean nothing' 0 err 'startup-quiet-period-seconds) has no effect'
+
 # --- what JavaScript coerces ---
 tags() { control GET state | jq -r '[.regions[].instances[].tags | select(.Build) | .Build] | last'; }
 run env INPUT_AWS_RESOURCE_TAGS='[{"Key":"Build","Value":17},{"Key":"Nightly","Value":true}]' \

@@ -20,7 +20,8 @@ extern const struct opt common_opts[];
 struct cmd { /* what a command runs with */
     const struct command *command;
     struct common common;
-    struct strlist rest; /* arguments that are no options, of a command that takes them */
+    struct strlist inputs; /* OPTION, INPUT, …: which input of the action has set an option */
+    struct strlist rest;   /* arguments that are no options, of a command that takes them */
     const struct env *env;
     const char *(*getenv)(const char *name);
     int signal_fd;

@@ -9,7 +9,7 @@ struct spec { /* the options of start; owned by opts_parse */
     struct strlist images, types, regions, subnets, security_groups, market, order, labels;
     char *places; /* JSON: instead of images, subnets and security groups */
     char *label, *name, *fallback_label, *runner_group, *runner_dir, *user, *packages;
-    char *pre_runner_file, *pre_runner_script;
+    char *pre_runner_file, *pre_runner_script, *use_jit;
     char *instance_profile, *tags, *public_ip, *placement_group, *tenancy, *cpu_credits, *max_price;
     char *volume_type, *volume_kms_key, *device_name, *block_devices, *metadata_options;
     uint64_t count, min_count, volume_size, volume_iops, volume_throughput, volume_initialization_rate;

@@ -26,8 +26,8 @@ enum opt_type {
 enum opt_bits {
     OPT_CHECKOUT = 1,  /* may be set by a configuration file in a checkout, which a pull request could have written */
     OPT_FLAG_ONLY = 2, /* from argv alone */
-    /* Another program's option that means nothing here: checked, but it has no field, and is not in --help. A value
-     * that differs from the fallback is told in `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
+    /* Another program's option that means nothing here: it has no field, is not in --help, and refuses no value. One
+     * that differs from the fallback adds to `notices`, with `help` for the reason. OPT_FLAG or OPT_NUMBER. */
     OPT_NO_EFFECT = 4,
     /* OPT_CHECKOUT, but no more than the fallback, which it has: such a file may lower a limit. OPT_NUMBER, OPT_SECONDS
      */
@@ -51,7 +51,7 @@ struct opt {
     const char *choices;  /* space-separated, or NULL */
     const char *vars;     /* more environment variables, space-separated, in order; or NULL */
     const char *aliases; /* other names of this option, space-separated: inputs of machulav/ec2-github-runner; NAME:m of
-                          * OPT_SECONDS takes a whole number of minutes */
+                          * OPT_SECONDS takes minutes, as JavaScript's parseInt() reads them; 0 is what was not given */
     uint64_t min, max;   /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
     unsigned bits;
     const struct opt_values *checkout; /* or NULL: any */
@@ -74,6 +74,7 @@ struct opts_source {
     /* The command that has an option or key of this name, "every command", or NULL: in the file that is refused. */
     const char *(*whose)(const char *key);
     struct strlist *rest;    /* takes what is not an option; NULL: such arguments are refused */
+    struct strlist *inputs;  /* takes OPTION, INPUT for each option that an action's input has set; or NULL */
     struct strlist *notices; /* takes a sentence for each value that has no effect; or NULL */
 };
 
