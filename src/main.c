@@ -90,7 +90,8 @@ static char *name_inputs(const char *message, const struct strlist *inputs)
 {
     AUTO_STRBUF out = STRBUF_INIT;
     while (*message) {
-        size_t n = str_starts(message, "--") ? 2 + strspn(message + 2, "abcdefghijklmnopqrstuvwxyz-") : 1;
+        bool named = str_starts(message, "--") && !(out.len && strbuf_str(&out)[out.len - 1] == '(');
+        size_t n = named ? 2 + strspn(message + 2, "abcdefghijklmnopqrstuvwxyz-") : 1;
         strbuf_add(&out, message, n);
         for (size_t i = 0; n > 2 && i + 1 < inputs->n && !str_starts(message + n, " ("); i += 2) {
             if (strncmp(message + 2, inputs->v[i], n - 2) != 0 || inputs->v[i][n - 2] != '\0')

@@ -1,6 +1,6 @@
 #include "mayfly/codec/json.h"
 
-#include <math.h>
+#include <inttypes.h>
 
 #include "mayfly/util/opts.h"
 
@@ -68,8 +68,8 @@ bool json_parse(const char *bytes, size_t len, const char *what, struct json_obj
 static char *double_as_text(double d)
 {
     char text[40];
-    if (d == floor(d) && fabs(d) < 1e21)
-        return xasprintf("%.0f", d == 0 ? 0 : d);
+    if (d > -1e15 && d < 1e15 && d == (double)(int64_t)d)
+        return xasprintf("%" PRId64, (int64_t)d);
     for (int digits = 1; digits <= 17; digits++) {
         snprintf(text, sizeof(text), "%.*g", digits, d);
         if (strtod(text, NULL) == d)

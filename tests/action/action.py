@@ -214,6 +214,7 @@ EXAMPLES = {
             "startup-retry-interval-seconds": "10",
         },
         lambda i, r: {
+            "warnings": ("::warning::each runner takes one job" in r.log, True),
             "notices": (
                 sorted(re.findall(r"^::notice::--([a-z-]+) \(input \1\) has no effect: ", r.log, re.M)),
                 ["run-runner-as-service", "startup-quiet-period-seconds", "startup-retry-interval-seconds"],
@@ -380,10 +381,10 @@ def refused(world):
         (
             "a timeout of no minutes",
             "start",
-            BASIC | {"startup-timeout-minutes": "5m"},
-            "--timeout (input startup-timeout-minutes): `5m` is not a whole number",
+            BASIC | {"startup-timeout-minutes": "five"},
+            "--timeout (input startup-timeout-minutes): `five` is not a whole number",
         ),
-        ("a bad instance", "stop", {"ec2-instance-id": "i-"}, "--instance: `i-` is not an id"),
+        ("a bad instance", "stop", {"ec2-instance-id": "i-"}, "--instance (input ec2-instance-id): `i-` is not an id"),
         ("no token", "start", BASIC | {"github-token": ""}, "no GitHub token"),
     ):
         told = world.step(mode, given)
