@@ -10,6 +10,7 @@ enum {
     IMAGE_BUSY_MS = 5000,    /* what it is made from is in a state that passes */
     FIND_MS = 30000,         /* when all is undone, an image that may exist is looked for so long */
     RETRY_MS = 2000,
+    AGAIN_MS = 60000,     /* so long what keeps, shares and publishes is asked for again when it is refused for now */
     PATIENCE_MS = 8000,   /* ends that fail for now are asked for again so long */
     HURRY_LOOK_MS = 4500, /* before the end: what was asked for and not answered by then is looked for */
     HURRY_FIND_MS = 3000,
@@ -398,6 +399,21 @@ static void begin_keep(struct bake_region *r, struct acts *acts)
     begin(r, acts, (struct act){ .kind = ACT_MARK, .tag = TAG_LIMITS, .ids = &r->ids });
 }
 
+/* At home the image stays before its publication is tried, as it can be launched by its id; a copy only with it. */
+static enum bake_region_phase after_share(const struct bake_region *r)
+{
+    return is_copy(r) ? REGION_READ : REGION_KEEP;
+}
+
+static void not_shared(struct bake_region *r, const struct error *why)
+{
+    AUTO_FREE char *accounts = strlist_join(r->config->share, ", ");
+    AUTO_ERROR err = { 0 };
+    error_copy(&err, why);
+    error_prefix(&err, "sharing the image %s with %.200s", r->image.id, accounts);
+    bake_region_fail(r, &err);
+}
+
 static void prune_failed(struct bake_region *r, const struct error *why)
 {
     error_copy(&r->pruning, why);
@@ -459,6 +475,18 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
     }
 }
 
+/* Will what was asked for be answered otherwise in a while? All of it may be asked for twice, but for a publication. */
+static bool is_refused_for_now(const struct bake_region *r, const struct event *e)
+{
+    static const char unseen[] = "InvalidAMIID.NotFound InvalidAMIID.Unavailable InvalidSnapshot.NotFound";
+    if (r->phase > REGION_PUBLISH || e->outcome == OUTCOME_OK)
+        return false;
+    if (e->outcome == OUTCOME_THROTTLED || (e->outcome == OUTCOME_AMBIGUOUS && r->phase != REGION_PUBLISH))
+        return true;
+    /* It was listed as available: not every part of EC2 has seen it. */
+    return r->phase != REGION_PUBLISH && !str_empty(e->error->code) && str_is_one_of(e->error->code, unseen);
+}
+
 /* The answer to the one action of the phase. */
 static void answer_phase(struct bake_region *r, const struct event *e)
 {
@@ -469,6 +497,13 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         r->published = r->published || (r->asked_in == REGION_PUBLISH && e->outcome == OUTCOME_OK);
         return;
     }
+    if (is_refused_for_now(r, e)) {
+        r->again_until = r->again_until ? r->again_until : e->now + AGAIN_MS;
+        r->again_at = e->now + RETRY_MS;
+        if (e->now < r->again_until)
+            return;
+    }
+    r->again_at = r->again_until = 0;
     if (r->phase == REGION_SAVE && e->outcome == OUTCOME_AMBIGUOUS && ++r->lost_answers < LOST_MAX)
         return; /* it is asked for again */
     bool gone = r->phase == REGION_DEPRECATE && e->outcome != OUTCOME_OK && ec2_leftover_is_gone(e->error);
@@ -481,13 +516,13 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         if (e->outcome != OUTCOME_OK)
             bake_region_fail(r, e->error);
         else
-            r->phase = !is_copy(r) ? REGION_SHARE : r->config->parameter ? REGION_PUBLISH : REGION_LIST;
+            r->phase = !is_copy(r) ? REGION_READ : r->config->parameter ? REGION_PUBLISH : REGION_LIST;
         break;
     case REGION_SHARE:
         if (e->outcome != OUTCOME_OK)
-            bake_region_fail(r, e->error);
+            not_shared(r, e->error);
         else
-            r->phase = REGION_READ;
+            r->phase = after_share(r);
         break;
     case REGION_READ:
     case REGION_PUBLISH:
@@ -604,6 +639,10 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
 {
     const struct bake_config *c = r->config;
     enum bake_region_phase before = r->phase;
+    if (r->again_at > now && !r->asked) {
+        wake_at(wake, r->again_at);
+        return false;
+    }
     switch (r->phase) {
     case REGION_MAKE:
         if (str_eq(r->image.state, "available"))
@@ -618,7 +657,7 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         if (c->share && c->share->n > 0)
             begin(r, acts, (struct act){ .kind = ACT_SHARE, .name = r->image.id, .ids = c->share });
         else
-            r->phase = REGION_READ;
+            r->phase = after_share(r);
         break;
     case REGION_READ:
         if (c->parameter)
@@ -734,7 +773,7 @@ void bake_region_make(struct bake_region *r, const char *source, int64_t now)
 
 void bake_region_keep(struct bake_region *r)
 {
-    r->phase = REGION_KEEP;
+    r->phase = REGION_SHARE;
 }
 
 void bake_region_answer(struct bake_region *r, const struct event *e)

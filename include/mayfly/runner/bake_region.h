@@ -1,5 +1,5 @@
-/* The image of a bake in one region: made, kept once it is proven, shared, published; and the end of older ones of its
- * name. A part of the state machine of bake.h, one for each region, each by itself.
+/* The image of a bake in one region: made, shared and kept once it is proven, published; and the end of older ones of
+ * its name. A part of the state machine of bake.h, one for each region, each by itself.
  *
  * In the home region it is made from the builder and stays once it is proven. In others it is a copy of that, of the
  * same bytes and as good as proven; it carries TAG_LIMITS until it is about to be published, and is undone if it cannot
@@ -47,12 +47,12 @@ struct bake_region {
     char *client_token;             /* of a copy */
     int64_t began, deadline;        /* of the making; the deadline of a copy alone */
     enum bake_region_phase {
-        REGION_IDLE, /* there is nothing to make it from */
-        REGION_MAKE, /* and wait for it */
-        REGION_MADE, /* to be proven */
-        REGION_KEEP, /* take TAG_LIMITS away: from here on it stays; copies come here from REGION_READ */
-        REGION_SHARE,
-        REGION_READ, /* the parameter */
+        REGION_IDLE,  /* there is nothing to make it from */
+        REGION_MAKE,  /* and wait for it */
+        REGION_MADE,  /* to be proven */
+        REGION_SHARE, /* while it can still be undone */
+        REGION_KEEP,  /* take TAG_LIMITS away: from here on it stays; copies come here from REGION_READ */
+        REGION_READ,  /* the parameter */
         REGION_PUBLISH,
         REGION_SAVE, /* what it was: not before it is something else, or what the last bake saved would be lost */
         REGION_LIST, /* the images of the name */
@@ -73,6 +73,7 @@ struct bake_region {
     } image;
     bool asked;                      /* a phase's one action is in flight */
     enum bake_region_phase asked_in; /* whose */
+    int64_t again_at, again_until;   /* it was refused for now and is asked for again; 0: it was not */
     char *previous, *previous_name;  /* what the parameter was, or NULL; where that is kept */
     bool published;
     bool named;            /* an answer left that it may be named by the parameter: it has to be there */
