@@ -301,6 +301,22 @@ struct images {
     struct field_list rows;
 };
 
+#define DEVICE(path_, member)                                                                                          \
+    {                                                                                                                  \
+        .path = path_, .type = FIELD_STR, .offset = offsetof(struct ec2_image_device, member)                          \
+    }
+static const struct field image_device_fields[] = {
+    DEVICE("deviceName", name),
+    DEVICE("virtualName", virtual_name),
+    DEVICE("noDevice", no_device),
+    DEVICE("ebs/snapshotId", snapshot),
+    DEVICE("ebs/volumeSize", size),
+    DEVICE("ebs/volumeType", type),
+    DEVICE("ebs/deleteOnTermination", deletes),
+    { 0 },
+};
+#undef DEVICE
+
 static const struct field image_fields[] = {
     { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct ec2_image, id) },
     { .path = "name", .type = FIELD_STR, .offset = offsetof(struct ec2_image, name) },
@@ -314,6 +330,11 @@ static const struct field image_fields[] = {
       .offset = offsetof(struct ec2_image, tags),
       .items = tag_fields,
       .item_size = sizeof(struct ec2_tag) },
+    { .path = "blockDeviceMapping/item",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct ec2_image, devices),
+      .items = image_device_fields,
+      .item_size = sizeof(struct ec2_image_device) },
     { 0 },
 };
 

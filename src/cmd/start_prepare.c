@@ -459,7 +459,8 @@ bool start_fit(struct start *s, struct error *err)
     warn_of_device(s);
     for (size_t i = 0; i < s->plan.n_images; i++) {
         struct userdata userdata = start_userdata(s, &s->plan.images[i]);
-        if (!params_make(s->spec, s->plan.images[i].root_device, &s->params[i], err) || !userdata_check(&userdata, err))
+        if (!params_make(s->spec, s->plan.images[i].root_device, &s->plan.images[i].volumes, &s->params[i], err) ||
+            !userdata_check(&userdata, err))
             return false;
     }
     return true;

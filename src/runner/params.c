@@ -212,12 +212,13 @@ static bool wants_volume(const struct spec *s)
 }
 
 /* An entry of --block-devices for the same device wins over the options of the volume. */
-static void add_volume(const struct spec *s, const char *root_device, size_t n, struct strlist *ret)
+static void add_volume(const struct spec *s, const char *root_device, struct strlist *ret, size_t *ret_n)
 {
     const char *device = str_empty(s->device_name) ? root_device : s->device_name;
-    AUTO_FREE char *prefix = xasprintf("BlockDeviceMapping.%zu", n + 1);
+    AUTO_FREE char *prefix = xasprintf("BlockDeviceMapping.%zu", *ret_n + 1);
     if (!wants_volume(s) || names_device(ret, device))
         return;
+    ++*ret_n;
     add(ret, prefix, "DeviceName", device);
     add_uint(ret, prefix, "Ebs.VolumeSize", s->volume_size);
     if (!str_empty(s->volume_type))
@@ -230,6 +231,19 @@ static void add_volume(const struct spec *s, const char *root_device, size_t n, 
     if (!str_empty(s->volume_kms_key))
         add(ret, prefix, "Ebs.KmsKeyId", s->volume_kms_key);
     add(ret, prefix, "Ebs.DeleteOnTermination", "true");
+}
+
+/* The image may keep them: one made of a machine whose volumes stay does. Nothing else of them changes. */
+static void add_image_volumes(const struct field_list *volumes, struct strlist *ret, size_t *ret_n)
+{
+    for (size_t i = 0; volumes && i < volumes->n; i++) {
+        const char *device = *FIELD_ROW(volumes, const char *, i);
+        if (names_device(ret, device))
+            continue;
+        AUTO_FREE char *prefix = xasprintf("BlockDeviceMapping.%zu", ++*ret_n);
+        add(ret, prefix, "DeviceName", device);
+        add(ret, prefix, "Ebs.DeleteOnTermination", "true");
+    }
 }
 
 static bool check_volume(const struct spec *s, struct error *err)
@@ -265,7 +279,8 @@ static bool add_metadata_options(const char *text, struct strlist *ret, struct e
     return true;
 }
 
-bool params_make(const struct spec *s, const char *root_device, struct strlist *ret, struct error *err)
+bool params_make(const struct spec *s, const char *root_device, const struct field_list *volumes, struct strlist *ret,
+                 struct error *err)
 {
     const struct {
         const char *value, *prefix, *path;
@@ -279,7 +294,8 @@ bool params_make(const struct spec *s, const char *root_device, struct strlist *
     if (!check_volume(s, err) || !add_block_devices(s->block_devices, &params, &n, err) ||
         !add_metadata_options(s->metadata_options, &params, err))
         return false;
-    add_volume(s, root_device, n, &params);
+    add_volume(s, root_device, &params, &n);
+    add_image_volumes(volumes, &params, &n);
     for (size_t i = 0; i < ARRAY_SIZE(scalars); i++)
         if (!str_empty(scalars[i].value))
             add(&params, scalars[i].prefix, scalars[i].path, scalars[i].value);

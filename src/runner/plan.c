@@ -361,6 +361,18 @@ static const struct ec2_image *choose(const struct image *image, const char *id,
     return best;
 }
 
+/* Not instance stores, nor what the image leaves out. */
+static void take_volumes(struct image *image, const struct ec2_image *row, struct arena *arena)
+{
+    image->volumes = (struct field_list){ 0 };
+    for (size_t i = 0; i < row->devices.n; i++) {
+        const struct ec2_image_device *d = FIELD_ROW(&row->devices, const struct ec2_image_device, i);
+        if (str_empty(d->name) || d->virtual_name || d->no_device || !(d->snapshot || d->size || d->type || d->deletes))
+            continue;
+        *(const char **)field_list_add(&image->volumes, sizeof(const char *), arena) = arena_strdup(arena, d->name);
+    }
+}
+
 bool image_take(struct image *image, const char *id, const struct field_list *images, struct arena *arena,
                 struct error *err)
 {
@@ -393,6 +405,7 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
     image->id = arena_strdup(arena, row->id);
     image->architecture = arena_strdup(arena, row->architecture);
     image->root_device = str_empty(row->root_device) ? "/dev/sda1" : arena_strdup(arena, row->root_device);
+    take_volumes(image, row, arena);
     const char *version = ec2_instance_tag(&tagged, TAG_RUNNER_VERSION);
     image->has_runner = version != NULL;
     image->runner_version = version ? arena_strdup(arena, version) : NULL;

@@ -119,6 +119,6 @@ bool spec_check(const struct spec *s, struct error *err)
     if (s->market.n == 0)
         return error_set(err, ERROR_USAGE, 0, "--market names none: spot, on-demand, or both in the order to try");
     return check_types(&s->types, err) && check_labels(s, err) && check_names(s, err) && check_together(s, err) &&
-           params_make(s, "/dev/sda1", &params, err) && params_tags(s, &arena, &tags, NULL, err) &&
+           params_make(s, "/dev/sda1", NULL, &params, err) && params_tags(s, &arena, &tags, NULL, err) &&
            params_packages(s, &packages, err);
 }

@@ -336,6 +336,40 @@ static void serve_sources(struct sim *s, const char *rest UNUSED, const struct r
     res->content_type = "application/json";
 }
 
+struct new_image {
+    bool keeps;
+    struct field_list devices; /* const char * */
+};
+static const struct field new_image_fields[] = {
+    { .path = "keeps", .type = FIELD_BOOL, .offset = offsetof(struct new_image, keeps) },
+    { .path = "devices",
+      .type = FIELD_LIST,
+      .offset = offsetof(struct new_image, devices),
+      .item_size = sizeof(const char *) },
+    { 0 },
+};
+
+static void serve_image(struct sim *s, const char *rest, const struct request *r, struct response *res)
+{
+    struct image *i = world_image(s, rest);
+    struct new_image want = { 0 };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    if (!i) {
+        respond_text(res, 404, "no such image\n");
+        return;
+    }
+    if (!json_decode_text(strbuf_str(&r->body), r->body.len, new_image_fields, &want, &arena, "the image", &err)) {
+        respond_text(res, 400, err.message);
+        return;
+    }
+    i->keeps = want.keeps;
+    strlist_clear(&i->devices);
+    for (size_t n = 0; n < want.devices.n; n++)
+        strlist_add(&i->devices, *FIELD_ROW(&want.devices, const char *, n));
+    respond_text(res, 200, "");
+}
+
 static void serve_subnet(struct sim *s, const char *rest, const struct request *r, struct response *res)
 {
     static const char *const routes[] = { "igw", "nat", "none" };
@@ -497,6 +531,7 @@ static const struct {
     { "ssm", false, serve_ssm, "GET; PUT {name, value, type, region}; DELETE {name, region}; no region: all" },
     { "sources", false, serve_sources,
       "GET: settings that lead to each source of credentials, and what they gave away" },
+    { "images/", true, serve_image, "PUT ID {keeps, devices: [NAME, …]}: whose volumes stay, and further ones" },
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
     { "security-groups/", true, serve_group, "PUT ID {egress}" },
     { "clock", true, serve_clock, "POST {advance_seconds}" },

@@ -87,12 +87,26 @@ static void write_image(const struct sim *s, struct strbuf *out, const struct im
     if (!image->is_copy || str_eq(image_state(s, image), "available")) /* EC2 names those of a copy when it is there */
         element(out, "snapshotId", image->snapshot);
     element_int(out, "volumeSize", image->gib);
-    element_bool(out, "deleteOnTermination", true);
+    element_bool(out, "deleteOnTermination", !image->keeps);
     element(out, "volumeType", "gp3");
     const struct snapshot *snapshot = world_snapshot(s, image->snapshot);
     element_bool(out, "encrypted", snapshot && snapshot->encrypted);
     element_close(out, "ebs");
     element_close(out, "item");
+    for (size_t i = 0; i < image->devices.n; i++) {
+        element_open(out, "item");
+        element(out, "deviceName", image->devices.v[i]);
+        element_open(out, "ebs");
+        element_int(out, "volumeSize", EXTRA_GIB);
+        element_bool(out, "deleteOnTermination", !image->keeps);
+        element(out, "volumeType", "gp3");
+        element_bool(out, "encrypted", false);
+        element_close(out, "ebs");
+        element_close(out, "item");
+    }
+    if (image->devices.n > 0) /* stock images have some, after what is theirs */
+        strbuf_adds(out, "<item><deviceName>/dev/sdb</deviceName><virtualName>ephemeral0</virtualName></item>"
+                         "<item><deviceName>/dev/sdc</deviceName><noDevice></noDevice></item>");
     element_close(out, "blockDeviceMapping");
     if (str_eq(image_state(s, image), "failed")) {
         element_open(out, "stateReason");
@@ -358,6 +372,19 @@ static void answer_image(struct call *c, const char *id)
     call_end(c);
 }
 
+/* What the instance has beside its root is in the image as well, and stays or goes as it does there. */
+static void take_volumes_of(const struct sim *s, const struct instance *i, struct image *image)
+{
+    for (size_t n = 0; n < s->n_volumes; n++) {
+        const struct volume *v = s->volumes[n];
+        if (!str_eq(v->instance, i->id))
+            continue;
+        image->keeps = image->keeps || !v->delete_on_termination;
+        if (!str_eq(v->device, i->root_device))
+            strlist_add(&image->devices, v->device);
+    }
+}
+
 void ec2_create_image(struct call *c)
 {
     CLEANUP(pairs_clear) struct pairs image_tags = { 0 };
@@ -371,6 +398,7 @@ void ec2_create_image(struct call *c)
     struct image *image = add_image(c, "image", root ? root->id : "vol-ffffffff", root ? root->size : 0);
     struct snapshot *snapshot = world_snapshot(c->sim, image->snapshot);
     str_set(&image->root_device, i->root_device);
+    take_volumes_of(c->sim, i, image);
     image->architecture = i->architecture;
     image->baked = true; /* what else is an image made for? */
     snapshot->description = xasprintf("Created by CreateImage for %s", image->id);
@@ -429,6 +457,9 @@ void ec2_copy_image(struct call *c)
     image->architecture = source->architecture;
     image->baked = source->baked;
     image->is_copy = true;
+    image->keeps = source->keeps;
+    for (size_t i = 0; i < source->devices.n; i++)
+        strlist_add(&image->devices, source->devices.v[i]);
     const struct snapshot *original = world_snapshot(c->sim, source->snapshot);
     snapshot->encrypted = is_true(call_param(c, "Encrypted")) || (original && original->encrypted);
     snapshot->description = xasprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s. Task "

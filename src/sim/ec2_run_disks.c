@@ -167,16 +167,17 @@ static void take_mapping(const struct call *c, unsigned n, struct disk *d)
     const struct snapshot *snapshot;
     const char *type = mapping(c, n, "Ebs.VolumeType"), *from = mapping(c, n, "Ebs.SnapshotId");
     const char *deletes = mapping(c, n, "Ebs.DeleteOnTermination");
+    int64_t usual = d->size ? d->size : NOT_GIVEN;
     d->snapshot = from ? from : d->snapshot;
     snapshot = world_snapshot(c->sim, d->snapshot);
     d->type = type ? type : d->type;
-    d->size = mapping_number(c, n, "Ebs.VolumeSize", snapshot ? snapshot->gib : NOT_GIVEN);
+    d->size = mapping_number(c, n, "Ebs.VolumeSize", snapshot ? snapshot->gib : usual);
     d->iops = mapping_number(c, n, "Ebs.Iops", 0);
     d->throughput = mapping_number(c, n, "Ebs.Throughput", 0);
     d->rate = mapping_number(c, n, "Ebs.VolumeInitializationRate", 0);
     d->encrypted = is_true(mapping(c, n, "Ebs.Encrypted"));
     d->kms_key = mapping(c, n, "Ebs.KmsKeyId");
-    d->keep = str_eq(deletes, "false");
+    d->keep = deletes ? str_eq(deletes, "false") : d->keep;
 }
 
 /* One that makes no volume: an instance store, or none of what the image has. */
@@ -199,6 +200,15 @@ static struct disk *add_disk(struct run *r, const char *device, const char *type
     return &r->disks[r->n_disks++];
 }
 
+/* The one that the image or an earlier mapping has, or NULL. */
+static struct disk *find_disk(struct run *r, const char *device)
+{
+    for (size_t i = 0; i < r->n_disks; i++)
+        if (str_eq(r->disks[i].device, device))
+            return &r->disks[i];
+    return NULL;
+}
+
 /* What a type has without being asked. */
 static void set_defaults(struct disk *d)
 {
@@ -213,16 +223,25 @@ bool run_check_disks(struct call *c, struct run *r)
     struct disk *root = add_disk(r, r->image->root_device, "gp3");
     root->snapshot = r->image->snapshot;
     root->size = r->image->gib;
+    root->keep = r->image->keeps;
+    for (size_t i = 0; i < r->image->devices.n; i++) {
+        struct disk *d = add_disk(r, r->image->devices.v[i], "gp3");
+        d->size = EXTRA_GIB;
+        d->keep = r->image->keeps;
+    }
     for (unsigned n = 1; n <= MAPPINGS_MAX; n++) {
         const char *device = mapping(c, n, "DeviceName");
         if (!has_mapping(c, n, ""))
             continue;
         if (!check_device(c, r, n, device) || !check_virtual(c, n))
             return false;
-        if (!has_mapping(c, n, "Ebs.") || mapping(c, n, "NoDevice"))
+        struct disk *d = find_disk(r, device);
+        if (!has_mapping(c, n, "Ebs.") || mapping(c, n, "NoDevice")) {
+            if (d && d != r->disks)
+                *d = r->disks[--r->n_disks];
             continue;
-        bool is_root = str_eq(device, r->image->root_device);
-        struct disk *d = is_root ? &r->disks[0] : add_disk(r, device, "gp2");
+        }
+        d = d ? d : add_disk(r, device, "gp2");
         take_mapping(c, n, d);
         if (!check_disk(c, r, d))
             return false;

@@ -73,6 +73,8 @@ struct security_group {
     struct pairs tags;
 };
 
+enum { EXTRA_GIB = 8 };
+
 struct image {
     char *id, *region, *name, *description, *owner, *snapshot, *root_device;
     const char *alias, *architecture, *failed; /* static; alias "amazon", or NULL; failed: why, or NULL */
@@ -81,6 +83,8 @@ struct image {
     int64_t deprecated_at;                     /* simulated ms, a full minute; 0: never */
     bool baked;                                /* has a runner in it */
     bool is_copy;                              /* of CopyImage */
+    bool keeps;                                /* its volumes stay when an instance ends, unless that says otherwise */
+    struct strlist devices;                    /* of further volumes of EXTRA_GIB */
     struct strlist shared;                     /* accounts that may launch it */
     struct pairs tags;
 };

@@ -198,6 +198,7 @@ static void free_image(struct image *i)
     char *owned[] = { i->id, i->region, i->name, i->description, i->owner, i->snapshot, i->root_device };
     free_strings(owned, ARRAY_SIZE(owned));
     strlist_clear(&i->shared);
+    strlist_clear(&i->devices);
     pairs_clear(&i->tags);
     free(i);
 }

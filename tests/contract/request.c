@@ -26,9 +26,9 @@ struct args { /* of all builders; each takes its own */
     const char *arn, *session_name, *external_id, *web_token;
     int64_t duration;
     bool latest, spot, stops, dry, is_image;
-    struct field_list ids, groups, options; /* const char * */
-    struct field_list tags;                 /* struct ec2_tag */
-    struct field_list filters;              /* struct filter */
+    struct field_list ids, groups, options, volumes; /* const char * */
+    struct field_list tags;                          /* struct ec2_tag */
+    struct field_list filters;                       /* struct filter */
 };
 
 #define FIELD(of, member, type_)                                                                                       \
@@ -87,6 +87,7 @@ static const struct field fields[] = {
     ROWS(args, ids, NULL, const char *),
     ROWS(args, groups, NULL, const char *),
     ROWS(args, options, NULL, const char *),
+    ROWS(args, volumes, NULL, const char *),
     ROWS(args, tags, tag_fields, struct ec2_tag),
     ROWS(args, filters, filter_fields, struct filter),
     { 0 },
@@ -121,7 +122,7 @@ static struct strlist params_of(const struct args *a)
     const struct opts_source source = {
         .command = "mayfly start", .args = argv, .getenv = no_variables, .whose = no_variables
     };
-    if (!opts_parse(sets, &source, &err) || !params_make(&spec, a->device, &params, &err)) {
+    if (!opts_parse(sets, &source, &err) || !params_make(&spec, a->device, &a->volumes, &params, &err)) {
         fprintf(stderr, "request: %s\n", err.message);
         exit(1);
     }

@@ -124,7 +124,7 @@ def volume(r):
 
 
 def launch_options(r):
-    """Options of start, the image's root device, and the parameters that both come to."""
+    """Options of start, the image's root device and its devices with volumes, and the parameters that all come to."""
     options, params, root = [], {"BlockDeviceMappings": []}, "/dev/" + r.text()
     if r.flag():
         text, params["BlockDeviceMappings"] = block_devices(r)
@@ -152,7 +152,12 @@ def launch_options(r):
         params["Placement"] = without_none({"GroupName": group, "Tenancy": tenancy})
     if credits:
         params["CreditSpecification"] = {"CpuCredits": credits}
-    return options, root, params
+    volumes = [root] * r.randint(0, 1) + ["/dev/xvd" + r.text() for _ in range(r.randint(0, 20))] if r.flag() else []
+    named = {m.get("DeviceName") for m in params["BlockDeviceMappings"]}
+    for name in dict.fromkeys(volumes):
+        if name not in named:
+            params["BlockDeviceMappings"].append({"DeviceName": name, "Ebs": {"DeleteOnTermination": True}})
+    return options, root, volumes, params
 
 
 # --- the builders: each returns its arguments, the operation, the parameters ---
@@ -165,7 +170,7 @@ def ec2_run_instances_call(r):
         "max_price": r.maybe("0.05"), "public_ip": r.maybe(r.choice(["yes", "no"])), "dry": r.flag(),
         "instance_profile": r.maybe(r.choice(["", "arn:aws:iam::123456789012:instance-profile/"]) + r.text()),
     }
-    args["options"], args["device"], params = launch_options(r)
+    args["options"], args["device"], args["volumes"], params = launch_options(r)
     tags, profile = r.tags(), args["instance_profile"]
     args["tags"] = plain(tags)
     params |= {

@@ -139,7 +139,7 @@ static void prepare(const struct spec *spec)
     AUTO_STRLIST packages = { 0 };
     struct field_list tags = { 0 };
     CLEANUP(plan_clear) struct plan plan = { 0 };
-    bool ok = spec_check(spec, &err) && params_make(spec, "/dev/xvda", &params, &err) &&
+    bool ok = spec_check(spec, &err) && params_make(spec, "/dev/xvda", NULL, &params, &err) &&
               params_tags(spec, &arena, &tags, NULL, &err) && params_packages(spec, &packages, &err) &&
               plan_sites(&plan, spec, "us-east-1", &err);
     fuzz_outcome(ok, &err);

@@ -263,9 +263,46 @@ START_TEST(parameters)
     AUTO_ERROR err = { 0 };
     AUTO_STRLIST params = { 0 };
     AUTO_STRBUF got = STRBUF_INIT;
-    ASSERT_OK(params_make(&cases[_i].s, "/dev/root", &params, &err), &err);
+    ASSERT_OK(params_make(&cases[_i].s, "/dev/root", NULL, &params, &err), &err);
     for (size_t i = 0; i + 1 < params.n; i += 2)
         strbuf_addf(&got, "%s=%s ", params.v[i], params.v[i + 1]);
+    ck_assert_str_eq(strbuf_str(&got), cases[_i].want);
+}
+END_TEST
+
+/* Every volume goes with its instance, whatever the image says of it; what the user says of one is not said twice. */
+START_TEST(volumes_of_the_image)
+{
+    static const struct {
+        const char *size, *block_devices, *want;
+    } cases[] = {
+        { NULL, NULL,
+          DEFAULT_METADATA "1.DeviceName=/dev/root 1.Ebs.DeleteOnTermination=true "
+                           "2.DeviceName=/dev/sdf 2.Ebs.DeleteOnTermination=true " },
+        { "50", NULL,
+          DEFAULT_METADATA "1.DeviceName=/dev/root 1.Ebs.VolumeSize=50 1.Ebs.DeleteOnTermination=true "
+                           "2.DeviceName=/dev/sdf 2.Ebs.DeleteOnTermination=true " },
+        { "50", "[{\"DeviceName\": \"/dev/sdf\", \"Ebs\": {\"VolumeSize\": 9}}]",
+          "1.DeviceName=/dev/sdf 1.Ebs.VolumeSize=9 1.Ebs.DeleteOnTermination=true " DEFAULT_METADATA
+          "2.DeviceName=/dev/root 2.Ebs.VolumeSize=50 2.Ebs.DeleteOnTermination=true " },
+        { NULL,
+          "[{\"DeviceName\": \"/dev/sdf\", \"NoDevice\": \"\"}, {\"DeviceName\": \"/dev/sdg\", \"Ebs\": "
+          "{\"VolumeSize\": 9}}]",
+          "1.DeviceName=/dev/sdf 1.NoDevice= 2.DeviceName=/dev/sdg 2.Ebs.VolumeSize=9 "
+          "2.Ebs.DeleteOnTermination=true " DEFAULT_METADATA "3.DeviceName=/dev/root 3.Ebs.DeleteOnTermination=true " },
+    };
+    const char *devices[] = { "/dev/root", "/dev/sdf" };
+    const struct field_list volumes = { .rows = devices, .n = 2 };
+    const struct spec s = { .volume_size = cases[_i].size ? 50 : 0, .block_devices = (char *)cases[_i].block_devices };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRLIST params = { 0 };
+    AUTO_STRBUF got = STRBUF_INIT;
+    ASSERT_OK(params_make(&s, "/dev/root", &volumes, &params, &err), &err);
+    for (size_t i = 0; i + 1 < params.n; i += 2) {
+        static const char prefix[] = "BlockDeviceMapping.";
+        const char *name = params.v[i] + (str_starts(params.v[i], prefix) ? strlen(prefix) : 0);
+        strbuf_addf(&got, "%s=%s ", name, params.v[i + 1]);
+    }
     ck_assert_str_eq(strbuf_str(&got), cases[_i].want);
 }
 END_TEST
@@ -638,6 +675,33 @@ START_TEST(image_fits)
 }
 END_TEST
 
+START_TEST(devices_of_an_image)
+{
+    struct ec2_image_device devices[] = {
+        { .name = "/dev/sda1", .snapshot = "snap-1", .size = "8", .type = "gp3", .deletes = "false" },
+        { .name = "/dev/sdb", .virtual_name = "ephemeral0" },
+        { .name = "/dev/sdc", .no_device = "" },
+        { .name = "/dev/sdd", .deletes = "true" },
+        { .name = "/dev/sde" },
+        { .size = "8" },
+        { .name = "/dev/sdf", .size = "100" },
+    };
+    struct ec2_image row = { .id = AMI,
+                             .state = "available",
+                             .architecture = "x86_64",
+                             .devices = { devices, ARRAY_SIZE(devices), ARRAY_SIZE(devices) } };
+    AUTO_ERROR err = { 0 };
+    AUTO_ARENA arena = { 0 };
+    const struct field_list rows = { .rows = &row, .n = 1 };
+    struct image image = { .region = HOME, .ref = AMI };
+    ASSERT_OK(image_take(&image, AMI, &rows, &arena, &err), &err);
+    AUTO_STRBUF got = STRBUF_INIT;
+    for (size_t i = 0; i < image.volumes.n; i++)
+        strbuf_addf(&got, "%s ", *FIELD_ROW(&image.volumes, const char *, i));
+    ck_assert_str_eq(strbuf_str(&got), "/dev/sda1 /dev/sdd /dev/sdf ");
+}
+END_TEST
+
 /* Of those that are there, and that a bake has proven. */
 START_TEST(newest_image_wins)
 {
@@ -948,6 +1012,7 @@ static TCase *specs(void)
     tcase_add_test(t, runner_architectures);
     tcase_add_loop_test(t, spec_refused, 0, 61);
     tcase_add_loop_test(t, parameters, 0, 8);
+    tcase_add_loop_test(t, volumes_of_the_image, 0, 4);
     tcase_add_loop_test(t, own_tags, 0, 3);
     tcase_add_loop_test(t, coerced_tags, 0, 13);
     tcase_add_loop_test(t, tags_count_characters, 0, 4);
@@ -963,6 +1028,7 @@ static TCase *plans(void)
     tcase_add_loop_test(t, plan_refused, 0, 3);
     tcase_add_loop_test(t, image_fits, 0, 8);
     tcase_add_loop_test(t, what_a_refusal_rules_out, 0, 6);
+    tcase_add_test(t, devices_of_an_image);
     tcase_add_test(t, newest_image_wins);
     return t;
 }

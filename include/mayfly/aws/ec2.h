@@ -93,8 +93,13 @@ MUST_CHECK bool ec2_terminate_instances_result(const struct aws_call *call, stru
 
 struct ec2_image {
     const char *id, *name, *state, *architecture, *root_device, *created;
-    const char *platform;   /* "windows", or NULL */
-    struct field_list tags; /* struct ec2_tag */
+    const char *platform;      /* "windows", or NULL */
+    struct field_list tags;    /* struct ec2_tag */
+    struct field_list devices; /* struct ec2_image_device */
+};
+struct ec2_image_device { /* NULL: not said */
+    const char *name, *virtual_name, *no_device;
+    const char *snapshot, *size, *type, *deletes; /* of a volume: one of them is there */
 };
 /* By ids (at least one), or by owner ("self", "amazon", an account's number) and name (with * and ?), whichever is not
  * NULL. */

@@ -6,8 +6,10 @@
 
 /* The parameters of RunInstances that the options ask for beside the cell, as name, value, name, value, …: volumes,
  * metadata options, placement, price. root_device: of the image; it is what the options of the volume are about, unless
- * --device-name names another. Volumes always go with their instance. */
-MUST_CHECK bool params_make(const struct spec *s, const char *root_device, struct strlist *ret, struct error *err);
+ * --device-name names another. volumes: const char *, the devices that the image has volumes for, or NULL. Volumes
+ * always go with their instance, also those of an image that says otherwise. */
+MUST_CHECK bool params_make(const struct spec *s, const char *root_device, const struct field_list *volumes,
+                            struct strlist *ret, struct error *err);
 
 /* --tags, as KEY=VALUE,… or as AWS's JSON list of Key and Value, in the arena. warnings: takes a sentence for each part
  * that is ignored; may be NULL. */
