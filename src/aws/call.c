@@ -10,6 +10,7 @@
 enum {
     SKEW_MIN = 240, /* seconds of difference below which a refused signature is not the clock's fault */
     TOTAL_MS = 60000,
+    DENIALS_MAX = 3,
 };
 
 /* RunInstances gets 2 requests a second: throttling is waited out longer than failures. */
@@ -211,8 +212,8 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
         return RETRY_TRANSIENT;
     case AWS_EXPIRED:
         return correct_clock(c, date) || renew(c) ? RETRY_NOW : RETRY_NEVER;
-    case AWS_BUSY:
-        return RETRY_TRANSIENT;
+    case AWS_BUSY: /* a denial is one for good, most times */
+        return aws_is_denial(err->code) && call->attempts >= DENIALS_MAX ? RETRY_NEVER : RETRY_TRANSIENT;
     default:
         return RETRY_NEVER;
     }

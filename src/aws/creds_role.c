@@ -9,6 +9,11 @@ enum {
     GIVE_UP_MS = 15000, /* all else stands still meanwhile */
 };
 
+/* A new role or provider is not known everywhere for some seconds, and a workflow has nobody to try again. */
+static const struct retry_policy patient = {
+    .max_attempts = 8, .base_ms = 500, .throttle_ms = 1000, .cap_ms = 4000, .server_cap_ms = 15000
+};
+
 bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, struct error *err)
 {
     const char *duration = aws_profile_get(from, "duration_seconds");
@@ -150,6 +155,9 @@ const struct creds_provider creds_role_of_profile = {
 static const char hint_trust[] =
     "the role trusts other workflows, as a rule those on main: `mayfly policy trust --subject` with pull_request, "
     "environment:NAME, ref:refs/heads/NAME or * prints what its trust policy has to allow";
+static const char hint_keys[] =
+    "the keys that assume the role are wrong or deleted, or of an account in which this region, where STS is asked, is "
+    "not enabled: enable it there, or give the role's own credentials";
 static const char hint_assume[] =
     "the role's trust policy has to name who assumes it, and their own policy has to allow sts:AssumeRole of the role";
 
@@ -169,6 +177,7 @@ static bool assume(struct aws *aws, const struct creds_role *role, const struct 
     config.source = (struct creds_source){ 0 }; /* so that these are not renewed on the way */
     config.creds = *creds;
     AUTO_CALL *call = &sts_assume_role_call(&with, region, &asked)->call;
+    call->policy = &patient;
     call->give_up = env_mono(aws->env) + GIVE_UP_MS;
     bool ok =
         call_run(aws->creds_loop, call, err) && sts_assume_role_result((struct aws_call *)call, &arena, &answer, err) &&
@@ -181,6 +190,8 @@ static bool assume(struct aws *aws, const struct creds_role *role, const struct 
         aws_creds_clear(&got);
         if (aws_is_denial(err->code)) /* not what a command's own policy has to allow */
             str_set(&err->hint, token ? hint_trust : hint_assume);
+        else if (!token && str_eq(err->code, "InvalidClientTokenId"))
+            str_set(&err->hint, hint_keys);
         return error_prefix(err, "assuming the role %s", role->arn);
     }
     *ret = got;

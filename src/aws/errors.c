@@ -36,6 +36,14 @@ static const struct {
     const char *part;
     struct row row;
 } meanings[] = {
+    /* What STS says for seconds after a role, its policy or a provider's keys were made, and while these are fetched.
+     */
+    { "retrieve verification key",
+      { "InvalidIdentityToken", AWS_SERVER,
+        "AWS could not get the keys of the token's issuer: try again in a minute; where that does not help, is the "
+        "provider's URL in IAM right?" } },
+    { "explicit deny", { "AccessDenied", AWS_FATAL, HINT_PERMISSION } },
+    { "sts:AssumeRole", { "AccessDenied", AWS_BUSY, HINT_PERMISSION } },
     { "Invalid IAM Instance Profile", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
     { "iamInstanceProfile.name is invalid", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
     { "User data is limited", { "InvalidParameterValue", AWS_FATAL, HINT_USER_DATA } },
@@ -115,6 +123,8 @@ static const struct row codes[] = {
     { "InvalidIdentityToken", AWS_FATAL, HINT_TRUST },
     { "IDPRejectedClaim", AWS_FATAL, HINT_TRUST },
     { "IDPCommunicationError", AWS_SERVER, "AWS could not reach GitHub's identity provider: try again in a minute" },
+    { "RegionDisabledException", AWS_FATAL,
+      "STS is off in this region for the account: give another --region, or switch it on in IAM's account settings" },
     { "UnauthorizedOperation", AWS_FATAL, HINT_PERMISSION },
     { "AccessDenied", AWS_FATAL, HINT_PERMISSION },
     { "AccessDeniedException", AWS_FATAL, HINT_PERMISSION },

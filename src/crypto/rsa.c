@@ -4,6 +4,8 @@
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 
+#include "mayfly/util/encode.h"
+
 enum { BITS_MIN = 2048 };
 
 struct rsa_key {
@@ -28,10 +30,15 @@ void rsa_key_free_pointer(struct rsa_key **key)
     rsa_key_free(STEAL(*key));
 }
 
-/* PEM as OpenSSL reads it, with real line breaks: no PEM has a backslash of its own. */
+static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----", blanks[] = " \t\r\n";
+
+/* Line breaks that were written as \n and \r become real ones: no PEM has a backslash of its own. A byte order mark
+ * goes.
+ */
 static void restore_lines(const char *pem, size_t len, struct strbuf *out)
 {
-    for (size_t i = 0; i < len; i++) {
+    size_t i = len >= 3 && memcmp(pem, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+    for (; i < len; i++) {
         char next = i + 1 < len ? pem[i + 1] : '\0';
         if (pem[i] != '\\' || (next != 'n' && next != 'r')) {
             strbuf_addc(out, pem[i]);
@@ -41,6 +48,61 @@ static void restore_lines(const char *pem, size_t len, struct strbuf *out)
             strbuf_addc(out, '\n');
         i++;
     }
+}
+
+/* Where the title of the first private key begins, "-----BEGIN RSA PRIVATE KEY-----", and the length of its name; or
+ * NULL: there may be certificates before it. */
+static const char *find_title(const char *pem, size_t *ret_name)
+{
+    static const char kind[] = "PRIVATE KEY";
+    for (const char *at = strstr(pem, begin); at; at = strstr(at + 1, begin)) {
+        const char *name = at + strlen(begin), *close = strstr(name, dashes);
+        *ret_name = close ? (size_t)(close - name) : 0;
+        if (*ret_name >= strlen(kind) && str_starts(close - strlen(kind), kind))
+            return at;
+    }
+    return NULL;
+}
+
+/* A key whose line breaks became blanks, or that is indented: rewritten, or left as it is where that cannot be. */
+static void restore_layout(struct strbuf *pem)
+{
+    size_t name, column = 0;
+    const char *title = find_title(strbuf_str(pem), &name);
+    if (!title)
+        return;
+    AUTO_FREE char *last = xasprintf("%s%.*s%s", end, (int)name, title + strlen(begin), dashes);
+    const char *body = title + strlen(begin) + name + strlen(dashes), *over = strstr(body, last);
+    AUTO_STRBUF text = STRBUF_INIT;
+    text.secret = true;
+    if (!over || memchr(body, ':', (size_t)(over - body))) /* headers, of a key with a passphrase */
+        return;
+    strbuf_add(&text, title, (size_t)(body - title));
+    for (; body < over; body++) {
+        if (strchr(blanks, *body))
+            continue;
+        if (column++ % 64 == 0)
+            strbuf_addc(&text, '\n');
+        strbuf_addc(&text, *body);
+    }
+    strbuf_addf(&text, "\n%s\n", last);
+    strbuf_clear(pem);
+    strbuf_add(pem, text.data, text.len);
+}
+
+/* PEM as OpenSSL reads it, out of what people make of it to get it into one line of an environment: \n for line breaks,
+ * blanks for line breaks, base64 of the whole. */
+static void normalize(const char *given, size_t len, struct strbuf *out)
+{
+    AUTO_STRBUF decoded = STRBUF_INIT;
+    decoded.secret = out->secret = true;
+    restore_lines(given, len, out);
+    if (!strstr(strbuf_str(out), begin) && decode_base64(&decoded, strbuf_str(out), out->len) &&
+        strstr(strbuf_str(&decoded), begin)) {
+        strbuf_clear(out);
+        restore_lines(strbuf_str(&decoded), decoded.len, out);
+    }
+    restore_layout(out);
 }
 
 /* Called by OpenSSL for a key with a passphrase alone. */
@@ -122,8 +184,12 @@ bool rsa_key_read(const char *pem, size_t len, const char *what, struct rsa_key 
 {
     AUTO_STRBUF text = STRBUF_INIT;
     bool passphrase = false;
-    text.secret = true;
-    restore_lines(pem, len, &text);
+    normalize(pem, len, &text);
+    if (strlen(strbuf_str(&text)) != text.len) {
+        error_set(err, ERROR_CONFIG, 0, "%s holds a NUL byte", what);
+        error_hint(err, "it is saved as UTF-16, or is no PEM: save it as UTF-8");
+        return false;
+    }
     CLEANUP(free_bio) BIO *bio = must(BIO_new_mem_buf(strbuf_str(&text), (int)text.len));
     EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &passphrase);
     ERR_clear_error();

@@ -6,6 +6,7 @@
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 
+enum { REFUSALS_MAX = 3, REFUSAL_MS = 1000 };
 enum { TOTAL_MS = 30000, SECONDARY_LIMIT_MS = 60000, MESSAGE_MAX = 64 * 1024, MESSAGE_SHOWN = 1000 };
 
 static const struct retry_policy policy = {
@@ -245,6 +246,30 @@ static bool may_come_again(struct github_call *c, const char *message)
     return c->corrected;
 }
 
+static bool is_about_runners(const struct github_call *c)
+{
+    return strstr(c->path, "/actions/runner") != NULL;
+}
+
+static void note_success(const struct github_call *c)
+{
+    c->github->worked = true;
+    c->github->managed = c->github->managed || is_about_runners(c);
+}
+
+/* A token that was given out a moment ago, or that GitHub has taken before in this run, is refused: as a rule one of
+ * its servers is behind, and knows better in some seconds. *ret_ms as octokit's auth-app waits: 1, 2, 3 s. */
+static bool may_pass(struct github_call *c, int64_t *ret_ms)
+{
+    const int status = c->call.exchange.response.status;
+    const bool contradicts = status == 401 ? c->github->worked || c->ticket.renewed
+                                           : status == 403 && c->github->managed && is_about_runners(c);
+    if (!contradicts || c->refusals >= REFUSALS_MAX)
+        return false;
+    *ret_ms = (int64_t)REFUSAL_MS * ++c->refusals;
+    return true;
+}
+
 /* A deletion has no answer that would be read: the 200 of somebody else must not prove that a record is gone. */
 static bool is_success(const struct github_call *c, int status)
 {
@@ -266,8 +291,10 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     int64_t remaining = header_number(r, "x-ratelimit-remaining");
     if (remaining >= 0)
         c->github->remaining = remaining;
-    if (is_success(c, r->status))
+    if (is_success(c, r->status)) {
+        note_success(c);
         return RETRY_NEVER;
+    }
     AUTO_FREE char *theirs = decode_message(r);
     const char *message = theirs ? theirs : "no GitHub error is in the answer";
     error_set(err, ERROR_GITHUB, r->status, "HTTP %d: %s", r->status, message);
@@ -294,7 +321,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
         return call->makes ? RETRY_NEVER : RETRY_TRANSIENT;
     }
     add_hint(err, c, message);
-    return RETRY_NEVER;
+    return may_pass(c, ret_server_ms) ? RETRY_WAIT : RETRY_NEVER;
 }
 
 static void free_call(struct call *call)

@@ -3,6 +3,8 @@
 int64_t retry_decide(const struct retry_policy *policy, enum retry_class class, unsigned attempt, int64_t server_ms,
                      uint32_t random)
 {
+    if (class == RETRY_WAIT)
+        return server_ms;
     unsigned max = class == RETRY_THROTTLE ? policy->max_attempts * 2 : policy->max_attempts;
     if (class == RETRY_NEVER || attempt >= max || server_ms > policy->server_cap_ms)
         return -1;

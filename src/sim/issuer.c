@@ -124,7 +124,7 @@ void sts_assume_role_with_web_identity(struct call *c)
     if (!str_eq(token, c->sim->oidc_token))
         call_refuse(c, 400, "InvalidIdentityToken", "%s",
                     token && str_starts(token, "other-audience.") ? "Incorrect token audience"
-                                                                  : "Couldn't retrieve verification key");
+                                                                  : "No OpenIDConnect provider found in your account");
     else if (sim_now(c->sim) > c->sim->oidc_until)
         call_refuse(c, 400, "ExpiredTokenException", "Token expired: current date/time must be before the expiration");
     else

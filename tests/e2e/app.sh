@@ -154,6 +154,16 @@ run "$mayfly" start "${args[@]}" --image ami-0a11ce00000000001
 expect 'a token that is never taken' 1 err 'HTTP 401: Bad credentials' err 'no token that it has just given out'
 equal 'is renewed once' "$(asked create-token)" 2
 
+# One that some of GitHub's servers do not know yet, and a key in the forms in which secrets hold it.
+app_sim
+fault '{"service":"github","action":"generate-jitconfig","fault":"unauthorized","status":401,"message":"Bad credentials","times":2}'
+run env -u MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY="$(base64 -w0 "$key")" "$mayfly" start "${args[@]}"
+expect 'a fresh token that is refused twice is good some seconds later' 0 err 'is online after'
+equal 'which takes one other token' "$(asked create-token)" 2
+fault '[]'
+run env -u MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY="$(tr '\n' ' ' <"$key")" "$mayfly" stop --label none
+expect 'a key in one line' 0
+
 # A signal while the token is being waited for.
 fault '{"service":"github","action":"create-token","fault":"hold","times":0}'
 "$mayfly" start "${args[@]}" >"$tmp/out" 2>"$tmp/err" &
@@ -255,3 +265,16 @@ expect 'reaped' 0 err 'fleet enterprises/octo: 1 live instances'
 run "$mayfly" stop --repo enterprises/octo --label e
 expect 'stopped' 0
 equal 'and gone' "$(state '.runners | length')" 0
+
+# --- refusals of a token that worked a moment ago ---
+unset MAYFLY_APP_ID MAYFLY_APP_KEY MAYFLY_APP_KEY_FILE
+start_sim --instances model --boot 100 --online 600 --terminate-delay 20
+for refusal in 401 403; do
+	fault '{"service":"github","action":"get-runner","fault":"error","status":'$refusal',"message":"Bad credentials","times":1}'
+	run "$mayfly" start "${args[@]}" --label "polled-$refusal"
+	expect "one $refusal while a launch is being watched" 0 err 'is online after'
+	fault '{"service":"github","action":"delete-runner","fault":"error","status":'$refusal',"message":"Bad credentials","times":1}'
+	run "$mayfly" stop --label "polled-$refusal"
+	expect "one $refusal at the deletion" 0
+	equal "which leaves nothing" "$(state '.runners | length')" 0
+done

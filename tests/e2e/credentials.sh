@@ -245,6 +245,17 @@ expect 'a signal while IMDS is asked is told as such' 1 err 'stop: interrupted b
 control POST release '{}' >/dev/null
 fault '{"service":"sts","action":"AssumeRoleWithWebIdentity","fault":"reset","nth":1}'
 who 'a lost answer of STS is asked for again' $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
+for why in "InvalidIdentityToken 400 Couldn't retrieve verification key from your identity provider" \
+	'AccessDenied 403 Not authorized to perform sts:AssumeRoleWithWebIdentity'; do
+	read -r code http message <<<"$why"
+	fault "$(jq -n --arg c "$code" --argjson s "$http" --arg m "$message" '[{service: "sts", action: "AssumeRoleWithWebIdentity",
+		fault: "error", code: $c, status: $s, message: $m, nth: 1, times: 2}]')"
+	who "a passing $code of STS is asked again" $assumed/ci/ '' "${oidc[@]}" -- --role-arn $role
+done
+fault '[]'
+asks=$(control GET log | jq '[.[] | select(.action == "AssumeRoleWithWebIdentity")] | length')
+refused 'one that stays' 'AccessDenied: Not authorized' "${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
+equal 'is asked three times, no more' "$(($(control GET log | jq '[.[] | select(.action == "AssumeRoleWithWebIdentity")] | length') - asks))" 3
 fault '{"service":"issuer","fault":"garbage","nth":1,"times":9}'
 refused 'an answer that is no JSON' "the container's credentials" "${container[@]}" --
 fault '{"service":"issuer","fault":"hold","nth":1,"times":9}'

@@ -123,9 +123,21 @@ START_TEST(keys_of_other_line_breaks)
     static const struct {
         const char *lines, *before, *after;
     } cases[] = {
-        { "\r\n", "", "" },       { "\\n", "", "" },     { "\\r\\n", "", "" },
-        { "\n", "\n\n", "\n\n" }, { "\n", "", " \t\n" }, { "\n", "Bag Attributes\n    localKeyID: 01\n", "" },
+        { "\r\n", "", "" },
+        { "\\n", "", "" },
+        { "\\r\\n", "", "" },
+        { "\n", "\n\n", "\n\n" },
+        { "\n", "", " \t\n" },
+        { "\n", "Bag Attributes\n    localKeyID: 01\n", "" },
         { "\\n", "\n", "\n" },
+        { " ", "", "" },
+        { " ", " ", " " },
+        { "\n    ", "", "" },
+        { "\r\n\r\n", "", "" },
+        { "", "", "" },
+        { "\n", "\xef\xbb\xbf", "" },
+        { "\n", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", "" },
+        { " ", "-----BEGIN CERTIFICATE----- AAAA -----END CERTIFICATE----- ", "" },
     };
     static const char *const keys[] = { RFC_PKCS1, RFC_PKCS8 };
     for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
@@ -133,6 +145,14 @@ START_TEST(keys_of_other_line_breaks)
         AUTO_FREE char *all = xasprintf("%s%s%s", cases[_i].before, pem, cases[_i].after);
         AUTO_FREE char *signature = sign(all, rfc_message);
         ck_assert_str_eq(signature, rfc_signature);
+        /* base64 of it, as terraform-aws-github-runner stores it; also wrapped */
+        AUTO_STRBUF coded = STRBUF_INIT;
+        encode_base64(&coded, all, strlen(all));
+        AUTO_FREE char *by_base64 = sign(strbuf_str(&coded), rfc_message);
+        ck_assert_str_eq(by_base64, rfc_signature);
+        AUTO_FREE char *wrapped = xasprintf("%.76s\n%s\n", strbuf_str(&coded), strbuf_str(&coded) + 76);
+        AUTO_FREE char *by_wrapped = sign(wrapped, rfc_message);
+        ck_assert_str_eq(by_wrapped, rfc_signature);
     }
 }
 END_TEST
@@ -145,7 +165,11 @@ START_TEST(no_key)
     AUTO_FREE char *letter = xstrdup(RFC_PKCS1);
     char *at = letter + strlen(letter) / 8;
     *at = *at == 'A' ? 'B' : 'A';
-    AUTO_FREE char *flat = replace(RFC_PKCS1, "\n", " "), *no_end = replace(RFC_PKCS8, "-----END", "----END");
+    AUTO_STRBUF twice = STRBUF_INIT, coded = STRBUF_INIT;
+    encode_base64(&coded, RFC_PKCS1, strlen(RFC_PKCS1));
+    encode_base64(&twice, strbuf_str(&coded), coded.len);
+    AUTO_FREE char *other_end = replace(RFC_PKCS8, "END PRIVATE", "END RSA PRIVATE"),
+                   *no_end = replace(RFC_PKCS8, "-----END", "----END");
     const struct {
         const char *pem, *why;
     } cases[] = {
@@ -154,7 +178,8 @@ START_TEST(no_key)
         { "/home/me/key.pem", "is no private key in PEM form" },
         { half, "is a damaged private key" },
         { letter, "is a damaged private key" },
-        { flat, "is a damaged private key" },
+        { other_end, "is a damaged private key" },
+        { strbuf_str(&twice), "is no private key in PEM form" },
         { no_end, "is a damaged private key" },
         { "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n", "is a damaged private key" },
         { "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n", "is an SSH key" },
@@ -168,6 +193,8 @@ START_TEST(no_key)
         ASSERT_FAILS(rsa_key_read(cases[i].pem, strlen(cases[i].pem), "the key", &key, &err), &err, cases[i].why);
         ck_assert_ptr_null(key);
     }
+    static const char wide[] = "-\0-\0-\0-\0-\0B\0E\0G\0I\0N\0";
+    ASSERT_FAILS(rsa_key_read(wide, sizeof(wide), "the key", &key, &err), &err, "the key holds a NUL byte");
 }
 END_TEST
 
@@ -345,7 +372,7 @@ static TCase *all(void)
     tcase_set_timeout(t, 60);
     tcase_add_checked_fixture(t, make_file, remove_file);
     tcase_add_test(t, known_answer);
-    tcase_add_loop_test(t, keys_of_other_line_breaks, 0, 7);
+    tcase_add_loop_test(t, keys_of_other_line_breaks, 0, 15);
     tcase_add_test(t, no_key);
     tcase_add_test(t, keys_refused);
     tcase_add_test(t, big_key);

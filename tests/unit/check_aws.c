@@ -207,6 +207,29 @@ START_TEST(words_by_message)
     ck_assert_ptr_nonnull(
         strstr(aws_hint("InvalidParameterValue", "User data is limited to 16384 bytes"), "pre-runner"));
     ck_assert_ptr_nonnull(strstr(aws_hint("InvalidParameterValue", NULL), "--types"));
+    /* What passes, by its message. */
+    static const struct {
+        const char *code, *message;
+        enum aws_class want;
+    } cases[] = {
+        { "InvalidIdentityToken",
+          "Couldn't retrieve verification key from your identity provider, please reference AssumeRoleWithWebIdentity "
+          "documentation for requirements",
+          AWS_SERVER },
+        { "InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://x", AWS_FATAL },
+        { "InvalidIdentityToken", "Incorrect token audience", AWS_FATAL },
+        { "IDPCommunicationError", "x", AWS_SERVER },
+        { "AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", AWS_BUSY },
+        { "AccessDenied", "User: u is not authorized to perform: sts:AssumeRole on resource: r", AWS_BUSY },
+        { "AccessDenied",
+          "User: u is not authorized to perform: sts:AssumeRole on resource: r with an explicit deny in a service "
+          "control policy",
+          AWS_FATAL },
+        { "AccessDenied", "User: u is not authorized to perform: sts:GetCallerIdentity", AWS_FATAL },
+        { "RegionDisabledException", "STS is not activated in this region", AWS_FATAL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        ck_assert_msg(aws_classify(cases[i].code, cases[i].message, 400) == cases[i].want, "case %zu", i);
     for (size_t class = AWS_FATAL + 1; class <= AWS_DRY_RUN; class ++)
         ck_assert_ptr_nonnull(aws_class_hint((enum aws_class) class));
     ck_assert_ptr_null(aws_class_hint(AWS_FATAL));

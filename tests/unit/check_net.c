@@ -37,6 +37,7 @@ START_TEST(decisions)
         { RETRY_THROTTLE, 1, 5000, FULL, 5999 }, { RETRY_THROTTLE, 1, 60000, 0, 60000 },
         { RETRY_THROTTLE, 1, 60001, 0, -1 }, /* longer than anybody waits */
         { RETRY_TRANSIENT, 1, 700, 0, 700 },     { RETRY_TRANSIENT, 4, 700, 0, -1 },
+        { RETRY_WAIT, 1, 1000, FULL, 1000 },     { RETRY_WAIT, 9, 3000, 0, 3000 },
     };
     ck_assert_int_eq(
         retry_decide(&policy, cases[_i].class, cases[_i].attempt, cases[_i].server_ms, cases[_i].full ? UINT32_MAX : 0),
@@ -242,7 +243,7 @@ END_TEST
 static TCase *cases(void)
 {
     TCase *t = tcase_create("net");
-    tcase_add_loop_test(t, decisions, 0, 24);
+    tcase_add_loop_test(t, decisions, 0, 26);
     tcase_add_test(t, delays_stay_in_their_limits);
     tcase_add_loop_test(t, urls, 0, 19);
     tcase_add_loop_test(t, urls_refused, 0, 23);

@@ -9,9 +9,9 @@ struct rsa_key; /* wiped when freed */
 #define AUTO_RSA_KEY CLEANUP(rsa_key_free_pointer) struct rsa_key
 
 /* Reads a private key: PKCS#1 ("BEGIN RSA PRIVATE KEY", as GitHub gives them out) or PKCS#8 ("BEGIN PRIVATE KEY").
- * Line breaks may be LF, CRLF, or the two characters \n, as CI systems store them. Keys with a passphrase, of another
- * kind, of fewer than 2048 bits, or that cannot verify what they sign are refused. `what` names the key in errors,
- * ERROR_CONFIG, which never hold any of it. The caller frees *ret. */
+ * Line breaks may be LF, CRLF, the two characters \n, or blanks, as CI systems store them; or all of it is base64. Keys
+ * with a passphrase, of another kind, of fewer than 2048 bits, or that cannot verify what they sign are refused. `what`
+ * names the key in errors, ERROR_CONFIG, which never hold any of it. The caller frees *ret. */
 MUST_CHECK bool rsa_key_read(const char *pem, size_t len, const char *what, struct rsa_key **ret, struct error *err);
 void rsa_key_free(struct rsa_key *key);
 void rsa_key_free_pointer(struct rsa_key **key);

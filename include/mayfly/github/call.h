@@ -14,6 +14,8 @@ struct github { /* borrowed; must outlive its calls */
     const struct env *env;
     struct github_app *app; /* whose tokens the calls carry; NULL: config->token */
     int64_t remaining;      /* the newest x-ratelimit-remaining, or -1 */
+    bool worked;            /* GitHub has taken the token in this run */
+    bool managed;           /* and given it what is of runners */
 };
 
 /* What an error answer means. */
@@ -51,6 +53,7 @@ struct github_call {
     enum github_auth auth;
     struct github_ticket ticket;
     bool corrected;          /* the clock was, once */
+    unsigned refusals;       /* that were not taken for an answer */
     enum github_class class; /* of a call that is done and failed */
 };
 
@@ -60,8 +63,8 @@ struct github_call {
 struct github_call *github_call_new(struct github *github, const char *method, const char *path, const char *body);
 /* The answer was 304: what If-None-Match named is still true. */
 bool github_call_unchanged(const struct github_call *call);
-/* Is there a page after this one, which has so many rows? *ret_more says so: by a Link header with rel="next", whose URL
- * nobody follows. False: the list does not end. */
+/* Is there a page after this one, which has so many rows? *ret_more says so: by a Link header with rel="next", whose
+ * URL nobody follows. False: the list does not end. */
 MUST_CHECK bool github_call_turn(const struct github_call *call, struct paging *paging, size_t rows, bool *ret_more,
                                  struct error *err);
 /* Fills out from the answer, an object, by the table. */

@@ -9,6 +9,7 @@ enum retry_class {
     RETRY_NOW,       /* something was corrected (clock, credentials): once, at once */
     RETRY_TRANSIENT, /* no answer, or the server's own failure */
     RETRY_THROTTLE,  /* too many requests */
+    RETRY_WAIT,      /* a refusal that contradicts what is known: after server_ms; whoever says it counts them */
 };
 
 struct retry_policy {
