@@ -252,6 +252,7 @@ static int run_command(const struct command *command, char *const *args)
         for (size_t i = 0; i < notices.n; i++)
             log_notice("%s", notices.v[i]);
         cmd.signal_fd = open_signals();
+        cmd.until = command->limit_s ? env_mono(cmd.env) + command->limit_s * 1000 : 0;
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);
     }

@@ -5,7 +5,14 @@
 #include "mayfly/util/log.h"
 #include "mayfly/version.h"
 
-enum { RENEW_BEFORE = 300 /* s */, AGAIN_MS = 60000, BODY_MAX = 64 * 1024, TOKEN_MAX = 64 * 1024 };
+enum {
+    RENEW_BEFORE = 300 /* s */,
+    AGAIN_MS = 60000,
+    PATIENCE_MS = 10000,
+    HURRY_MS = 1500,
+    BODY_MAX = 64 * 1024,
+    TOKEN_MAX = 64 * 1024
+};
 
 /* --- a question over HTTP ----------------------------------------------------------------------------------------- */
 
@@ -198,7 +205,7 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
 {
     struct aws_creds creds = { 0 };
     struct http *http = http_new("mayfly/" MAYFLY_VERSION, aws->config->ca_bundle);
-    struct call_loop loop = { .http = http, .env = aws->env, .wake_fd = aws->wake_fd };
+    struct call_loop loop = { .http = http, .env = aws->env, .wake_fd = aws->wake_fd, .until = aws->until };
     aws->creds_loop = &loop;
     bool ok = fetch(aws, &creds, err);
     aws->creds_loop = NULL;
@@ -218,6 +225,17 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     return true;
 }
 
+/* With a limit of its own; 0: none. */
+static bool fetch_within(struct aws *aws, int64_t ms, struct error *err)
+{
+    const int64_t before = aws->until, until = env_mono(aws->env) + ms;
+    if (ms && (before == 0 || until < before))
+        aws->until = until;
+    bool ok = aws_creds_fetch(aws, err);
+    aws->until = before;
+    return ok;
+}
+
 bool aws_creds_renew(struct aws *aws, struct error *err)
 {
     const struct aws_creds *creds = &aws->config->creds;
@@ -226,10 +244,16 @@ bool aws_creds_renew(struct aws *aws, struct error *err)
     if (!aws->config->source.provider ||
         (!aws->creds_refused && (creds->expires == 0 || left > RENEW_BEFORE || mono < aws->renew_after)))
         return true;
-    aws->renew_after = mono + AGAIN_MS;
-    if (aws_creds_fetch(aws, &problem))
+    const bool good = !aws->creds_refused && left > 0;
+    if (aws->hurry && good)
         return true;
-    if (aws->creds_refused || left <= 0)
+    if (aws->hurry && aws->hurried)
+        return error_set(err, ERROR_TIMEOUT, 0, "the AWS credentials have ended, and there is no time to renew them");
+    aws->hurried = aws->hurry;
+    aws->renew_after = mono + AGAIN_MS;
+    if (fetch_within(aws, aws->hurry ? HURRY_MS : good ? PATIENCE_MS : 0, &problem))
+        return true;
+    if (!good)
         return error_move(err, &problem);
     AUTO_FREE char *why = error_format(&problem);
     log_warn("the AWS credentials end in %lld s and could not be renewed: %s", (long long)left, why);

@@ -37,7 +37,7 @@ struct child {
     int out; /* reads its standard output */
     int wake_fd;
     const struct env *env;
-    int64_t until;
+    int64_t began, until;
 };
 
 /* Our environment without what is meant for Mayfly alone, its GitHub token and its App's key among it: an array that is
@@ -96,7 +96,8 @@ static bool wait_on(const struct child *c, int fd, int ms, struct error *err)
     struct pollfd p[] = { { .fd = c->wake_fd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
     int64_t left = c->until - env_mono(c->env);
     if (left <= 0)
-        return error_set(err, ERROR_CONFIG, 0, "it did not end within %d s", PROCESS_MS / 1000);
+        return error_set(err, ERROR_CONFIG, 0, "it did not end within %lld s",
+                         (long long)(c->until - c->began + 999) / 1000);
     if (poll(p, ARRAY_SIZE(p), left < ms ? (int)left : ms) > 0 && p[0].revents)
         return error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
     return true;
@@ -138,7 +139,10 @@ static bool wait_for(const struct child *c, int *ret_status, struct error *err)
 
 static bool run(char **argv, const struct aws *aws, struct strbuf *out, struct error *err)
 {
-    struct child c = { .wake_fd = aws->wake_fd, .env = aws->env, .until = env_mono(aws->env) + PROCESS_MS };
+    struct child c = { .wake_fd = aws->wake_fd, .env = aws->env, .began = env_mono(aws->env) };
+    c.until = c.began + PROCESS_MS;
+    if (aws->until && aws->until < c.until)
+        c.until = aws->until;
     int status = 0;
     if (!spawn(argv, &c, err))
         return error_prefix(err, "`%s`", argv[0]);

@@ -105,12 +105,12 @@ void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, str
         error_hint(ret_aws, "give --region, or set AWS_REGION");
     }
     s->fleet = find_fleet(cmd, &s->github_config);
-    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env, .wake_fd = cmd->signal_fd };
+    s->aws = (struct aws){ .config = &s->aws_config, .env = cmd->env, .wake_fd = cmd->signal_fd, .until = cmd->until };
     if (s->github_config.app_id)
         s->app = github_app_new(&s->github_config, cmd->env, cmd->command->reads_jobs);
     s->github = (struct github){ .config = &s->github_config, .env = cmd->env, .app = s->app, .remaining = -1 };
     s->http = http_new("mayfly/" MAYFLY_VERSION, s->aws_config.ca_bundle);
-    s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd };
+    s->loop = (struct call_loop){ .http = s->http, .env = cmd->env, .wake_fd = cmd->signal_fd, .until = cmd->until };
     s->cloud = (struct cloud){
         .aws = &s->aws, .github = github ? &s->github : NULL, .loop = &s->loop, .signal_fd = cmd->signal_fd
     };

@@ -77,6 +77,7 @@ static bool launch(struct start *s, struct error *err)
     s->config.timeout_ms = s->spec->timeout * 1000 - (env_mono(s->cmd->env) - s->began);
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
+    s->session->loop.until = s->session->aws.until = s->cmd->until + LAUNCH_OVERTIME_MS;
     drive(&s->session->cloud, &s->launch.machine);
     bool ok = launch_succeeded(&s->launch);
     AUTO_FREE char *left = launch_leftovers(&s->launch);
@@ -148,6 +149,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     AUTO_ERROR why = { 0 };
     CLEANUP(start_clear) struct start s;
     start_init(&s, cmd, spec, &session);
+    cmd->until = s.began + spec->timeout * 1000;
     if (!spec_check(spec, err) || !session_open(&session, cmd, err))
         return false;
     if (!prepare(&s, &why))

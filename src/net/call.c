@@ -59,6 +59,21 @@ static bool block(struct call_loop *loop, struct call *call)
     return true;
 }
 
+static int64_t limit_of(const struct call_loop *loop, const struct call *call)
+{
+    return !loop->until || (call->until && call->until < loop->until) ? call->until : loop->until;
+}
+
+/* What the last attempt came to says more than the time. */
+static void run_out(struct call *call)
+{
+    call->state = CALL_DONE;
+    if (call->error.domain != ERROR_NONE)
+        return;
+    error_set(&call->error, ERROR_TIMEOUT, 0, "%s: there was no time left for it", call->name);
+    call->error.try_later = true;
+}
+
 /* A call that others wait for is done; one that waited too long to be still wanted ends. */
 static void unblock(struct call_loop *loop, struct call *done)
 {
@@ -71,10 +86,8 @@ static void unblock(struct call_loop *loop, struct call *done)
         c->state = CALL_WAITING;
         if (!c->give_up || now <= c->give_up)
             continue;
-        c->state = CALL_DONE;
         error_clear(&c->error);
-        error_set(&c->error, ERROR_TIMEOUT, 0, "%s: there was no time left for it", c->name);
-        c->error.try_later = true;
+        run_out(c);
     }
 }
 
@@ -127,7 +140,8 @@ static void answered(struct call_loop *loop, struct call *call)
         call->ambiguous = true;
     int64_t delay = retry_decide(call->policy, class, call->attempts, server_ms, random32(loop->env));
     int64_t due = env_mono(loop->env) + delay;
-    if (delay < 0 || (call->give_up && due > call->give_up)) {
+    int64_t limit = limit_of(loop, call);
+    if (delay < 0 || (call->give_up && due > call->give_up) || (limit && due >= limit)) {
         call->state = CALL_DONE;
         return;
     }
@@ -155,7 +169,13 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
         bool again = false; /* the list has changed */
         for (struct call *c = loop->calls, *next; c && !again; c = next) {
             next = c->next;
-            if (c->state == CALL_WAITING && gave_up(c)) {
+            const int64_t limit = limit_of(loop, c);
+            if (limit && now >= limit && c->state == CALL_FLYING) {
+                http_expire(loop->http, &c->exchange);
+                answered(loop, c);
+            } else if (limit && now >= limit && (c->state == CALL_WAITING || c->state == CALL_BLOCKED)) {
+                run_out(c);
+            } else if (c->state == CALL_WAITING && gave_up(c)) {
                 c->state = CALL_DONE;
             } else if (c->state == CALL_WAITING && c->due <= now) {
                 attempt(loop, c);
@@ -170,6 +190,8 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
             }
             if (!again && c->state == CALL_WAITING && c->due < wake)
                 wake = c->due;
+            if (!again && limit && limit < wake)
+                wake = limit;
         }
         if (again)
             continue;

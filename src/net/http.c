@@ -126,6 +126,9 @@ void http_start(struct http *h, struct http_exchange *x)
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
     curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L); /* a resolver that hangs is not waited for */
+#endif
     curl_easy_setopt(easy, CURLOPT_USERAGENT, h->user_agent);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, q->connect_ms ? q->connect_ms : (long)CONNECT_MS);
@@ -207,6 +210,11 @@ static void finish(struct http *h, struct http_exchange *x, CURLcode code)
             r->problem = xstrdup(x->problem_buf[0] ? x->problem_buf : curl_easy_strerror(code));
     }
     detach(h, x);
+}
+
+void http_expire(struct http *h, struct http_exchange *x)
+{
+    finish(h, x, CURLE_OPERATION_TIMEDOUT);
 }
 
 struct http_exchange *http_wait(struct http *h, int64_t timeout_ms, int wake_fd)

@@ -2,6 +2,7 @@
 
 #include "mayfly/aws/errors.h"
 #include "mayfly/aws/ssm.h"
+#include "mayfly/github/app.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
 
@@ -82,6 +83,9 @@ enum outcome drive_aws_outcome(const struct aws_call *call)
         return OUTCOME_OK;
     if (is_in_doubt(&call->call) && !aws_clears_token(err))
         return OUTCOME_AMBIGUOUS;
+    /* It waited for credentials, or to be tried again, and a signal or the time ended that. */
+    if (err->domain == ERROR_CANCELLED || err->domain == ERROR_TIMEOUT)
+        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
     switch (aws_error_class(err)) {
     case AWS_CAPACITY:
         return OUTCOME_CAPACITY;
@@ -496,6 +500,11 @@ static void unlink_flight(struct driver *d, struct flight *f)
     *at = f->next;
 }
 
+static bool polls(const struct flight *f)
+{
+    return f->act.kind == ACT_GET || f->act.kind == ACT_LIST || f->act.kind == ACT_LOOK;
+}
+
 /* The machine's limit holds for what is on its way, too: it may have changed its mind. */
 static void step(struct driver *d, struct event *e)
 {
@@ -505,9 +514,12 @@ static void step(struct driver *d, struct event *e)
     for (size_t i = 0; i < acts.n; i++)
         begin(d, &acts.v[i]);
     acts_clear(&acts);
-    for (struct flight *f = d->flights; f; f = f->next)
+    for (struct flight *f = d->flights; f; f = f->next) {
         if (flight_call(f)->makes)
             flight_call(f)->give_up = d->machine->give_up;
+        if (flight_call(f)->makes || polls(f))
+            flight_call(f)->until = d->machine->cut_at;
+    }
 }
 
 /* Asks for the next page; this one is handed over and forgotten, if the machine wants it so. */
@@ -579,6 +591,9 @@ void drive(struct cloud *cloud, struct machine *machine)
             d.signal_fd = -1;
             /* it stays readable: undoing must be able to wait, and to renew credentials */
             cloud->loop->wake_fd = cloud->aws->wake_fd = -1;
+            cloud->aws->hurry = true;
+            if (cloud->github && cloud->github->app)
+                github_app_hurry(cloud->github->app);
             step(&d, &signal);
         } else {
             struct event time = { .kind = EVENT_TIME };

@@ -22,8 +22,16 @@ enum {
     VANISHED_MS = 120000,
     SETTLED_MS = 10000, /* a record younger than this may be missing from one of GitHub's replicas */
     GIVE_UP_MS = 500,
+    UNDO_PART = 20, /* of the time is kept for undoing, */
+    UNDO_MS = 8000, /* at most */
+    UNDO_KILL_MS = 3000,
+    UNDO_FENCE_MS = 700,
     SPARE_MS = 60000,
-    HURRY_KILL_MS = 3000, /* before the end, what is known is terminated, fenced or not */
+    HURRY_FENCE_MS = 1000, /* after a signal; then what is known is terminated, fenced or not */
+    HURRY_CUT_MS = 2500,   /* and RunInstances not waited for any longer, but its instance looked for */
+    HURRY_DELETE_MS = 3000,
+    HURRY_LOOK_MS = 500,
+    BOOT_LEAST_MS = 2500, /* from `pending` to online, and more: a kernel has to boot and a runner to say hello */
     /* EC2 grants RunInstances a burst of 5 and 2 a second in a region; GitHub grants 900 points a minute, of which a
      * POST costs 5, and more than 166 configurations a minute have been refused. The burst keeps one back for calls
      * that the network bunches. */
@@ -242,10 +250,11 @@ static void took_instance(struct launch *l, struct launch_slot *s, const struct 
     s->pair.instance = INSTANCE_HAVE;
     s->pair.young_until = now + PAIR_YOUNG_MS;
     s->pair.wait_until = 0;
+    s->pair.boots_until = s->asked_at + BOOT_LEAST_MS;
     s->launched_at = now;
     struct launch_region *region = find_region(l, s->pair.region);
     if (region->look_at == 0)
-        region->look_at = now + LOOK_MS;
+        region->look_at = l->hurry_until ? now : now + LOOK_MS;
     if (l->ask_at == 0)
         l->ask_at = now + ASK_MS;
 }
@@ -316,7 +325,7 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
     if (!s->online)
         s->online_at = now;
     s->online = true;
-    s->busy = busy;
+    s->busy = s->busy || busy;
     s->pair.must_fence = true; /* it may have begun a job since */
     s->down = false;
 }
@@ -391,11 +400,19 @@ static bool waits_for_runner(const struct launch_slot *s)
     return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
 }
 
+/* After a signal: while nothing is heard of the deletion, only an instance that has not booted may go. */
+static bool wants_look(const struct launch *l, const struct launch_slot *s)
+{
+    return !l->hurry_until ? waits_for_runner(s)
+                           : has_runner(s) && s->pair.instance == INSTANCE_HAVE && s->pair.must_fence && !s->running;
+}
+
 static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
 {
     if (!github_runner_is_online(r))
         return;
     s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
+    s->busy = s->busy || r->busy;
     if (waits_for_runner(s))
         slot_online(s, now, r->busy);
 }
@@ -450,11 +467,17 @@ static void answer_look(struct launch *l, const struct event *e)
     for (size_t n = 0; n < l->config->count; n++) {
         struct launch_slot *s = &l->slots[n];
         const struct ec2_instance *found = NULL;
-        if (!waits_for_runner(s) || !strlist_has(&region->ids, s->pair.instance_id))
+        if (!wants_look(l, s) || !strlist_has(&region->ids, s->pair.instance_id))
             continue;
         for (size_t i = 0; i < e->n_instances && !found; i++)
             if (str_eq(e->instances[i].id, s->pair.instance_id))
                 found = &e->instances[i];
+        if (l->hurry_until) {
+            s->running = s->running || (found && ec2_instance_state(found) == EC2_RUNNING);
+            if (found && ec2_instance_state(found) == EC2_PENDING)
+                s->pair.boots_until = region->asked_at + BOOT_LEAST_MS;
+            continue;
+        }
         if (!found) {
             if (e->now - s->launched_at > VANISHED_MS) {
                 AUTO_ERROR err = { 0 };
@@ -567,6 +590,7 @@ static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
         new_client_token(l, s);
         str_set(&p->region, slot_cell(l, s)->region);
         p->instance = INSTANCE_ASKED;
+        s->asked_at = now;
         acts_add(acts,
                  (struct act){ .kind = ACT_RUN, .who = who, .region = p->region, .client_token = p->client_token });
     } else if (p->instance == INSTANCE_UNSURE) {
@@ -587,8 +611,14 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_UNSURE;
         s->mint_lost = false;
     }
-    if (l->hurry_until)
-        pair_hurry(&s->pair, l->hurry_until - HURRY_KILL_MS);
+    if (l->hurry_until || l->timed_out) /* nobody could send a job to a fresh label before the start is over */
+        s->pair.must_fence = l->config->jobs_may_wait || s->busy;
+    if (l->hurry_until) {
+        pair_hurry(&s->pair, l->hurry_until - HURRY_MS + HURRY_FENCE_MS);
+    } else if (l->undoing || l->timed_out) {
+        int64_t until = l->end_by - UNDO_KILL_MS, least = l->deadline + UNDO_FENCE_MS;
+        pair_hurry(&s->pair, until > least ? until : least);
+    }
     pair_down(&s->pair, who, now, acts, &l->machine.wake);
 }
 
@@ -596,7 +626,9 @@ static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
 {
     struct launch_region *region = &l->regions[n];
     bool all_running = true;
-    if (region->looking || region->look_at == 0)
+    if (l->hurry_until && region->look_at > now + HURRY_LOOK_MS)
+        region->look_at = now;
+    if (region->looking || region->look_at == 0 || (l->hurry_until && now >= l->machine.cut_at))
         return;
     if (now < region->look_at) {
         wake_at(l, region->look_at);
@@ -605,7 +637,7 @@ static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
     strlist_clear(&region->ids);
     for (size_t i = 0; i < l->config->count; i++) {
         const struct launch_slot *s = &l->slots[i];
-        if (!waits_for_runner(s) || !str_eq(s->pair.region, region->name))
+        if (!wants_look(l, s) || !str_eq(s->pair.region, region->name))
             continue;
         strlist_add(&region->ids, s->pair.instance_id);
         all_running = all_running && s->running;
@@ -615,7 +647,8 @@ static void look(struct launch *l, size_t n, int64_t now, struct acts *acts)
         return;
     }
     region->looking = true;
-    region->look_at = now + (all_running ? LOOK_RUNNING_MS : LOOK_MS);
+    region->asked_at = now;
+    region->look_at = now + (l->hurry_until ? HURRY_LOOK_MS : all_running ? LOOK_RUNNING_MS : LOOK_MS);
     acts_add(acts, (struct act){ .kind = ACT_LOOK, .who = n, .region = region->name, .ids = &region->ids });
 }
 
@@ -724,15 +757,22 @@ static void take_signal(struct launch *l, int64_t now)
     if (l->hurry_until)
         return;
     l->hurry_until = now + HURRY_MS;
+    l->machine.cut_at = now + HURRY_CUT_MS;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     fail(l, &err);
 }
 
-/* How long a call in flight is waited for: an end that is under way a little longer. */
+/* How long a call in flight is waited for: after a signal, an end that is under way a little longer, but a deletion
+ * not for long when its instance is gone. */
 static int64_t patience(const struct launch *l, const struct launch_slot *s)
 {
-    bool ending = s->pair.record == RECORD_DELETING || s->pair.instance == INSTANCE_ENDING;
-    return !l->hurry_until ? INT64_MAX : l->hurry_until + (ending ? HURRY_ENDING_MS : 0);
+    const struct pair *p = &s->pair;
+    if (!l->hurry_until)
+        return l->end_by;
+    if (p->record == RECORD_DELETING && (p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE))
+        return l->hurry_until - HURRY_MS + HURRY_DELETE_MS;
+    bool ending = p->record == RECORD_DELETING || p->instance == INSTANCE_ENDING;
+    return l->hurry_until + (ending ? HURRY_ENDING_MS : 0);
 }
 
 static bool is_settled(const struct launch *l, const struct launch_slot *s, int64_t now)
@@ -753,8 +793,10 @@ static void finish(struct launch *l, int64_t now)
     }
     if (!settled)
         return;
-    if (l->console_wanted && !l->hurry_until && l->console_asked)
-        return; /* the call has a limit of its own */
+    if (l->console_wanted && !l->hurry_until && l->console_asked && now < l->end_by) {
+        wake_at(l, l->end_by);
+        return;
+    }
     size_t up = 0;
     for (size_t i = 0; i < l->config->count; i++)
         up += launch_slot_is_up(&l->slots[i]);
@@ -768,8 +810,10 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     struct launch *l = (struct launch *)m;
     if (e->kind == EVENT_START) {
         l->started_at = e->now;
-        l->deadline = e->now + l->config->timeout_ms;
-        m->give_up = l->deadline - GIVE_UP_MS; /* so that the cause is told, and not the time */
+        int64_t kept = l->config->timeout_ms / UNDO_PART;
+        l->deadline = e->now + l->config->timeout_ms - (kept < UNDO_MS ? kept : UNDO_MS);
+        l->end_by = e->now + l->config->timeout_ms + LAUNCH_OVERTIME_MS;
+        m->cut_at = m->give_up = l->deadline - GIVE_UP_MS; /* so that the cause is told, and not the time */
     } else if (e->kind == EVENT_SIGNAL) {
         take_signal(l, e->now);
     } else if (e->kind == EVENT_ANSWER) {
@@ -793,7 +837,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     for (size_t i = 0; i < l->config->count; i++)
         if (l->slots[i].down)
             down(l, i, e->now, acts);
-    for (size_t i = 0; i < l->n_regions && !l->undoing && !l->timed_out; i++)
+    for (size_t i = 0; i < l->n_regions && (l->hurry_until || (!l->undoing && !l->timed_out)); i++)
         look(l, i, e->now, acts);
     if (!l->undoing && !l->timed_out)
         poll_github(l, e->now, acts);
@@ -849,6 +893,9 @@ char *launch_leftovers(const struct launch *l)
         AUTO_FREE char *why = p->error.domain ? error_format(&p->error) : NULL;
         if (p->record == RECORD_BUSY && p->instance == INSTANCE_HAVE)
             strbuf_addf(&text, "%sinstance %s runs a job and was left alone", sep, p->instance_id);
+        else if (p->must_fence && p->instance == INSTANCE_HAVE)
+            strbuf_addf(&text, "%sinstance %s may run a job and was left alone%s%s", sep, p->instance_id,
+                        why ? ": " : "", why ? why : "");
         else if (p->instance_id && p->instance != INSTANCE_GONE)
             strbuf_addf(&text, "%sinstance %s%s%s", sep, p->instance_id, why ? ": " : "", why ? why : "");
         else if (p->instance != INSTANCE_NONE && p->instance != INSTANCE_GONE)

@@ -39,11 +39,16 @@ static void down_record(struct pair *p, size_t who, int64_t now, struct acts *ac
 /* Has the fence been waited for long enough? A runner that was never online has no job to lose. */
 static bool may_skip_fence(const struct pair *p, int64_t now, int64_t *wake)
 {
-    if (p->must_fence || p->fence_until == 0)
+    int64_t until = p->must_fence ? 0 : p->fence_until;
+    if (p->hurry_at && (until == 0 || p->hurry_at < until))
+        until = p->hurry_at;
+    if (until == 0)
         return false;
-    if (now < p->fence_until)
-        wake_at(wake, p->fence_until);
-    return now >= p->fence_until;
+    if (now < until) {
+        wake_at(wake, until);
+        return false;
+    }
+    return !p->must_fence || now < p->boots_until;
 }
 
 void pair_take_record(struct pair *p, int64_t runner_id)
@@ -55,8 +60,7 @@ void pair_take_record(struct pair *p, int64_t runner_id)
 
 void pair_hurry(struct pair *p, int64_t until)
 {
-    if (p->fence_until > until)
-        p->fence_until = until;
+    p->hurry_at = until;
 }
 
 static void down_instance(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)

@@ -5,8 +5,10 @@
 
 enum {
     HURRY_MS = 6500,
-    HURRY_KILL_MS = 3000,
-    AGAIN_MS = 3000, /* one empty answer may be EC2's lag behind a launch */
+    HURRY_FENCE_MS = 1000,  /* after a signal; then what is known is terminated, fenced or not */
+    HURRY_DELETE_MS = 3000, /* then a deletion is not waited for any longer, if its instance is gone */
+    BOOT_LEAST_MS = 2500,   /* from `pending` to online, and more */
+    AGAIN_MS = 3000,        /* one empty answer may be EC2's lag behind a launch */
 };
 
 void stop_clear(struct stop *s)
@@ -70,6 +72,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     str_set(&t->pair.instance_id, i->id);
     str_set(&t->pair.region, region);
     t->pair.instance = live ? INSTANCE_HAVE : INSTANCE_GONE;
+    t->pair.boots_until = ec2_instance_state(i) == EC2_PENDING ? s->asked_at + BOOT_LEAST_MS : 0;
     t->pair.spare_busy = t->pair.must_fence = s->by_run && !s->config->force;
     int64_t age = e->cloud_now - ec2_instance_launched(i);
     t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
@@ -134,8 +137,9 @@ static void scanned(struct stop *s, int64_t now)
         s->again_at = now + AGAIN_MS;
 }
 
-static void scan(struct stop *s, struct acts *acts)
+static void scan(struct stop *s, int64_t now, struct acts *acts)
 {
+    s->asked_at = now;
     s->scanning = s->config->regions->n * s->n_searches;
     for (size_t i = 0; i < s->scanning; i++) {
         const struct stop_search *search = &s->searches[i % s->n_searches];
@@ -147,13 +151,30 @@ static void scan(struct stop *s, struct acts *acts)
     }
 }
 
+static int64_t delete_until(const struct stop *s)
+{
+    return s->hurry_until - HURRY_MS + HURRY_DELETE_MS;
+}
+
+static bool is_settled(const struct stop *s, const struct pair *p, int64_t now)
+{
+    bool enough = s->hurry_until && now >= delete_until(s);
+    return pair_is_settled(p) || (enough && p->record == RECORD_DELETING && p->instance == INSTANCE_GONE);
+}
+
+/* What was found is meant, whatever else there is. */
+static bool is_named(const struct stop *s)
+{
+    return !s->by_run || s->config->force || !str_empty(s->config->name);
+}
+
 static void step(struct machine *m, const struct event *e, struct acts *acts)
 {
     struct stop *s = (struct stop *)m;
     bool settled = true;
     m->wake = INT64_MAX;
     if (e->kind == EVENT_START) {
-        scan(s, acts);
+        scan(s, e->now, acts);
         return;
     }
     if (e->kind == EVENT_SIGNAL) {
@@ -169,24 +190,26 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     }
     bool again = s->again_at && !s->scanned_again && !s->hurry_until;
     if (s->hurry_until)
-        m->wake = s->hurry_until;
+        m->wake = e->now < delete_until(s) ? delete_until(s) : s->hurry_until;
     else if (again)
         m->wake = s->again_at;
     if (again && e->now >= s->again_at) {
         s->scanned_again = true;
-        scan(s, acts);
+        scan(s, e->now, acts);
     }
-    if (s->scanning > 0) { /* after a signal too: the answer may be near, and what it shows can be ended in time */
+    if (s->scanning > 0 &&
+        !(s->hurry_until &&
+          is_named(s))) { /* after a signal too: the answer may be near, and what it shows can be ended in time */
         m->done = s->hurry_until && e->now >= s->hurry_until;
         return;
     }
     for (size_t i = 0; i < s->n && !s->several_labels; i++) {
         if (s->hurry_until)
-            pair_hurry(&s->targets[i].pair, s->hurry_until - HURRY_KILL_MS);
+            pair_hurry(&s->targets[i].pair, s->hurry_until - HURRY_MS + HURRY_FENCE_MS);
         pair_down(&s->targets[i].pair, i, e->now, acts, &m->wake);
-        settled = settled && pair_is_settled(&s->targets[i].pair);
+        settled = settled && is_settled(s, &s->targets[i].pair, e->now);
     }
-    m->done = (settled && !again) || (s->hurry_until && e->now >= s->hurry_until);
+    m->done = (settled && !again && s->scanning == 0) || (s->hurry_until && e->now >= s->hurry_until);
 }
 
 /* A search by one filter, and one value or many. */

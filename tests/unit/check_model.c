@@ -9,7 +9,6 @@
 enum {
     SEEDS = 60000,
     CHUNKS = 8,
-    LAUNCH_SLACK_MS = 200000,
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
     AGAIN_MS = 3000,         /* a stop that finds nothing looks again */
@@ -94,7 +93,8 @@ static void set_launch(struct scene *s)
     m->label = s->config.label;
     m->spares_busy = true;
     m->fences = s->config.jobs_may_wait;
-    m->end_by = m->now + s->config.timeout_ms + LAUNCH_SLACK_MS;
+    m->end_by = m->now + s->config.timeout_ms + LAUNCH_OVERTIME_MS;
+    m->hurry_from = m->now + s->config.timeout_ms - s->config.timeout_ms / 20;
 }
 
 /* Sooner rather than later: most happens in the first minute. */
@@ -316,13 +316,18 @@ static void set_stop(struct scene *s)
     m->may_touch = is_meant;
     m->spares_busy = m->fences = c->instances->n == 0 && !c->label && !c->force;
     m->end_by = m->now + STOP_LIMIT_MS;
-    m->signal_at = m->crash_after = INT64_MAX;
+    m->signal_at = m->crash_after = m->hurry_from = INT64_MAX;
+    m->silent = 0;
+    for (size_t i = 0; i < m->n_instances; i++) {
+        m->instances[i]->known_at = 0;
+        m->instances[i]->end_asked = false;
+    }
     m->kills = m->deletes = 0;
     for (size_t r = 0; r < m->n_records; r++)
         m->records[r]->fence_asked = 0;
     for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
-        m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_busy = m->records[r]->refused_busy =
-            false;
+        m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_deleted = m->records[r]->told_busy =
+            m->records[r]->refused_busy = false;
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 2, 200, "the stop"))
         m->signal_at = m->now + moment(m, 'T', 60000);
     m->no_rights = m->per_mille && model_fault(m, FAULT_NO_RIGHTS, 3, 100, "the stop");

@@ -598,10 +598,9 @@ static void play(struct model *m, void *counts)
 
 static bool happens_to_reapers(enum fault f)
 {
-    static const enum fault others[] = {
-        FAULT_AMBIGUOUS_LATE, FAULT_CAPACITY,        FAULT_SUBNET_FULL, FAULT_QUOTA,
-        FAULT_TOKEN_USED,     FAULT_TOKEN_USED_BUSY, FAULT_STRANGER,    FAULT_NO_RIGHTS
-    };
+    static const enum fault others[] = { FAULT_AMBIGUOUS_LATE, FAULT_CAPACITY,   FAULT_SUBNET_FULL,
+                                         FAULT_QUOTA,          FAULT_TOKEN_USED, FAULT_TOKEN_USED_BUSY,
+                                         FAULT_STRANGER,       FAULT_NO_RIGHTS,  FAULT_SILENCE };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (others[i] == f)
             return false;

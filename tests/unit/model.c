@@ -9,6 +9,7 @@ enum {
     MAX_STEPS = 40000,
     MAX_IDLE_STEPS = 50, /* without anything done, at one moment */
     SIGNAL_LIMIT_MS = 8000,
+    SIGNAL_KILL_MS = 3000,
 };
 
 struct flight {
@@ -18,6 +19,7 @@ struct flight {
     const char **ids;
     size_t n_ids;
     enum fault fault;
+    bool cut;               /* not waited for */
     bool had_effect, again; /* again: a record of this name was asked for before */
     int64_t effect_at, answer_at;
     enum outcome outcome;
@@ -35,13 +37,48 @@ struct flight {
 const char *fault_name(enum fault f)
 {
     static const char *const names[FAULT_COUNT] = {
-        "none",       "ambiguous-done", "ambiguous-undone", "ambiguous-late", "slow",       "throttled",
-        "failed",     "capacity",       "subnet-full",      "quota",          "token-used", "token-used-busy",
-        "stranger",   "get-404",        "list-lags",        "invisible",      "unendable",  "dies-booting",
-        "dies-later", "never-online",   "slow-boot",        "record-dropped", "busy-lies",  "no-rights",
-        "signal",     "crash",          "list-skips",       "tag-lags",       "blip",       "hangs",
-        "job-now",    "outage",         "state-lags",       "date-lags",      "kept-now",   "forgets",
-        "registration-lies", "other-run", "console-lags", "console-empty", "no-idle-limit",
+        "none",
+        "ambiguous-done",
+        "ambiguous-undone",
+        "ambiguous-late",
+        "slow",
+        "throttled",
+        "failed",
+        "capacity",
+        "subnet-full",
+        "quota",
+        "token-used",
+        "token-used-busy",
+        "stranger",
+        "get-404",
+        "list-lags",
+        "invisible",
+        "unendable",
+        "dies-booting",
+        "dies-later",
+        "never-online",
+        "slow-boot",
+        "record-dropped",
+        "busy-lies",
+        "no-rights",
+        "signal",
+        "crash",
+        "silence",
+        "list-skips",
+        "tag-lags",
+        "blip",
+        "hangs",
+        "job-now",
+        "outage",
+        "state-lags",
+        "date-lags",
+        "kept-now",
+        "forgets",
+        "registration-lies",
+        "other-run",
+        "console-lags",
+        "console-empty",
+        "no-idle-limit",
     };
     return names[f];
 }
@@ -132,6 +169,7 @@ void model_init(struct model *m, uint64_t seed, const uint64_t *masked, size_t n
                          .second_at = INT64_MAX,
                          .signal_at = INT64_MAX,
                          .signalled_at = INT64_MAX,
+                         .hurry_from = INT64_MAX,
                          .crash_after = INT64_MAX };
     m->per_mille = rates[model_pick(m, 'r', ARRAY_SIZE(rates))];
     /* Half of the kinds are missing in a seed: a kind that ends every launch early would hide what others do. */
@@ -261,7 +299,7 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
     i->dead_at = INT64_MAX;
     for (size_t e = 0; e < AT_COUNT; e++)
         i->at[e] = INT64_MAX;
-    i->at[AT_ONLINE] = i->running_at + between(m, place + 1, 500, 50000);
+    i->at[AT_ONLINE] = i->running_at + between(m, place + 1, 3000, 50000);
     if (model_fault(m, FAULT_SLOW_BOOT, place, m->per_mille, what))
         i->at[AT_ONLINE] += between(m, place + 2, 10000, 400000);
     if (model_fault(m, FAULT_NEVER_ONLINE, place, m->per_mille, what))
@@ -567,8 +605,7 @@ static void show_record(const struct model *m, struct flight *f, const struct mo
 {
     f->runners[f->n_runners++] = (struct github_runner){ .id = r->id,
                                                          .name = r->name,
-                                                         .status =
-                                                             r->online && !r->says_offline ? "online" : "offline",
+                                                         .status = r->online && !r->says_offline ? "online" : "offline",
                                                          .busy = r->busy && m->now >= r->lies_to };
 }
 
@@ -924,11 +961,13 @@ static void check_terminate(struct model *m, const struct act *a)
         return;
     }
     const struct model_record *r = i->record;
+    const bool hurry = m->signalled_at < INT64_MAX;
+    find_instance(m, a->instance_id)->end_asked = true;
     /* stop does not know a record of another scope. */
-    bool waited = r && r->fence_asked && m->now - r->fence_asked >= (m->signalled_at < INT64_MAX ? 0 : PAIR_FENCE_MS);
+    bool waited = hurry || m->now >= m->hurry_from || (r && r->fence_asked && m->now - r->fence_asked >= PAIR_FENCE_MS);
     if (r && !r->fence_answered && !waited && (!m->may_touch || str_eq(ec2_instance_tag(&i->view, TAG_SCOPE), "o/r")))
         model_break(m, 5, "terminates %s before the deletion of its runner was answered", a->instance_id);
-    if (r && m->fences && !r->fenced && !r->stranger)
+    if (r && m->fences && !r->fenced && !r->stranger && (!(hurry || m->now >= m->hurry_from) || r->busy))
         model_break(m, 4, "terminates %s, whose runner may run a job", a->instance_id);
     if (r && m->spares_busy && r->refused_busy)
         model_break(m, 4, "terminates %s, whose runner could not be deleted since it runs a job", a->instance_id);
@@ -999,6 +1038,54 @@ static void trace_act(struct model *m, size_t of, const struct act *a)
                 a->mark ? " = " : "", a->mark ? a->mark : "");
 }
 
+/* No answer comes; what was asked for may be done all the same. */
+static void silence(const struct model *m, struct flight *f)
+{
+    f->answer_at = INT64_MAX;
+    if (!f->had_effect && model_pick(m, (uint64_t)f->effect_at, 2))
+        f->had_effect = true; /* it never has */
+}
+
+static void fall_silent(struct model *m)
+{
+    for (int kind = ACT_NONE + 1; kind < ACT_COUNT && !m->reaps; kind++)
+        if (faults_of[kind][0] && model_fault(m, FAULT_SILENCE, (uint64_t)m->phase << 8 | (uint64_t)kind,
+                                              m->per_mille * 2, act_name((enum act_kind)kind)))
+            m->silent |= (uint64_t)1 << kind;
+    for (struct flight *f = m->flights; f; f = f->next)
+        if (m->silent >> f->act.kind & 1)
+            silence(m, f);
+}
+
+/* What the driver does with a machine's cut_at. */
+static void cut_flights(struct model *m, size_t of, int64_t cut_at)
+{
+    for (struct flight *f = m->flights; f && cut_at; f = f->next) {
+        bool asks = f->act.kind == ACT_RUN || f->act.kind == ACT_MINT || f->act.kind == ACT_GET ||
+                    f->act.kind == ACT_LIST || f->act.kind == ACT_LOOK;
+        bool given_up = f->answer_at == INT64_MAX && !(m->silent >> f->act.kind & 1);
+        if (f->of != of || !asks || f->cut || f->answer_at <= cut_at || given_up)
+            continue;
+        f->answer_at = cut_at > m->now ? cut_at : m->now;
+        f->cut = true;
+    }
+}
+
+/* Whatever hangs: what is known and cannot run a job is ended. */
+static void check_hurry(struct model *m)
+{
+    for (size_t n = 0; n < m->n_instances && !m->reaps; n++) {
+        const struct model_instance *i = m->instances[n];
+        const struct model_record *r = i->record;
+        if (!i->known_at || i->end_asked || !model_is_live(m, i) || m->now < i->known_at + SIGNAL_KILL_MS ||
+            m->now < m->signalled_at + SIGNAL_KILL_MS)
+            continue;
+        bool may_run_job = r && (m->fences || r->told_busy || r->refused_busy) && !r->told_deleted;
+        if (!may_run_job)
+            model_break(m, 9, "%s is not terminated within 3 s of the signal", i->view.id);
+    }
+}
+
 static void send(struct model *m, size_t of, const struct act *a)
 {
     size_t who = a->who % WHO_COUNT;
@@ -1022,6 +1109,8 @@ static void send(struct model *m, size_t of, const struct act *a)
     f->effect_at = between(m, place + 2, m->now + 10, f->answer_at);
     if (f->fault == FAULT_AMBIGUOUS_LATE)
         f->effect_at = f->answer_at + between(m, place + 3, 1, 5000);
+    if (m->silent >> a->kind & 1)
+        silence(m, f);
     f->next = m->flights;
     m->flights = f;
 }
@@ -1032,16 +1121,21 @@ static void step(struct model *m, size_t of, const struct event *e)
 {
     struct acts acts = { 0 };
     struct machine *machine = m->machines[of];
-    if (e->kind == EVENT_SIGNAL)
+    if (e->kind == EVENT_SIGNAL) {
         m->signalled_at = m->now;
+        fall_silent(m);
+    }
     machine->step(machine, e, &acts);
     for (size_t i = 0; i < acts.n && !m->broken; i++)
         send(m, of, &acts.v[i]);
     m->idle_steps = acts.n > 0 || e->kind != EVENT_TIME || machine->wake > m->now ? 0 : m->idle_steps + 1;
     acts_clear(&acts);
+    cut_flights(m, of, machine->cut_at);
+    if (m->signalled_at < INT64_MAX)
+        check_hurry(m);
     if (++m->steps > MAX_STEPS || m->idle_steps > MAX_IDLE_STEPS)
         model_break(m, 6, "%lld steps, and no end", (long long)m->steps);
-    if (m->now > m->end_by)
+    if (m->now > m->end_by && m->signalled_at == INT64_MAX)
         model_break(m, 6, "not done in time");
     if (of == 0 && m->signalled_at < INT64_MAX && m->now > m->signalled_at + SIGNAL_LIMIT_MS)
         model_break(m, 6, "not done within 8 s of the signal");
@@ -1105,12 +1199,19 @@ static void note(struct model *m, const struct flight *f)
     }
     if (f->act.kind == ACT_DELETE && f->record) {
         f->record->fence_answered = true;
+        f->record->told_deleted = f->record->told_deleted || f->outcome == OUTCOME_OK;
         f->record->fenced = f->outcome == OUTCOME_OK || (f->outcome == OUTCOME_NOT_FOUND && !f->record->exists);
         f->record->refused_busy = f->record->refused_busy || f->outcome == OUTCOME_BUSY;
     } else if (f->act.kind == ACT_RUN) {
         m->unsure_token[who] = f->outcome == OUTCOME_AMBIGUOUS ? f->act.client_token : NULL;
     } else if (f->act.kind == ACT_SETTLE && f->n_instances > 0) {
         m->unsure_token[who] = NULL;
+    }
+    bool knows = f->act.kind == ACT_RUN || f->act.kind == ACT_SETTLE || f->act.kind == ACT_SCAN;
+    for (size_t n = 0; knows && f->outcome == OUTCOME_OK && n < f->n_instances; n++) {
+        struct model_instance *i = find_instance(m, f->instances[n].id);
+        if (!i->known_at && (!m->may_touch || m->may_touch(m, i)))
+            i->known_at = m->now;
     }
     for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
         if (f->runners[i].busy)
@@ -1158,6 +1259,8 @@ static int64_t date_of(struct model *m, const struct flight *f)
 static void answer(struct model *m, struct flight *f)
 {
     AUTO_ERROR err = { 0 };
+    if (f->cut)
+        f->outcome = OUTCOME_AMBIGUOUS;
     struct event e = { .kind = EVENT_ANSWER,
                        .now = m->now,
                        .act = f->act.kind,
@@ -1275,6 +1378,8 @@ static void land_flights(struct model *m)
     while (m->flights) {
         struct flight *f = m->flights;
         m->flights = f->next;
+        m->undo_trouble = m->undo_trouble || f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE ||
+                          f->act.kind == ACT_FIND || f->act.kind == ACT_SETTLE;
         if (!f->had_effect)
             flight_effect(m, f);
         free(f);
@@ -1307,7 +1412,7 @@ void model_run_two(struct model *m, struct machine *first, struct machine *secon
             model_break(m, 6, "waits for nothing");
             break;
         }
-    if (!m->broken && m->now > m->end_by)
+    if (!m->broken && m->now > m->end_by && m->signalled_at == INT64_MAX)
         model_break(m, 6, "not done in time");
     m->machines[0] = m->machines[1] = NULL;
     if (!m->broken)

@@ -38,6 +38,7 @@ enum fault {
     FAULT_NO_RIGHTS,      /* the token may not: GitHub says 404 to all that stop asks */
     FAULT_SIGNAL,
     FAULT_CRASH,                         /* of the machine: it gets no further event */
+    FAULT_SILENCE,                       /* after a signal, to all questions of a kind, in flight or to come */
     FAULT_OF_REAPERS,                    /* the following happen to reapers alone */
     FAULT_LIST_SKIPS = FAULT_OF_REAPERS, /* a record is missing in a list: another was deleted between two pages */
     FAULT_TAG_LAGS,                      /* descriptions show the old mark for up to 30 s */
@@ -97,6 +98,7 @@ struct model_record {
     /* What the machine under test was told. */
     int64_t fence_asked;                                  /* when its deletion was asked for first; 0: not yet */
     bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
+    bool told_deleted;                                    /* by the answer to it */
 };
 
 enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_BLIP, AT_BACK, AT_HANG, AT_UNLOCK, AT_IDLE, AT_COUNT };
@@ -122,6 +124,8 @@ struct model_instance {
     int64_t booted_at, started_at, job_at, exited_at; /* when its console shows it; 0: not yet */
     const char *halted;              /* "stopped", "stopping" or NULL */
     int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
+    int64_t known_at;                /* the machine has its id since then; 0: not yet */
+    bool end_asked;                  /* for, by TerminateInstances */
     bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
 };
 
@@ -167,6 +171,8 @@ struct model {
     bool fences;                 /* nor what is not known to run none */
     bool (*may_touch)(const struct model *m, const struct model_instance *i); /* or NULL: all that is no decor */
     void *ctx;
+    int64_t hurry_from;                           /* the machine has no time left to wait for fences */
+    uint64_t silent;                              /* kinds of actions, as bits, that are answered no more */
     int64_t signal_at, signalled_at, crash_after; /* INT64_MAX: never; crash_after: steps */
     bool reaps;                                   /* the machines are reapers: */
     /* NULL: it may; else why not. `of`: which of both. mark: NULL takes it away. */

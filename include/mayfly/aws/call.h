@@ -10,9 +10,12 @@
 struct aws {                   /* config and env are borrowed; must outlive its calls */
     struct aws_config *config; /* its creds are renewed */
     const struct env *env;
-    int64_t skew; /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
-    int64_t date; /* the newest Date header of a success, seconds since 1970; 0: none yet */
-    int wake_fd;  /* as of struct call_loop, for fetching credentials */
+    int64_t skew;  /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
+    int64_t date;  /* the newest Date header of a success, seconds since 1970; 0: none yet */
+    int wake_fd;   /* as of struct call_loop, for fetching credentials */
+    int64_t until; /* as of struct call_loop, for fetching credentials */
+    bool hurry;    /* after a signal: those that are still good serve, and there is one short try to renew others */
+    bool hurried;  /* that was it */
     int64_t renew_after;          /* monotonic ms: no try to renew credentials before */
     bool creds_refused;           /* as expired: they are to be renewed at once */
     unsigned creds_fetched;       /* how often they were */

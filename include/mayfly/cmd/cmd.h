@@ -25,6 +25,7 @@ struct cmd { /* what a command runs with */
     const struct env *env;
     const char *(*getenv)(const char *name);
     int signal_fd;
+    int64_t until;   /* the end of the command's time, monotonic ms: no call of the session goes on after; 0: none */
     int exit_status; /* of a run that succeeds; EXIT_PARTIAL: done in part */
 };
 
@@ -35,6 +36,7 @@ struct command {
     const struct opt *opts;
     const struct opt *more_opts; /* of the same options, or NULL */
     size_t options_size;
+    int64_t limit_s; /* of the whole command, if its options give none; 0: none */
     bool reads_jobs; /* of workflow runs: a GitHub App needs a permission more for that */
     bool (*run)(struct cmd *cmd, void *options, struct error *err);
 };

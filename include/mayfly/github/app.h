@@ -53,6 +53,8 @@ const char *github_app_token(struct github_app *app, const struct github_config 
                              enum github_class *ret_class, struct error *err);
 /* GitHub does not take that token any more. True: another may be had, once in the life of a ticket. */
 bool github_app_renew(struct github_app *app, const struct github_config *config, struct github_ticket *ticket);
+/* After a signal: tokens that are still good serve to their end. */
+void github_app_hurry(struct github_app *app);
 /* The App's own token now, by the clock as GitHub corrected it. */
 void github_app_sign(struct github_app *app, struct secret *ret);
 /* GitHub does not like the times in the App's own token. True: its clock (a Date header, or NULL) says another time. */

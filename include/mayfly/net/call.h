@@ -38,6 +38,7 @@ struct call { /* the head of a bigger struct */
     int64_t due;     /* on the monotonic clock, of the next attempt */
     int64_t give_up; /* on the monotonic clock: no attempt begins after it, but of what may have had its effect; 0: no
                         limit. May move. */
+    int64_t until;   /* on the monotonic clock: the call ends then, as one without an answer; 0: no limit. May move. */
     enum { CALL_NEW, CALL_WAITING, CALL_BLOCKED, CALL_FLYING, CALL_DONE } state;
     bool makes;         /* it makes something that stays: what its attempts may have made together is its outcome, and
                            each goes out once (http_request.fresh) */
@@ -54,6 +55,7 @@ struct call_loop {
     const struct env *env;
     int wake_fd; /* ends call_loop_next early when readable; -1: none */
     struct call *calls;
+    int64_t until;       /* of all calls, as of struct call */
     int64_t quiet_until; /* on the monotonic clock: that a service has calls wait was told, for all of them */
 };
 

@@ -60,6 +60,8 @@ void http_free(struct http *h);
 void http_start(struct http *h, struct http_exchange *x);
 /* Ends an exchange in flight; its response stays empty. Harmless when it is not in flight. */
 void http_cancel(struct http *h, struct http_exchange *x);
+/* Ends an exchange in flight as one that took too long. */
+void http_expire(struct http *h, struct http_exchange *x);
 /* Works on everything in flight for at most timeout_ms (0: looks only). Returns one finished exchange, or NULL when the
  * time is over or wake_fd (-1: none) is readable. */
 struct http_exchange *http_wait(struct http *h, int64_t timeout_ms, int wake_fd);

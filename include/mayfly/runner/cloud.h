@@ -120,6 +120,8 @@ struct machine {
     int64_t runner_group;         /* of ACT_MINT */
     int64_t give_up; /* no attempt to make something begins after it, but of what may be there already, monotonic ms; 0:
                         no limit. May move. */
+    int64_t cut_at;  /* what makes or asks something and is in flight then is not waited for any longer; 0: no limit.
+                        May move. */
     int64_t wake;    /* when EVENT_TIME is wanted at the latest, monotonic milliseconds; INT64_MAX: never */
     bool done;
 };

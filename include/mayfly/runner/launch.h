@@ -18,7 +18,7 @@ struct launch_config { /* borrowed, valid as long as the launch */
     int64_t epoch;           /* of the launch, seconds since 1970, by AWS's clock as the reaper counts the age */
     size_t count, min_count; /* min_count: so many are enough; at least 1 */
     const struct plan *plan; /* at least one cell */
-    int64_t timeout_ms;      /* of the whole launch */
+    int64_t timeout_ms;      /* of the whole launch, but for LAUNCH_OVERTIME_MS */
     int64_t timeout_s;       /* of the whole start, as the user gave it: for messages */
     size_t jit_max;          /* bytes of a configuration that the user-data has room for; 0: whatever comes */
     bool jobs_may_wait;      /* the label is not fresh: a runner may get a job the moment it is online */
@@ -30,6 +30,8 @@ struct launch_config { /* borrowed, valid as long as the launch */
     bool (*launched)(void *ctx, struct error *err);
     void *ctx;
 };
+
+enum { LAUNCH_OVERTIME_MS = 1800 }; /* what undoing may take on top */
 
 struct launch_slot {
     struct pair pair;
@@ -48,6 +50,7 @@ struct launch_slot {
     bool running, online, busy;
     bool asking;                                           /* ACT_GET is in flight */
     bool missing;                                          /* from the newest list: to be asked for by id */
+    int64_t asked_at;                                      /* RunInstances, of an instance that is there */
     int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */
     char *zone;
 };
@@ -57,6 +60,7 @@ struct launch_region {
     const char *name;
     int64_t run_rate; /* of RunInstances: see rate_take */
     int64_t look_at;  /* next look at EC2; 0: nothing to look at yet */
+    int64_t asked_at; /* the newest look */
     bool looking;
     struct strlist ids; /* of the look in flight */
 };
@@ -70,7 +74,9 @@ struct launch {
     struct room room;
     int64_t mint_rate; /* of generate-jitconfig: see rate_take */
     uint64_t random;
-    int64_t started_at, deadline;
+    int64_t started_at;
+    int64_t deadline;    /* what is not online then goes down */
+    int64_t end_by;      /* and this is the end of that, whatever hangs */
     int64_t ask_at;      /* next question to GitHub; 0: nothing to ask yet */
     bool listing;        /* ACT_LIST is in flight */
     int64_t spare_until; /* GitHub wants fewer questions until then */

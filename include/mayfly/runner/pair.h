@@ -41,6 +41,8 @@ struct pair {   /* owned strings */
     int64_t wait_until;   /* nothing is asked of EC2 before */
     int64_t delete_at;    /* the deletion is not asked for before */
     int64_t fence_until;  /* the deletion is waited for until then, unless must_fence; 0: not asked for yet */
+    int64_t hurry_at;     /* there is no more time than until shortly after; 0: there is */
+    int64_t boots_until;  /* its runner cannot be online before: EC2 has just shown it pending */
     int64_t give_up_at;   /* ends that fail for now are asked for again until then; 0: none has failed yet */
     bool spare_busy;      /* a record that is busy keeps its instance */
     bool must_fence;      /* a record that is not known to be deleted keeps its instance */
@@ -61,7 +63,8 @@ enum {
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
 /* A new record was made; what was tried with an earlier one is forgotten. */
 void pair_take_record(struct pair *p, int64_t runner_id);
-/* There is less time: an unanswered deletion is not waited for after `until`. */
+/* There is less time: from `until` on the instance goes, whatever became of the record, unless must_fence; and then,
+ * too, while its runner cannot be online yet. */
 void pair_hurry(struct pair *p, int64_t until);
 /* RunInstances may have had its effect. */
 void pair_lost_launch(struct pair *p, const struct event *event);

@@ -35,6 +35,7 @@ struct stop {
     size_t scanning; /* searches not answered yet */
     struct stop_target *targets;
     size_t n;
+    int64_t asked_at; /* for the newest search */
     int64_t again_at; /* not all was found: once more then; 0: it was */
     bool scanned_again;
     bool by_run;         /* nothing was named */
