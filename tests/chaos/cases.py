@@ -53,6 +53,7 @@ REFUSED = {"service": "ec2", "action": "RunInstances", "nth": 3, "fault": "error
 NO_ROOM = {"service": "ec2", "action": "RunInstances", "nth": 1, "times": 0, "fault": "capacity"}
 BAKE = ["bake", "amd64", "--subnets", SUBNET, "--security-groups", GROUP]
 COPY = ("--no-smoke", "--copy-regions", REGION2, "--copy-timeout", "10s")
+SHARE = ("--no-smoke", "--share", "210987654321")
 ENDING = "delete-runner TerminateInstances"
 PROFILES = [
     Profile("start x1"),
@@ -79,6 +80,8 @@ PROFILES = [
     Profile("reap"),
     Profile("bake", faults=False),
     Profile("bake, disturbed", only="CreateImage DeleteTags PutParameter"),
+    Profile("bake that shares", args=SHARE, only="ModifyImageAttribute", kills=False,
+            named=("the answer is lost", "UnauthorizedOperation", "InternalError")),
     Profile("bake with a copy", args=COPY, regions=(REGION, REGION2), at=REGION2, faults=False),
     Profile("bake with a copy, disturbed", args=COPY, regions=(REGION, REGION2), at=REGION2, only="CopyImage PutParameter"),
 ]

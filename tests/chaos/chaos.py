@@ -427,8 +427,8 @@ def play(case, root):
 
 
 def sample():
-    """Random mixes: with --long."""
-    seeds = mix.LONG if LONG else ()
+    """Random mixes: a few, or with --long all of them."""
+    seeds = mix.LONG if LONG else mix.SAMPLE
     return [(f"seed {seed}", mix.make_mix(seed)) for seed in seeds]
 
 
@@ -449,7 +449,7 @@ def run_all(pattern, root):
             for case in cases_of(profile, future.result().requests):
                 if pattern in case.name:
                     cases[profile.name].append((slow if case.slow else quick).submit(play, case, root))
-        mixes = [(name, m) for name, m in named.all_named(named.lags) + sample() if pattern in f"mix: {name}"]
+        mixes = [(name, m) for name, m in named.all_named(named.lies, named.lags) + sample() if pattern in f"mix: {name}"]
         cases["mixes"] = [slow.submit(play_mix, name, m, root) for name, m in mixes]
         for future in (f for futures in cases.values() for f in futures):
             yield future.result()

@@ -23,10 +23,16 @@ from cloud import BUILD, FLEET, GROUP, IMAGE, NEVER_ONLINE_MS, OTHER_FLEET, SUBN
 RUN_ID, OTHER_RUN = "4711", "4712"
 LIFE, GRACE, WINDOW, LOCK = 6 * 3600 + 600, 11 * 60, 17 * 60, 15 * 60  # seconds to let pass
 DAY_MS = 86400 * 1000
-LIMIT = {"start": 12, "stop": 120, "reap": 120}  # seconds of a command
-OVER, BUSY, SIGNALLED = 2, 2, 10  # beyond it; what a busy machine adds; and after a signal
+LIMIT = {"start": 12, "stop": 130, "reap": 130}  # seconds of a command
+OVER, SIGNALLED = 2, 10  # beyond it, and after a signal
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")
-SAMPLE, LONG = range(1, 25), range(1, 10001)  # seeds
+SAMPLE, LONG = range(1, 22), range(1, 10001)  # seeds
+
+
+def busy():
+    """Seconds that a busy machine adds."""
+    return 2 + min(10, os.getloadavg()[0] / (2 * os.cpu_count()))
+
 
 # --- what happens ----------------------------------------------------------------------------------------------------
 
@@ -35,7 +41,7 @@ ASKED = {  # what a command asks for; what is dangerous more than once
              "github/list-runners github/get-runner github/get-runner github/delete-runner ec2/DescribeInstances "
              "ec2/DescribeInstances ec2/TerminateInstances ec2/GetConsoleOutput ec2/DescribeImages sts/GetCallerIdentity",
     "stop": "ec2/DescribeInstances github/list-runners github/get-runner github/delete-runner github/delete-runner "
-            "ec2/TerminateInstances ec2/TerminateInstances github/list-jobs",
+            "ec2/TerminateInstances ec2/TerminateInstances github/list-jobs ec2/DescribeRegions",
     "reap": "sts/GetCallerIdentity ec2/DescribeInstances ec2/DescribeInstances github/list-runners github/list-runners "
             "github/get-runner github/list-jobs github/delete-runner ec2/CreateTags ec2/DeleteTags ec2/TerminateInstances "
             "ec2/DescribeVolumes ec2/DescribeSpotInstanceRequests ec2/GetConsoleOutput",
@@ -220,7 +226,7 @@ class Play:
         seen = 0
         while live:
             now = time.monotonic()
-            waits = [s.end_by + BUSY - now for s in live]
+            waits = [s.end_by + busy() - now for s in live]
             for s in live:
                 due = s.due(seen, now)
                 if due == 0:
@@ -234,7 +240,7 @@ class Play:
                 if s.program.is_over():
                     poll.unregister(s.program.pidfd)
                     live.remove(s)
-                elif time.monotonic() > s.end_by + BUSY:
+                elif time.monotonic() > s.end_by + busy():
                     since = time.monotonic() - (s.signalled or s.program.began)
                     self.wrong.append(f"{s.program.name} has not ended {since:.0f} s after its "
                                       f"{s.what['signal']['signal'] if s.signalled else 'beginning'}")
@@ -300,7 +306,7 @@ class Play:
             rest = lines[errors[0] + 1:] if errors else []
             self.expect(not rest or (len(rest) == 1 and rest[0].startswith("hint: ")), f"{p.name}: after the error comes {rest}")
             self.expect("runtime error" not in err and "Sanitizer" not in err, f"{p.name}: a sanitizer speaks: {err[-500:]}")
-            limit = LIMIT[p.command] + OVER + BUSY
+            limit = LIMIT[p.command] + OVER + busy()
             self.expect(took <= limit, f"{p.name} took {took:.1f} s")
         self.judge_launches(state)
 
@@ -311,6 +317,7 @@ class Play:
         stops = any(s.what["command"] == "stop" for s in self.steps) or self.mix["interrupt"]
         short = any(j["ms"] < DAY_MS for j in self.mix["jobs"]) or self.mix["online_ms"] == NEVER_ONLINE_MS
         for s in self.steps:
+            self.judge_failed(s, state)
             if s.what["command"] != "start" or s.program.status != 0:
                 continue
             text = s.program.text("out")
@@ -328,6 +335,17 @@ class Play:
             self.expect(len(chosen) == 1, f"{len(chosen)} starts of one label succeeded")
         if all(s.what.get("beside") for s in chosen):
             self.expect(len(chosen) <= 1 or stops, f"{len(chosen)} starts of one label succeeded at once")
+
+    def judge_failed(self, s, state):
+        """A start that failed leaves nothing of which it does not say so."""
+        labels = re.findall(r"^label=(.+)$", s.program.text("out"), re.M)
+        others = [o for o in self.steps if o is not s and labels and o.what.get("label") == labels[0]]
+        if s.what["command"] != "start" or s.program.status not in (1, 75) or not labels or others:
+            return
+        err = s.program.text("err")
+        left = [i["id"] for i in state.alive if i["tags"]["mayfly:label"] == labels[0]
+                and i["id"] not in err and i["client_token"] not in err]
+        self.expect(not left, f"{s.program.name} failed, and leaves {left}: {err[-300:]}")
 
     def may_kill(self, kill):
         """A named stop ends what it names; after a signal there is no time for a GitHub that does not answer."""
@@ -381,7 +399,9 @@ class Play:
         self.expect(not state.live, f"instances are left: {[i['id'] for i in state.live]}")
         volumes = [v["id"] for v in state.volumes if v["instance"] not in sim.planted_instances]
         self.expect(not volumes, f"volumes are left: {volumes}")
-        self.expect(not state.records, f"records are left: {[r['name'] for r in state.records]}")
+        # A start that was told a wrong Date gives its runner a name of that time, and it grows old later.
+        dated = any(f["fault"] == "date" for s in self.steps if s.what["command"] == "start" for f in s.what["faults"])
+        self.expect(dated or not state.records, f"records are left: {[r['name'] for r in state.records]}")
 
 
 # --- many ------------------------------------------------------------------------------------------------------------
@@ -478,6 +498,10 @@ def main(words, named):
                 failed.append(str(mix["seed"] or f"`{name}`"))
                 if shrinks:
                     print(json.dumps(shrink(mix, root), indent=1), flush=True)
+    noise = Simulator.close_idle()
+    if noise:
+        failed.append("the simulators do not end well")
+        print(f"not ok - the simulators end well: {' '.join(noise)[:500]}")
     seconds = time.monotonic() - began
     print(f"{len(mixes)} mixes in {seconds:.0f} s, {len(mixes) / seconds:.1f} a second, {len(failed)} failed: {' '.join(failed)}")
     return len(failed) > 0
