@@ -40,8 +40,23 @@ struct child {
     int64_t began, until;
 };
 
-/* Our environment without what is meant for Mayfly alone, its GitHub token and its App's key among it: an array that is
- * owned, of strings that are not. */
+/* What is Mayfly's or the workflow's: its options, its App's key, and every token of GitHub, by which a command from a
+ * file of AWS's could act as the job, or come by other credentials than its own. What it needs of them it can be given
+ * under another name. */
+static bool is_withheld(const char *variable)
+{
+    static const char *const own[] = { "MAYFLY_", "INPUT_" }, *const githubs[] = { "GITHUB_", "GH_", "ACTIONS_" };
+    AUTO_FREE char *name = xstrndup(variable, strcspn(variable, "="));
+    for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+        if (str_starts(name, own[i]))
+            return true;
+    for (size_t i = 0; i < ARRAY_SIZE(githubs); i++)
+        if (str_starts(name, githubs[i]) && strstr(name, "TOKEN"))
+            return true;
+    return false;
+}
+
+/* Our environment without that: an array that is owned, of strings that are not. */
 static char **its_environment(void)
 {
     size_t n = 0;
@@ -49,7 +64,7 @@ static char **its_environment(void)
         n++;
     char **own = xcalloc(n + 1, sizeof(*own));
     for (size_t i = 0, at = 0; i < n; i++)
-        if (!str_starts(environ[i], "MAYFLY_") && !str_starts(environ[i], "INPUT_"))
+        if (!is_withheld(environ[i]))
             own[at++] = environ[i];
     return own;
 }

@@ -1,6 +1,7 @@
 #include "mayfly/net/http.h"
 
 #include <curl/curl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <strings.h>
 #include <unistd.h>
@@ -31,10 +32,36 @@ static const char *find_bundle(void)
     return NULL;
 }
 
+/* libcurl leaves its requests, and the tokens in them, in what it frees. */
+static void wipe_free(void *p)
+{
+    if (p)
+        explicit_bzero(p, malloc_usable_size(p));
+    free(p);
+}
+
+static void *wipe_realloc(void *p, size_t size)
+{
+    size_t had = p ? malloc_usable_size(p) : 0;
+    void *new = malloc(size ? size : 1);
+    if (new &&p) {
+        memcpy(new, p, had < size ? had : size);
+        wipe_free(p);
+    }
+    return new;
+}
+
+/* To this file libcurl would write the keys of each TLS connection, readable by everybody. */
+static void forget_key_log(void)
+{
+    unsetenv("SSLKEYLOGFILE");
+}
+
 struct http *http_new(const char *user_agent, const char *ca_bundle)
 {
     struct http *h = xcalloc(1, sizeof(*h));
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+    forget_key_log();
+    if (curl_global_init_mem(CURL_GLOBAL_DEFAULT, malloc, wipe_free, wipe_realloc, strdup, calloc) != CURLE_OK)
         oom();
     h->multi = must(curl_multi_init());
     curl_multi_setopt(h->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long)HOST_CONNECTIONS);

@@ -78,6 +78,8 @@ cat >"$tmp/give keys" <<END
 #!/bin/sh
 [ "\$1" = 'one argument' ] && [ \$# -eq 1 ] || exit 1
 [ -z "\$MAYFLY_GITHUB_TOKEN\$INPUT_APP_KEY" ] || exit 2
+! env | grep -E '^(MAYFLY|INPUT)_|^(GITHUB|GH|ACTIONS)_.*TOKEN' >&2 || exit 2
+[ -n "\$HOME" ] && [ -n "\$PATH" ] || exit 4
 if ls -l /proc/\$\$/fd | grep -q socket; then exit 3; fi
 cat "$tmp/keys"
 END
@@ -85,7 +87,9 @@ chmod +x "$tmp/give keys"
 printf '{"Version":1,"AccessKeyId":"%s","SecretAccessKey":"%s","SessionToken":"%s"}' "$AWS_ACCESS_KEY_ID" \
 	"$AWS_SECRET_ACCESS_KEY" "$AWS_SESSION_TOKEN" >"$tmp/keys"
 who 'a credential_process, which sees no input of the action' 'assumed-role/mayfly/simulator' \
-	'the credential_process of the profile `process`' INPUT_APP_KEY=key -- --profile process
+	'the credential_process of the profile `process`' INPUT_APP_KEY=key GITHUB_TOKEN=t GH_TOKEN=t GITHUB_REPOSITORY=o/r \
+	ACTIONS_RUNTIME_TOKEN=t ACTIONS_ID_TOKEN_REQUEST_TOKEN=t ACTIONS_ID_TOKEN_REQUEST_URL=http://127.0.0.1:9 \
+	GITHUB_ENTERPRISE_TOKEN=t ACTIONS_RESULTS_TOKEN=t -- --profile process
 # Whoever reaps no children of its own may have started it.
 run "${none[@]}" python3 -c 'import os, signal, sys
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)

@@ -7,6 +7,11 @@
 #include "mayfly/util/file.h"
 #include "testing.h"
 
+#include <curl/curl.h>
+#include <curl/mprintf.h>
+#include <fcntl.h>
+#include <unistd.h>
+
 /* --- when to try again -------------------------------------------------------------------------------------------- */
 
 static const struct retry_policy policy = {
@@ -214,6 +219,57 @@ START_TEST(list_with_empty_pages)
 }
 END_TEST
 
+/* How often the n bytes are in what this process can write to. The pattern is one's complement, so that it is not. */
+static unsigned find_in_memory(const unsigned char *complement, size_t n)
+{
+    FILE *maps = must(fopen("/proc/self/maps", "re"));
+    int mem = open("/proc/self/mem", O_RDONLY | O_CLOEXEC);
+    char line[512];
+    unsigned found = 0;
+    ck_assert_int_ge(mem, 0);
+    while (fgets(line, sizeof(line), maps)) {
+        unsigned long from, to;
+        char mode[5] = "";
+        if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w' || to - from > 64UL << 20)
+            continue;
+        unsigned char *bytes = malloc(to - from);
+        ssize_t got = bytes ? pread(mem, bytes, to - from, (off_t)from) : 0;
+        for (ssize_t i = 0; i + (ssize_t)n <= got; i++) {
+            size_t same = 0;
+            while (same < n && bytes[i + (ssize_t)same] == (unsigned char)~complement[same])
+                same++;
+            found += same == n;
+        }
+        if (bytes && got > 0)
+            explicit_bzero(bytes, (size_t)got);
+        free(bytes);
+    }
+    close(mem);
+    fclose(maps);
+    return found;
+}
+
+/* A header, as libcurl makes and frees one. */
+START_TEST(freed_memory_is_wiped)
+{
+    unsigned char complement[40];
+    char token[41] = "";
+    for (size_t i = 0; i < 40; i++)
+        complement[i] = (unsigned char)~('A' + i * 7 % 26);
+    struct http *http = http_new("test", NULL);
+    for (size_t i = 0; i < 40; i++)
+        token[i] = (char)~complement[i];
+    char *line = curl_maprintf("Authorization: Bearer %s", token);
+    struct curl_slist *list = curl_slist_append(NULL, line);
+    ck_assert_uint_ge(find_in_memory(complement, 40), 3); /* it is found where it is */
+    explicit_bzero(token, sizeof(token));
+    curl_slist_free_all(list);
+    curl_free(line);
+    ck_assert_uint_eq(find_in_memory(complement, 40), 0);
+    http_free(http);
+}
+END_TEST
+
 /* docs/security.md says what the code does. */
 START_TEST(ceilings_as_documented)
 {
@@ -252,6 +308,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, list_without_an_end, 0, 3);
     tcase_add_test(t, list_with_empty_pages);
     tcase_add_test(t, ceilings_as_documented);
+    tcase_add_test(t, freed_memory_is_wiped);
     return t;
 }
 
