@@ -18,8 +18,11 @@ trap 'interrupted 143' TERM
 
 warn() { printf '::warning::mayfly: %s\n' "$*"; }
 
+# For a workflow command: without what a terminal or GitHub's runner would obey.
+plain() { printf %s "$1" | LC_ALL=C tr -c ' -~' '?' | sed -e 's/##\[/##(/g' -e 's/%/%25/g'; }
+
 die() { # MESSAGE HINT
-	printf '::error::mayfly: %s\n' "$1"
+	printf '::error::mayfly: %s\n' "$(plain "$1")"
 	printf 'hint: %s\n' "$2"
 	exit 1
 }

@@ -15,6 +15,7 @@
 #include "mayfly/util/encode.h"
 #include "mayfly/util/file.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
 enum {
@@ -776,15 +777,19 @@ static void print_plan(const struct bake_run *r)
         print_plan_json(r);
         return;
     }
-    printf("image: %s\nfrom: %s\nsteps: %s\nrunner: %s\nbuilder%s:\n", r->image_name, r->source, r->steps_text,
-           r->runner_version ? r->runner_version : "none", r->o->no_smoke ? "" : " and smoke boot");
+    print_line("image: %s", r->image_name);
+    print_line("from: %s", r->source);
+    print_line("steps: %s", r->steps_text);
+    print_line("runner: %s", r->runner_version ? r->runner_version : "none");
+    printf("builder%s:\n", r->o->no_smoke ? "" : " and smoke boot");
     for (size_t i = 0; i < plan->n; i++)
-        printf("  %zu. %s in %s\n", i + 1, plan->cells[i].type, plan->cells[i].subnet);
-    printf("root volume: %" PRIu64 " GiB, %s\nuser-data: %zu of %d bytes\npublished in: %s\n", r->spec->volume_size,
-           r->spec->volume_type, r->payload_size, USERDATA_MAX, r->parameter ? r->parameter : "nothing");
+        print_line("  %zu. %s in %s", i + 1, plan->cells[i].type, plan->cells[i].subnet);
+    print_line("root volume: %" PRIu64 " GiB, %s", r->spec->volume_size, r->spec->volume_type);
+    printf("user-data: %zu of %d bytes\n", r->payload_size, USERDATA_MAX);
+    print_line("published in: %s", r->parameter ? r->parameter : "nothing");
     AUTO_FREE char *copies = strlist_join(&r->copies, ", ");
     if (r->copies.n > 0)
-        printf("copied to: %s\n", copies);
+        print_line("copied to: %s", copies);
     printf("kept of this name: ");
     if (r->o->keep)
         printf("%" PRIu64, r->o->keep);
@@ -815,16 +820,25 @@ static void write_summary(const struct bake_run *r)
 {
     const struct bake *b = &r->bake;
     AUTO_STRBUF md = STRBUF_INIT;
-    strbuf_addf(&md,
-                "### Mayfly: baked `%s`\n\n| region | image | from | steps | runner | published in | before |\n"
-                "|---|---|---|---|---|---|---|\n",
-                r->name);
+    strbuf_adds(&md, "### Mayfly: baked ");
+    text_add_code(&md, r->name);
+    strbuf_adds(&md, "\n\n| region | image | from | steps | runner | published in | before |\n"
+                     "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < b->n_regions; i++) {
         const struct bake_region *region = &b->regions[i];
-        AUTO_FREE char *id = has_image(b, region) ? xasprintf("`%s`", region->image.id) : xstrdup("failed");
-        strbuf_addf(&md, "| %s | %s | %s | %s | %s | %s | %s |\n", region->new_image.region, id,
-                    i ? b->home->image.id : r->source, r->steps_text, r->runner_version ? r->runner_version : "-",
-                    region->published ? r->parameter : "-", region->previous ? region->previous : "-");
+        const char *const cells[] = { region->new_image.region,
+                                      has_image(b, region) ? region->image.id : "failed",
+                                      i ? b->home->image.id : r->source,
+                                      r->steps_text,
+                                      r->runner_version ? r->runner_version : "-",
+                                      region->published ? r->parameter : "-",
+                                      region->previous ? region->previous : "-" };
+        for (size_t k = 0; k < ARRAY_SIZE(cells); k++) {
+            strbuf_adds(&md, "| ");
+            text_add_code(&md, cells[k]);
+            strbuf_addc(&md, ' ');
+        }
+        strbuf_adds(&md, "|\n");
     }
     summary_write(r->cmd, strbuf_str(&md));
 }

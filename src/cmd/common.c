@@ -205,18 +205,24 @@ bool output_write(struct cmd *cmd, const char *name, const char *value, struct e
     const char *path = cmd->getenv("GITHUB_OUTPUT");
     AUTO_STRBUF text = STRBUF_INIT;
     if (str_empty(path)) {
-        if (!cmd->common.json && (printf("%s=%s\n", name, value) < 0 || fflush(stdout) != 0))
-            return error_errno(err, errno, "writing to standard output");
-        return true;
+        if (cmd->common.json)
+            return true;
+        print_line("%s=%s", name, value);
+        return (fflush(stdout) == 0 && !ferror(stdout)) || error_errno(err, errno, "writing to standard output");
     }
+    AUTO_FREE char *clean = xstrdup(value); /* what comes of it, a later step prints */
+    text_clean(clean);
     /* A delimiter that no value can guess keeps a value from adding outputs of its own. */
     uint8_t random[20];
     AUTO_STRBUF delimiter = STRBUF_INIT;
     cmd->env->random(cmd->env->ctx, random, sizeof(random));
     strbuf_adds(&delimiter, "mayfly_");
     encode_random32(&delimiter, random, sizeof(random));
-    strbuf_addf(&text, "%s<<%s\n%s\n%s\n", name, strbuf_str(&delimiter), value, strbuf_str(&delimiter));
-    return file_put(path, "GITHUB_OUTPUT", FILE_APPEND, 0644, strbuf_str(&text), text.len, err);
+    strbuf_addf(&text, "%s<<%s\n%s\n%s\n", name, strbuf_str(&delimiter), clean, strbuf_str(&delimiter));
+    if (file_put(path, "GITHUB_OUTPUT", FILE_APPEND, 0644, strbuf_str(&text), text.len, err))
+        return true;
+    err->domain = ERROR_SYSTEM; /* no usage of anybody's is wrong */
+    return false;
 }
 
 void summary_write(struct cmd *cmd, const char *markdown)
@@ -243,6 +249,22 @@ void print_line(const char *fmt, ...)
     AUTO_FREE char *text = strbuf_steal(&line);
     text_clean(text);
     printf("%s\n", text);
+}
+
+void print_lines(const char *text)
+{
+    AUTO_STRBUF all = STRBUF_INIT;
+    strbuf_adds(&all, text);
+    secret_redact(&all);
+    for (const char *s = strbuf_str(&all); *s;) {
+        size_t n = strcspn(s, "\n");
+        AUTO_FREE char *line = xstrndup(s, n);
+        text_clean(line);
+        for (size_t i = 0; i < n; i++)
+            line[i] = s[i] == '\t' ? '\t' : line[i];
+        printf("%s\n", line);
+        s += n + (s[n] == '\n');
+    }
 }
 
 /* json-c escapes the control characters of C0 alone; a terminal obeys others too, and GitHub's runner ##[…]. */

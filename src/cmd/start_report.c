@@ -63,17 +63,19 @@ void start_print_plan(const struct start *s)
         print_plan_json(s, strbuf_str(&script), size);
         return;
     }
-    printf("label: %s\ncount: %" PRIu64 "\nplan:\n", s->label, s->spec->count);
+    print_line("label: %s", s->label);
+    printf("count: %" PRIu64 "\nplan:\n", s->spec->count);
     for (size_t i = 0; i < s->plan.n; i++) {
         const struct cell *c = &s->plan.cells[i];
-        printf("  %zu. %s %s in %s of %s, image %s\n", i + 1, c->type, cell_market(c), c->subnet, c->region,
-               c->image->id);
+        print_line("  %zu. %s %s in %s of %s, image %s", i + 1, c->type, cell_market(c), c->subnet, c->region,
+                   c->image->id);
     }
     printf("parameters:\n");
     for (size_t i = 0; i + 1 < params->n; i += 2)
-        printf("  %s=%s\n", params->v[i], params->v[i + 1]);
-    printf("user-data (%zu of %d bytes, %d of them kept for the just-in-time configuration):\n%s", size, USERDATA_MAX,
-           USERDATA_JIT_RESERVE, strbuf_str(&script));
+        print_line("  %s=%s", params->v[i], params->v[i + 1]);
+    printf("user-data (%zu of %d bytes, %d of them kept for the just-in-time configuration):\n", size, USERDATA_MAX,
+           USERDATA_JIT_RESERVE);
+    print_lines(strbuf_str(&script));
 }
 
 /* Are the slot's instance and runner part of the result? Before the end all that may yet be are. */
@@ -126,10 +128,22 @@ char *start_seconds(const struct start *s, int64_t mono)
     return mono ? xasprintf("%.1f s", (double)(mono - s->began) / 1000) : xstrdup("-");
 }
 
+static void add_cell(struct strbuf *md, const char *text)
+{
+    strbuf_adds(md, "| ");
+    if (text)
+        text_add_code(md, text);
+    else
+        strbuf_addc(md, '-');
+    strbuf_addc(md, ' ');
+}
+
 void start_write_summary(struct start *s, bool ok, const struct error *why)
 {
     AUTO_STRBUF md = STRBUF_INIT;
-    strbuf_addf(&md, "### Mayfly: %s `%s`\n\n", ok ? "started" : "could not start", s->label);
+    strbuf_addf(&md, "### Mayfly: %s ", ok ? "started" : "could not start");
+    text_add_code(&md, s->label);
+    strbuf_adds(&md, "\n\n");
     strbuf_adds(&md, "| runner | instance | type | market | zone | configured | launched | running | online |\n"
                      "|---|---|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < s->spec->count; i++) {
@@ -137,9 +151,10 @@ void start_write_summary(struct start *s, bool ok, const struct error *why)
         const struct cell *c = start_cell(s, i);
         AUTO_FREE char *minted = start_seconds(s, slot->minted_at), *launched = start_seconds(s, slot->launched_at);
         AUTO_FREE char *running = start_seconds(s, slot->running_at), *online = start_seconds(s, slot->online_at);
-        strbuf_addf(&md, "| %s | %s | %s | %s | %s | %s | %s | %s | %s |\n", slot->pair.name ? slot->pair.name : "-",
-                    slot->pair.instance_id ? slot->pair.instance_id : "-", c->type, cell_market(c),
-                    slot->zone ? slot->zone : "-", minted, launched, running, online);
+        const char *const cells[] = { slot->pair.name, slot->pair.instance_id, c->type, cell_market(c), slot->zone };
+        for (size_t k = 0; k < ARRAY_SIZE(cells); k++)
+            add_cell(&md, cells[k]);
+        strbuf_addf(&md, "| %s | %s | %s | %s |\n", minted, launched, running, online);
     }
     strbuf_adds(&md, "\nSeconds since the start of this command.\n");
     if (why && why->domain != ERROR_NONE) {

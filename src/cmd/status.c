@@ -417,7 +417,8 @@ static void tell_counts(const struct view *v)
     }
     log_info("fleet %s: %zu live instances, %zu of them busy; a reaper would now end %zu and mark %zu; %zu runner "
              "records without instance",
-             v->fleet->config.fleet, r->n, busy, verdicts[REAP_TERMINATE] + verdicts[REAP_DEREGISTER], verdicts[REAP_MARK], r->n_ghosts);
+             v->fleet->config.fleet, r->n, busy, verdicts[REAP_TERMINATE] + verdicts[REAP_DEREGISTER],
+             verdicts[REAP_MARK], r->n_ghosts);
 }
 
 /* One pass, told. *ret_whole: nothing kept it from being so. */

@@ -28,12 +28,23 @@ size_t text_length(const char *s)
     return n;
 }
 
+/* What changes the direction of the text around it, or ends a line: ALM, LRM, RLM, LS, PS, LRE to RLO, LRI to PDI. */
+static int format_control(const unsigned char *p)
+{
+    if (p[0] == 0xd8 && p[1] == 0x9c)
+        return 0x61c;
+    if (p[0] != 0xe2 || (p[1] != 0x80 && p[1] != 0x81) || !follows(p[2]))
+        return -1;
+    int c = 0x2000 + (p[1] - 0x80) * 64 + (p[2] - 0x80);
+    return c == 0x200e || c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? c : -1;
+}
+
 int text_control(const char *s)
 {
     const unsigned char *p = (const unsigned char *)s;
     if (p[0] < ' ' || p[0] == 0x7f)
         return p[0];
-    return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? p[1] : -1;
+    return p[0] == 0xc2 && p[1] >= 0x80 && p[1] <= 0x9f ? p[1] : format_control(p);
 }
 
 bool text_is_command(const char *s)
@@ -41,8 +52,17 @@ bool text_is_command(const char *s)
     return str_starts(s, "##[");
 }
 
+/* GitHub's runner obeys ::command:: at the beginning of a line, blanks before it. */
+static void disarm(char *s)
+{
+    s += strspn(s, " ");
+    if (str_starts(s, "::"))
+        s[1] = '.';
+}
+
 void text_clean(char *s)
 {
+    char *line = s;
     for (size_t n; *s; s += n) {
         n = text_char(s);
         if (n == 0)
@@ -53,6 +73,7 @@ void text_clean(char *s)
             s[2] = '(';
         n = n ? n : 1;
     }
+    disarm(line);
 }
 
 void text_narrow(char *s)

@@ -369,6 +369,7 @@ def fallback(world):
 def refused(world):
     for name, mode, given, want in (
         ("no mode", "", BASIC, "::error::mayfly: mode: `` is none of: start, stop, reap, status, doctor, bake"),
+        ("a mode to obey", "st\x1b[2Jart ##[x]%0A", BASIC, "::error::mayfly: mode: `st?[2Jart ##(x]"),
         ("a mode with blanks", " start\n", BASIC | {"ec2-image-id": ""}, "::error::mayfly start: --image is missing"),
         ("an unknown mode", "begin", BASIC, "mode: `begin` is none of"),
         (

@@ -63,6 +63,18 @@ trailer what_comes_before_or_after_the_answer_is_larger_than_262144 what_comes_b
 bomb is_not_well-formed is_not_JSON
 END
 
+# Characters that a terminal or GitHub's runner would obey, in options and in what EC2 answers.
+start_sim --instances model --boot 50 --online 50 --terminate-delay 20
+run "$mayfly" start "${args[@]}" --dry-run --tags $'note=::error::b ##[add-mask]c'
+expect 'a plan with a strange tag' 0 out 'note' out 'note' out '::error::b ##(add-mask]c'
+equal 'a plan: nothing to obey' "$(grep -caP '^\s*::|\x1b|\xc2[\x80-\x9f]|##\[|\xe2\x80\xae' <<<"$out")" 0
+control PUT faults '[{"service":"ec2","action":"RunInstances","fault":"error","status":400,"code":"InvalidParameterValue","message":"no\n::error::x \u202e ##[add-mask]y | `z` <b>","times":0}]' >/dev/null
+run env GITHUB_ACTIONS=true GITHUB_STEP_SUMMARY="$tmp/summary" "$mayfly" start "${args[@]}" --label chars
+expect 'a strange message' 1
+equal 'a log: nothing to obey' "$(grep -caP '^\s*::error::x|\x1b|##\[|\xe2\x80\xae' <<<"$out$err")" 0
+equal 'a summary: nothing to obey' "$(grep -caP '^\s*::|##\[|\xe2\x80\xae|`z`' "$tmp/summary")" 0
+control DELETE faults >/dev/null
+
 # Files that are none.
 mkfifo "$tmp/pipe"
 mkdir "$tmp/dir"
@@ -98,7 +110,7 @@ done
 run timeout 30 "$mayfly" reap --trace /dev/full
 expect 'a full disk is told' 0 err 'not all of the trace could be written'
 run timeout 30 env GITHUB_OUTPUT="$tmp/pipe" "$mayfly" start "${args[@]}" --label out
-expect 'GITHUB_OUTPUT is a pipe that nobody reads' 2 err 'is a pipe that nobody reads'
+expect 'GITHUB_OUTPUT is a pipe that nobody reads' 1 err 'is a pipe that nobody reads'
 equal 'nothing is left of the start' "$(live)" 0
 run timeout 30 env GITHUB_STEP_SUMMARY="$tmp/pipe" "$mayfly" start "${args[@]}" --label summary
 expect 'a summary that cannot be written costs nothing' 0 err 'no step summary'

@@ -125,7 +125,7 @@ rm "$tmp/output"
 mkdir "$tmp/output"
 wait $!
 status=$? out='' err=$(cat "$tmp/err")
-expect 'outputs that cannot be written fail the start' 1 err 'the output region: opening'
+expect 'outputs that cannot be written fail the start' 1 err 'the output region: GITHUB_OUTPUT'
 no_faults
 equal 'and undo it' "$(state "($live | length) + (.runners | length)")" 0
 

@@ -711,6 +711,10 @@ static const struct {
     { "\xed\xa0\x80", "???", "???", "\"\\ufffd\\ufffd\\ufffd\"", "`???`" }, /* half of a surrogate */
     { "\xf4\x90\x80\x80", "????", "????", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", "`????`" },
     { "cut \xe2\x80", "cut ??", "cut ??", "\"cut \\ufffd\\ufffd\"", "`cut ??`" },
+    { "a\xe2\x80\xae"
+      "b\xe2\x81\xa9",
+      "a   b   ", "a???b???", "\"a\\u202eb\\u2069\"", "`a   b   `" },
+    { "\t::error::a ::b", " :.error::a ::b", "?::error::a ::b", "\"\\u0009::error::a ::b\"", "` :.error::a ::b`" },
     { "###[add-mask]i-1 ##[", "###(add-mask]i-1 ##(", "###(add-mask]i-1 ##(", "\"#\\u0023#[add-mask]i-1 \\u0023#[\"",
       "`###(add-mask]i-1 ##(`" },
 };
@@ -742,7 +746,8 @@ START_TEST(all_characters)
         bool wrong = (c >= 0xd800 && c <= 0xdfff) || c > 0x10ffff;
         if (text_char(s) != (wrong ? 0 : n))
             ck_abort_msg("U+%04X: %zu", c, text_char(s));
-        bool control = c < ' ' || (c >= 0x7f && c <= 0x9f);
+        bool control = c < ' ' || (c >= 0x7f && c <= 0x9f) || c == 0x61c || c == 0x200e || c == 0x200f ||
+                       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
         if (text_control(s) != (control ? (int)c : -1))
             ck_abort_msg("U+%04X: control %d", c, text_control(s));
     }

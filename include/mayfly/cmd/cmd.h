@@ -86,6 +86,8 @@ MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *valu
 void summary_write(struct cmd *cmd, const char *markdown);
 /* Prints a line on stdout, for what may hold the words of a server: without secrets and control characters. */
 void print_line(const char *fmt, ...) PRINTF_LIKE(1, 2);
+/* The same of each line of a text, whose tabs stay. */
+void print_lines(const char *text);
 /* Prints a JSON object on one such line. */
 void print_json(struct json_object *object);
 

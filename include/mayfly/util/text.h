@@ -8,14 +8,15 @@
 size_t text_char(const char *s);
 /* Characters of a UTF-8 text, as AWS counts them. */
 size_t text_length(const char *s);
-/* The number of the control character that s begins with (C0, DEL, and C1 as UTF-8 writes them), or -1. */
+/* The number of the control character that s begins with: C0, DEL, C1 as UTF-8 writes them, and what turns the
+ * direction of text or separates lines (U+061C, U+200E, U+200F, U+2028 to U+202E, U+2066 to U+2069); or -1. */
 int text_control(const char *s);
 
 /* Does s begin with "##["? GitHub's runner obeys ##[add-mask]… and ##[set-output name=…]… wherever it stands in a line
  * that a step prints. Source: actions/runner, ActionCommand.cs, TryParse. */
 bool text_is_command(const char *s);
-/* Replaces, in place, control characters by blanks, what is not UTF-8 by `?`, and "##[" by "##(": what is left is one
- * line, and commands neither a terminal nor GitHub's runner. */
+/* Replaces, in place, control characters by blanks, what is not UTF-8 by `?`, "##[" by "##(", and "::" at the beginning
+ * by ":.": what is left is one line, and commands neither a terminal nor GitHub's runner. */
 void text_clean(char *s);
 /* The same with all but the printable characters of ASCII by `?`: a byte is a column then. */
 void text_narrow(char *s);
