@@ -29,11 +29,6 @@ bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o,
         return error_set(err, ERROR_USAGE, 0, "--regions: more than %d", REGIONS_MAX);
     if (!(f->name_mark = ask_name_mark(&f->session, err)))
         return false;
-    if (f->session.aws.date == 0) {
-        error_set(err, ERROR_AWS, 200, "AWS's answers have no Date: nobody knows what is past its deadline");
-        error_hint(err, "a proxy between here and AWS may drop the header");
-        return false;
-    }
     f->config = (struct reap_config){
         .fleet = f->session.fleet,
         .scope = f->session.github_config.scope,
@@ -48,13 +43,15 @@ bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o,
 bool fleet_pass(struct fleet *f, struct error *err)
 {
     reap_clear(&f->reap);
+    f->session.cloud.clocks = (struct clocks){ 0 }; /* a watch goes on for days */
     reap_init(&f->reap, &f->config);
     drive(&f->session.cloud, &f->reap.machine);
     if (f->reap.error.domain != ERROR_NONE) {
         session_explain(&f->session, f->command, &f->reap.error);
         return error_move(err, &f->reap.error);
     }
-    const struct env *env = f->session.aws.env; /* EC2's last answer may be minutes old; it tells whole seconds */
+    const struct env *env = f->session.aws.env; /* the last answer may be minutes old; it tells whole seconds */
+    f->times = clocks_read(&f->session.cloud.clocks, env_mono(env), env_now(env));
     f->skew = (f->reap.cloud_ahead + env_mono(env) - env_now(env) + 500) / 1000;
     return true;
 }
@@ -87,13 +84,30 @@ static bool warn_scopes(const struct reap *r)
     return whole;
 }
 
+/* An answer that is hours off was not made just now, or not by whom it seems to be. */
+static bool warn_clocks(const struct fleet *f)
+{
+    AUTO_FREE char *clocks = clocks_format(&f->times);
+    int64_t now;
+    if (f->reap.rows.no_time || !clocks_agree(&f->times, &now)) {
+        log_warn("nothing is past its deadline, nor old, since no two clocks agree within %d minutes: %s",
+                 CLOCKS_TOLERANCE / 60, clocks);
+        return false;
+    }
+    bool odd = clocks_is_odd(&f->times, CLOCK_EC2, now) || clocks_is_odd(&f->times, CLOCK_GITHUB, now);
+    if (odd)
+        log_warn("one clock is wrong, and the two others are believed (does a proxy answer?): %s", clocks);
+    else if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
+        log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
+                 f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+    return !odd;
+}
+
 bool fleet_warn(const struct fleet *f)
 {
     const struct reap *r = &f->reap;
     bool whole = warn_scopes(r);
-    if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
-        log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
-                 f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+    whole = warn_clocks(f) && whole;
     if (r->over_max)
         log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
                  "reap --dry-run, then raise --max");

@@ -54,7 +54,8 @@ struct fleet {
     struct strlist regions;
     struct reap_config config;
     struct reap reap;
-    int64_t skew; /* seconds that EC2's clock is ahead of ours */
+    struct clock_times times; /* after the pass */
+    int64_t skew;             /* seconds that EC2's clock is ahead of ours */
 };
 #define AUTO_FLEET CLEANUP(fleet_close) struct fleet
 

@@ -304,11 +304,11 @@ void bake_choose(struct bake_old *v, size_t n, size_t keep, const struct strlist
     }
 }
 
-static void take_old(struct bake_region *r, const struct ec2_leftover *row, int64_t cloud_now)
+static void take_old(struct bake_region *r, const struct ec2_leftover *row, const struct event *e)
 {
     struct limits limits = LIMITS_DEFAULT;
     const char *life = ec2_leftover_tag(row, TAG_LIMITS);
-    int64_t created = ec2_leftover_created(row), age = created ? cloud_now - created : 0;
+    int64_t created = ec2_leftover_created(row), age = created && !e->no_time ? e->cloud_now - created : 0;
     if (!str_eq(ec2_leftover_tag(row, TAG_NAME), r->config->name))
         return;
     r->old = xreallocarray(r->old, r->n_old + 1, sizeof(*r->old));
@@ -533,7 +533,7 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         break;
     case REGION_LIST:
         for (size_t i = 0; i < e->n_leftovers; i++)
-            take_old(r, &e->leftovers[i], e->cloud_now);
+            take_old(r, &e->leftovers[i], e);
         if (r->asked)
             break;
         r->deprecate_at = clock_rfc3339(bake_deprecate_at(e->cloud_now, r->config->deprecate_after));

@@ -541,6 +541,19 @@ static void turn_page(struct driver *d, struct flight *f, struct event *e)
     f->n_instances = f->n_runners = 0;
 }
 
+/* A failure's Date may be a proxy's. */
+static void tell_time(struct driver *d, const struct flight *f, struct event *e)
+{
+    const struct env *env = d->cloud->loop->env;
+    const char *header = http_header(&flight_call(f)->exchange.response, "Date");
+    int64_t date;
+    bool counts = e->outcome == OUTCOME_OK && (f->github || str_eq(f->aws->service, "ec2"));
+    if (counts && header && clock_parse_http(header, &date))
+        clocks_add(&d->cloud->clocks, f->github ? CLOCK_GITHUB : CLOCK_EC2, date, env_mono(env));
+    const struct clock_times t = clocks_read(&d->cloud->clocks, env_mono(env), env_now(env));
+    e->no_time = !clocks_agree(&t, &e->cloud_now);
+}
+
 static void land(struct driver *d, struct flight *f)
 {
     AUTO_ERROR err = { 0 };
@@ -549,7 +562,7 @@ static void land(struct driver *d, struct flight *f)
     struct call *call = flight_call(f);
     e.outcome = f->aws ? drive_aws_outcome(f->aws) : drive_github_outcome(f->github);
     e.error = &call->error;
-    e.cloud_now = aws_now(d->cloud->aws);
+    tell_time(d, f, &e);
     e.scarce = f->github && d->cloud->github->remaining >= 0 && d->cloud->github->remaining < SCARCE;
     if (e.outcome == OUTCOME_OK && !decode(d, f, &e, &more, &err)) {
         /* The call had its effect, and what it was cannot be read. */

@@ -90,7 +90,7 @@ static struct leftover_facts facts_of(const struct leftovers *l, const struct ec
         .unproven = limits_tag && is_image(l->kind),
         .life = limits.life,
         .idle = !state || str_is_one_of(row->state ? row->state : "", state),
-        .age = created > 0 && created <= l->cloud_now ? l->cloud_now - created : -1,
+        .age = created > 0 && created <= l->cloud_now && !l->no_time ? l->cloud_now - created : -1,
     };
 }
 
@@ -140,8 +140,8 @@ static void answer_list(struct leftovers *l, const struct event *e)
             error_copy(&l->errors[l->kind], e->error);
         return;
     }
-    if (e->cloud_now > l->cloud_now)
-        l->cloud_now = e->cloud_now;
+    l->cloud_now = e->cloud_now;
+    l->no_time = e->no_time;
     for (size_t i = 0; i < e->n_leftovers; i++)
         take(l, &e->leftovers[i], e->who);
 }

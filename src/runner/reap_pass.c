@@ -108,8 +108,6 @@ static void answer_scan(struct reap *r, const struct event *e)
             error_copy(&r->error, e->error);
         return;
     }
-    if (e->cloud_now > r->cloud_now)
-        r->cloud_now = e->cloud_now;
     for (size_t i = 0; i < e->n_instances; i++)
         if (!take_instance(r, &e->instances[i], e->who) && r->error.domain == ERROR_NONE)
             error_set(&r->error, ERROR_PARSE, 0,
@@ -162,7 +160,7 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     size_t at = find_region(r, region);
     if (at == r->config->regions->n)
         note_unread(r, region);
-    if (at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY || r->cloud_now - epoch <= REAP_GHOST_AGE)
+    if (r->rows.no_time || at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY || r->cloud_now - epoch <= REAP_GHOST_AGE)
         return;
     if (r->n_ghosts == REAP_GHOSTS_MAX) {
         r->more_ghosts = true;
@@ -352,6 +350,7 @@ static void take_details(struct reap *r, struct reap_target *t, const struct ec2
     enum reap_record record = t->facts.record;
     t->facts = reap_read_instance(i, r->config->fleet, r->config->limits, r->cloud_now);
     t->facts.record = record;
+    t->facts.no_time = r->rows.no_time;
     str_set(&t->runner, ec2_instance_tag(i, TAG_RUNNER));
     str_set(&t->label, ec2_instance_tag(i, TAG_LABEL));
     str_set(&t->repo, str_empty(repo) ? scope : repo);
@@ -896,8 +895,11 @@ static void answer_act(struct reap *r, const struct event *e, struct acts *acts)
 
 static void answer(struct reap *r, const struct event *e, struct acts *acts)
 {
-    if (e->cloud_now * 1000 - e->now > r->cloud_ahead)
+    if (r->phase <= REAP_LISTING && e->cloud_now > 0) { /* later the rows are judged by it */
+        r->cloud_now = e->cloud_now;
+        r->rows.no_time = e->no_time;
         r->cloud_ahead = e->cloud_now * 1000 - e->now;
+    }
     switch (r->phase) {
     case REAP_SCANNING:
         answer_scan(r, e);
@@ -975,7 +977,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
 void reap_init(struct reap *r, const struct reap_config *config)
 {
     static const char *const live[] = { "pending", "running", "stopping", "stopped" };
-    *r = (struct reap){ .machine = { .step = step, .wake = INT64_MAX }, .config = config, .cloud_ahead = INT64_MIN };
+    *r = (struct reap){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
     strlist_add(&r->fleet, config->fleet);
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->states, live[i]);

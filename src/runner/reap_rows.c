@@ -159,6 +159,7 @@ struct reap_facts reap_row_facts(const struct reap_rows *rows, const struct reap
                                 .keep = row->keep,
                                 .state = (enum ec2_state)row->state,
                                 .record = (enum reap_record)row->record,
+                                .no_time = rows->no_time,
                                 .age = now - row->launched,
                                 .limits = rows->limits[row->limits] };
 }

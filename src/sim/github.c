@@ -388,8 +388,7 @@ static void list_runners(struct github_call *c)
 {
     struct page page = page_begin(c);
     const char *name = pairs_get(&c->request->query, "name");
-    /* The fault empty-page: it knows of none. */
-    for (size_t i = 0; i < c->sim->n_runners && !c->request->empty_page; i++) {
+    for (size_t i = 0; i < c->sim->n_runners; i++) {
         const struct runner *r = c->sim->runners[i];
         if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) &&
             is_known(c->sim, c->request, r) && page_takes(&page))

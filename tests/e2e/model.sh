@@ -190,7 +190,8 @@ equal 'the instance is gone' "$(state "$live")" 0
 run "$mayfly" start "${args[@]}" --label deadline --max-lifetime 2h
 expect 'start with a deadline' 0
 control POST clock '{"advance_seconds":7300}' >/dev/null
-run env GITHUB_API_URL=http://127.0.0.1:1 "$mayfly" reap
+control POST faults '{"service":"github","action":"list-runners","fault":"garbage","times":9}' >/dev/null
+run "$mayfly" reap
 expect 'past the deadline reap asks nobody' 3 out 'ended i-' out 'past its deadline' err 'GitHub could not be asked'
 equal 'and the instance is gone' "$(state "$live")" 0
 exit $((failures > 0))

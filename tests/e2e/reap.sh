@@ -113,27 +113,43 @@ for says in '"online","busy":false' '"offline","busy":false'; do
 	expect 'until its deadline' 0 out "ended $id: past its deadline"
 done
 
-forgets() {
-	fault '{"service":"github","action":"list-runners","fault":"empty-page","times":999}'
-	for action in get-runner delete-runner list-jobs; do
-		fault '{"service":"github","action":"'$action'","fault":"not-found","times":999}'
-	done
-}
+# A run that launched an instance and is not there contradicts: its jobs are unknown.
 GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1 fresh
 own_job 4711
-GITHUB_RUN_ID= start_one
+set_runner '{"status":"offline","busy":false}'
+first=$id
+start_one
 own_job 9999
-advance 2000
-forgets
-for pass in 1 2 3; do
+set_runner '{"status":"online","busy":false}'
+advance 2800
+fault '{"service":"github","action":"list-jobs","fault":"not-found","times":999}'
+for pass in 1 2; do
 	run "$mayfly" reap
-	expect "a GitHub that knows nothing any more ends no job, pass $pass" 3 out 'kept i-' err 'could not be read'
+	expect "a GitHub that knows no run any more ends no job, pass $pass" 3 out "kept $first: the jobs of its" out "kept $id: its console shows a job" err 'could not be read'
 	advance 700
 done
 equal 'of a fleet of two' "$(state "$works") $(state "$live")" '2 2'
 control DELETE faults >/dev/null
+
+# --- which clock ---
+# An answer of EC2's, or of GitHub's, or all of them, with a Date that is hours off.
+fresh
+set_runner '{"status":"online","busy":true}'
+for seconds in 25200 86400 31536000 -25200; do
+	for of in '"service":"ec2","action":"DescribeInstances"' '"service":"github","action":"list-runners"'; do
+		fault "{$of,\"fault\":\"date\",\"seconds\":$seconds,\"times\":999}"
+		run "$mayfly" reap
+		expect "a clock that is $seconds s off ends nothing: $of" 3 out "kept $id" err 'one clock is wrong'
+		control DELETE faults >/dev/null
+	done
+done
+fault '{"service":"ec2","action":"DescribeInstances","fault":"date","seconds":90000,"times":999}'
+fault '{"service":"github","action":"list-runners","fault":"date","seconds":-90000,"times":999}'
 run "$mayfly" reap
-expect 'it remembers, and all is well' 0 out 'runs a job'
+expect 'three that differ end nothing' 3 out "kept $id: no two clocks agree" err 'no two clocks agree within 5 minutes: EC2'
+run "$mayfly" status
+expect 'and status says so' 3 out 'no two clocks agree'
+control DELETE faults >/dev/null
 
 # Consoles that say nothing: by GitHub's word alone nothing goes, and it is said.
 fresh
@@ -247,9 +263,13 @@ control POST "instances/$id/kill" >/dev/null # it hangs: without its record it d
 set_runner '{"status":"offline","busy":false}'
 run "$mayfly" reap
 advance 200
+fault '{"service":"github","action":"list-runners","fault":"garbage","times":9}'
+run "$mayfly" reap
+expect 'a list of runners that cannot be read ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked'
+control DELETE faults >/dev/null
 fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
 run "$mayfly" reap
-expect 'an outage of GitHub ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked' err 'see https://www.githubstatus.com'
+expect 'an outage of GitHub ends nothing' 3 out "kept $id" err 'could not be asked' err 'see https://www.githubstatus.com'
 control DELETE faults >/dev/null
 fault '{"service":"ec2","action":"DescribeInstances","fault":"error","status":503,"code":"RequestLimitExceeded","message":"slow"}'
 run "$mayfly" reap --dry-run

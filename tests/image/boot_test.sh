@@ -88,7 +88,7 @@ case_sh_is_bash() {
 	user_data >"$d/user-data"
 	sandbox --ro-bind /bin/bash "$(readlink -f /bin/sh)" sh /srv/user-data >"$d/log" 2>&1
 	is_off
-	phases 'booting,runner-ready,runner-starting,job-started,runner-exited 0,poweroff'
+	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
 	expect env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
 }
 
@@ -113,7 +113,7 @@ sleep 1"
 	sandbox --setenv MAYFLY_ROOT /srv/root --setenv HOME /srv setpriv --reuid=65534 --clear-groups \
 		sh /srv/user-data >"$d/log" 2>&1
 	is_off
-	phases 'booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	phases 'booting,runner-ready,runner-starting,job-started,runner-exited 0,poweroff'
 	same uid 65534
 	same pwd /srv/root/opt/actions-runner
 	same job 1

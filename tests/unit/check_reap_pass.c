@@ -48,7 +48,7 @@ struct world {
     void (*before)(struct world *w, const struct act *a); /* what happens just before an answer */
     enum act_kind held;                                   /* is not answered */
     bool paged;                                           /* every row comes on a page of its own */
-    bool logs_consoles;
+    bool logs_consoles, no_time;
     struct acts queue;
     struct strbuf log; /* "scan list look:i-1 …" */
     size_t in_flight, most_in_flight, seen[ACT_COUNT];
@@ -281,9 +281,11 @@ static void feed_pages(struct world *w, struct event e)
 
 static void answer(struct world *w, struct act a)
 {
-    struct event e = { .kind = EVENT_ANSWER, .act = a.kind, .who = a.who, .cloud_now = NOW };
+    struct event e = { .kind = EVENT_ANSWER, .act = a.kind, .who = a.who };
+    e.no_time = w->no_time;
     if (w->before)
         w->before(w, &a);
+    e.cloud_now = NOW + w->now / 1000;
     enum outcome outcome = drawn(w, &a);
     switch (a.kind) {
     case ACT_SCAN:
@@ -1189,6 +1191,24 @@ START_TEST(a_throttled_batch_stays_whole)
 }
 END_TEST
 
+/* Where no two clocks agree nothing is overdue, nothing is marked, and no mark is taken off. */
+START_TEST(without_a_time_nothing_is_done)
+{
+    struct world w;
+    struct box b = _i ? orphan : overdue;
+    b.mark = _i == 2 ? "no-runner" OLD : NULL;
+    world_init(&w);
+    w.no_time = true;
+    put(&w, b);
+    put_record(&w, 9, "mf-abcdef-us-east-1-rsxyz0-abc", "offline", false); /* a ghost, by a clock */
+    pass(&w);
+    ck_assert_uint_eq(w.seen[ACT_TERMINATE] + w.seen[ACT_MARK] + w.seen[ACT_DELETE] + w.seen[ACT_GET], 0);
+    ck_assert_uint_eq(w.reap.n_ghosts, 0);
+    ck_assert(w.reap.rows.no_time);
+    world_clear(&w);
+}
+END_TEST
+
 static void github_is_slow(struct world *w, const struct act *a)
 {
     if (a->kind == ACT_LIST)
@@ -1591,6 +1611,7 @@ static TCase *ending(void)
     tcase_add_loop_test(t, consoles_are_read_again_behind_the_fence, 0, 4);
     tcase_add_loop_test(t, github_that_forgets_ends_nothing, 1, 7);
     tcase_add_test(t, consoles_are_not_asked_of_what_is_overdue);
+    tcase_add_loop_test(t, without_a_time_nothing_is_done, 0, 3);
     tcase_add_test(t, no_more_consoles_than_a_pass_may_read);
     tcase_add_loop_test(t, another_instance_than_listed, 0, 2);
     tcase_add_loop_test(t, the_instance_is_looked_at_again, 0, 10);

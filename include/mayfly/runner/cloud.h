@@ -108,7 +108,8 @@ struct event { /* borrowed, valid during the step */
     bool scarce;       /* few of GitHub's requests are left in this hour: ask seldom */
     const char *jit;   /* of ACT_MINT */
     const char *text;  /* of ACT_CONSOLE; of ACT_IMAGE and ACT_COPY: the id; of ACT_GET_PARAMETER: the value */
-    int64_t cloud_now; /* EC2's own clock, seconds since 1970; of answers by EC2 */
+    int64_t cloud_now; /* the time that two clocks agree on (clocks.h), seconds since 1970; of answers */
+    bool no_time;      /* no two do: cloud_now is nothing to judge by */
 };
 
 /* What the driver and the model need of a machine. */

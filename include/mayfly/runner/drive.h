@@ -2,6 +2,7 @@
 #ifndef MAYFLY_RUNNER_DRIVE_H
 #define MAYFLY_RUNNER_DRIVE_H
 
+#include "mayfly/runner/clocks.h"
 #include "mayfly/runner/cloud.h"
 
 enum service { SERVICE_EC2, SERVICE_STS, SERVICE_GITHUB, SERVICE_COUNT };
@@ -19,6 +20,7 @@ struct cloud { /* everything a command talks to; borrowed parts */
     struct call_loop *loop;
     int signal_fd; /* readable once a signal has come; -1: none */
     struct tally tally[SERVICE_COUNT];
+    struct clocks clocks; /* by the answers of all machines that were driven */
 };
 
 /* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */

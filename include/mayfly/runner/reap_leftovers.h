@@ -26,7 +26,7 @@ struct leftover_facts {
     bool unproven; /* image, snapshot: TAG_LIMITS says until when a bake may be at it */
     int64_t life;  /* seconds; how long that is */
     bool newest;   /* image: the newest that works of its name and architecture */
-    int64_t age;   /* seconds since it was made, by EC2's clock; -1: unknown */
+    int64_t age;   /* seconds since it was made, by the clocks that agree; -1: unknown */
 };
 
 struct leftover_ruling {
@@ -62,6 +62,7 @@ struct leftovers {
     size_t n;
     bool more[EC2_KIND_COUNT]; /* than one pass removes */
     int64_t cloud_now;
+    bool no_time; /* no two clocks agree: no age is known */
     int64_t hurry_until;
     struct error errors[EC2_KIND_COUNT]; /* the first of listing this kind */
     struct error error;                  /* interrupted */

@@ -108,8 +108,8 @@ struct reap {
     size_t staged[REAP_STAGE_COUNT]; /* targets */
     int64_t flush_at;                /* what is fenced goes on then at the latest */
     bool over_max;                   /* so nothing but the deadline was enforced */
-    int64_t cloud_now;   /* EC2's clock when the regions were read, seconds since 1970: ages are told by it */
-    int64_t cloud_ahead; /* EC2's clock less the monotonic one, milliseconds: a mark tells when it is made, so that a
+    int64_t cloud_now;   /* when all was read, by two clocks that agree, seconds since 1970: ages are told by it */
+    int64_t cloud_ahead; /* that clock less the monotonic one, milliseconds: a mark tells when it is made, so that a
                             pass that takes long does not shorten the window */
     int64_t hurry_until;
     struct error error;      /* no pass at all */

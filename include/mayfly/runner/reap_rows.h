@@ -25,6 +25,7 @@ struct reap_rows { /* zero: empty */
     size_t n, size;
     struct limits *limits;
     size_t n_limits;
+    bool no_time;          /* of all: no two clocks agree */
     struct strlist scopes; /* GitHub's, that instances belong to */
 };
 
