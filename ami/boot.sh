@@ -88,14 +88,23 @@ trap 'exit 1' HUP INT TERM
 
 dir=$root${MAYFLY_RUNNER_DIR:-/opt/actions-runner}
 life=$MAYFLY_LIFE_SECONDS
+# Who does not know that it is root would run the runner as root.
 uid=$(id -u)
+[ "$uid" ] || die user "no id"
 systemd=
 [ "$uid$root" = 0 ] && [ -d /run/systemd/system ] && systemd=1
 
 if [ "${1-}" != go ]; then
-	# This directory is gone after a reboot and there for a second run in the same boot, which has nothing to do.
-	mkdir -p "$root/run"
-	if ! mkdir -m 700 "$run" 2>/dev/null && [ -d "$run" ]; then
+	# This directory is there for a second run in the same boot, which has nothing to do. One of another boot, on a /run
+	# that stays or in an image of a machine that ran, is a second boot. It comes with its id in it, so that nobody
+	# sees one without; an empty one is replaced.
+	read -r boot_id </proc/sys/kernel/random/boot_id
+	[ "$boot_id" ] || die boot "no id"
+	{ mkdir -p "$root/run" && mkdir -m 700 "$run.$$" && echo "$boot_id" >"$run.$$/id"; } || die boot "no $run"
+	if ! mv -T "$run.$$" "$run" 2>/dev/null; then
+		rm -r "$run.$$"
+		{ read -r old <"$run/id"; } 2>/dev/null
+		[ "${old-}" = "$boot_id" ] || die "second boot" "old $run"
 		trap - EXIT
 		exit 0
 	fi
@@ -110,9 +119,11 @@ if [ "${1-}" != go ]; then
 
 	units=/etc/systemd/system
 	[ ! -e $units/mayfly-guard.service ] || die "second boot" "a machine runs one job"
-	read -r boot_id </proc/sys/kernel/random/boot_id
+	unit() {
+		cat >"$units/$1" || die units "$1"
+	}
 	# In any boot but this one grep fails, and the machine goes off.
-	cat >$units/mayfly-guard.service <<-END
+	unit mayfly-guard.service <<-END
 		[Unit]
 		Description=Mayfly: no second boot
 		DefaultDependencies=no
@@ -123,14 +134,14 @@ if [ "${1-}" != go ]; then
 		WantedBy=sysinit.target
 	END
 	# Not wanted by timers.target, which a trimmed image may have disabled.
-	cat >$units/mayfly-deadline.timer <<-END
+	unit mayfly-deadline.timer <<-END
 		[Timer]
 		OnBootSec=$life
 		AccuracySec=1
 		[Install]
 		WantedBy=multi-user.target
 	END
-	cat >$units/mayfly-deadline.service <<-END
+	unit mayfly-deadline.service <<-END
 		[Unit]
 		SuccessAction=poweroff
 		FailureAction=poweroff
@@ -142,14 +153,14 @@ if [ "${1-}" != go ]; then
 	reload=
 	[ ! -e $units/poweroff.target.d/mayfly.conf ] || reload=--no-reload
 	mkdir -p $units/poweroff.target.d
-	cat >$units/poweroff.target.d/mayfly.conf <<-END
+	unit poweroff.target.d/mayfly.conf <<-END
 		[Unit]
 		JobTimeoutSec=60
 		JobTimeoutAction=poweroff-immediate
 	END
 	# No Condition, Assert or Requires: a unit that fails by one of those does not run its FailureAction. SIGINT lets the
 	# runner cancel its job. The runner's own lines go to the console too: they say why it could not connect.
-	cat >$units/mayfly-runner.service <<-END
+	unit mayfly-runner.service <<-END
 		[Unit]
 		SuccessAction=poweroff
 		FailureAction=poweroff
@@ -221,8 +232,8 @@ if [ "$uid$root" = 0 ]; then
 		useradd -m -s /bin/bash -K UID_MIN=1001 -- "$user" ||
 		die "user $user" "useradd: exit $?"
 	! getent group docker | grep -qvwF -- "$user" || usermod -aG docker -- "$user"
-	uid=$(id -u -- "$user")
-	gid=$(id -g -- "$user")
+	{ uid=$(id -u -- "$user") && gid=$(id -g -- "$user") && [ "$uid" ] && [ "$gid" ]; } || die user "no id of $user"
+	[ "$uid" != 0 ] || [ "$user" = root ] || die user "$user is root"
 	home=$(getent passwd "$uid" | cut -d: -f6)
 	as="setpriv --reuid=$uid --regid=$gid --init-groups"
 fi

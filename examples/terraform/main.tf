@@ -33,9 +33,13 @@ variable "repository_id" {
 }
 
 variable "subject" {
-  description = "which workflows of it: ref:refs/heads/main, environment:NAME, pull_request"
+  description = "which workflows of it: ref:refs/heads/main, environment:NAME, pull_request; * and ? make it a pattern"
   type        = string
   default     = "ref:refs/heads/main"
+  validation {
+    condition     = can(regex("^(pull_request|[^\"\\\\$]*[:*][^\"\\\\$]*)$", var.subject))
+    error_message = "No workflow presents that: write ref:refs/heads/main, environment:NAME, pull_request, or * for all."
+  }
 }
 
 variable "fleet" {
@@ -94,11 +98,14 @@ locals {
     "FLEET", local.fleet)
   }
 
-  trust = replace(replace(replace(replace(file("${path.module}/../iam/trust.json"),
+  # StringEquals takes * and ? as they are: a pattern stands under StringLike.
+  trust = replace(replace(replace(replace(replace(file("${path.module}/../iam/trust.json"),
     "arn:aws:iam::ACCOUNT:", "arn:${local.partition}:iam::${local.account}:"),
     "OWNER@OWNER-ID/REPO@REPO-ID", "${local.owner}@${var.owner_id}/${local.name}@${var.repository_id}"),
     "OWNER/REPO", var.repository),
-  "ref:refs/heads/main", var.subject)
+    "ref:refs/heads/main", var.subject),
+    "\"sts.amazonaws.com\",\n", can(regex("[*?]", var.subject)) ? "\"sts.amazonaws.com\"}, \"StringLike\": {\n" :
+  "\"sts.amazonaws.com\",\n")
 }
 
 resource "aws_iam_openid_connect_provider" "github" {

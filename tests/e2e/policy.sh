@@ -51,6 +51,11 @@ expect 'a subnet that is none' 2 err '--subnets: `sg-0a11ce01` is not an id'
 run "$mayfly" policy start --regions Paris
 expect 'a region that is none' 2 err '`Paris` is not the name of an AWS region'
 
+for subject in '*' 'ref:refs/heads/release-?' 'environment:*'; do
+	run "$mayfly" policy trust --repo octo/demo --subject "$subject"
+	equal "a pattern stands under StringLike: $subject" "$(jq -r '.Statement[0].Condition | keys | join(" ")' <<<"$out")" 'StringEquals StringLike'
+	equal "and nothing else does: $subject" "$(jq -r '.Statement[0].Condition | .StringEquals + .StringLike | keys | length' <<<"$out")" 2
+done
 # --- the Terraform example ---
 if ! command -v terraform >/dev/null; then
 	echo 'skip - the Terraform example: terraform is not installed'
@@ -67,8 +72,9 @@ sed -e '1,/^variable "repository"/{/^variable "repository"/!d}' -e '/^resource /
 printf 'output "%s" { value = %s }\n' filled '{ for k, v in local.filled : k => jsondecode(v) }' trust 'jsondecode(local.trust)' \
 	>>"$tmp/terraform/main.tf"
 cd "$tmp/terraform" || exit
-check 'the Terraform example is evaluated' terraform apply -no-color -auto-approve -var repository=octo/demo -var owner_id=1 -var repository_id=2 \
-	-var 'subnets=["subnet-0a11ce01", "subnet-0a11ce02"]' -var 'security_groups=["sg-0a11ce01"]'
+variables=(-no-color -auto-approve -var repository=octo/demo -var owner_id=1 -var repository_id=2
+	-var 'subnets=["subnet-0a11ce01", "subnet-0a11ce02"]' -var 'security_groups=["sg-0a11ce01"]')
+check 'the Terraform example is evaluated' terraform apply "${variables[@]}"
 terraform output -no-color -json >"$tmp/out.json" 2>/dev/null
 same() { # COMMAND…: what Terraform made is what the program prints with the same options
 	"$mayfly" policy "$@" --account 123456789012 --region us-gov-west-1 --repo octo/demo | jq -S .
@@ -77,4 +83,11 @@ equal 'it fills them in as policy does' "$(jq -S .filled.value.start "$tmp/out.j
 	"$(same start --subnets subnet-0a11ce01,subnet-0a11ce02 --security-groups sg-0a11ce01)"
 equal 'and the reaper' "$(jq -S .filled.value.reap "$tmp/out.json")" "$(same reap)"
 equal 'and who may take it on' "$(jq -S .trust.value "$tmp/out.json")" "$(same trust --owner-id 1 --repo-id 2)"
+for subject in '*' 'environment:prod-?' pull_request; do
+	terraform apply "${variables[@]}" -var "subject=$subject" >/dev/null 2>&1
+	equal "the same of the subject $subject" "$(terraform output -no-color -json 2>/dev/null | jq -S .trust.value)" \
+		"$(same trust --owner-id 1 --repo-id 2 --subject "$subject")"
+done
+run terraform apply "${variables[@]}" -var subject=main
+expect 'a subject that no workflow presents' 1
 exit $((failures > 0))
