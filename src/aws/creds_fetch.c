@@ -36,6 +36,11 @@ static bool prepare(struct call *call, struct http_request *r, struct error *err
     r->connect_ms = r->total_ms = q->total_ms;
     r->max_body = BODY_MAX;
     r->no_proxy = q->no_proxy;
+    if (q->body) {
+        r->body = STRBUF_INIT;
+        r->body.secret = true;
+        strbuf_add(&r->body, strbuf_str(q->body), q->body->len);
+    }
     for (size_t i = 0; i < ARRAY_SIZE(q->headers) && q->headers[i]; i++)
         strlist_add(&r->headers, q->headers[i]);
     return true;
@@ -119,8 +124,14 @@ static const struct field answer_fields[] = {
     { 0 },
 };
 static const struct field refusal_fields[] = {
-    ROW("code", FIELD_STR, code),       ROW("message", FIELD_STR, message), ROW("Code", FIELD_STR, code),
-    ROW("Message", FIELD_STR, message), ROW("__type", FIELD_STR, code),     { 0 },
+    ROW("code", FIELD_STR, code),
+    ROW("message", FIELD_STR, message),
+    ROW("Code", FIELD_STR, code),
+    ROW("Message", FIELD_STR, message),
+    ROW("__type", FIELD_STR, code),
+    ROW("error", FIELD_STR, code),
+    ROW("error_description", FIELD_STR, message),
+    { 0 },
 };
 #undef ROW
 

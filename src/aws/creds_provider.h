@@ -39,7 +39,8 @@ void creds_role_clear(struct creds_role *r);
 /* One question over HTTP, not signed. */
 struct creds_question {
     const char *name, *method, *url;
-    const char *headers[3]; /* NULL-terminated unless full */
+    const char *headers[3];    /* NULL-terminated unless full */
+    const struct strbuf *body; /* or NULL */
     long total_ms;
     unsigned attempts;
     bool no_proxy; /* of a link-local service */

@@ -177,6 +177,24 @@ static void sso(struct sim *s, const struct request *r, struct response *res)
     respond_text(res, 200, text);
 }
 
+/* CreateToken of the OIDC service, of the one client that has logged in. */
+static void sso_token(struct sim *s, const struct request *r, struct response *res)
+{
+    AUTO_FREE char *refresh = xasprintf("\"refreshToken\": \"refresh-%s\"", s->source_token);
+    const char *body = strbuf_str(&r->body), *type = pairs_get(&r->headers, "content-type");
+    if (!str_eq(r->method, "POST") || !str_eq(type, "application/json") ||
+        !strstr(body, "\"grantType\": \"refresh_token\"") || !strstr(body, "\"clientId\": \"client\"") ||
+        !strstr(body, "\"clientSecret\": \"client-secret\"") || !strstr(body, refresh)) {
+        respond_text(res, 400,
+                     "{\"error\":\"invalid_grant\",\"error_description\":\"Invalid refresh token provided\"}");
+        return;
+    }
+    AUTO_FREE char *text = xasprintf("{\"accessToken\":\"%s\",\"expiresIn\":3600,\"tokenType\":\"Bearer\","
+                                     "\"refreshToken\":\"refresh-%s\"}",
+                                     s->source_token, s->source_token);
+    respond_text(res, 200, text);
+}
+
 static void oidc(struct sim *s, const struct request *r, struct response *res)
 {
     const char *audience = pairs_get(&r->query, "audience");
@@ -222,6 +240,7 @@ void issuer_serve(struct sim *s, const struct request *r, struct response *res)
         { "/credentials/container", container },
         { "/federation/credentials", sso },
         { "/oidc/token", oidc },
+        { "/token", sso_token },
         { imds_prefix, instance_role },
     };
     res->content_type = "application/json";

@@ -214,7 +214,7 @@ static void identify(struct request *r)
     } prefixes[] = {
         { "/api/v3/", "github" }, { "/_sim/", "_sim" },          { "/imds/", "imds" },
         { "/runner/", "runner" }, { "/credentials/", "issuer" }, { "/federation/", "issuer" },
-        { "/oidc/", "issuer" },   { "/imds/role/", "issuer" },
+        { "/token", "issuer" },   { "/oidc/", "issuer" },        { "/imds/role/", "issuer" },
     };
     r->service = "dist";
     for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)

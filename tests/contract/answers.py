@@ -7,6 +7,7 @@ work.
 """
 
 import base64
+import datetime
 import hashlib
 import http.client
 import json
@@ -256,9 +257,10 @@ class Recorder:
 
         class Handler(BaseHTTPRequestHandler):
             def serve(self):
-                recorder.add(self.command, self.path, self.headers)
+                sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                recorder.add(self.command, self.path, self.headers, sent)
                 connection = http.client.HTTPConnection(onward, timeout=30)
-                connection.request(self.command, self.path, headers=dict(self.headers))
+                connection.request(self.command, self.path, sent or None, headers=dict(self.headers))
                 answer = connection.getresponse()
                 body = answer.read()
                 self.send_response(answer.status)
@@ -267,7 +269,7 @@ class Recorder:
                 self.end_headers()
                 self.wfile.write(body)
 
-            do_GET = do_PUT = serve
+            do_GET = do_PUT = do_POST = serve
 
             def log_message(self, *_):
                 pass
@@ -276,10 +278,10 @@ class Recorder:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.url = f"http://127.0.0.1:{server.server_port}"
 
-    def add(self, method, target, headers):
+    def add(self, method, target, headers, body):
         path, _, query = target.partition("?")
         own = {k.lower(): v for k, v in headers.items() if k.lower() not in self.TRANSPORT}
-        self.seen.append((method, path, sorted(urllib.parse.parse_qsl(query, keep_blank_values=True)), own))
+        self.seen.append((method, path, sorted(urllib.parse.parse_qsl(query, keep_blank_values=True)), own, json.loads(body) if body else None))
 
     def take(self):
         seen, self.seen = self.seen, []
@@ -321,27 +323,44 @@ def judge_source(name, settings, sim, recorder, mayfly, modules):
     plain = {"HOME": str(home), "PATH": os.environ["PATH"], "AWS_REGION": REGION}
     own = {k: v.replace(sim, recorder.url) for k, v in settings.items() if k != "accessToken"}
     environment = {**plain, **own}
-    if name == "sso":
-        write_sso(home, settings["accessToken"])
+    if name.startswith("sso"):
         environment["AWS_PROFILE"] = "sso"
+        environment["AWS_ENDPOINT_URL_SSO_OIDC"] = recorder.url
+        cache = write_sso(home, settings["accessToken"], name == "sso, renewed")
+        before = cache.read_text()
     who = by_node(environment, sim, modules, home) if name == "oidc" else by_botocore(environment, sim)
     theirs = recorder.take()
+    if name.startswith("sso"):
+        kept = json.loads(cache.read_text())
+        cache.write_text(before)
     options = ["--role-arn", ROLE] if name == "oidc" else []
     environment["AWS_ENDPOINT_URL_STS"] = sim
     done = subprocess.run([mayfly, "doctor", "--credentials", *options], env=environment, capture_output=True, text=True)
     ours = recorder.take()
+    if name.startswith("sso") and not same_cache(kept, json.loads(cache.read_text())):
+        return f"the judge leaves {kept} in the cache, Mayfly {cache.read_text()}"
     if not who.startswith("arn:aws:sts::123456789012:assumed-role/") or done.returncode:
         return f"{who}; {done.returncode}: {done.stdout}{done.stderr}"
     return None if ours == theirs and ours else f"Mayfly asks {ours}, the judge {theirs}"
 
 
-def write_sso(home, token):
+def same_cache(a, b):
+    """But for the seconds between the two."""
+    ends = [datetime.datetime.fromisoformat(c["expiresAt"].replace("Z", "+00:00")) for c in (a, b)]
+    return {**a, "expiresAt": 0} == {**b, "expiresAt": 0} and abs(ends[0] - ends[1]) < datetime.timedelta(minutes=1)
+
+
+def write_sso(home, token, ended):
     config = home / ".aws"
-    (config / "sso/cache").mkdir(parents=True)
+    (config / "sso/cache").mkdir(parents=True, exist_ok=True)
     (config / "config").write_text("[profile sso]\nsso_session = s\nsso_account_id = 123456789012\nsso_role_name = dev+co=,.@x\n"
                                    "[sso-session s]\nsso_start_url = https://x.awsapps.com/start\nsso_region = eu-west-1\n")
     cache = config / "sso/cache" / (hashlib.sha1(b"s").hexdigest() + ".json")
-    cache.write_text(json.dumps({"accessToken": token, "expiresAt": "2999-01-01T00:00:00Z"}))
+    renewable = {"startUrl": "https://x.awsapps.com/start", "region": "eu-west-1", "accessToken": "old", "expiresAt": "2020-01-01T00:00:00Z",
+                 "clientId": "client", "clientSecret": "client-secret", "registrationExpiresAt": "2999-01-01T00:00:00Z",
+                 "refreshToken": f"refresh-{token}"}
+    cache.write_text(json.dumps(renewable if ended else {"accessToken": token, "expiresAt": "2999-01-01T00:00:00Z"}))
+    return cache
 
 
 def main():
@@ -361,8 +380,8 @@ def main():
     sources = control("GET", "sources")
     recorder = Recorder(sim)
     a = Asker(sim)
-    for name in ("instance", "container", "sso") + (("oidc",) if modules else ()):
-        report(f"the requests for credentials: {name}", judge_source(name, sources[name], sim, recorder, mayfly, modules))
+    for name in ("instance", "container", "sso", "sso, renewed") + (("oidc",) if modules else ()):
+        report(f"the requests for credentials: {name}", judge_source(name, sources[name.partition(",")[0]], sim, recorder, mayfly, modules))
     report("errors", ask_all(a, web_token(sources["oidc"])))
     denied(a, control)
     for operation in sorted(served() | a.asked):

@@ -139,6 +139,31 @@ refused 'a token that would add a header' 'the token holds a line break' "${cont
 	AWS_CONTAINER_AUTHORIZATION_TOKEN=$'a\nb: c' --
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
 refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
+# What botocore renews with the refresh token, in a cache that stays whole.
+oidc_url=${sso[0]/AWS_ENDPOINT_URL_SSO=/AWS_ENDPOINT_URL_SSO_OIDC=}
+cached() { # ACCESS_TOKEN EXPIRES REFRESH_TOKEN REGISTRATION_EXPIRES
+	jq -n --arg t "$1" --arg e "$2" --arg r "$3" --arg x "$4" '{startUrl: "https://example.awsapps.com/start", region: "eu-west-1",
+		accessToken: $t, expiresAt: $e, clientId: "client", clientSecret: "client-secret", registrationExpiresAt: $x, refreshToken: $r}' >"$cache"
+}
+cached old 2020-01-01T00:00:00Z "refresh-$token" 2999-01-01T00:00:00Z
+who 'an SSO session that ended is renewed' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" "$oidc_url" -- --profile sso
+equal 'the cache has the new token, for this user only' "$(jq -r '"\(.accessToken) \(.refreshToken) \(.clientId) \(.region) \(.expiresAt > "2020")"' "$cache") $(stat -c %a "$cache") $(ls "$aws/sso/cache" | wc -l)" \
+	"$token refresh-$token client eu-west-1 true 600 1"
+refreshes() { control GET log | jq '[.[] | select(.action == "POST /token")] | length'; }
+before=$(refreshes)
+who 'which is not renewed again' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" "$oidc_url" -- --profile sso
+equal 'at once' "$(refreshes)" "$before"
+cached "$token" "$(date -u -d '+5 minutes' +%FT%TZ)" wrong 2999-01-01T00:00:00Z
+who 'a token that is still good serves when it cannot be renewed' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" "$oidc_url" -- --profile sso
+cached old 2020-01-01T00:00:00Z wrong 2999-01-01T00:00:00Z
+refused 'a refresh token that is taken no longer' 'renewing the SSO session: HTTP 400 invalid_grant: Invalid refresh token' "${sso[0]}" "$oidc_url" -- --profile sso
+has 'the hint is to log in' "$err" 'log in again: aws sso login'
+if grep -qE 'client-secret|wrong' <<<"$err"; then not_ok 'no secret is shown' "$err"; else ok 'no secret is shown'; fi
+cached old 2020-01-01T00:00:00Z "refresh-$token" 2021-01-01T00:00:00Z
+refused 'a registration that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" "$oidc_url" -- --profile sso
+cached old 2020-01-01T00:00:00Z "refresh-$token" 2999-01-01T00:00:00Z
+run "${none[@]}" "${sso[0]}" AWS_ENDPOINT_URL_SSO_OIDC=http://127.0.0.1:9 "$mayfly" stop --label x --profile sso
+expect 'no answer says nothing of the session' 75 err 'renewing the SSO session: no answer'
 rm "$cache"
 refused 'an SSO session that never was' 'the cached SSO token' "${sso[0]}" -- --profile sso
 printf '{"Version":2}' >"$tmp/keys"
