@@ -17,7 +17,7 @@ static bool launched(void *ctx, struct error *err)
         return false;
     for (size_t i = 0; i < s->spec->count; i++) {
         const struct launch_slot *slot = &s->launch.slots[i];
-        if (slot->pair.instance_id && !slot->down)
+        if (slot->pair.instance_id && !slot->down && !slot->announced)
             log_info("launched %s (%s, %s, %s) for runner %s", slot->pair.instance_id, start_cell(s, i)->type,
                      cell_market(start_cell(s, i)), slot->zone ? slot->zone : "zone unknown", slot->pair.name);
     }
@@ -25,6 +25,13 @@ static bool launched(void *ctx, struct error *err)
     AUTO_FREE char *idle = clock_format_duration(s->spec->idle_limit);
     log_info("an instance terminates itself after its job, after %s, or after %s without a job", life, idle);
     return true;
+}
+
+static void taken_back(void *ctx, size_t slot UNUSED, const struct error *why)
+{
+    const struct start *s = ctx;
+    AUTO_FREE char *text = error_format(why);
+    log_warn("%s; trying another of the %zu cells", text, s->plan.n);
 }
 
 /* Fewer runners than asked for, but enough: the outputs name those that are left. */
@@ -114,6 +121,7 @@ static bool prepare(struct start *s, struct error *err)
         .plan = &s->plan,
         .render = start_render,
         .launched = launched,
+        .taken_back = taken_back,
         .ctx = s,
     };
     return true;

@@ -1,5 +1,6 @@
 #include "mayfly/runner/launch.h"
 
+#include "mayfly/aws/errors.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
@@ -200,20 +201,20 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
     AUTO_ERROR err = { 0 };
     switch (e->outcome) {
     case OUTCOME_OK:
-        pair_take_record(p, e->runners[0].id);
+        pair_take_record(p, e->runners[0].id, e->now);
         if (!check_jit(l, e->jit, &err)) {
             fail(l, &err);
             return;
         }
         secret_set(&s->jit, e->jit, strlen(e->jit));
         s->minted_at = e->now;
-        s->cell_tried = s->stale = s->mint_lost = false;
+        s->cell_tried = s->stale = s->mint_lost = s->taken_back = false;
         s->attempt++;
         return;
     case OUTCOME_CONFLICT: /* ours only if an answer for this very name was lost */
         if (s->mint_lost) {
             p->record = RECORD_UNSURE;
-            p->find_until = e->now + PAIR_FIND_MS;
+            pair_lost_record(p, e->now);
             s->replace = true;
         } else {
             p->record = RECORD_NONE;
@@ -222,7 +223,7 @@ static void answer_mint(struct launch *l, struct launch_slot *s, const struct ev
         break;
     case OUTCOME_AMBIGUOUS:
         s->mint_lost = true;
-        p->find_until = e->now + PAIR_FIND_MS;
+        pair_lost_record(p, e->now);
         p->record = s->down ? RECORD_UNSURE : RECORD_NONE;
         break;
     case OUTCOME_THROTTLED:
@@ -316,6 +317,8 @@ static void answer_settle(struct launch *l, struct launch_slot *s, const struct 
         AUTO_ERROR err = { 0 };
         error_copy(&err, &s->pair.error);
         error_prefix(&err, "the outcome of RunInstances is unknown");
+        err.try_later = err.try_later || err.no_room;
+        err.no_room = false; /* that was said of the last attempt alone */
         fail_slot(l, s, &err);
     }
 }
@@ -330,9 +333,29 @@ static void slot_online(struct launch_slot *s, int64_t now, bool busy)
     s->down = false;
 }
 
+/* GitHub has no such record any more. */
+static void lost_runner(struct launch *l, struct launch_slot *s)
+{
+    if (s->online || s->down)
+        return;
+    AUTO_ERROR err = { 0 };
+    error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
+              s->pair.name);
+    error_hint(&err, "%ssomebody deleted it, or GitHub dropped it while the instance booted: start again",
+               l->config->jobs_may_wait ? "a job that waited for its label may have ended already; else " : "");
+    err.try_later = true;
+    want_console(l, (size_t)(s - l->slots));
+    fail_slot(l, s, &err);
+}
+
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
+    if (s->taken_back && !s->down && e->outcome == OUTCOME_NOT_FOUND && l->config->jobs_may_wait) {
+        s->replace = s->taken_back = false; /* its runner may have come and taken a job */
+        lost_runner(l, s);
+        return;
+    }
     if (s->pair.record == RECORD_BUSY && s->pair.instance == INSTANCE_HAVE && l->timed_out && !l->undoing &&
         !s->failed) {
         slot_online(s, e->now, true); /* it runs a job: it came online after all */
@@ -354,10 +377,67 @@ static void answer_delete(struct launch *l, struct launch_slot *s, const struct 
     }
 }
 
+static bool has_runner(const struct launch_slot *s)
+{
+    enum record_state r = s->pair.record;
+    return r == RECORD_HAVE || r == RECORD_DELETING || r == RECORD_UNSURE || r == RECORD_FINDING;
+}
+
+static bool waits_for_runner(const struct launch_slot *s)
+{
+    return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
+}
+
+/* After a signal: while nothing is heard of the deletion, only an instance that has not booted may go. */
+static bool wants_look(const struct launch *l, const struct launch_slot *s)
+{
+    return !l->hurry_until ? waits_for_runner(s)
+                           : has_runner(s) && s->pair.instance == INSTANCE_HAVE && s->pair.must_fence && !s->running;
+}
+
+static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
+{
+    pair_saw_record(&s->pair);
+    if (!github_runner_is_online(r))
+        return;
+    s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
+    s->busy = s->busy || r->busy;
+    if (waits_for_runner(s))
+        slot_online(s, now, r->busy);
+}
+
+/* What a search by name says of a record that GitHub did not know by its id, while its runner is waited for. */
+static void answer_doubt(struct launch *l, struct launch_slot *s, const struct event *e,
+                         const struct github_runner *found)
+{
+    struct pair *p = &s->pair;
+    if (e->outcome != OUTCOME_OK) { /* it says nothing */
+        p->record = RECORD_HAVE;
+        if (e->outcome == OUTCOME_FAILED && !l->undoing)
+            fail(l, e->error);
+        return;
+    }
+    pair_answer(p, e);
+    if (found) {
+        saw_runner(s, found, e->now);
+    } else if (pair_is_absent(p)) {
+        lost_runner(l, s);
+    }
+}
+
 static void answer_find(struct launch *l, struct launch_slot *s, const struct event *e)
 {
+    const struct github_runner *found = e->outcome == OUTCOME_OK && e->n_runners > 0 ? &e->runners[0] : NULL;
+    if (found && found->id == s->pair.runner_id && github_runner_is_online(found)) {
+        s->pair.must_fence = true; /* it may run a job */
+        s->busy = s->busy || found->busy;
+    }
+    if (!s->down && !s->replace) {
+        answer_doubt(l, s, e, found);
+        return;
+    }
     /* Only a record that never connected may be the lost one of ours. */
-    if (e->outcome == OUTCOME_OK && e->n_runners > 0 && !s->down && github_runner_is_online(&e->runners[0])) {
+    if (found && !s->down && s->mint_lost && github_runner_is_online(found)) {
         s->pair.record = RECORD_NONE;
         s->replace = false;
         new_name(l, s);
@@ -375,54 +455,13 @@ static void answer_find(struct launch *l, struct launch_slot *s, const struct ev
     new_name(l, s);
 }
 
-/* GitHub has no such record any more. */
-static void lost_runner(struct launch *l, struct launch_slot *s)
-{
-    if (s->online || s->down)
-        return;
-    AUTO_ERROR err = { 0 }; /* the way down deletes it all the same: one 404 may be a replica's */
-    error_set(&err, ERROR_GITHUB, 404, "GitHub removed the record of runner %s before it was seen online",
-              s->pair.name);
-    error_hint(&err, "%ssomebody deleted it, or GitHub dropped it while the instance booted: start again",
-               l->config->jobs_may_wait ? "a job that waited for its label may have ended already; else " : "");
-    err.try_later = true;
-    want_console(l, (size_t)(s - l->slots));
-    fail_slot(l, s, &err);
-}
-
-static bool has_runner(const struct launch_slot *s)
-{
-    return s->pair.record == RECORD_HAVE || s->pair.record == RECORD_DELETING;
-}
-
-static bool waits_for_runner(const struct launch_slot *s)
-{
-    return s->pair.record == RECORD_HAVE && s->pair.instance == INSTANCE_HAVE && !s->online && !s->down;
-}
-
-/* After a signal: while nothing is heard of the deletion, only an instance that has not booted may go. */
-static bool wants_look(const struct launch *l, const struct launch_slot *s)
-{
-    return !l->hurry_until ? waits_for_runner(s)
-                           : has_runner(s) && s->pair.instance == INSTANCE_HAVE && s->pair.must_fence && !s->running;
-}
-
-static void saw_runner(struct launch_slot *s, const struct github_runner *r, int64_t now)
-{
-    if (!github_runner_is_online(r))
-        return;
-    s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
-    s->busy = s->busy || r->busy;
-    if (waits_for_runner(s))
-        slot_online(s, now, r->busy);
-}
-
 static void answer_ask(struct launch *l, const struct event *e)
 {
     if (e->act == ACT_LIST)
         l->listing = false;
     else
         l->slots[e->who].asking = false;
+    bool current = e->act == ACT_LIST || l->slots[e->who].asked_id == l->slots[e->who].pair.runner_id;
     if (e->scarce || e->outcome == OUTCOME_THROTTLED)
         l->spare_until = e->now + SPARE_MS;
     if (e->act == ACT_LIST) {
@@ -434,24 +473,67 @@ static void answer_ask(struct launch *l, const struct event *e)
             for (size_t i = 0; i < l->config->count; i++)
                 if (has_runner(&l->slots[i]) && l->slots[i].pair.runner_id == e->runners[r].id)
                     saw_runner(&l->slots[i], &e->runners[r], e->now), l->slots[i].missing = false;
-    } else if (e->outcome == OUTCOME_OK) {
+    } else if (e->outcome == OUTCOME_OK && current) {
         saw_runner(&l->slots[e->who], &e->runners[0], e->now);
-    } else if (e->outcome == OUTCOME_NOT_FOUND && waits_for_runner(&l->slots[e->who]) &&
+    } else if (e->outcome == OUTCOME_NOT_FOUND && current && waits_for_runner(&l->slots[e->who]) &&
                e->now - l->slots[e->who].minted_at >= SETTLED_MS) {
-        lost_runner(l, &l->slots[e->who]);
+        pair_doubt_record(&l->slots[e->who].pair, e->now);
     } else if (e->outcome == OUTCOME_FAILED && !l->undoing) {
         fail(l, e->error);
     }
 }
 
+/* What EC2 ended by itself, as RunInstances would have refused it; OUTCOME_FAILED: the launch ends with it. */
+static enum outcome why_taken_back(const struct ec2_instance *i)
+{
+    if (ec2_state_is_live(ec2_instance_state(i))) /* stopped: it has to be ended */
+        return OUTCOME_FAILED;
+    switch (aws_state_reason_class(i->reason_code)) {
+    case AWS_CAPACITY:
+        return OUTCOME_CAPACITY;
+    case AWS_SUBNET_FULL:
+        return OUTCOME_SUBNET_FULL;
+    case AWS_QUOTA:
+        return OUTCOME_QUOTA;
+    default:
+        return OUTCOME_FAILED;
+    }
+}
+
+/* The instance is gone. Its runner never came, which the deletion of the record makes sure of; then another is launched
+ * in the next cell. */
+static void taken_back(struct launch *l, struct launch_slot *s, enum outcome outcome, const struct error *why)
+{
+    struct pair *p = &s->pair;
+    room_rule_out(&l->room, s->cell, outcome);
+    if (!room_find(&l->room, &s->cell)) {
+        p->instance = INSTANCE_GONE;
+        no_room(l, s, why);
+        return;
+    }
+    if (l->config->taken_back)
+        l->config->taken_back(l->config->ctx, (size_t)(s - l->slots), why);
+    str_set(&p->instance_id, NULL);
+    str_set(&s->zone, NULL);
+    p->instance = INSTANCE_NONE;
+    s->launched_at = s->running_at = 0;
+    s->running = s->announced = l->announced = false;
+    s->replace = s->taken_back = true;
+}
+
 static void ended_early(struct launch *l, struct launch_slot *s, const struct ec2_instance *i)
 {
+    enum outcome outcome = why_taken_back(i);
+    bool told = i->reason_code && i->reason_message && str_starts(i->reason_message, i->reason_code);
     AUTO_ERROR err = { 0 };
     error_set(&err, ERROR_AWS, 0, "instance %s is %s before its runner came online%s%s%s%s", i->id, i->state_name,
-              i->reason_code ? ": " : "", i->reason_code ? i->reason_code : "", i->reason_message ? ": " : "",
-              i->reason_message ? i->reason_message : "");
+              i->reason_code && !told ? ": " : "", i->reason_code && !told ? i->reason_code : "",
+              i->reason_message ? ": " : "", i->reason_message ? i->reason_message : "");
     err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
-    err.no_room = i->reason_code && str_ends(i->reason_code, ".InsufficientInstanceCapacity");
+    if (outcome != OUTCOME_FAILED) {
+        taken_back(l, s, outcome, &err);
+        return;
+    }
     want_console(l, (size_t)(s - l->slots));
     fail_slot(l, s, &err);
 }
@@ -576,13 +658,13 @@ static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
             new_name(l, s);
         p->record = RECORD_MINTING;
         acts_add(acts, (struct act){ .kind = ACT_MINT, .who = who, .name = p->name });
-    } else if (s->replace) {
-        pair_down(p, who, now, acts, &l->machine.wake);
+    } else if (s->replace || p->record == RECORD_UNSURE) {
+        pair_down_record(p, who, now, acts, &l->machine.wake);
     } else if (p->record == RECORD_HAVE && p->instance == INSTANCE_NONE) {
         bool moved = !str_eq(s->region, slot_cell(l, s)->region);
         if (s->stale || moved || (s->cell_tried && now - s->minted_at > JIT_FRESH_MS)) {
             s->replace = true;
-            pair_down(p, who, now, acts, &l->machine.wake);
+            pair_down_record(p, who, now, acts, &l->machine.wake);
             return;
         }
         if (!rate_take(&find_region(l, s->region)->run_rate, now, RUN_EVERY_MS, RUN_BURST, &l->machine.wake))
@@ -680,6 +762,7 @@ static void poll_github(struct launch *l, int64_t now, struct acts *acts)
     for (size_t i = 0; i < l->config->count; i++) {
         if (waits_for_runner(&l->slots[i]) && !l->slots[i].asking && (!l->listing || l->slots[i].missing)) {
             l->slots[i].asking = true;
+            l->slots[i].asked_id = l->slots[i].pair.runner_id;
             asked++;
             acts_add(acts, (struct act){ .kind = ACT_GET, .who = i, .runner_id = l->slots[i].pair.runner_id });
         }
@@ -706,6 +789,8 @@ static void announce(struct launch *l)
     l->announced = true;
     if (l->config->launched && !l->config->launched(l->config->ctx, &err))
         fail(l, &err);
+    for (size_t i = 0; i < l->config->count; i++)
+        l->slots[i].announced = !l->slots[i].down;
 }
 
 static void time_out(struct launch *l, int64_t now)
@@ -744,8 +829,7 @@ static void judge_timeout(struct launch *l)
         return;
     for (size_t i = 0; i < l->config->count; i++) {
         const struct launch_slot *s = &l->slots[i];
-        enum record_state r = s->pair.record;
-        hopeful += !s->down || (s->pair.instance == INSTANCE_HAVE && (r == RECORD_HAVE || r == RECORD_DELETING));
+        hopeful += !s->down || (s->pair.instance == INSTANCE_HAVE && has_runner(s));
     }
     if (hopeful < l->config->min_count)
         all_down(l);

@@ -6,11 +6,17 @@ static void wake_at(int64_t *wake, int64_t when)
         *wake = when;
 }
 
-/* The record is out of the way: no job can come any more, or none that we may stop. */
-static bool is_fenced(const struct pair *p)
+/* Nothing is left to do about the record. */
+static bool record_is_settled(const struct pair *p)
 {
     return p->record == RECORD_NONE || p->record == RECORD_GONE || p->record == RECORD_BUSY ||
            p->record == RECORD_STUCK;
+}
+
+/* The record is out of the way: no job can come any more, or none that we may stop. */
+static bool is_fenced(const struct pair *p)
+{
+    return record_is_settled(p) || (p->refuted && !p->must_fence);
 }
 
 static bool is_spared(const struct pair *p)
@@ -18,7 +24,7 @@ static bool is_spared(const struct pair *p)
     return (p->record == RECORD_BUSY && p->spare_busy) || (p->record == RECORD_STUCK && p->must_fence);
 }
 
-static void down_record(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
+void pair_down_record(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
     if (p->record == RECORD_UNSURE && now < p->find_at) {
         wake_at(wake, p->find_at);
@@ -51,11 +57,32 @@ static bool may_skip_fence(const struct pair *p, int64_t now, int64_t *wake)
     return !p->must_fence || now < p->boots_until;
 }
 
-void pair_take_record(struct pair *p, int64_t runner_id)
+void pair_lost_record(struct pair *p, int64_t now)
 {
+    p->find_until = now + PAIR_FIND_MS;
+    p->runner_id = 0;
+    p->absences = 0;
+    p->refuted = false;
+}
+
+void pair_take_record(struct pair *p, int64_t runner_id, int64_t now)
+{
+    pair_lost_record(p, now);
     p->record = RECORD_HAVE;
     p->runner_id = runner_id;
     p->delete_at = p->fence_until = p->give_up_at = 0;
+}
+
+void pair_doubt_record(struct pair *p, int64_t now)
+{
+    p->record = RECORD_UNSURE;
+    p->find_at = now;
+}
+
+void pair_saw_record(struct pair *p)
+{
+    p->absences = 0;
+    p->refuted = false;
 }
 
 void pair_hurry(struct pair *p, int64_t until)
@@ -78,7 +105,7 @@ static void down_instance(struct pair *p, size_t who, int64_t now, struct acts *
 
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
-    down_record(p, who, now, acts, wake);
+    pair_down_record(p, who, now, acts, wake);
     if (p->instance != INSTANCE_UNSURE && p->instance != INSTANCE_HAVE)
         return;
     if (now < p->wait_until)
@@ -101,16 +128,28 @@ void pair_lost_launch(struct pair *p, const struct event *e)
     keep_error(p, e->error);
 }
 
+/* Where no job can be lost, one search beside the refused deletion is enough. */
+bool pair_is_absent(const struct pair *p)
+{
+    return p->absences >= (p->must_fence || !p->refuted ? PAIR_ABSENCES : 1);
+}
+
 static void answer_find(struct pair *p, const struct event *e)
 {
-    p->may_ask = p->may_ask || e->outcome == OUTCOME_OK;
+    bool proves = p->find_at >= p->find_until;
+    p->absences += proves && e->outcome == OUTCOME_OK && e->n_runners == 0;
     if (e->outcome == OUTCOME_OK && e->n_runners > 0) {
         p->runner_id = e->runners[0].id;
         p->record = RECORD_HAVE;
-    } else if (p->find_at < p->find_until) {
+        pair_saw_record(p);
+    } else if (p->runner_id && !p->refuted && (e->outcome != OUTCOME_OK || pair_is_absent(p))) {
+        p->record = RECORD_HAVE; /* its deletion has the last word */
+    } else if (pair_is_absent(p)) {
+        p->record = RECORD_GONE;
+    } else if (e->outcome == OUTCOME_OK || !proves) {
         p->record = RECORD_UNSURE;
         p->find_at = e->now + PAIR_LOOK_MS;
-    } else if (e->outcome == OUTCOME_OK || (e->outcome == OUTCOME_NOT_FOUND && !p->must_fence)) {
+    } else if (e->outcome == OUTCOME_NOT_FOUND && !p->must_fence) {
         p->record = RECORD_GONE;
     } else {
         p->record = RECORD_STUCK;
@@ -118,22 +157,29 @@ static void answer_find(struct pair *p, const struct event *e)
     }
 }
 
+static bool has_patience(struct pair *p, int64_t now)
+{
+    if (p->give_up_at == 0)
+        p->give_up_at = now + PAIR_PATIENCE_MS;
+    return now < p->give_up_at;
+}
+
 /* Is it worth asking again? What is left behind costs money. */
 static bool may_try_again(struct pair *p, const struct event *e)
 {
-    if (p->give_up_at == 0)
-        p->give_up_at = e->now + PAIR_PATIENCE_MS;
-    return (e->outcome == OUTCOME_THROTTLED || e->outcome == OUTCOME_AMBIGUOUS) && e->now < p->give_up_at;
+    return has_patience(p, e->now) && (e->outcome == OUTCOME_THROTTLED || e->outcome == OUTCOME_AMBIGUOUS);
 }
 
 static void answer_delete(struct pair *p, const struct event *e)
 {
     bool absent = e->outcome == OUTCOME_NOT_FOUND;
-    if (e->outcome == OUTCOME_OK || (absent && (!p->must_fence || p->may_ask))) {
+    if (e->outcome == OUTCOME_OK || (absent && pair_is_absent(p))) {
         p->record = RECORD_GONE;
-    } else if (absent && p->name) { /* or the token may not see it: a list that it may read tells */
-        p->record = RECORD_UNSURE;
-        p->find_at = e->now;
+    } else if (absent && !p->name && !p->must_fence) {
+        p->record = RECORD_GONE;
+    } else if (absent && p->name && has_patience(p, e->now)) {
+        p->refuted = true;
+        pair_doubt_record(p, e->now);
     } else if (e->outcome == OUTCOME_BUSY) {
         p->record = RECORD_BUSY;
     } else if (may_try_again(p, e)) {
@@ -202,7 +248,7 @@ bool pair_is_settled(const struct pair *p)
 {
     bool instance_settled = p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE ||
                             p->instance == INSTANCE_STUCK || (p->instance == INSTANCE_HAVE && is_spared(p));
-    return is_fenced(p) && instance_settled;
+    return record_is_settled(p) && instance_settled;
 }
 
 bool pair_is_gone(const struct pair *p)

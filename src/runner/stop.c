@@ -76,6 +76,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     t->pair.spare_busy = t->pair.must_fence = s->by_run && !s->config->force;
     int64_t age = e->no_time ? 0 : e->cloud_now - ec2_instance_launched(i);
     t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
+    t->pair.find_until = e->now + (age < PAIR_FIND_MS / 1000 ? PAIR_FIND_MS - age * 1000 : 0);
     const char *scope = ec2_instance_tag(i, TAG_SCOPE); /* in whatever case: GitHub takes any */
     /* A record of another scope has an id of its own numbering: deleting by it could hit a stranger. */
     if (runner_id && parse_uint(runner_id, INT64_MAX, &id) && scope && strcasecmp(scope, s->config->scope) == 0) {

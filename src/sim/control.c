@@ -80,7 +80,7 @@ static void serve_faults(struct sim *s, const char *rest UNUSED, const struct re
 /* What the small requests have in their bodies. */
 struct change {
     int64_t seconds, n, ms, ec2_ms, github_ms;
-    const char *status;
+    const char *status, *reason;
     bool busy, drop;
     bool has_status, has_busy;
 };
@@ -91,6 +91,7 @@ static const struct field change_fields[] = {
     { .path = "ec2_ms", .type = FIELD_INT, .offset = offsetof(struct change, ec2_ms) },
     { .path = "github_ms", .type = FIELD_INT, .offset = offsetof(struct change, github_ms) },
     { .path = "status", .type = FIELD_STR, .offset = offsetof(struct change, status) },
+    { .path = "reason", .type = FIELD_STR, .offset = offsetof(struct change, reason) },
     { .path = "busy", .type = FIELD_BOOL, .offset = offsetof(struct change, busy) },
     { .path = "drop", .type = FIELD_BOOL, .offset = offsetof(struct change, drop) },
     { 0 },
@@ -157,7 +158,12 @@ static void one_instance(struct sim *s, const char *rest, const struct request *
         struct change change = { .ms = 120 * 1000 };
         if (!take_change(r, &change, &arena, res))
             return;
+        if (!world_end_reason(change.reason)) {
+            respond_text(res, 400, "no such reason\n");
+            return;
+        }
         i->interrupt_at = sim_now(s) + change.ms;
+        i->interrupt_reason = world_end_reason(change.reason);
         respond_text(res, 200, "");
     } else
         respond_text(res, 404, "no such thing\n");
@@ -522,7 +528,7 @@ static const struct {
     { "jobs", true, add_job, "POST {repository, name, labels, commands, run_id, duration_ms, env}: queues a job" },
     { "jobs/", false, one_job, "GET ID, GET ID/log, POST ID/cancel" },
     { "instances/", false, one_instance,
-      "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt {ms}" },
+      "GET ID/state, ID/console, ID/user-data; POST ID/poweroff, ID/kill, ID/interrupt {ms, reason}" },
     { "copies", true, serve_copies, "POST {n}: as many more of the newest instance, each with a runner; no volumes" },
     { "runners/", true, serve_runner, "PUT ID {status, busy}" },
     { "runner-groups", false, serve_runner_groups, "GET; POST [NAME, …] adds" },

@@ -140,6 +140,7 @@ struct instance {
     char *transition;                         /* "User initiated (2026-…)", or NULL */
     int64_t launched, running_at, change_at;  /* simulated ms; change_at: of a state that passes, 0: none */
     int64_t runner;                           /* id, once model mode has read the user-data; 0: none */
+    const char *interrupt_reason;             /* static: its StateReason */
     int64_t interrupt_at;                     /* simulated ms of the spot interruption; 0: none */
     char *imds_token;
     int64_t imds_until;
@@ -369,6 +370,9 @@ void world_stop(struct sim *s, struct instance *i);
 void world_power_off(struct sim *s, struct instance *i);
 /* The machine is gone without a word: GitHub notices after 30 s. */
 void world_kill(struct sim *s, struct instance *i);
+/* A code of StateReason with which EC2 ends instances by itself, static; code NULL: a spot interruption's. NULL: no
+ * such code. */
+const char *world_end_reason(const char *code);
 void world_connect(struct sim *s, struct runner *r);
 /* Adds n instances like this one, without volumes, each with a runner like its own; false: it has none, or runs in a
  * sandbox. */

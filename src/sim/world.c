@@ -490,13 +490,43 @@ static void tick_model(struct sim *s, struct instance *i, int64_t now)
     world_power_off(s, i);
 }
 
+/* Why EC2 ends instances by itself, as StateReason has it. Source: EC2 API, StateReason. */
+static const char *const end_reasons[] = {
+    "Server.SpotInstanceTermination: Instance terminated by spot interruption",
+    "Server.InsufficientInstanceCapacity: There was insufficient capacity available to satisfy the launch request",
+    "Server.InternalError: An internal error caused the instance to terminate during launch",
+    "Client.VolumeLimitExceeded: The limit on the number of EBS volumes or total storage was exceeded",
+    "Client.InternalError: A client error caused the instance to terminate during launch",
+    "Client.InvalidSnapshot.NotFound: The specified snapshot was not found",
+};
+static const char *const end_codes[] = {
+    "Server.SpotInstanceTermination", "Server.InsufficientInstanceCapacity",
+    "Server.InternalError",           "Client.VolumeLimitExceeded",
+    "Client.InternalError",           "Client.InvalidSnapshot.NotFound",
+};
+
+const char *world_end_reason(const char *code)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(end_codes); i++)
+        if (!code || str_eq(end_codes[i], code))
+            return end_codes[i];
+    return NULL;
+}
+
+static const char *end_message(const char *code)
+{
+    size_t i = 0;
+    while (!str_eq(end_codes[i], code))
+        i++;
+    return end_reasons[i];
+}
+
 static void tick_instance(struct sim *s, struct instance *i, int64_t now)
 {
     if (instance_is(i, "pending") && now >= i->running_at)
         boot(s, i);
     if (i->interrupt_at && now >= i->interrupt_at && instance_is_live(i)) {
-        world_shutdown(s, i, "Server.SpotInstanceTermination",
-                       "Server.SpotInstanceTermination: Instance terminated by spot interruption");
+        world_shutdown(s, i, i->interrupt_reason, end_message(i->interrupt_reason));
     }
     if (instance_is(i, "shutting-down") && now >= i->change_at) {
         i->state = "terminated";

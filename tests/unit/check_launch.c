@@ -27,8 +27,15 @@ struct world {
     size_t queued, answered;
     int64_t mints[COUNT_MAX], runs[ACTS_MAX], asked_at[ACTS_MAX]; /* when they were asked for */
     size_t n_mints, n_runs, n_gets, n_lists;
-    unsigned pages; /* of a list */
-    bool full;      /* the first cell has no capacity */
+    unsigned pages;    /* of a list */
+    bool full;         /* the first cell has no capacity */
+    bool blind;        /* GitHub knows no runner by its id */
+    bool dropped;      /* nor by its name */
+    const char *taken; /* EC2 ends what is in the first cell, for this reason */
+    enum outcome deletion;
+    unsigned nth_mint[COUNT_MAX], nth_run[COUNT_MAX];
+    size_t n_finds, n_deletes, n_taken_back, n_launched;
+    int64_t found_at[ACTS_MAX];
 };
 
 static const struct image image = { .id = "ami-1" };
@@ -86,6 +93,12 @@ static void step(struct world *w, struct event *e)
         case ACT_LIST:
             w->n_lists++;
             break;
+        case ACT_FIND:
+            w->found_at[w->n_finds++] = w->now;
+            break;
+        case ACT_DELETE:
+            w->n_deletes++;
+            break;
         default:
             break;
         }
@@ -96,13 +109,19 @@ static void step(struct world *w, struct event *e)
 static struct github_runner runner(const struct world *w, size_t who)
 {
     bool online = w->run_at[who] && w->now - w->run_at[who] >= w->online_after;
-    return (struct github_runner){ .id = 1000 + (int64_t)who, .name = "", .status = online ? "online" : "offline" };
+    return (struct github_runner){ .id = 1000 + (int64_t)(who + w->nth_mint[who] * COUNT_MAX),
+                                   .name = "",
+                                   .status = online ? "online" : "offline" };
 }
 
 static struct ec2_instance instance(struct world *w, size_t who)
 {
-    snprintf(w->ids[who], sizeof(w->ids[who]), "i-%zu", who);
-    return (struct ec2_instance){ .id = w->ids[who], .zone = "us-east-1a", .state_name = "running" };
+    bool taken = w->taken && w->launch.slots && w->launch.slots[who].cell == 0;
+    snprintf(w->ids[who], sizeof(w->ids[who]), "i-%zu%s", who, w->nth_run[who] > 1 ? "-again" : "");
+    return (struct ec2_instance){ .id = w->ids[who],
+                                  .zone = "us-east-1a",
+                                  .state_name = taken ? "shutting-down" : "running",
+                                  .reason_code = taken ? w->taken : NULL };
 }
 
 static void answer(struct world *w, const struct act *act)
@@ -120,8 +139,22 @@ static void answer(struct world *w, const struct act *act)
                        .pages = w->pages };
     switch (act->kind) {
     case ACT_MINT:
+        w->nth_mint[act->who]++;
+        runners[0] = runner(w, act->who);
+        break;
     case ACT_GET:
         runners[0] = runner(w, act->who);
+        e.outcome = w->blind ? OUTCOME_NOT_FOUND : OUTCOME_OK;
+        break;
+    case ACT_FIND:
+        runners[0] = runner(w, act->who);
+        e.n_runners = !w->dropped;
+        break;
+    case ACT_DELETE:
+        e.outcome = w->deletion;
+        break;
+    case ACT_TERMINATE:
+    case ACT_CONSOLE:
         break;
     case ACT_LIST:
         e.n_runners = w->config.count;
@@ -136,6 +169,7 @@ static void answer(struct world *w, const struct act *act)
             break;
         }
         w->run_at[act->who] = w->now;
+        w->nth_run[act->who]++;
         instances[0] = instance(w, act->who);
         e.n_instances = 1;
         break;
@@ -147,11 +181,15 @@ static void answer(struct world *w, const struct act *act)
     default:
         ck_abort_msg("a launch without trouble asks for: %s", act_name(act->kind));
     }
+    if (e.outcome != OUTCOME_OK && err.domain == ERROR_NONE) {
+        error_set(&err, ERROR_GITHUB, 404, "the world says no");
+        e.error = &err;
+    }
     step(w, &e);
 }
 
 /* Until the machine is done; time jumps from one event to the next. */
-static void run(struct world *w)
+static void run_to_its_end(struct world *w)
 {
     struct event start = { .kind = EVENT_START }, time = { .kind = EVENT_TIME };
     step(w, &start);
@@ -167,6 +205,11 @@ static void run(struct world *w)
             step(w, &time);
         }
     }
+}
+
+static void run(struct world *w)
+{
+    run_to_its_end(w);
     ck_assert(launch_succeeded(&w->launch));
 }
 
@@ -359,6 +402,157 @@ START_TEST(an_instance_that_vanishes)
 }
 END_TEST
 
+/* GitHub's 404 for a runner, once or ever again, says nothing while a list still shows it. */
+START_TEST(a_404_is_no_proof)
+{
+    struct world *w = world_new(_i == 2 ? 4 : 1, 30000);
+    w->blind = true;
+    w->config.jobs_may_wait = _i == 1;
+    run(w);
+    ck_assert(w->n_finds > 0 || w->n_lists > 0);
+    ck_assert_uint_eq(w->n_deletes, 0);
+    world_free(w);
+}
+END_TEST
+
+/* A record is gone when two lists that could be read, some time apart, do not have it either; and its deletion says so,
+ * too. */
+START_TEST(a_record_that_is_gone)
+{
+    static const struct {
+        enum outcome deletion;
+        enum instance_state instance;
+    } cases[] = {
+        { OUTCOME_NOT_FOUND, INSTANCE_GONE },
+        { OUTCOME_OK, INSTANCE_GONE },
+        { OUTCOME_BUSY, INSTANCE_HAVE }, /* it is there after all, and works */
+    };
+    struct world *w = world_new(1, 3600000);
+    w->blind = w->dropped = w->config.jobs_may_wait = true;
+    w->deletion = cases[_i].deletion;
+    run_to_its_end(w);
+    ck_assert(!launch_succeeded(&w->launch));
+    ck_assert_ptr_nonnull(strstr(w->launch.error.message, "GitHub removed the record of runner"));
+    ck_assert_uint_ge(w->n_finds, 2);
+    ck_assert_int_ge(w->found_at[w->n_finds - 1] - w->found_at[w->n_finds - 2], 2000);
+    ck_assert_uint_eq(w->n_deletes, 1);
+    ck_assert_int_eq(w->launch.slots[0].pair.instance, cases[_i].instance);
+    world_free(w);
+}
+END_TEST
+
+/* --- what EC2 takes back ------------------------------------------------------------------------------------------ */
+
+static void count_taken(void *ctx, size_t slot UNUSED, const struct error *why)
+{
+    struct world *w = ctx;
+    w->n_taken_back++;
+    ck_assert_ptr_nonnull(strstr(why->message, w->taken));
+}
+
+static bool count_launched(void *ctx, struct error *err UNUSED)
+{
+    struct world *w = ctx;
+    w->n_launched++;
+    return true;
+}
+
+static struct world *world_of_taken(size_t count, const char *reason, size_t cells)
+{
+    struct world *w = world_new(count, 20000);
+    w->taken = reason;
+    w->plan.n = cells;
+    w->config.taken_back = count_taken;
+    w->config.launched = count_launched;
+    w->config.ctx = w;
+    return w;
+}
+
+static const struct {
+    const char *reason;
+    bool final;
+} reasons[] = {
+    { "Server.SpotInstanceTermination", false },
+    { "Server.SpotInstanceShutdown", false },
+    { "Server.InsufficientInstanceCapacity", false },
+    { "Server.InternalError", false },
+    { "Client.VolumeLimitExceeded", false },
+    { "Client.InternalError", true },
+    { "Client.InvalidSnapshot.NotFound", true },
+    { "Client.UserInitiatedShutdown", true },
+    { "Client.InstanceInitiatedShutdown", true },
+    { "Client.InstanceTerminated", true },
+    { "Server.SomethingNew", true },
+    { "Somebody.InsufficientInstanceCapacity", true },
+    { "nonsense", true },
+};
+
+/* The next cell is tried, with a new configuration, and the outputs name what is there in the end. */
+START_TEST(taken_back_from_the_first_cell)
+{
+    const char *reason = reasons[_i % (int)ARRAY_SIZE(reasons)].reason;
+    bool final = reasons[_i % (int)ARRAY_SIZE(reasons)].final;
+    size_t count = _i < (int)ARRAY_SIZE(reasons) ? 1 : 4;
+    struct world *w = world_of_taken(count, reason, 2);
+    w->cells[1].spot = str_eq(reason, "Client.VolumeLimitExceeded"); /* a quota is of a market */
+    run_to_its_end(w);
+    if (final) {
+        ck_assert(!launch_succeeded(&w->launch));
+        ck_assert_uint_eq(w->n_runs, count);
+        ck_assert(!w->launch.error.no_room);
+        ck_assert_ptr_nonnull(strstr(w->launch.error.message, reason));
+    } else {
+        ck_assert(launch_succeeded(&w->launch));
+        ck_assert_uint_eq(w->n_taken_back, count);
+        ck_assert_uint_eq(w->n_mints, 2 * count);
+        ck_assert_uint_eq(w->n_deletes, count);
+        ck_assert_uint_eq(w->n_launched, 2);
+        for (size_t i = 0; i < count; i++) {
+            ck_assert_uint_eq(w->launch.slots[i].cell, 1);
+            ck_assert_ptr_nonnull(strstr(w->launch.slots[i].pair.instance_id, "-again"));
+        }
+    }
+    world_free(w);
+}
+END_TEST
+
+/* Only where no cell is left the label is given away, as after RunInstances' own refusal. */
+START_TEST(taken_back_from_the_last_cell)
+{
+    struct world *w = world_of_taken(1, reasons[_i].reason, 1);
+    run_to_its_end(w);
+    ck_assert(!launch_succeeded(&w->launch));
+    ck_assert_uint_eq(w->n_runs, 1);
+    ck_assert_int_eq(w->launch.error.no_room, !reasons[_i].final);
+    ck_assert_int_eq(w->launch.error.domain, reasons[_i].final ? ERROR_AWS : ERROR_CAPACITY);
+    AUTO_FREE char *left = launch_leftovers(&w->launch);
+    ck_assert_ptr_null(left);
+    world_free(w);
+}
+END_TEST
+
+/* Where a job may have waited for it, only GitHub's word that the record was there and is deleted says that it did not
+ * come. */
+START_TEST(taken_back_with_its_job)
+{
+    static const struct {
+        enum outcome deletion;
+        const char *why;
+    } cases[] = {
+        { OUTCOME_BUSY, "GitHub says that it runs a job" },
+        { OUTCOME_NOT_FOUND, "GitHub removed the record of runner" },
+    };
+    struct world *w = world_of_taken(1, "Server.SpotInstanceTermination", 2);
+    w->config.jobs_may_wait = w->dropped = true;
+    w->deletion = cases[_i].deletion;
+    run_to_its_end(w);
+    ck_assert(!launch_succeeded(&w->launch));
+    ck_assert_uint_eq(w->n_runs, 1);
+    ck_assert_ptr_nonnull(strstr(w->launch.error.message, cases[_i].why));
+    world_free(w);
+}
+END_TEST
+
 /* --- what the driver makes of an answer --------------------------------------------------------------------------- */
 
 START_TEST(outcomes_of_aws)
@@ -475,6 +669,11 @@ static TCase *clockwork(void)
     tcase_add_test(t, a_configuration_without_room);
     tcase_add_test(t, a_failure_that_was_settled);
     tcase_add_test(t, an_instance_that_vanishes);
+    tcase_add_loop_test(t, a_404_is_no_proof, 0, 3);
+    tcase_add_loop_test(t, a_record_that_is_gone, 0, 3);
+    tcase_add_loop_test(t, taken_back_from_the_first_cell, 0, 2 * ARRAY_SIZE(reasons));
+    tcase_add_loop_test(t, taken_back_from_the_last_cell, 0, ARRAY_SIZE(reasons));
+    tcase_add_loop_test(t, taken_back_with_its_job, 0, 2);
     tcase_add_test(t, outcomes_of_aws);
     tcase_add_test(t, no_refusal_ends_a_doubt);
     tcase_add_test(t, what_is_no_refusal);

@@ -24,7 +24,8 @@ struct scene {
     struct launch_config config;
     struct plan plan;
     struct cell cells[MAX_CELLS];
-    unsigned launched; /* calls of it */
+    unsigned launched, taken_back; /* calls of them */
+    char *announced[MAX_SLOTS];    /* the instances that the newest `launched` named */
     struct stop_config stop_config;
     struct strlist regions, ids, labels;
     bool is_signalled, crashed;
@@ -60,7 +61,16 @@ static bool launched(void *ctx, struct error *err UNUSED)
     for (size_t i = 0; i < s->config.count; i++)
         if (!s->launch.slots[i].down && !s->launch.slots[i].pair.instance_id)
             model_break(s->model, 1, "outputs are written before instance %zu is known", i);
+    for (size_t i = 0; i < s->config.count; i++)
+        str_set(&s->announced[i], s->launch.slots[i].down ? NULL : s->launch.slots[i].pair.instance_id);
     return true;
+}
+
+static void taken_back(void *ctx, size_t slot, const struct error *why)
+{
+    struct scene *s = ctx;
+    s->taken_back++;
+    model_trace(s->model, "slot %zu: %s", slot, why->message);
 }
 
 static void set_launch(struct scene *s)
@@ -88,6 +98,7 @@ static void set_launch(struct scene *s)
                                         .seed = m->seed,
                                         .render = render,
                                         .launched = launched,
+                                        .taken_back = taken_back,
                                         .ctx = s };
     s->config.min_count = model_pick(m, 'n', 3) ? s->config.count : 1 + (size_t)model_pick(m, 'N', s->config.count);
     m->label = s->config.label;
@@ -150,7 +161,7 @@ static void check_up(struct scene *s)
 {
     struct model *m = s->model;
     size_t up = 0;
-    if (s->launched != 1)
+    if (s->launched < 1 || s->launched > 1 + s->taken_back)
         model_break(m, 1, "the launch succeeded, and its outputs were written %u times", s->launched);
     for (size_t n = 0; n < s->config.count; n++) {
         const struct pair *p = &s->launch.slots[n].pair;
@@ -158,6 +169,8 @@ static void check_up(struct scene *s)
         if (!launch_slot_is_up(&s->launch.slots[n]))
             continue;
         up++;
+        if (s->announced[n] && !str_eq(s->announced[n], p->instance_id))
+            model_break(m, 1, "the outputs name %s instead of %s", s->announced[n], p->instance_id);
         for (size_t i = 0; i < m->n_instances; i++)
             if (str_eq(m->instances[i]->view.id, p->instance_id))
                 mine = m->instances[i];
@@ -443,6 +456,8 @@ static void play(struct model *m, void *counts)
     if (stops)
         run_stop(&s);
     launch_clear(&s.launch);
+    for (size_t i = 0; i < MAX_SLOTS; i++)
+        free(s.announced[i]);
     strlist_clear(&s.regions);
     strlist_clear(&s.ids);
     strlist_clear(&s.labels);

@@ -118,8 +118,8 @@ static bool is_awaited(const struct model *m, const struct model_instance *i)
 {
     const struct model_record *r = i->record;
     const struct limits l = limits_of(m, i->slot);
-    bool told_wrong = lies(m, FAULT_LIST_SKIPS) || lies(m, FAULT_GET_404) || lies(m, FAULT_RECORD_DROPPED) ||
-                      lies(m, FAULT_FORGETS);
+    bool told_wrong =
+        lies(m, FAULT_LIST_SKIPS) || lies(m, FAULT_GET_404) || lies(m, FAULT_RECORD_DROPPED) || lies(m, FAULT_FORGETS);
     if (!r || r->took_job || i->hung || i->halted || !model_is_live(m, i))
         return false;
     if (age(m, i) < l.boot)
@@ -600,7 +600,8 @@ static bool happens_to_reapers(enum fault f)
 {
     static const enum fault others[] = { FAULT_AMBIGUOUS_LATE, FAULT_CAPACITY,   FAULT_SUBNET_FULL,
                                          FAULT_QUOTA,          FAULT_TOKEN_USED, FAULT_TOKEN_USED_BUSY,
-                                         FAULT_STRANGER,       FAULT_NO_RIGHTS,  FAULT_SILENCE };
+                                         FAULT_STRANGER,       FAULT_NO_RIGHTS,  FAULT_SILENCE,
+                                         FAULT_REFUSED };
     for (size_t i = 0; i < ARRAY_SIZE(others); i++)
         if (others[i] == f)
             return false;

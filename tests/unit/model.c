@@ -2,6 +2,8 @@
 
 #include <inttypes.h>
 
+#include "mayfly/aws/call.h"
+#include "mayfly/runner/drive.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/encode.h"
 
@@ -30,6 +32,7 @@ struct flight {
     struct ec2_change *changes;
     size_t n_jobs, n_changes;
     struct model_record *record; /* minted, asked for or deleted */
+    const char *code;            /* of FAULT_REFUSED: AWS's */
     const char *jit, *text;
     struct flight *next;
 };
@@ -37,48 +40,17 @@ struct flight {
 const char *fault_name(enum fault f)
 {
     static const char *const names[FAULT_COUNT] = {
-        "none",
-        "ambiguous-done",
-        "ambiguous-undone",
-        "ambiguous-late",
-        "slow",
-        "throttled",
-        "failed",
-        "capacity",
-        "subnet-full",
-        "quota",
-        "token-used",
-        "token-used-busy",
-        "stranger",
-        "get-404",
-        "list-lags",
-        "invisible",
-        "unendable",
-        "dies-booting",
-        "dies-later",
-        "never-online",
-        "slow-boot",
-        "record-dropped",
-        "busy-lies",
-        "no-rights",
-        "signal",
-        "crash",
-        "silence",
-        "list-skips",
-        "tag-lags",
-        "blip",
-        "hangs",
-        "job-now",
-        "outage",
-        "state-lags",
-        "date-lags",
-        "kept-now",
-        "forgets",
-        "registration-lies",
-        "other-run",
-        "console-lags",
-        "console-empty",
-        "no-idle-limit",
+        "none",        "ambiguous-done", "ambiguous-undone", "ambiguous-late",
+        "slow",        "throttled",      "failed",           "capacity",
+        "subnet-full", "quota",          "token-used",       "token-used-busy",
+        "stranger",    "get-404",        "list-lags",        "invisible",
+        "unendable",   "dies-booting",   "dies-later",       "never-online",
+        "slow-boot",   "record-dropped", "busy-lies",        "no-rights",
+        "refused",     "taken-back",     "signal",           "crash",
+        "silence",     "list-skips",     "tag-lags",         "blip",
+        "hangs",       "job-now",        "outage",           "state-lags",
+        "date-lags",   "kept-now",       "forgets",          "registration-lies",
+        "other-run",   "console-lags",   "console-empty",    "no-idle-limit",
     };
     return names[f];
 }
@@ -269,6 +241,29 @@ static struct model_instance *find_instance(const struct model *m, const char *i
     return NULL;
 }
 
+static const struct {
+    const char *code;
+    bool final;
+} reasons[] = {
+    { "Server.SpotInstanceTermination", false },
+    { "Server.InsufficientInstanceCapacity", false },
+    { "Server.InternalError", false },
+    { "Client.VolumeLimitExceeded", false },
+    { "Client.InternalError", true },
+    { "Client.InvalidSnapshot.NotFound", true },
+    { "Client.UserInitiatedShutdown", true },
+    { "Client.InstanceInitiatedShutdown", true },
+    { "Server.NobodyKnowsThis", true },
+};
+
+static bool is_final(const char *reason)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (str_eq(reasons[i].code, reason))
+            return reasons[i].final;
+    return true;
+}
+
 struct model_instance *model_add_instance(struct model *m, const char *region, const char *subnet, const char *token,
                                           const struct ec2_tag *tags, size_t n_tags)
 {
@@ -304,7 +299,10 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
         i->at[AT_ONLINE] += between(m, place + 2, 10000, 400000);
     if (model_fault(m, FAULT_NEVER_ONLINE, place, m->per_mille, what))
         i->at[AT_ONLINE] = INT64_MAX;
-    if (model_fault(m, FAULT_DIES_BOOTING, place, m->per_mille, what))
+    if (model_fault(m, FAULT_TAKEN_BACK, place, m->per_mille, what)) {
+        i->at[AT_DIES] = m->now + between(m, place + 3, 1, 40000);
+        i->reason = reasons[model_pick(m, place + 15, ARRAY_SIZE(reasons))].code;
+    } else if (model_fault(m, FAULT_DIES_BOOTING, place, m->per_mille, what))
         i->at[AT_DIES] = m->now + between(m, place + 3, 1, 40000);
     else if (model_fault(m, FAULT_DIES_LATER, place, m->per_mille, what))
         i->at[AT_DIES] = m->now + between(m, place + 3, 40000, 300000);
@@ -464,6 +462,7 @@ static void show_instance(struct model *m, struct flight *f, const struct model_
     struct ec2_instance *v = &f->instances[f->n_instances++];
     *v = i->view;
     v->state_name = state_seen(m, i);
+    v->reason_code = m->now >= i->dead_at ? i->reason : NULL;
     if (m->now >= i->mark_seen_at)
         return;
     v->tags = (struct field_list){ 0 };
@@ -507,6 +506,7 @@ static void describe(struct model *m, struct flight *f)
         if (m->now >= i->visible_at && str_eq(i->region, f->act.region) && matches(m, i, f)) {
             show_instance(m, f, i);
             i->scanned = i->scanned || f->act.kind == ACT_SCAN;
+            i->told_final = i->told_final || (f->act.kind == ACT_LOOK && m->now >= i->dead_at && is_final(i->reason));
             if (f->act.kind == ACT_LOOK)
                 i->looked_at[f->of] = m->now;
         }
@@ -706,6 +706,28 @@ static void check_token(struct model *m, const struct ec2_run *run)
     m->tokens[m->n_tokens++].parameters = parameters;
 }
 
+/* What is the outcome of a call whose last answer this is, and some attempt of which may have had its effect? */
+static enum outcome outcome_of(const char *code, bool lost)
+{
+    struct aws_call call = { .call = { .makes = true } };
+    error_set(&call.call.error, ERROR_AWS, 400, "the model says no");
+    str_set(&call.call.error.code, code);
+    call.call.ambiguous = lost || !aws_is_refusal(&call.call.error);
+    enum outcome outcome = drive_aws_outcome(&call);
+    error_clear(&call.call.error);
+    return outcome;
+}
+
+/* A retry is refused, with whatever AWS may say, which is not the truth about the attempt before it. */
+static void refuse(struct model *m, struct flight *f, bool lost)
+{
+    bool spent = str_eq(f->code, "IdempotentInstanceTerminated");
+    f->outcome = outcome_of(f->code, lost);
+    for (size_t n = 0; n < m->n_instances && spent; n++) /* this is */
+        if (str_eq(m->instances[n]->view.client_token, f->act.client_token))
+            die(m, m->instances[n], m->now);
+}
+
 static void run_instance(struct model *m, struct flight *f, const struct ec2_run *run)
 {
     AUTO_FREE char *zone = xasprintf("zone-of-%s", run->subnet);
@@ -877,24 +899,31 @@ static void flight_effect(struct model *m, struct flight *f)
     if (is_of_github(f->act.kind) && m->no_rights)
         f->fault = FAULT_GET_404;
     take_effect(m, f);
-    if (f->act.kind == ACT_RUN && f->outcome == OUTCOME_OK)
+    const uint64_t place = (uint64_t)f->sent_at << 8 | f->act.who % 256;
+    bool lost = f->fault == FAULT_REFUSED && model_pick(m, place ^ 0x1057, 4) > 0;
+    bool heard = f->fault == FAULT_REFUSED && !lost && outcome_of(f->code, false) != OUTCOME_AMBIGUOUS;
+    if (f->act.kind == ACT_RUN && f->outcome == OUTCOME_OK && !heard &&
+        !(f->fault == FAULT_REFUSED && model_pick(m, place ^ 0xdead, 3) == 0))
         run_instance(m, f, &((struct run_flight *)f)->run);
+    if (f->fault == FAULT_REFUSED)
+        refuse(m, f, lost);
     if (f->fault == FAULT_AMBIGUOUS_DONE || f->fault == FAULT_AMBIGUOUS_LATE)
         f->outcome = OUTCOME_AMBIGUOUS;
 }
 
 /* --- actions are sent --------------------------------------------------------------------------------------------- */
 
-static const enum fault faults_of[ACT_COUNT][14] = {
+static const enum fault faults_of[ACT_COUNT][16] = {
     [ACT_MINT] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_AMBIGUOUS_DONE, FAULT_STRANGER, FAULT_STRANGER,
                    FAULT_SLOW, FAULT_THROTTLED, FAULT_FAILED },
     [ACT_FIND] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
     [ACT_LIST] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_THROTTLED, FAULT_SLOW, FAULT_FAILED },
     [ACT_GET] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_THROTTLED, FAULT_SLOW, FAULT_FAILED, FAULT_GET_404 },
-    [ACT_DELETE] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
+    [ACT_DELETE] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW,
+                     FAULT_GET_404 },
     [ACT_RUN] = { FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_DONE, FAULT_AMBIGUOUS_UNDONE, FAULT_AMBIGUOUS_LATE, FAULT_SLOW,
                   FAULT_CAPACITY, FAULT_CAPACITY, FAULT_SUBNET_FULL, FAULT_QUOTA, FAULT_TOKEN_USED,
-                  FAULT_TOKEN_USED_BUSY, FAULT_THROTTLED, FAULT_FAILED },
+                  FAULT_TOKEN_USED_BUSY, FAULT_THROTTLED, FAULT_FAILED, FAULT_REFUSED, FAULT_REFUSED },
     [ACT_SETTLE] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
     [ACT_LOOK] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_THROTTLED, FAULT_SLOW, FAULT_FAILED },
     [ACT_SCAN] = { FAULT_AMBIGUOUS_UNDONE, FAULT_THROTTLED, FAULT_FAILED, FAULT_SLOW },
@@ -915,6 +944,8 @@ static enum fault draw(struct model *m, const struct act *a, uint64_t place)
     /* What is asked every second must not be the first thing to fail in every launch. */
     bool poll = m->reaps ? false : a->kind == ACT_GET || a->kind == ACT_LIST || a->kind == ACT_LOOK;
     enum fault f = n ? faults[model_pick(m, place ^ 0xd4a3, n)] : FAULT_NONE;
+    if (m->reaps && f == FAULT_GET_404 && a->kind == ACT_DELETE)
+        return FAULT_NONE;
     if (f && model_fault(m, f, place, poll ? m->per_mille / 10 : m->per_mille,
                          m->tracing ? say(m, "on", act_name(a->kind), a->who) : ""))
         return f;
@@ -983,6 +1014,17 @@ static void check_run(struct model *m, const struct act *a, const struct ec2_run
     if (m->unsure_token[a->who] && !str_eq(m->unsure_token[a->who], a->client_token))
         model_break(m, 3, "slot %zu is launched again while the outcome of %s is unknown", a->who,
                     m->unsure_token[a->who]);
+    for (size_t n = 0; n < m->n_instances; n++) {
+        const struct model_instance *i = m->instances[n];
+        const struct model_record *r = i->record;
+        if (i->decor || i->slot != a->who)
+            continue;
+        if (i->told_final)
+            model_break(m, 3, "slot %zu is launched again, and %s ended for good: %s", a->who, i->view.id,
+                        i->reason ? i->reason : "no reason");
+        if (r && (r->told_online || r->told_busy || r->refused_busy) && i->reason)
+            model_break(m, 4, "slot %zu is launched again, and the runner of %s had come", a->who, i->view.id);
+    }
 }
 
 static const char *copy(struct model *m, const char *s)
@@ -1104,6 +1146,13 @@ static void send(struct model *m, size_t of, const struct act *a)
         check_terminate(m, a);
     f->sent_at = m->now;
     f->fault = draw(m, a, place);
+    if (f->fault == FAULT_REFUSED) {
+        size_t n = 0;
+        while (aws_known_code(n))
+            n++;
+        f->code = aws_known_code((size_t)model_pick(m, place + 4, n + 1));
+        f->code = f->code ? f->code : "NobodyKnowsThis";
+    }
     int64_t most = f->fault == FAULT_SLOW ? 28000 : a->kind == ACT_RUN ? 2500 : 700;
     f->answer_at = m->now + between(m, place + 1, f->fault == FAULT_SLOW ? 3000 : 20, most);
     f->effect_at = between(m, place + 2, m->now + 10, f->answer_at);
@@ -1213,14 +1262,22 @@ static void note(struct model *m, const struct flight *f)
         if (!i->known_at && (!m->may_touch || m->may_touch(m, i)))
             i->known_at = m->now;
     }
+    /* A list that lies does not make it so. */
+    for (size_t n = 0; f->act.kind == ACT_FIND && f->outcome == OUTCOME_OK && n < m->n_records; n++)
+        if (str_eq(m->records[n]->name, f->act.name) && !m->records[n]->exists)
+            m->records[n]->fenced = true;
     for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
         if (f->runners[i].busy)
             find_record(m, f->runners[i].id)->told_busy = true;
+    for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
+        if (github_runner_is_online(&f->runners[i]))
+            find_record(m, f->runners[i].id)->told_online = true;
     m->scan_failed = m->scan_failed || (f->act.kind == ACT_SCAN && f->outcome != OUTCOME_OK);
     bool ends = f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE || f->act.kind == ACT_FIND ||
                 f->act.kind == ACT_SETTLE;
     bool unclear = (f->act.kind == ACT_RUN || f->act.kind == ACT_MINT) && f->outcome == OUTCOME_AMBIGUOUS;
-    if ((ends && f->outcome != OUTCOME_OK && f->outcome != OUTCOME_NOT_FOUND) || unclear)
+    bool lied = f->act.kind == ACT_DELETE && f->outcome == OUTCOME_NOT_FOUND && f->record && f->record->exists;
+    if ((ends && f->outcome != OUTCOME_OK && f->outcome != OUTCOME_NOT_FOUND) || unclear || lied)
         m->undo_trouble = true;
 }
 
@@ -1282,8 +1339,11 @@ static void answer(struct model *m, struct flight *f)
         e.n_changes = f->n_changes;
     }
     if (f->outcome != OUTCOME_OK)
-        error_set(&err, ERROR_NET, 0, "the model says %s", outcome_names[f->outcome]);
-    model_trace(m, "< %s %zu %s", act_name(f->act.kind), f->act.who, outcome_names[f->outcome]);
+        error_set(&err, f->code ? ERROR_AWS : ERROR_NET, 0, "the model says %s", outcome_names[f->outcome]);
+    if (f->outcome != OUTCOME_OK)
+        str_set(&err.code, f->code);
+    model_trace(m, "< %s %zu %s %s", act_name(f->act.kind), f->act.who, outcome_names[f->outcome],
+                f->code ? f->code : "");
     note(m, f);
     if (f->act.by_page)
         turn_page(m, f->of, &e);

@@ -36,6 +36,9 @@ enum fault {
     FAULT_RECORD_DROPPED, /* GitHub forgets a record that never connected */
     FAULT_BUSY_LIES,      /* false for up to 60 s after the job began; a deletion then may succeed */
     FAULT_NO_RIGHTS,      /* the token may not: GitHub says 404 to all that stop asks */
+    FAULT_REFUSED, /* any error of AWS's table, or one that nobody knows; often after an attempt whose answer was lost
+                    */
+    FAULT_TAKEN_BACK, /* EC2 ends an instance by itself, and says why */
     FAULT_SIGNAL,
     FAULT_CRASH,                         /* of the machine: it gets no further event */
     FAULT_SILENCE,                       /* after a signal, to all questions of a kind, in flight or to come */
@@ -99,6 +102,7 @@ struct model_record {
     int64_t fence_asked;                                  /* when its deletion was asked for first; 0: not yet */
     bool fence_answered, fenced, told_busy, refused_busy; /* fenced: its deletion was confirmed */
     bool told_deleted;                                    /* by the answer to it */
+    bool told_online;
 };
 
 enum { AT_ONLINE, AT_JOB, AT_JOB_END, AT_DIES, AT_DROP, AT_BLIP, AT_BACK, AT_HANG, AT_UNLOCK, AT_IDLE, AT_COUNT };
@@ -123,6 +127,8 @@ struct model_instance {
     int64_t idle_ms;                 /* its idle limit; 0: it has none */
     int64_t booted_at, started_at, job_at, exited_at; /* when its console shows it; 0: not yet */
     const char *halted;              /* "stopped", "stopping" or NULL */
+    const char *reason;              /* stateReason, once it is dead; or NULL */
+    bool told_final;                 /* the machine read that there is no use in another */
     int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
     int64_t known_at;                /* the machine has its id since then; 0: not yet */
     bool end_asked;                  /* for, by TerminateInstances */

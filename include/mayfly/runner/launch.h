@@ -26,8 +26,11 @@ struct launch_config { /* borrowed, valid as long as the launch */
     /* The parameters of RunInstances for one slot; strings go into the arena. */
     void (*render)(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
                    struct arena *arena, struct ec2_run *ret);
-    /* All instances that will be are known: the time to write outputs. Once. Its failure is the launch's. */
+    /* All instances that will be are known: the time to write outputs. Once, and again after one was replaced that EC2
+     * took back. Its failure is the launch's. */
     bool (*launched)(void *ctx, struct error *err);
+    /* EC2 took the slot's instance back before its runner came; another cell is tried. NULL: nobody wants to know. */
+    void (*taken_back)(void *ctx, size_t slot, const struct error *why);
     void *ctx;
 };
 
@@ -45,10 +48,13 @@ struct launch_slot {
     unsigned mint_failures;
     bool mint_lost;  /* an answer for this very name was lost */
     bool replace;    /* the record is being deleted to be minted again */
+    bool taken_back; /* since EC2 ended its instance */
+    bool announced;  /* `launched` was called with this instance */
     int64_t mint_at; /* not before */
     char *region;    /* that the runner's name tells */
     bool running, online, busy;
-    bool asking;                                           /* ACT_GET is in flight */
+    bool asking;                                           /* ACT_GET is in flight, */
+    int64_t asked_id;                                      /* of this runner */
     bool missing;                                          /* from the newest list: to be asked for by id */
     int64_t asked_at;                                      /* RunInstances, of an instance that is there */
     int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */

@@ -36,7 +36,7 @@ struct pair {   /* owned strings */
     enum instance_state instance;
     int64_t young_until;  /* NotFound before this moment may be EC2's lag */
     int64_t unsure_until; /* looks by client token end then */
-    int64_t find_until;   /* an empty search by name from before proves nothing: lists lag */
+    int64_t find_until;   /* a search by name from before that does not show it proves nothing: lists lag */
     int64_t find_at;      /* when the search was asked for, or will be */
     int64_t wait_until;   /* nothing is asked of EC2 before */
     int64_t delete_at;    /* the deletion is not asked for before */
@@ -46,7 +46,8 @@ struct pair {   /* owned strings */
     int64_t give_up_at;   /* ends that fail for now are asked for again until then; 0: none has failed yet */
     bool spare_busy;      /* a record that is busy keeps its instance */
     bool must_fence;      /* a record that is not known to be deleted keeps its instance */
-    bool may_ask;         /* GitHub has answered a search: its "not found" is not for want of a right */
+    unsigned absences;    /* searches in a row that GitHub answered without the record */
+    bool refuted;         /* its deletion found none, and no search has shown it since */
     struct error error;   /* the first thing that went wrong on the way down */
 };
 
@@ -57,12 +58,24 @@ enum {
     PAIR_LOOK_MS = 2000,
     PAIR_FENCE_MS = 10000,
     PAIR_PATIENCE_MS = 8000, /* on top of the retries of each call */
+    PAIR_ABSENCES = 2,       /* so many searches, PAIR_LOOK_MS apart, prove that a record is gone */
 };
 
 /* Asks for the next things on the way down, if any; lowers *wake to when it wants to be called again. */
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
 /* A new record was made; what was tried with an earlier one is forgotten. */
-void pair_take_record(struct pair *p, int64_t runner_id);
+void pair_take_record(struct pair *p, int64_t runner_id, int64_t now);
+/* It may have been made, or was just made: searches from before PAIR_FIND_MS have passed may miss it. */
+void pair_lost_record(struct pair *p, int64_t now);
+/* GitHub does not know the record by its id. One such answer may be that of a replica, or for want of a right: the
+ * record is searched for by name (ACT_FIND), until pair_is_absent. */
+void pair_doubt_record(struct pair *p, int64_t now);
+/* It was seen: what spoke against it counts no longer. */
+void pair_saw_record(struct pair *p);
+/* So many searches have missed it that it is gone; only a deletion that is refused may still say otherwise. */
+bool pair_is_absent(const struct pair *p);
+/* The part of pair_down that ends the record, or searches for one that is in doubt. */
+void pair_down_record(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
 /* There is less time: from `until` on the instance goes, whatever became of the record, unless must_fence; and then,
  * too, while its runner cannot be online yet. */
 void pair_hurry(struct pair *p, int64_t until);
