@@ -228,6 +228,7 @@ static const struct field page_reservation_fields[] = {
       .offset = offsetof(struct ec2_page, instances),
       .items = instance_fields,
       .item_size = sizeof(struct ec2_instance) },
+    { .path = "reservationSet/item/ownerId", .type = FIELD_STR, .offset = offsetof(struct ec2_page, owner) },
     { .path = "nextToken", .type = FIELD_STR, .offset = offsetof(struct ec2_page, next_token) },
     { 0 },
 };

@@ -4,18 +4,29 @@
 #include "mayfly/util/log.h"
 #include "reap.h"
 
-enum { SKEW_TOLD = 300, REGIONS_MAX = 255 };
+enum { SKEW_TOLD = 300, REGIONS_MAX = 255, STS_MS = 5000 };
 
-/* What the names of this fleet's runners begin with: it takes the account's number. */
+/* One call, which may take so long and no longer. */
+static bool run_briefly(struct call_loop *loop, struct call *call, int64_t ms, struct error *err)
+{
+    call_start(loop, call);
+    if (call_loop_next(loop, env_mono(loop->env) + ms) == call)
+        return call->error.domain == ERROR_NONE || error_move(err, &call->error);
+    call_cancel(loop, call);
+    return error_set(err, ERROR_TIMEOUT, 0, "%s: no answer within %d s", call->name, (int)(ms / 1000));
+}
+
+/* What the names of this fleet's runners begin with takes the account's number. Only records without an instance are
+ * told by it: who cannot reach STS has them left alone, or tells them by the account of the instances. */
 static char *ask_name_mark(struct session *session, struct error *err)
 {
     AUTO_ARENA arena = { 0 };
     struct sts_identity who = { 0 };
     AUTO_CALL *call = &sts_get_caller_identity_call(&session->aws, session->aws_config.region)->call;
-    bool ok = call_run(&session->loop, call, err) &&
+    bool ok = run_briefly(&session->loop, call, STS_MS, err) &&
               sts_get_caller_identity_result((struct aws_call *)call, &arena, &who, err);
     session->cloud.tally[SERVICE_STS].requests += call->attempts;
-    session->cloud.tally[SERVICE_STS].retries += call->attempts - 1;
+    session->cloud.tally[SERVICE_STS].retries += call->attempts > 1 ? call->attempts - 1 : 0;
     return ok ? runner_name_mark(who.account, session->fleet) : NULL;
 }
 
@@ -27,8 +38,7 @@ bool fleet_open(struct fleet *f, struct cmd *cmd, const struct fleet_options *o,
         return false;
     if (f->regions.n > REGIONS_MAX)
         return error_set(err, ERROR_USAGE, 0, "--regions: more than %d", REGIONS_MAX);
-    if (!(f->name_mark = ask_name_mark(&f->session, err)))
-        return false;
+    f->name_mark = ask_name_mark(&f->session, &f->account_error);
     f->config = (struct reap_config){
         .fleet = f->session.fleet,
         .scope = f->session.github_config.scope,
@@ -61,6 +71,7 @@ void fleet_close(struct fleet *f)
     reap_clear(&f->reap);
     session_close(&f->session);
     free(f->name_mark);
+    error_clear(&f->account_error);
     strlist_clear(&f->regions);
 }
 
@@ -113,6 +124,16 @@ bool fleet_warn(const struct fleet *f)
                  "reap --dry-run, then raise --max");
     for (size_t i = 0; i < r->unread.n; i++)
         log_warn("runners of this fleet are also in %s, which is not looked at: name it in --regions", r->unread.v[i]);
+    if (!r->name_mark) {
+        AUTO_FREE char *why = error_format(&f->account_error);
+        log_warn("runner records without an instance are left alone, since the account is not known: %s", why);
+        whole = false;
+    }
+    if (r->malformed) {
+        log_warn("%zu instances were passed over, since EC2's answer on them makes no sense: %s%s", r->malformed,
+                 r->a_malformed, r->malformed > 1 ? " and others" : "");
+        whole = false;
+    }
     if (r->more_ghosts)
         log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
     if (r->console_error.domain) {

@@ -50,7 +50,8 @@ struct fleet_options {
 struct fleet {
     const char *command; /* its name */
     struct session session;
-    char *name_mark;
+    char *name_mark;            /* NULL: STS did not say whose account it is */
+    struct error account_error; /* why */
     struct strlist regions;
     struct reap_config config;
     struct reap reap;

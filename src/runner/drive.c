@@ -452,6 +452,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
             return false;
         drop_strangers(f, &page.instances, sizeof(struct ec2_instance));
         keep_instances(f, &page.instances);
+        e->account = page.owner;
         f->token = page.next_token;
         return aws_call_turn(&f->aws->call, &f->paging, page.instances.n, f->token, ret_more, err);
     case ACT_LEFTOVERS:

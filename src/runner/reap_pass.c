@@ -66,6 +66,8 @@ void reap_clear(struct reap *r)
     strlist_clear(&r->fleet);
     strlist_clear(&r->states);
     strlist_clear(&r->unread);
+    free(r->name_mark);
+    free(r->a_malformed);
     error_clear(&r->error);
     error_clear(&r->jobs_error);
     error_clear(&r->console_error);
@@ -94,10 +96,29 @@ static bool begin_scan(struct reap *r, int64_t now UNUSED, struct acts *acts)
     return true;
 }
 
-static bool take_instance(struct reap *r, const struct ec2_instance *i, size_t region)
+static bool is_plain_id(const char *id)
+{
+    return str_starts(id, "i-") && id[strspn(id, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
+}
+
+/* An instance of the fleet that says its id, its state and when it was launched, or one of another. */
+static bool is_sound(const struct reap *r, const struct ec2_instance *i)
+{
+    int64_t launched = ec2_instance_launched(i);
+    bool of_fleet = str_eq(ec2_instance_tag(i, TAG_FLEET), r->config->fleet);
+    return is_plain_id(i->id) &&
+           (!of_fleet || (launched > 0 && launched <= UINT32_MAX && ec2_instance_state(i) != EC2_UNKNOWN));
+}
+
+/* One that makes no sense must not keep the others from their ends. */
+static void take_instance(struct reap *r, const struct ec2_instance *i, size_t region)
 {
     const struct reap_facts f = reap_read_instance(i, r->config->fleet, r->config->limits, r->cloud_now);
-    return reap_rows_add(&r->rows, i, &f, region);
+    if (is_sound(r, i) && reap_rows_add(&r->rows, i, &f, region))
+        return;
+    r->malformed++;
+    if (!r->a_malformed)
+        r->a_malformed = xasprintf("`%.40s` in %s", i->id, region_of(r, region));
 }
 
 /* A fleet half seen is no ground for decisions. */
@@ -108,12 +129,10 @@ static void answer_scan(struct reap *r, const struct event *e)
             error_copy(&r->error, e->error);
         return;
     }
+    if (!r->name_mark && e->account)
+        r->name_mark = runner_name_mark(e->account, r->config->fleet);
     for (size_t i = 0; i < e->n_instances; i++)
-        if (!take_instance(r, &e->instances[i], e->who) && r->error.domain == ERROR_NONE)
-            error_set(&r->error, ERROR_PARSE, 0,
-                      "%s: %.40s is more than can be judged: its id is too long, or the "
-                      "fleet's instances have too many different limits or scopes",
-                      region_of(r, e->who), e->instances[i].id);
+        take_instance(r, &e->instances[i], e->who);
 }
 
 static void finish_scan(struct reap *r)
@@ -155,7 +174,7 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     AUTO_FREE char *region = NULL;
     int64_t epoch;
     enum reap_record what = reap_read_record(record);
-    if (!runner_name_parse(record->name, r->config->name_mark, &region, &epoch))
+    if (!r->name_mark || !runner_name_parse(record->name, r->name_mark, &region, &epoch))
         return;
     size_t at = find_region(r, region);
     if (at == r->config->regions->n)
@@ -978,6 +997,7 @@ void reap_init(struct reap *r, const struct reap_config *config)
 {
     static const char *const live[] = { "pending", "running", "stopping", "stopped" };
     *r = (struct reap){ .machine = { .step = step, .wake = INT64_MAX }, .config = config };
+    r->name_mark = config->name_mark ? xstrdup(config->name_mark) : NULL;
     strlist_add(&r->fleet, config->fleet);
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->states, live[i]);

@@ -151,6 +151,20 @@ run "$mayfly" status
 expect 'and status says so' 3 out 'no two clocks agree'
 control DELETE faults >/dev/null
 
+# --- without STS ---
+fresh
+advance 90000
+run env AWS_ENDPOINT_URL_STS=http://127.0.0.1:9 "$mayfly" status
+expect 'without STS status works' 0 out 'past its deadline'
+fault '{"service":"sts","action":"GetCallerIdentity","fault":"hang","times":9}'
+began=$SECONDS
+run "$mayfly" reap
+expect 'a hanging STS holds up no deadline' 0 out "ended $id: past its deadline"
+if [ $((SECONDS - began)) -lt 15 ]; then ok 'nor for long'; else not_ok 'nor for long' "$((SECONDS - began)) s"; fi
+run env AWS_ENDPOINT_URL_STS=http://127.0.0.1:9 "$mayfly" reap
+expect 'without it, and without instances, records are left alone' 3 err 'left alone, since the account is not known'
+control DELETE faults >/dev/null
+
 # Consoles that say nothing: by GitHub's word alone nothing goes, and it is said.
 fresh
 advance 3000

@@ -77,6 +77,7 @@ struct aws_call *ec2_describe_instances_call(struct aws *aws, const char *region
                                              size_t n, const char *token);
 struct ec2_page {
     struct field_list instances; /* struct ec2_instance */
+    const char *owner;           /* the account of one of them, or NULL */
     const char *next_token;      /* NULL: the last page. A page may be empty and still have one. */
 };
 MUST_CHECK bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,

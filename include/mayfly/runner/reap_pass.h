@@ -14,7 +14,7 @@
 struct reap_config {               /* borrowed, valid as long as the pass */
     const char *fleet;             /* not empty */
     const char *scope;             /* read in any case: it may have ghosts */
-    const char *name_mark;         /* of this fleet's runner names: runner_name_mark() */
+    const char *name_mark;         /* of this fleet's runner names: runner_name_mark(); NULL: by its instances' account */
     const struct strlist *regions; /* 1 to 255 */
     struct limits limits;          /* of instances without the tag */
     uint64_t max;                  /* ended before their deadline in one pass; 0: half the fleet or 20, the larger */
@@ -101,6 +101,9 @@ struct reap {
     size_t n_runs;
     struct reap_ghost *ghosts;
     size_t n_ghosts;
+    char *name_mark;       /* NULL: not known, so that no ghost is */
+    size_t malformed;      /* instances that were passed over: what EC2 says of them makes no sense */
+    char *a_malformed;     /* one of them; owned */
     bool more_ghosts;      /* than one pass deletes */
     struct strlist unread; /* regions of runners of ours that this pass does not read; 8 at most */
     struct reap_batch **batches;
