@@ -68,6 +68,7 @@ static void print_option(const char *command, const struct opt *o)
                                                                                   : "any";
     json_object_object_add(object, "checkout", must(json_object_new_string(checkout)));
     json_object_object_add(object, "flag-only", must(json_object_new_boolean(o->bits & OPT_FLAG_ONLY)));
+    json_object_object_add(object, "empty", must(json_object_new_boolean(o->empty != 0)));
     json_object_object_add(object, "no-effect", must(json_object_new_boolean(o->bits & OPT_NO_EFFECT)));
     print_json(object);
 }

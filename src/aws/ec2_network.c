@@ -166,3 +166,27 @@ bool ec2_describe_offerings_result(const struct aws_call *call, struct arena *ar
 {
     return take_rows(call, offerings_fields, arena, ret, err);
 }
+
+/* --- regions ------------------------------------------------------------------------------------------------------ */
+
+static const struct field region_fields[] = {
+    STR("regionName", struct ec2_region, name),
+    { 0 },
+};
+static const struct field regions_fields[] = {
+    ROWS("regionInfo/item", struct rows, list, region_fields, struct ec2_region),
+    { 0 },
+};
+
+struct aws_call *ec2_describe_regions_call(struct aws *aws, const char *region)
+{
+    struct strbuf body = STRBUF_INIT;
+    query_begin(&body, "DescribeRegions", EC2_VERSION);
+    return ec2_call_new(aws, region, "DescribeRegions", &body);
+}
+
+bool ec2_describe_regions_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                 struct error *err)
+{
+    return take_rows(call, regions_fields, arena, ret, err);
+}

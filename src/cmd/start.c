@@ -71,6 +71,17 @@ static void warn_of_one_job(const struct start *s)
         "label, or `use-jit: true` when one job does");
 }
 
+static void warn_of_handover(const struct handover *h)
+{
+    AUTO_FREE char *unclaimed = error_format(&h->unclaimed), *unmarked = error_format(&h->unmarked);
+    if (h->unclaimed.domain != ERROR_NONE)
+        log_warn("another start may have taken the label too, since it could not be looked up again: %s", unclaimed);
+    if (h->unmarked.domain != ERROR_NONE)
+        log_warn("the tag " TAG_HANDED " could not be set, so that a stop of this run whose outputs are empty may "
+                 "terminate the instance when it has no job: %s",
+                 unmarked);
+}
+
 static bool launch(struct start *s, struct error *err)
 {
     s->config.labels = &s->labels;
@@ -91,6 +102,7 @@ static bool launch(struct start *s, struct error *err)
     start_write_summary(s, ok, &s->launch.error);
     if (left)
         log_warn("left behind, for their own deadline and the reaper: %s", left);
+    warn_of_handover(&s->launch.handover);
     if (ok)
         return tell_of_partial(s, err);
     error_copy(err, &s->launch.error);
@@ -113,6 +125,9 @@ static bool prepare(struct start *s, struct error *err)
     s->name_mark = runner_name_mark(s->account, s->session->fleet);
     s->config = (struct launch_config){
         .label = s->label,
+        .fleet = s->session->fleet,
+        .claims = !str_empty(spec->label),
+        .hands = true,
         .runner_group = s->runner_group,
         .name_mark = s->name_mark,
         .epoch = aws_now(&s->session->aws), /* the reaper has no other clock */

@@ -1,4 +1,7 @@
 #include "mayfly/runner/stop.h"
+
+#include "mayfly/aws/ec2_network.h"
+#include "mayfly/aws/errors.h"
 #include "mayfly/cmd/cmd.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
@@ -6,7 +9,7 @@
 struct stop_options {
     struct strlist instances, regions;
     char *label, *name, *places;
-    bool force;
+    bool force, empty; /* empty: an output was handed on, and is empty */
 };
 
 #define ROW(member) .offset = offsetof(struct stop_options, member)
@@ -15,11 +18,17 @@ static const struct opt stop_opts[] = {
     { .name = "instance",
       .type = OPT_LIST,
       ROW(instances),
+      .empty = offsetof(struct stop_options, empty),
       .arg = "ID[,ID…]",
       .help = "instances to end",
       .aliases = "ec2-instance-id",
       .bits = OPT_ONCE },
-    { .name = "label", .type = OPT_STRING, ROW(label), .arg = "LABEL", .help = "end all instances of this label" },
+    { .name = "label",
+      .type = OPT_STRING,
+      ROW(label),
+      .empty = offsetof(struct stop_options, empty),
+      .arg = "LABEL",
+      .help = "end all instances of this label" },
     { .name = "name",
       .type = OPT_STRING,
       ROW(name),
@@ -29,7 +38,7 @@ static const struct opt stop_opts[] = {
       .type = OPT_LIST,
       ROW(regions),
       .arg = "REGION[,REGION…]",
-      .help = "regions to search; else the one of --region",
+      .help = "regions to search first; else the one of --region",
       .bits = OPT_CHECKOUT | OPT_ONCE },
     { .name = "places",
       .type = OPT_TEXT,
@@ -56,42 +65,194 @@ static bool check(const struct stop_options *o, struct error *err)
     return true;
 }
 
-/* Where it was looked for: in the wrong region, too, nothing is left. */
-static void tell_of_missing(const struct stop *s)
+static bool is_known(const struct stop *s, size_t n, const char *id)
 {
-    const struct strlist *ids = s->config->instances;
-    AUTO_FREE char *regions = strlist_join(s->config->regions, ", ");
-    if (s->n == 0)
-        log_info("nothing to stop: no such instance is left in %s", regions);
-    for (size_t i = 0; i < ids->n && s->n > 0; i++)
-        if (!stop_knows(s, ids->v[i]))
-            log_info("no longer in %s: %s", regions, ids->v[i]);
+    for (size_t i = 0; i < n; i++)
+        if (stop_knows(&s[i], id))
+            return true;
+    return false;
 }
 
-static void report(struct cmd *cmd, const struct stop *s)
+/* The two searches of a stop: of the regions that are configured, then, if something is missing, of all. */
+enum { SEARCHES = 2, ASK_MS = 30000 };
+
+struct search_all {
+    struct strlist regions;
+    struct strlist named;  /* where runners are, as their names say */
+    bool listed;           /* GitHub's runners could be listed */
+    struct error unlisted; /* why the account's regions are not known */
+};
+
+static void search_all_clear(struct search_all *a)
+{
+    strlist_clear(&a->regions);
+    strlist_clear(&a->named);
+    error_clear(&a->unlisted);
+}
+
+static void add_region(struct strlist *regions, const char *region)
+{
+    if (aws_region_is_valid(region) && !strlist_has(regions, region))
+        strlist_add(regions, region);
+}
+
+static bool ask(struct session *session, struct call *call, struct error *err)
+{
+    call->give_up = env_mono(session->loop.env) + ASK_MS;
+    return call_run(&session->loop, call, err);
+}
+
+static void add_enabled_regions(struct session *session, struct search_all *ret)
+{
+    AUTO_ARENA arena = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *call = &ec2_describe_regions_call(&session->aws, session->aws_config.region)->call;
+    if (!ask(session, call, &ret->unlisted) ||
+        !ec2_describe_regions_result((struct aws_call *)call, &arena, &rows, &ret->unlisted))
+        return;
+    for (size_t i = 0; i < rows.n; i++)
+        add_region(&ret->regions, FIELD_ROW(&rows, const struct ec2_region, i)->name);
+}
+
+enum { RUNNER_PAGES = 20, MARK_LEN = 10 }; /* MARK_LEN: of "mf-" and the fleet's hash, "mf-0123ab-" */
+
+/* The names of the runners that GitHub knows say in which region each is. */
+static void add_named_regions(struct session *session, struct search_all *ret)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct paging paging = { 0 };
+    bool more = true;
+    for (unsigned page = 1; more && page <= RUNNER_PAGES; page++) {
+        struct field_list rows = { 0 };
+        AUTO_CALL *call = &github_list_runners_call(&session->github, page, NULL)->call;
+        if (!ask(session, call, &err) ||
+            !github_list_runners_result((struct github_call *)call, &arena, &rows, &err))
+            return;
+        for (size_t i = 0; i < rows.n; i++) {
+            const char *name = FIELD_ROW(&rows, const struct github_runner, i)->name;
+            AUTO_FREE char *mark = xstrndup(name, MARK_LEN);
+            AUTO_FREE char *region = NULL;
+            int64_t epoch;
+            if (str_starts(name, "mf-") && runner_name_parse(name, mark, &region, &epoch))
+                add_region(&ret->named, region);
+        }
+        if (!github_call_turn((struct github_call *)call, &paging, rows.n, &more, &err))
+            return;
+    }
+    ret->listed = !more;
+}
+
+static void find_regions(struct session *session, const struct strlist *first, struct search_all *ret)
+{
+    for (size_t i = 0; i < first->n; i++)
+        add_region(&ret->regions, first->v[i]);
+    add_enabled_regions(session, ret);
+    add_named_regions(session, ret);
+    for (size_t i = 0; i < ret->named.n; i++)
+        add_region(&ret->regions, ret->named.v[i]);
+}
+
+/* Is what was not found gone? A region that could not be searched may have it, unless GitHub has no runner there: then
+ * nobody's runner is in it. An instance that is named has no runner that is known. */
+static bool is_proof(const struct stop *s, const struct search_all *a)
+{
+    if ((s->unread.n == 0 && a->unlisted.domain == ERROR_NONE) || !stop_misses(s))
+        return true;
+    if (s->config->instances->n > 0 && str_empty(s->config->label))
+        return false;
+    for (size_t i = 0; i < a->named.n; i++)
+        if (strlist_has(&s->unread, a->named.v[i]))
+            return false;
+    return a->listed;
+}
+
+static void warn_of_unread(const struct stop *s, const struct search_all *a)
+{
+    if (a->unlisted.domain != ERROR_NONE) {
+        AUTO_FREE char *why = error_format_hinted(&a->unlisted);
+        log_warn("the account's regions could not be listed (`mayfly policy stop` prints what the role needs), so that "
+                 "an instance elsewhere would not be found: %s",
+                 why);
+    }
+    if (s->unread.n > 0) {
+        AUTO_FREE char *regions = strlist_join(&s->unread, ", ");
+        AUTO_FREE char *why = error_format(&s->unread_why);
+        log_warn("could not be searched, so that an instance there would not be found: %s: %s", regions, why);
+    }
+}
+
+/* Where it was looked for: in the wrong region, too, nothing is left. */
+static void tell_of_missing(const struct stop *s, size_t n)
+{
+    const struct stop *last = &s[n - 1];
+    const struct strlist *ids = last->config->instances;
+    AUTO_FREE char *regions = strlist_join(last->config->regions, ", ");
+    size_t found = 0;
+    for (size_t i = 0; i < n; i++)
+        found += s[i].n + s[i].starting.n;
+    if (found == 0)
+        log_info("nothing to stop: no such instance is left in %s", regions);
+    for (size_t i = 0; i < ids->n; i++)
+        if (!is_known(s, n, ids->v[i]))
+            log_warn("EC2 does not know %s in any region that was searched: it was terminated over an hour ago, or "
+                     "never was one of this account",
+                     ids->v[i]);
+}
+
+static void tell_target(const struct stop *s, const struct stop_target *t)
+{
+    const char *id = t->pair.instance_id;
+    bool gone = t->pair.instance == INSTANCE_GONE;
+    if (gone && t->pair.record == RECORD_BUSY)
+        log_warn("ended %s, although GitHub says that its runner %s runs a job: it was named", id,
+                 t->pair.name ? t->pair.name : "");
+    else if (gone)
+        log_info("%s %s%s%s", t->already_gone ? "was gone already:" : "ended", id, s->config->wide ? " in " : "",
+                 s->config->wide ? t->pair.region : "");
+    else if (s->several_labels)
+        log_warn("left alone: %s (label %s)", id, t->label ? t->label : "none");
+    else if (t->pair.record == RECORD_BUSY)
+        log_warn("left alone: %s runs a job; stop --force ends it", id);
+    else if (t->pair.record == RECORD_STUCK && t->pair.must_fence)
+        log_warn("left alone: %s may run a job, since GitHub could not be asked; stop --force ends it", id);
+    else
+        log_warn("left behind, for its own deadline and the reaper: %s", id);
+}
+
+static void tell_spared(const struct stop *s, struct json_object *kept)
+{
+    for (size_t i = 0; i < s->handed.n; i++)
+        log_info("left alone: %s was handed out by a start of this run; its outputs end it", s->handed.v[i]);
+    for (size_t i = 0; i < s->starting.n; i++) {
+        log_warn("left alone: %s was launched by this run a short while ago, and its start may be at work; if that has "
+                 "failed, the instance ends by itself without a job, or by stop --instance %s",
+                 s->starting.v[i], s->starting.v[i]);
+        json_object_array_add(kept, must(json_object_new_string(s->starting.v[i])));
+    }
+}
+
+static void report(struct cmd *cmd, const struct stop *s, size_t n)
 {
     AUTO_JSON *object = must(json_object_new_object());
     struct json_object *ended = must(json_object_new_array()), *kept = must(json_object_new_array());
-    for (size_t i = 0; i < s->n; i++) {
-        const struct stop_target *t = &s->targets[i];
-        bool gone = t->pair.instance == INSTANCE_GONE;
-        json_object_array_add(gone ? ended : kept, must(json_object_new_string(t->pair.instance_id)));
-        if (gone)
-            log_info("%s %s", t->already_gone ? "was gone already:" : "ended", t->pair.instance_id);
-        else if (s->several_labels)
-            log_warn("left alone: %s (label %s)", t->pair.instance_id, t->label ? t->label : "none");
-        else if (t->pair.record == RECORD_BUSY)
-            log_warn("left alone: %s runs a job; stop --force ends it", t->pair.instance_id);
-        else if (t->pair.record == RECORD_STUCK && t->pair.must_fence)
-            log_warn("left alone: %s may run a job, since GitHub could not be asked; stop --force ends it",
-                     t->pair.instance_id);
-        else
-            log_warn("left behind, for its own deadline and the reaper: %s", t->pair.instance_id);
+    for (size_t k = 0; k < n; k++) {
+        for (size_t i = 0; i < s[k].n; i++) {
+            const struct stop_target *t = &s[k].targets[i];
+            if (k > 0 && stop_knows(&s[0], t->pair.instance_id)) /* a second look at what is gone */
+                continue;
+            bool gone = t->pair.instance == INSTANCE_GONE;
+            json_object_array_add(gone ? ended : kept, must(json_object_new_string(t->pair.instance_id)));
+            tell_target(&s[k], t);
+        }
     }
-    if (s->several_labels)
+    tell_spared(&s[n - 1], kept);
+    if (s[0].several_labels || s[n - 1].several_labels) {
         log_warn("this workflow run has instances under several labels: give --name, --label or --instance");
-    else if (s->error.domain == ERROR_NONE)
-        tell_of_missing(s);
+        cmd->exit_status = EXIT_PARTIAL;
+    } else if (s[0].error.domain == ERROR_NONE && s[n - 1].error.domain == ERROR_NONE) {
+        tell_of_missing(s, n);
+    }
     json_object_object_add(object, "ended", ended);
     json_object_object_add(object, "kept", kept);
     if (cmd->common.json)
@@ -121,20 +282,34 @@ static bool finish(const struct stop *s, struct error *err)
             log_warn("the record of the runner on %s is still there: %s", p->instance_id, why);
         }
     }
+    if (s->stranger && s->n == 0) {
+        error_set(err, ERROR_CONFIG, 0, "instance %s is what is meant, and belongs to the fleet `%s`, not to `%s`",
+                  s->stranger, s->strange_fleet, s->config->fleet);
+        error_hint(err, "give stop the --repo (input repo) or --fleet that start had");
+        return false;
+    }
     return true;
+}
+
+static void stops_clear(struct stop (*s)[SEARCHES])
+{
+    for (size_t i = 0; i < SEARCHES; i++)
+        stop_clear(&(*s)[i]);
 }
 
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct stop_options *o = options;
     AUTO_SESSION session = { 0 };
-    CLEANUP(stop_clear) struct stop stop = { 0 };
+    CLEANUP(stops_clear) struct stop stops[SEARCHES] = { 0 };
+    CLEANUP(search_all_clear) struct search_all all = { 0 };
     AUTO_STRLIST regions = { 0 };
+    size_t n = 1;
     if (!check(o, err) || !session_open(&session, cmd, err))
         return false;
     if (!regions_find(&o->regions, o->places, session.aws_config.region, &regions, err))
         return false;
-    const struct stop_config config = {
+    struct stop_config config = {
         .fleet = session.fleet,
         .scope = session.github_config.scope,
         .regions = &regions,
@@ -142,14 +317,33 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .label = o->label,
         .run_id = cmd->getenv("GITHUB_RUN_ID"),
         .run_attempt = cmd->getenv("GITHUB_RUN_ATTEMPT"),
+        .repo = cmd->getenv("GITHUB_REPOSITORY"),
         .name = o->name,
         .force = o->force,
+        .empty = o->empty && o->instances.n == 0 && str_empty(o->label),
     };
-    if (!stop_init(&stop, &config, err))
+    if (!stop_init(&stops[0], &config, err))
         return false;
-    drive(&session.cloud, &stop.machine);
-    report(cmd, &stop);
-    return finish(&stop, err);
+    drive(&session.cloud, &stops[0].machine);
+    struct stop_config everywhere = config;
+    everywhere.wide = true;
+    everywhere.regions = &all.regions;
+    if (stop_misses(&stops[0])) {
+        n = SEARCHES;
+        find_regions(&session, &regions, &all);
+        if (!stop_init(&stops[1], &everywhere, err))
+            return false;
+        drive(&session.cloud, &stops[1].machine);
+        if (stop_misses(&stops[1]))
+            warn_of_unread(&stops[1], &all);
+        if (!is_proof(&stops[1], &all))
+            cmd->exit_status = EXIT_PARTIAL;
+    }
+    report(cmd, stops, n);
+    for (size_t i = 0; i < n; i++)
+        if (!finish(&stops[i], err))
+            return false;
+    return true;
 }
 
 const struct command command_stop = {
@@ -158,7 +352,8 @@ const struct command command_stop = {
     .about =
         "Ends instances by --instance or --label, runner record first. With neither it looks for this workflow run,\n"
         "so that it works after a start that died before it wrote an output; there it leaves a busy runner alone.\n"
-        "What is already gone counts as success.",
+        "With an empty --label or --instance it ends only what no finished start of this run has handed out. What is\n"
+        "not found is looked for in every region of the account; what is already gone counts as success.",
     .opts = stop_opts,
     .options_size = sizeof(struct stop_options),
     .run = run,

@@ -116,6 +116,7 @@ void launch_clear(struct launch *l)
         free(l->slots[i].region);
     }
     free(l->slots);
+    handover_clear(l);
     for (size_t i = 0; i < l->n_regions; i++)
         strlist_clear(&l->regions[i].ids);
     free(l->regions);
@@ -248,6 +249,7 @@ static void took_instance(struct launch *l, struct launch_slot *s, const struct 
 {
     str_set(&s->pair.instance_id, i->id);
     str_set(&s->zone, i->zone);
+    s->launch_time = ec2_instance_launched(i);
     s->pair.instance = INSTANCE_HAVE;
     s->pair.young_until = now + PAIR_YOUNG_MS;
     s->pair.wait_until = 0;
@@ -585,6 +587,13 @@ static void answer_console(struct launch *l, const struct event *e)
         str_set(&l->console, e->text);
 }
 
+static void answer_handover(struct launch *l, const struct event *e)
+{
+    AUTO_ERROR err = { 0 };
+    if (!handover_answer(l, e, &err))
+        fail(l, &err);
+}
+
 static void take_answer(struct launch *l, const struct event *e)
 {
     switch (e->act) {
@@ -612,6 +621,10 @@ static void take_answer(struct launch *l, const struct event *e)
         break;
     case ACT_CONSOLE:
         answer_console(l, e);
+        break;
+    case ACT_SCAN:
+    case ACT_MARK:
+        answer_handover(l, e);
         break;
     default:
         pair_answer(&l->slots[e->who].pair, e);
@@ -866,7 +879,7 @@ static bool is_settled(const struct launch *l, const struct launch_slot *s, int6
     return s->down ? pair_is_settled(&s->pair) : s->online;
 }
 
-static void finish(struct launch *l, int64_t now)
+static void finish(struct launch *l, int64_t now, struct acts *acts)
 {
     bool settled = true;
     for (size_t i = 0; i < l->config->count; i++) {
@@ -875,15 +888,16 @@ static void finish(struct launch *l, int64_t now)
         settled = false;
         wake_at(l, patience(l, &l->slots[i]));
     }
-    if (!settled)
+    size_t up = 0;
+    for (size_t i = 0; i < l->config->count; i++)
+        up += launch_slot_is_up(&l->slots[i]);
+    bool over = l->undoing || (settled && up < l->config->min_count) || handover_step(l, settled, now, acts);
+    if (!settled || !over)
         return;
     if (l->console_wanted && !l->hurry_until && l->console_asked && now < l->end_by) {
         wake_at(l, l->end_by);
         return;
     }
-    size_t up = 0;
-    for (size_t i = 0; i < l->config->count; i++)
-        up += launch_slot_is_up(&l->slots[i]);
     if (up == l->config->count)
         error_clear(&l->error); /* it came online while it was being undone */
     l->machine.done = true;
@@ -927,7 +941,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         poll_github(l, e->now, acts);
     if (l->undoing && e->now < m->give_up)
         m->give_up = e->now;
-    finish(l, e->now);
+    finish(l, e->now, acts);
 }
 
 static void render(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret)
@@ -959,6 +973,7 @@ void launch_init(struct launch *l, const struct launch_config *config)
         if (r == l->n_regions)
             l->regions[l->n_regions++].name = config->plan->cells[i].region;
     }
+    handover_init(l);
     for (size_t i = 0; i < config->count; i++) {
         l->slots[i].pair.spare_busy = true;
         l->slots[i].pair.must_fence = config->jobs_may_wait;

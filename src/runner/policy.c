@@ -62,6 +62,12 @@ static const struct statement {
       .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" },
                       { "ForAllValues:StringEquals", "aws:TagKeys", TAG_MARK },
                       { "Null", "aws:TagKeys", "false" } } },
+    /* Only the mark of a start that succeeded; as with MarkOwn. */
+    { .sid = "HandOver",
+      .resources = OWN_INSTANCES,
+      .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" },
+                      { "ForAllValues:StringEquals", "aws:TagKeys", TAG_HANDED },
+                      { "Null", "aws:TagKeys", "false" } } },
     { .sid = "RemoveOwn",
       .resources = OWN_VOLUMES " " SPOT_REQUESTS,
       .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" } } },
@@ -106,6 +112,7 @@ static const struct {
     const char *action, *sid, *commands;
 } actions[] = {
     { "ec2:DescribeInstances", "Read", "start stop reap status bake doctor" },
+    { "ec2:DescribeRegions", "Read", "stop" },
     { "ec2:DescribeImages", "Read", "start reap bake doctor" },
     { "ec2:DescribeSnapshots", "Read", "reap bake" },
     { "ec2:DescribeSubnets", "Read", "doctor" },
@@ -122,6 +129,7 @@ static const struct {
     { "ec2:RunInstances", "RunInstance", "start" },
     { "ec2:RunInstances", "RunTagged", "start" },
     { "ec2:CreateTags", "TagOnCreate", "start" },
+    { "ec2:CreateTags", "HandOver", "start" },
     { "iam:PassRole", "PassRunnerRole", "start" },
     { "ec2:TerminateInstances", "EndOwn", "start stop reap" },
     { "ec2:GetConsoleOutput", "EndOwn", "start reap status bake" },

@@ -8,6 +8,7 @@ enum {
     HURRY_FENCE_MS = 1000,  /* after a signal; then what is known is terminated, fenced or not */
     HURRY_DELETE_MS = 3000, /* then a deletion is not waited for any longer, if its instance is gone */
     BOOT_LEAST_MS = 2500,   /* from `pending` to online, and more */
+    STARTING_S = 120,       /* beyond the time limit of a start, for its undoing */
     AGAIN_MS = 3000,        /* one empty answer may be EC2's lag behind a launch */
 };
 
@@ -16,11 +17,18 @@ void stop_clear(struct stop *s)
     for (size_t i = 0; i < s->n; i++) {
         pair_clear(&s->targets[i].pair);
         free(s->targets[i].label);
+        free(s->targets[i].handed);
     }
     free(s->targets);
     for (size_t i = 0; i < ARRAY_SIZE(s->searches); i++)
         for (size_t v = 0; v < ARRAY_SIZE(s->searches[i].values); v++)
             strlist_clear(&s->searches[i].values[v]);
+    strlist_clear(&s->starting);
+    strlist_clear(&s->handed);
+    strlist_clear(&s->unread);
+    free(s->stranger);
+    free(s->strange_fleet);
+    error_clear(&s->unread_why);
     error_clear(&s->error);
     *s = (struct stop){ 0 };
 }
@@ -29,12 +37,49 @@ void stop_clear(struct stop *s)
 static bool is_of_run(const struct ec2_instance *i, const struct stop_config *c)
 {
     const char *run = ec2_instance_tag(i, TAG_RUN);
-    size_t n = strlen(c->run_id);
+    const char *slash = run ? strrchr(run, '/') : NULL;
     uint64_t attempt, newest;
-    if (!run || strncmp(run, c->run_id, n) != 0 || run[n] != '/')
+    if (!slash || str_empty(c->run_id) || (size_t)(slash - run) != strlen(c->run_id) ||
+        strncmp(run, c->run_id, (size_t)(slash - run)) != 0)
         return false;
     return str_empty(c->run_attempt) || !parse_uint(c->run_attempt, INT32_MAX, &newest) ||
-           !parse_uint(run + n + 1, INT32_MAX, &attempt) || attempt <= newest;
+           !parse_uint(slash + 1, INT32_MAX, &attempt) || attempt <= newest;
+}
+
+/* Nobody else makes such labels; run ids are counted by each GitHub. */
+static bool is_meant_elsewhere(const struct stop *s, const struct ec2_instance *i)
+{
+    const struct stop_config *c = s->config;
+    const char *repo = ec2_instance_tag(i, TAG_REPO);
+    if (!ec2_state_is_live(ec2_instance_state(i)))
+        return false;
+    if (!s->by_run && (str_starts(c->label, "mayfly-") || str_empty(c->run_id)))
+        return true;
+    return is_of_run(i, c) && (str_empty(repo) || str_empty(c->repo) || strcasecmp(repo, c->repo) == 0);
+}
+
+/* May the start that launched it still be at work? It undoes by itself what it does not hand out. */
+static bool may_be_starting(const struct ec2_instance *i, int64_t cloud_now)
+{
+    struct limits limits = LIMITS_DEFAULT;
+    const char *tag = ec2_instance_tag(i, TAG_LIMITS);
+    if (tag && !limits_parse(tag, &limits))
+        limits = LIMITS_DEFAULT;
+    return cloud_now - ec2_instance_launched(i) < limits.boot + STARTING_S;
+}
+
+/* What no finished start has handed out, and none that is at work will. */
+static bool is_orphan(struct stop *s, const struct ec2_instance *i, int64_t cloud_now)
+{
+    bool handed = ec2_instance_tag(i, TAG_HANDED) != NULL;
+    if (!s->config->empty || !ec2_state_is_live(ec2_instance_state(i)))
+        return true;
+    if (!handed && !may_be_starting(i, cloud_now))
+        return true;
+    struct strlist *spared = handed ? &s->handed : &s->starting;
+    if (!strlist_has(spared, i->id))
+        strlist_add(spared, i->id);
+    return false;
 }
 
 static bool is_wanted(const struct stop *s, const struct ec2_instance *i)
@@ -67,6 +112,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     s->targets = xreallocarray(s->targets, s->n + 1, sizeof(*s->targets));
     struct stop_target *t = &s->targets[s->n++];
     *t = (struct stop_target){ .already_gone = !live };
+    str_set(&t->handed, ec2_instance_tag(i, TAG_HANDED));
     str_set(&t->label, ec2_instance_tag(i, TAG_LABEL));
     str_set(&t->pair.name, ec2_instance_tag(i, TAG_RUNNER));
     str_set(&t->pair.instance_id, i->id);
@@ -93,6 +139,14 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
 static void answer_scan(struct stop *s, const struct event *e)
 {
     s->scanning--;
+    const char *region = s->config->regions->v[e->who / s->n_searches];
+    if (e->outcome != OUTCOME_OK && s->config->wide) {
+        if (s->unread.n == 0)
+            error_copy(&s->unread_why, e->error);
+        if (!strlist_has(&s->unread, region))
+            strlist_add(&s->unread, region);
+        return;
+    }
     if (e->outcome != OUTCOME_OK) {
         if (s->error.domain == ERROR_NONE)
             error_copy(&s->error, e->error);
@@ -102,7 +156,16 @@ static void answer_scan(struct stop *s, const struct event *e)
         const struct ec2_instance *i = &e->instances[n];
         if (!is_wanted(s, i))
             continue;
-        if (!s->config->force && !str_eq(ec2_instance_tag(i, TAG_FLEET), s->config->fleet)) {
+        const char *fleet = ec2_instance_tag(i, TAG_FLEET);
+        bool is_named = strlist_has(s->config->instances, i->id);
+        if (!str_eq(fleet, s->config->fleet) && !is_named) { /* a wide search shows what others have */
+            if (!s->stranger && is_meant_elsewhere(s, i)) {
+                str_set(&s->stranger, i->id);
+                str_set(&s->strange_fleet, fleet ? fleet : "");
+            }
+            continue;
+        }
+        if (!s->config->force && !str_eq(fleet, s->config->fleet)) {
             if (s->error.domain == ERROR_NONE) {
                 error_set(&s->error, ERROR_CONFIG, 0, "instance %s does not belong to the fleet `%s`", i->id,
                           s->config->fleet);
@@ -110,14 +173,16 @@ static void answer_scan(struct stop *s, const struct event *e)
             }
             continue;
         }
-        add_target(s, i, s->config->regions->v[e->who / s->n_searches], e);
+        if (is_orphan(s, i, e->cloud_now))
+            add_target(s, i, region, e);
     }
 }
 
 /* Several starts of one run may have launched: without --name, which of them is meant is a guess. */
 static void check_labels(struct stop *s)
 {
-    for (size_t i = 1; i < s->n && s->by_run && !s->config->force && str_empty(s->config->name); i++)
+    for (size_t i = 1; i < s->n && s->by_run && !s->config->force && !s->config->empty && str_empty(s->config->name);
+         i++)
         if (!str_eq(s->targets[i].label, s->targets[0].label))
             s->several_labels = true;
 }
@@ -131,10 +196,39 @@ static bool is_found(const struct stop *s)
     return s->n > 0;
 }
 
+static bool is_searched(const struct stop *s, const struct stop_target *t)
+{
+    AUTO_STRLIST regions = { 0 };
+    if (!t->handed)
+        return t->already_gone;
+    strlist_split(&regions, t->handed, " ");
+    for (size_t i = 0; i < regions.n; i++)
+        if (!strlist_has(s->config->regions, regions.v[i]))
+            return false;
+    return true;
+}
+
+bool stop_misses(const struct stop *s)
+{
+    bool handed = true, labelled = false;
+    if (s->error.domain != ERROR_NONE || s->several_labels || s->hurry_until)
+        return false;
+    for (size_t i = 0; i < s->config->instances->n; i++)
+        if (!stop_knows(s, s->config->instances->v[i]))
+            return true;
+    for (size_t i = 0; i < s->n; i++) {
+        labelled = labelled || str_eq(s->targets[i].label, s->config->label);
+        handed = handed && is_searched(s, &s->targets[i]);
+    }
+    if (!str_empty(s->config->label)) /* a launch may be in several regions; it says in which once it has succeeded */
+        return !labelled || !handed;
+    return s->by_run && (s->n == 0 || s->config->empty);
+}
+
 static void scanned(struct stop *s, int64_t now)
 {
     check_labels(s);
-    if (!s->again_at && s->error.domain == ERROR_NONE && !is_found(s))
+    if (!s->again_at && s->error.domain == ERROR_NONE && !s->config->wide && !is_found(s))
         s->again_at = now + AGAIN_MS;
 }
 
@@ -232,7 +326,8 @@ bool stop_init(struct stop *s, const struct stop_config *config, struct error *e
     if (config->instances->n > 0)
         add_filter(&s->searches[s->n_searches++], "instance-id", NULL, config->instances);
     if (!str_empty(config->label)) {
-        add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
+        if (!config->wide)
+            add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
         add_filter(&s->searches[s->n_searches++], "tag:" TAG_LABEL, config->label, NULL);
     }
     if (s->n_searches > 0)
@@ -243,7 +338,15 @@ bool stop_init(struct stop *s, const struct stop_config *config, struct error *e
         return false;
     }
     s->by_run = true;
-    add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
+    if (config->wide) {
+        AUTO_STRBUF run = STRBUF_INIT;
+        ec2_escape(&run, config->run_id);
+        strbuf_adds(&run, "/*");
+        add_filter(&s->searches[s->n_searches], "tag:" TAG_RUN, strbuf_str(&run), NULL);
+        s->searches[s->n_searches].filters[0].pattern = true;
+    } else {
+        add_filter(&s->searches[s->n_searches], "tag:" TAG_FLEET, config->fleet, NULL);
+    }
     add_filter(&s->searches[s->n_searches++], "instance-state-name", NULL, &states);
     return true;
 }

@@ -6,7 +6,8 @@
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/util/encode.h"
 
-enum { TAG_VALUE_MAX = 256 };
+enum { RUN_ID_MAX = 60, ATTEMPT_MAX = 20 }; /* of a label */
+static const char label_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
 
 char *limits_format(const struct limits *l)
 {
@@ -128,13 +129,23 @@ bool runner_name_parse(const char *name, const char *mark, char **ret_region, in
     return true;
 }
 
+/* What a label may not hold becomes a dash: a label that start makes is one that stop takes. */
+static void add_plain(struct strbuf *label, const char *s, size_t most)
+{
+    for (size_t i = 0; i < most && s[i]; i++)
+        strbuf_addc(label, strchr(label_characters, s[i]) ? s[i] : '-');
+}
+
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6])
 {
     AUTO_STRBUF label = STRBUF_INIT;
     strbuf_adds(&label, "mayfly-");
-    if (!str_empty(run_id))
-        strbuf_addf(&label, "%s-%s-", run_id, str_empty(attempt) ? "1" : attempt);
-    else {
+    if (!str_empty(run_id)) {
+        add_plain(&label, run_id, RUN_ID_MAX);
+        strbuf_addc(&label, '-');
+        add_plain(&label, str_empty(attempt) ? "1" : attempt, ATTEMPT_MAX);
+        strbuf_addc(&label, '-');
+    } else {
         encode_base36(&label, (uint64_t)epoch);
         strbuf_addc(&label, '-');
     }
@@ -154,7 +165,6 @@ char *image_parameter_before(const char *parameter)
 
 bool label_is_valid(const char *label)
 {
-    static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
     size_t n = strlen(label);
-    return n >= 1 && n <= 100 && strspn(label, plain) == n;
+    return n >= 1 && n <= 100 && strspn(label, label_characters) == n;
 }

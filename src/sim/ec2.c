@@ -54,6 +54,7 @@ const struct action ec2_actions[] = {
     { "CreateSecurityGroup", ec2_create_group, "GroupName GroupDescription VpcId" },
     { "DescribeRouteTables", ec2_describe_route_tables, "RouteTableId.N " FILTERS PAGES },
     { "DescribeInstanceTypeOfferings", ec2_describe_offerings, "LocationType " FILTERS PAGES },
+    { "DescribeRegions", ec2_describe_regions, "RegionName.N AllRegions? " FILTERS },
     { "DescribeInstanceTypes", ec2_describe_types, "InstanceType.N " FILTERS PAGES },
     { 0 },
 };

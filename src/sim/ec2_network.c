@@ -263,3 +263,36 @@ void ec2_describe_route_tables(struct call *c)
     }
     listing_close(c, &l);
 }
+
+/* --- DescribeRegions ---------------------------------------------------------------------------------------------- */
+
+static void region_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
+{
+    const struct fact known[] = { { "region-name", row }, { "opt-in-status", "opt-in-not-required" } };
+    facts_add(known, ARRAY_SIZE(known), name, ret);
+}
+
+static const struct resource region_resource = {
+    .ids = "RegionName", .set = "regionInfo", .filters = "region-name opt-in-status", .values = region_values
+};
+
+void ec2_describe_regions(struct call *c)
+{
+    CLEANUP(listing_clear) struct listing l = { 0 };
+    struct strbuf *out = &c->res->body;
+    const char *name;
+    if (!listing_begin(c, &region_resource, &l))
+        return;
+    listing_open(c, &l);
+    for (size_t n = 0; (name = catalog_region(n)) != NULL; n++) {
+        if (!listing_takes(c, &l, name, name))
+            continue;
+        AUTO_FREE char *endpoint = xasprintf("ec2.%s.amazonaws.com", name);
+        element_open(out, "item");
+        element(out, "optInStatus", "opt-in-not-required");
+        element(out, "regionName", name);
+        element(out, "regionEndpoint", endpoint);
+        element_close(out, "item");
+    }
+    listing_close(c, &l);
+}

@@ -261,6 +261,10 @@ static bool take(const struct opt *o, void *base, const struct given *g, const s
         uint64_t number;
     } given = { .number = 0 }, usual = { .number = 0 };
     uint64_t n = 0;
+    if (o->empty && g->text[strspn(g->text, " \t\r\n")] == '\0') {
+        *(bool *)((char *)base + o->empty) = true;
+        return true;
+    }
     if (g->unit && !parse_int(g->text, &n))
         return bad_value(o, g->text, g->where, "a whole number", err);
     AUTO_FREE char *in_unit = n ? xasprintf("%" PRIu64 "%c", n, g->unit) : NULL;
@@ -291,7 +295,7 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
         for (char *p = var + strlen(prefix); *p; p++)
             *p = *p == '-' && !dashes ? '_' : (char)toupper((unsigned char)*p);
         const char *value = src->getenv(var);
-        if (!is_blank(value))
+        if (!is_blank(value) && !str_eq(value, OPT_NOT_GIVEN))
             return value;
     }
     return NULL;
@@ -311,6 +315,22 @@ static const char *prefixed_value(const struct opt *o, const struct opts_source 
             return value;
     } while (next_alias(&at, ret_as));
     return NULL;
+}
+
+/* Was an input of this name, or of an alias, given and left empty? Without an action there is no such variable. */
+static bool is_empty_input(const struct opt *o, const struct opts_source *src)
+{
+    struct alias as = { o->name, strlen(o->name), '\0' };
+    const char *at = o->aliases;
+    do {
+        AUTO_FREE char *var = xasprintf("%s%.*s", input_prefix, (int)as.len, as.name);
+        for (char *p = var; *p; p++)
+            *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
+        const char *value = src->getenv(var);
+        if (value && is_blank(value))
+            return true;
+    } while (next_alias(&at, &as));
+    return false;
 }
 
 /* What the step says wins over what all steps have in common: INPUT_*, then MAYFLY_*, each also under every alias, then
@@ -499,6 +519,8 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
     AUTO_FREE char *where = NULL;
     char unit;
     const char *value = from_env(o, src, &unit, &where);
+    if (o->empty && is_empty_input(o, src))
+        *(bool *)((char *)base + o->empty) = true;
     if (value) {
         /* An action's input comes with blanks and line breaks around it. */
         size_t from = strspn(value, " \t\r\n"), to = strlen(value);

@@ -332,11 +332,17 @@ def as_an_app(tmp):
 
 
 def stop_by_run(world):
-    """Both outputs empty, as after a start that died: the run's own tags say what to stop."""
+    """Both outputs empty, as after a start that died or was skipped, are not the same as none: the run's own tags say what
+    to stop, and what another start has handed out."""
     local = world.local()
     began = world.step("start", BASIC, local)
-    ended = world.step("stop", {"label": "", "ec2-instance-id": ""}, local)
-    has("stop with neither label nor instance", ended.log, f"ended {began.outputs['ec2-instance-id']}")
+    id = began.outputs["ec2-instance-id"]
+    for given in ({"label": "", "ec2-instance-id": ""}, {"label": ""}, {"instance": "  "}):
+        ended = world.step("stop", given, local)
+        check(f"{given} spares another start's", ended.status == 0 and f"{id} was handed out" in ended.log, ended.log)
+    check("it is there", not gone(world, id))
+    ended = world.step("stop", {}, local)
+    has("stop with neither label nor instance", ended.log, f"ended {id}")
     again = world.step("stop", {"label": "", "ec2-instance-id": " \n"}, local)
     check("stop again finds nothing and is content", again.status == 0 and "nothing to stop" in again.log, again.log)
 

@@ -20,6 +20,8 @@ LIKE_START = "doctor"
 BEGIN, END = "# Made of the option tables by tests/action/inputs.py --write:", "# End of what is made."
 # What is an input without being an option.
 BY_HAND = {"mode", "github-token", "app-key"}
+# The default of an input of which an empty value means something: OPT_NOT_GIVEN of include/mayfly/util/opts.h.
+NOT_GIVEN = "(not given)"
 
 
 def tables(mayfly):
@@ -63,17 +65,25 @@ def wanted(mayfly):
     return described | others
 
 
+def told_apart(mayfly):
+    """The inputs that may be given and empty, which is not the same as not given."""
+    found = [o for o in tables(mayfly) if o["empty"]]
+    return {name for o in found for name in (o["name"], *(alias for alias, _ in aliases(o)))}
+
+
 def variable(name):
     return "INPUT_" + name.upper().replace("-", "_")
 
 
-def inputs_block(described):
+def inputs_block(described, apart):
     lines = []
     for name, text in described.items():
         lines += [f"  {name}:", "    description: >-"]
         lines += textwrap.wrap(
             text, 110, initial_indent=" " * 6, subsequent_indent=" " * 6, break_long_words=False, break_on_hyphens=False
         )
+        if name in apart:
+            lines += [f'    default: "{NOT_GIVEN}"']
     return lines
 
 
@@ -90,7 +100,7 @@ def put(text, indent, lines):
     return new
 
 
-def differences(described, action):
+def differences(described, apart, action):
     """What is missing, extra or told otherwise."""
     have = action["inputs"]
     env = action["runs"]["steps"][-1]["env"]
@@ -101,8 +111,10 @@ def differences(described, action):
     for name in described.keys() & have.keys():
         if have[name]["description"] != described[name]:
             yield f"the input {name} is described by `{have[name]['description']}`, the option by `{described[name]}`"
-        if have[name].keys() - {"description"}:
+        if have[name].keys() - {"description"} and not (name in apart and have[name].get("default") == NOT_GIVEN):
             yield f"the input {name} has more than a description: defaults and the like belong into the option's table"
+        if name in apart and "default" not in have[name]:
+            yield f"the input {name} is the same whether it is empty or not given"
     want = {variable(name): f"${{{{ inputs.{name} }}}}" for name in [*described, *BY_HAND]}
     for name in want.keys() | env.keys():
         if env.get(name) != want.get(name):
@@ -111,14 +123,14 @@ def differences(described, action):
 
 def main():
     mayfly, path, *rest = sys.argv[1:]
-    described = wanted(mayfly)
+    described, apart = wanted(mayfly), told_apart(mayfly)
     with open(path, encoding="utf-8") as f:
         text = f.read()
     if rest == ["--write"]:
         with open(path, "w", encoding="utf-8") as f:
-            f.write(put(put(text, 2, inputs_block(described)), 8, env_block(described)))
+            f.write(put(put(text, 2, inputs_block(described, apart)), 8, env_block(described)))
         return 0
-    found = sorted(differences(described, yaml.safe_load(text)))
+    found = sorted(differences(described, apart, yaml.safe_load(text)))
     print("\n".join(found), end="\n" if found else "")
     return 1 if found else 0
 

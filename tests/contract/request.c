@@ -201,6 +201,10 @@ LISTED(share_image, ec2_share_image_call, a->id, &ids)
 LISTED(describe_subnets, ec2_describe_subnets_call, &ids)
 LISTED(describe_route_tables, ec2_describe_route_tables_call, &ids)
 LISTED(describe_groups, ec2_describe_groups_call, &ids)
+static struct aws_call *describe_regions(struct aws *aws, const struct args *a)
+{
+    return ec2_describe_regions_call(aws, a->region);
+}
 LISTED(describe_offerings, ec2_describe_offerings_call, &ids)
 /* And those that take none. */
 LISTED(get_console_output, ec2_get_console_output_call, a->id, a->latest)
@@ -268,6 +272,7 @@ static const struct {
     { "ec2_describe_route_tables_call", describe_route_tables },
     { "ec2_describe_groups_call", describe_groups },
     { "ec2_describe_offerings_call", describe_offerings },
+    { "ec2_describe_regions_call", describe_regions },
     { "ssm_get_parameter_call", get_parameter },
     { "ssm_put_parameter_call", put_parameter },
     { "sts_get_caller_identity_call", get_caller_identity },

@@ -302,6 +302,10 @@ def looked_up(operation, filter, **more):
 ec2_describe_subnets_call = looked_up("DescribeSubnets", "subnet-id")
 ec2_describe_route_tables_call = looked_up("DescribeRouteTables", "vpc-id")
 ec2_describe_groups_call = looked_up("DescribeSecurityGroups", "group-id")
+def ec2_describe_regions_call(r):
+    return {}, "DescribeRegions", {}
+
+
 ec2_describe_offerings_call = looked_up("DescribeInstanceTypeOfferings", "instance-type", LocationType="availability-zone")
 
 

@@ -14,8 +14,8 @@ expect 'start launches a runner' 0 out 'label=mayfly-' out 'region=us-east-1' ou
 	out 'ec2-instance-ids=["i-' out 'runner-name=mf-' out 'instance-type=m7i.large' out 'market=on-demand'
 label=$(sed -n 's/^label=//p' "$tmp/out")
 id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
-equal 'it takes 5 calls besides the polls' "$(control GET log | jq '[.[] | select(.path | startswith("/_sim") | not)
-	| select((.action != "DescribeInstances") and (.path | test("runners/[0-9]+$") | not))] | length')" 5
+equal 'it takes 6 calls besides the polls' "$(control GET log | jq '[.[] | select(.path | startswith("/_sim") | not)
+	| select((.action != "DescribeInstances") and (.path | test("runners/[0-9]+$") | not))] | length')" 6
 tags=$(state "$all | .[0].tags")
 for want in '"mayfly:fleet": "octo/demo"' '"mayfly:scope": "octo/demo"' "\"mayfly:label\": \"$label\"" \
 	'"mayfly:role": "runner"' '"mayfly:limits": "boot=600,idle=1800,life=21600"' '"mayfly:runner-id": "' '"Name": "mf-'; do
@@ -54,7 +54,7 @@ equal 'the spot request is tagged' "$(state "$all | map(select(.state == \"runni
 run "$mayfly" start "${args[@]}" --name second
 expect 'a second start of the same run' 0
 run "$mayfly" stop
-expect 'stop touches nothing when it could be either' 0 err 'several labels'
+expect 'stop touches nothing when it could be either' 3 err 'several labels'
 equal 'both are there' "$(state "$live")" 2
 run "$mayfly" stop --name second --repo OCTO/Demo
 expect 'stop by --name, however the repository is written' 0 err 'ended i-'

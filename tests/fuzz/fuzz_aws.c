@@ -110,6 +110,7 @@ ROWS(groups, ec2_describe_groups_result, r, struct ec2_group, {
         touch_strings(&FIELD_ROW(&r->egress, const struct ec2_permission, k)->others);
     }
 })
+ROWS(regions, ec2_describe_regions_result, r, struct ec2_region, { touch(r->name); })
 ROWS(offerings, ec2_describe_offerings_result, r, struct ec2_offering, {
     touch(r->type);
     touch(r->zone);
@@ -249,6 +250,7 @@ static const struct {
     { "DescribeRouteTables", NULL, tables },
     { "DescribeSecurityGroups", NULL, groups },
     { "DescribeInstanceTypeOfferings", NULL, offerings },
+    { "DescribeRegions", NULL, regions },
     { "GetCallerIdentity", NULL, identity },
     { "AssumeRole", NULL, assumed },
     { "DecodeAuthorizationMessage", NULL, decoded },

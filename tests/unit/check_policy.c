@@ -85,7 +85,7 @@ END_TEST
 /* Several commands make one policy, in which nothing stands twice. */
 START_TEST(several_commands)
 {
-    AUTO_JSON *start = make("start", NULL), *stop = make("stop", NULL), *both = make("stop start stop", NULL);
+    AUTO_JSON *start = make("start stop", NULL), *stop = make("stop", NULL), *both = make("stop start stop", NULL);
     ck_assert_uint_eq(count(stop), 2);
     ck_assert_uint_eq(count(both), count(start));
     ck_assert_str_eq(text_of(statement(stop, "EndOwn"), "Action"), "ec2:TerminateInstances");

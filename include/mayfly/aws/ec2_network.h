@@ -63,4 +63,12 @@ struct aws_call *ec2_describe_offerings_call(struct aws *aws, const char *region
 MUST_CHECK bool ec2_describe_offerings_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
                                               struct error *err);
 
+/* The regions that are enabled for the account: struct ec2_region rows. */
+struct ec2_region {
+    const char *name;
+};
+struct aws_call *ec2_describe_regions_call(struct aws *aws, const char *region);
+MUST_CHECK bool ec2_describe_regions_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
+                                            struct error *err);
+
 #endif

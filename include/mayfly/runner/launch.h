@@ -6,12 +6,16 @@
 #ifndef MAYFLY_RUNNER_LAUNCH_H
 #define MAYFLY_RUNNER_LAUNCH_H
 
+#include "mayfly/runner/handover.h"
 #include "mayfly/runner/pair.h"
 #include "mayfly/runner/room.h"
 #include "mayfly/util/secret.h"
 
 struct launch_config { /* borrowed, valid as long as the launch */
     const char *label;
+    const char *fleet; /* of claims */
+    bool claims;       /* the label is the user's: of two starts that take it at one moment, the younger gives way */
+    bool hands;        /* instances are tagged once the launch has succeeded */
     const struct strlist *labels; /* what the runners carry: the label, and more if the user said so */
     int64_t runner_group;
     const char *name_mark;   /* runner names are this, the cell's region, epoch and random characters */
@@ -58,6 +62,7 @@ struct launch_slot {
     bool missing;                                          /* from the newest list: to be asked for by id */
     int64_t asked_at;                                      /* RunInstances, of an instance that is there */
     int64_t minted_at, launched_at, running_at, online_at; /* monotonic ms; 0: not yet */
+    int64_t launch_time;                                   /* EC2's, seconds since 1970; 0: not told */
     char *zone;
 };
 
@@ -78,6 +83,7 @@ struct launch {
     struct launch_region *regions;
     size_t n_regions;
     struct room room;
+    struct handover handover;
     int64_t mint_rate; /* of generate-jitconfig: see rate_take */
     uint64_t random;
     int64_t started_at;

@@ -1,7 +1,8 @@
 /* The stop: ends what a start launched. A pure state machine.
  *
  * Named by instance, label or both, it ends all that is named. Unnamed, it looks for this workflow run, and spares what
- * is busy: another start of the same run may own it. */
+ * is busy: another start of the same run may own it. Named by outputs that are empty, it ends only what no start of
+ * this run has handed out: a start that died made it. */
 #ifndef MAYFLY_RUNNER_STOP_H
 #define MAYFLY_RUNNER_STOP_H
 
@@ -14,12 +15,17 @@ struct stop_config { /* borrowed, valid as long as the stop */
     const char *label;               /* or NULL */
     /* Of the workflow run, and --name; used when nothing is named. May be NULL. */
     const char *run_id, *run_attempt, *name;
-    bool force; /* also what is not ours, or is busy */
+    const char *repo; /* of the workflow run, or NULL */
+    bool force;       /* also what is not ours, or is busy */
+    bool empty;       /* outputs were given and are empty: only what no finished start handed out */
+    bool wide; /* everywhere, after a search of what was configured: what is not ours is looked at, too, and a region
+                  that cannot be searched is no error */
 };
 
 struct stop_target {
     struct pair pair;
     char *label;
+    char *handed; /* the regions of its launch, once that has succeeded; or NULL */
     bool already_gone;
 };
 
@@ -41,6 +47,12 @@ struct stop {
     bool by_run;         /* nothing was named */
     bool several_labels; /* so nothing was touched: --name must say which */
     int64_t hurry_until;
+    struct strlist starting; /* launched so lately, and not handed out, that their start may be at work: left alone */
+    struct strlist handed;   /* by a start of this run: another job's, and left alone */
+    struct strlist unread;   /* of a wide search: regions that could not be searched */
+    struct error unread_why; /* the first of them */
+    char *stranger;          /* of a wide search: an instance that is meant, and belongs to another fleet; or NULL */
+    char *strange_fleet;
     struct error error;
 };
 
@@ -49,5 +61,7 @@ MUST_CHECK bool stop_init(struct stop *s, const struct stop_config *config, stru
 void stop_clear(struct stop *s);
 /* A search has shown this instance, and it is meant. */
 bool stop_knows(const struct stop *s, const char *id);
+/* Was it not found, or not all of it, in the regions that were searched? Then they were perhaps the wrong ones. */
+bool stop_misses(const struct stop *s);
 
 #endif

@@ -17,6 +17,8 @@
 #define TAG_LIMITS                                                                                                     \
     "mayfly:limits" /* "boot=600,idle=1800,life=21600", seconds; of an image: until it is                              \
                       proven */
+#define TAG_HANDED                                                                                                     \
+    "mayfly:handed" /* by a start that succeeded: the regions of its instances; later jobs have its outputs */
 #define TAG_VERSION "mayfly:version"
 #define TAG_KEEP "mayfly:keep" /* protects from the reaper */
 #define TAG_MARK "mayfly:reap-mark"
@@ -25,7 +27,8 @@
 #define TAG_STEPS "mayfly:steps"                   /* of its recipe */
 #define TAG_COMMIT "mayfly:commit"                 /* that it was baked at: GITHUB_SHA */
 
-enum { TAGS_FOR_USERS = 37 }; /* a resource takes 50; 12 are ours at launch, the reaper adds its mark */
+enum { TAG_VALUE_MAX = 256 };
+enum { TAGS_FOR_USERS = 36 }; /* a resource takes 50; 12 are ours at launch, start and reaper add a mark each */
 
 /* Seconds from launch. */
 struct limits {
@@ -77,8 +80,8 @@ char *runner_name_prefix(const char *mark, const char *region, int64_t epoch);
 /* Takes a runner's name apart: false when it does not begin with the mark or has another form. *ret_region: owned. */
 MUST_CHECK bool runner_name_parse(const char *name, const char *mark, char **ret_region, int64_t *ret_epoch);
 
-/* "mayfly-<run id>-<attempt>-<6 random characters>"; without a run "mayfly-<epoch in base 36>-<random>". random: 6
- * bytes. Owned. */
+/* "mayfly-<run id>-<attempt>-<6 random characters>", each as far as a label may hold it; without a run "mayfly-<epoch
+ * in base 36>-<random>". random: 6 bytes. Owned. */
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6]);
 /* The SSM parameter that a bake publishes images of this TAG_NAME in, unless it is told another, and the one where what
  * was published before goes. Owned. */

@@ -41,6 +41,9 @@ struct opt_values {
     const char *what; /* "one of …", for messages */
 };
 
+/* What an input of an action has that nobody gave, where an empty one means something. */
+#define OPT_NOT_GIVEN "(not given)"
+
 struct opt {
     const char *name; /* "security-groups"; NULL ends a table */
     enum opt_type type;
@@ -54,6 +57,8 @@ struct opt {
                           * OPT_SECONDS takes minutes, as JavaScript's parseInt() reads them; 0 is what was not given */
     uint64_t min, max;   /* of OPT_NUMBER and OPT_SECONDS; both 0: no limits */
     unsigned bits;
+    size_t empty; /* offset of a bool, which is set when the option or input was given and is empty; 0: none. Inputs of
+                   * an action then have OPT_NOT_GIVEN for a default. */
     const struct opt_values *checkout; /* or NULL: any */
 };
 
