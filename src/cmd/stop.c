@@ -126,8 +126,7 @@ static void add_named_regions(struct session *session, struct search_all *ret)
     for (unsigned page = 1; more && page <= RUNNER_PAGES; page++) {
         struct field_list rows = { 0 };
         AUTO_CALL *call = &github_list_runners_call(&session->github, page, NULL)->call;
-        if (!ask(session, call, &err) ||
-            !github_list_runners_result((struct github_call *)call, &arena, &rows, &err))
+        if (!ask(session, call, &err) || !github_list_runners_result((struct github_call *)call, &arena, &rows, &err))
             return;
         for (size_t i = 0; i < rows.n; i++) {
             const char *name = FIELD_ROW(&rows, const struct github_runner, i)->name;
