@@ -992,7 +992,7 @@ char *launch_leftovers(const struct launch *l)
         AUTO_FREE char *why = p->error.domain ? error_format(&p->error) : NULL;
         if (p->record == RECORD_BUSY && p->instance == INSTANCE_HAVE)
             strbuf_addf(&text, "%sinstance %s runs a job and was left alone", sep, p->instance_id);
-        else if (p->must_fence && p->instance == INSTANCE_HAVE)
+        else if (p->must_fence && p->record != RECORD_GONE && p->instance == INSTANCE_HAVE)
             strbuf_addf(&text, "%sinstance %s may run a job and was left alone%s%s", sep, p->instance_id,
                         why ? ": " : "", why ? why : "");
         else if (p->instance_id && p->instance != INSTANCE_GONE)

@@ -1276,7 +1276,8 @@ static void note(struct model *m, const struct flight *f)
     bool ends = f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE || f->act.kind == ACT_FIND ||
                 f->act.kind == ACT_SETTLE;
     bool unclear = (f->act.kind == ACT_RUN || f->act.kind == ACT_MINT) && f->outcome == OUTCOME_AMBIGUOUS;
-    bool lied = f->act.kind == ACT_DELETE && f->outcome == OUTCOME_NOT_FOUND && f->record && f->record->exists;
+    bool lied = f->outcome == OUTCOME_NOT_FOUND && /* a termination of what is too young to be seen */
+                (f->act.kind == ACT_TERMINATE || (f->act.kind == ACT_DELETE && f->record && f->record->exists));
     if ((ends && f->outcome != OUTCOME_OK && f->outcome != OUTCOME_NOT_FOUND) || unclear || lied)
         m->undo_trouble = true;
 }
