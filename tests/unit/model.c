@@ -1303,15 +1303,16 @@ static void turn_page(struct model *m, size_t of, struct event *e)
     e->n_jobs = ok ? e->n_jobs - jobs : 0;
 }
 
-/* EC2's clock: the newest Date that the machine was told. */
+/* EC2's clock, by the Dates that the machine was told. */
 static int64_t date_of(struct model *m, const struct flight *f)
 {
     int64_t date = MODEL_EPOCH + m->now / 1000;
     if (m->reaps && model_fault(m, FAULT_DATE_LAGS, (uint64_t)m->now << 8 | f->act.who % 256, m->per_mille, "a Date"))
         date -= between(m, (uint64_t)m->now, 1, 30);
-    if (!is_of_github(f->act.kind) && date > m->date[f->of])
-        m->date[f->of] = date;
-    return m->date[f->of];
+    const int64_t ahead = date * 1000 - m->now; /* time goes on between its answers */
+    if (!is_of_github(f->act.kind) && ahead > m->date_ahead[f->of])
+        m->date_ahead[f->of] = ahead;
+    return (m->date_ahead[f->of] + m->now) / 1000;
 }
 
 static void answer(struct model *m, struct flight *f)
@@ -1464,7 +1465,7 @@ void model_run_two(struct model *m, struct machine *first, struct machine *secon
     m->blind[0] = m->blind[1] = m->ec2_failed[0] = m->ec2_failed[1] = false;
     for (size_t n = 0; n < m->n_instances; n++)
         m->instances[n]->looked_at[0] = m->instances[n]->looked_at[1] = 0;
-    m->date[0] = m->date[1] = 0;
+    m->date_ahead[0] = m->date_ahead[1] = INT64_MIN / 2;
     for (size_t n = 0; n < m->n_records; n++)
         memset(m->records[n]->told, 0, sizeof(m->records[n]->told));
     step(m, 0, &start);

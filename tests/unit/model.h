@@ -187,7 +187,7 @@ struct model {
     const char *(*reap_may_delete)(struct model *m, size_t of, const struct model_record *r);
     bool blind[2];                  /* a region could not be read */
     bool ec2_failed[2];             /* in some call */
-    int64_t date[2];                /* the newest Date of EC2's */
+    int64_t date_ahead[2];          /* EC2's clock as it was told, less the model's; ms */
     int64_t began_at;               /* the run */
     int64_t outage_from, outage_to; /* of GitHub */
     int64_t forgets_from, forgets_to;
