@@ -6,7 +6,10 @@
 #include "mayfly/util/encode.h"
 #include "mayfly/version.h"
 
-enum { PRE_RUNNER_MAX = 16384 };
+enum {
+    PRE_RUNNER_MAX = 16384,
+    LATE_MS = 3000, /* so much longer the image of a place is waited for once another place can be used */
+};
 
 void start_init(struct start *s, struct cmd *cmd, const struct spec *spec, struct session *session)
 {
@@ -30,6 +33,7 @@ void start_clear(struct start *s)
     free(s->run);
     free(s->name_mark);
     free(s->account);
+    error_clear(&s->lost);
     strbuf_clear(&s->pre_runner);
     arena_clear(&s->arena);
 }
@@ -149,12 +153,49 @@ static void questions_clear(struct questions *q)
 }
 #define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
 
-/* --timeout is of the whole start. */
-static bool run_questions(struct start *s, const struct questions *q, struct error *err)
+static bool is_about_image(const struct questions *q, size_t first, size_t n, const struct call *call)
 {
-    for (size_t i = 0; i < q->n; i++)
+    for (size_t i = first; i < first + n; i++)
+        if (q->v[i] == call)
+            return true;
+    return false;
+}
+
+/* Runs them all, within --timeout, which is of the whole start. The n questions from `first` on are about images, of
+ * which one is enough: what is wrong with each stays in its call. */
+static bool run_questions(struct start *s, const struct questions *q, size_t first, size_t n, struct error *err)
+{
+    struct call_loop *loop = &s->session->loop;
+    size_t needed = q->n - n, open = q->n;
+    int64_t until = INT64_MAX;
+    bool usable = false;
+    for (size_t i = 0; i < q->n; i++) {
         q->v[i]->give_up = s->began + s->spec->timeout * 1000;
-    return call_run_all(&s->session->loop, q->v, q->n, err);
+        call_start(loop, q->v[i]);
+    }
+    while (open > 0 && err->domain == ERROR_NONE) {
+        struct call *call = call_loop_next(loop, until);
+        if (!call && env_mono(loop->env) >= until)
+            break;
+        bool of_image = call && is_about_image(q, first, n, call);
+        open -= call != NULL;
+        if (!call)
+            error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
+        else if (!of_image && call->error.domain != ERROR_NONE)
+            error_copy(err, &call->error);
+        needed -= call && !of_image;
+        usable = usable || (of_image && call->error.domain == ERROR_NONE);
+        if (needed == 0 && usable && until == INT64_MAX)
+            until = env_mono(loop->env) + LATE_MS;
+    }
+    for (size_t i = 0; i < q->n && open > 0; i++) {
+        if (q->v[i]->state == CALL_DONE)
+            continue;
+        call_cancel(loop, q->v[i]);
+        error_clear(&q->v[i]->error);
+        error_set(&q->v[i]->error, ERROR_NET, 0, "%s: no answer in time", q->v[i]->name);
+    }
+    return err->domain == ERROR_NONE;
 }
 
 struct label_search {
@@ -266,33 +307,59 @@ bool start_take_parameter(struct start *s, const struct image *image, const stru
     return true;
 }
 
-/* answers[first + i] is about image i. A parameter names an image, which has yet to be described. */
+/* The place, or the image, is not tried: another one may do. */
+static void lose_image(struct start *s, const struct image *image, struct error *why)
+{
+    AUTO_FREE char *text = error_format(why);
+    AUTO_FREE char *warning = xasprintf("image %s of %s is left out: %s", image->ref, image->region, text);
+    strlist_add(&s->plan.warnings, warning);
+    if (s->lost.domain == ERROR_NONE)
+        error_move(&s->lost, why);
+    error_clear(why);
+}
+
+static bool is_answered(const struct call *call, struct error *err)
+{
+    if (call->error.domain == ERROR_NONE)
+        return true;
+    error_copy(err, &call->error);
+    return false;
+}
+
+/* answers[first + i] is about image i. A parameter names an image, which has yet to be described. One image that can be
+ * used is enough. */
 static bool take_images(struct start *s, const struct questions *answers, size_t first, struct error *err)
 {
     AUTO_QUESTIONS more = { 0 };
     size_t n = 0;
     const char **ids = arena_alloc(&s->arena, (s->plan.n_images + 1) * sizeof(*ids));
     for (size_t i = 0; i < s->plan.n_images; i++) {
+        AUTO_ERROR why = { 0 };
         struct image *image = &s->plan.images[i];
         const struct aws_call *answer = aws_answer(answers, first + i);
-        if (image->kind != IMAGE_SSM) {
-            if (!start_take_image(s, image, image->ref, answer, err))
-                return false;
-            continue;
-        }
-        if (!start_take_parameter(s, image, answer, &ids[i], err))
-            return false;
-        ask_aws(&more, start_describe_image_call(s, image->region, ids[i]));
+        ids[i] = NULL;
+        if (!is_answered(&answer->call, &why) ||
+            (image->kind == IMAGE_SSM ? !start_take_parameter(s, image, answer, &ids[i], &why)
+                                      : !start_take_image(s, image, image->ref, answer, &why)))
+            lose_image(s, image, &why);
+        else if (ids[i])
+            ask_aws(&more, start_describe_image_call(s, image->region, ids[i]));
     }
-    if (more.n == 0)
-        return true;
-    if (!run_questions(s, &more, err))
+    if (more.n > 0 && !run_questions(s, &more, 0, more.n, err))
         return false;
-    for (size_t i = 0; i < s->plan.n_images; i++)
-        if (s->plan.images[i].kind == IMAGE_SSM &&
-            !start_take_image(s, &s->plan.images[i], ids[i], aws_answer(&more, n++), err))
-            return false;
-    return true;
+    for (size_t i = 0; i < s->plan.n_images; i++) {
+        AUTO_ERROR why = { 0 };
+        if (!ids[i])
+            continue;
+        const struct aws_call *answer = aws_answer(&more, n++);
+        if (!is_answered(&answer->call, &why) || !start_take_image(s, &s->plan.images[i], ids[i], answer, &why))
+            lose_image(s, &s->plan.images[i], &why);
+    }
+    plan_drop_images(&s->plan);
+    if (s->plan.n_images > 0)
+        return true;
+    strlist_clear(&s->plan.warnings);
+    return error_move(err, &s->lost);
 }
 
 bool start_take_download(struct start *s, const struct image *image, const struct field_list *rows, struct error *err)
@@ -378,7 +445,8 @@ bool start_ask(struct start *s, struct error *err)
     size_t labels = q.n;
     for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
         ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL));
-    if (!run_questions(s, &q, err) || !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
+    if (!run_questions(s, &q, images, labels - images, err) ||
+        !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
         !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
         !take_runner_group(s, err))
         return false;
@@ -453,8 +521,12 @@ static void warn_of_device(struct start *s)
 /* What the images' answers make sure of: their cells, their volumes, the exact size of their user-data. */
 bool start_fit(struct start *s, struct error *err)
 {
-    if (!plan_cells(&s->plan, s->spec, err))
-        return false;
+    if (!plan_cells(&s->plan, s->spec, err)) {
+        if (s->lost.domain == ERROR_NONE)
+            return false;
+        error_clear(err);
+        return error_move(err, &s->lost);
+    }
     s->params = xcalloc(s->plan.n_images, sizeof(*s->params));
     warn_of_device(s);
     for (size_t i = 0; i < s->plan.n_images; i++) {

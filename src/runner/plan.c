@@ -414,6 +414,16 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
     return true;
 }
 
+void plan_drop_images(struct plan *plan)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < plan->n_images; i++)
+        if (plan->images[i].id)
+            plan->images[n++] = plan->images[i];
+    plan->dropped = plan->dropped || n < plan->n_images;
+    plan->n_images = n;
+}
+
 /* --- cells -------------------------------------------------------------------------------------------------------- */
 
 static bool read_order(const struct strlist *order, size_t ret[static PLAN_DIMENSIONS], struct error *err)
@@ -492,7 +502,7 @@ static bool check_fit(const struct plan *plan, const struct spec *s, struct erro
 bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
 {
     size_t order[PLAN_DIMENSIONS];
-    if (!read_order(&s->order, order, err) || !check_fit(plan, s, err))
+    if (!read_order(&s->order, order, err) || (!plan->dropped && !check_fit(plan, s, err)))
         return false;
     size_t pairs = 0;
     for (size_t n = 0; n < plan->n_sites; n++)

@@ -31,6 +31,30 @@ expect 'a misspelled member of a place' 2 err 'unknown member `regoin`' err 'did
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$west,]"
 expect 'a comma too many' 2 err 'is not JSON' err '(line 1, column'
 
+# --- a fallback that cannot be had does not fail what has room ---
+home='{"imageId": "ami-0a11ce00000000003", "subnetId": "subnet-0a11ce01", "securityGroupId": "sg-0a11ce01"}'
+dead() { control PUT faults "[{\"service\":\"ec2\",\"action\":\"DescribeImages\",\"match\":{\"region\":\"$1\"},\"times\":0,$2}]" >/dev/null; }
+unavailable='"fault":"error","code":"Unavailable","status":503'
+for case in "answers 503|$unavailable" 'hangs|"fault":"hang","ms":60000'; do
+	dead us-west-2 "${case#*|}"
+	began=$SECONDS
+	plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]" INPUT_STARTUP_TIMEOUT_MINUTES=1
+	expect "a second region that ${case%%|*}" 0 err 'image ami-0a11ce00000002001 of us-west-2 is left out: DescribeImages: '
+	equal 'the first one is planned' "$(cells)" ami-0a11ce00000000003@us-east-1
+	check 'and it is not waited for' [ $((SECONDS - began)) -lt 30 ]
+done
+dead us-east-1 "$unavailable"
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]"
+expect 'a first region that is down' 0 err 'of us-east-1 is left out'
+equal 'the second one is planned' "$(cells)" ami-0a11ce00000002001@us-west-2
+control PUT faults '[]' >/dev/null
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, ${west/ami-0a11ce00000002001/ami-00000000000000000}]"
+expect 'a second region whose image is gone' 0 err 'of us-west-2 is left out'
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[${home/ami-0a11ce00000000003/ami-00000000000000000}]"
+expect 'one place whose image is gone' 1 err 'InvalidAMIID.NotFound'
+plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]" INPUT_EC2_INSTANCE_TYPE=m7g.large
+expect 'types that no image fits' 2 err 'm7g.large is arm64'
+
 # --- one job a machine, and for how long ---
 warning='each runner takes one job'
 run "$mayfly" start --dry-run

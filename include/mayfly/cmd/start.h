@@ -33,6 +33,7 @@ struct start {
     char *label, *run, *name_mark, *account;
     int64_t runner_group;
     struct strbuf pre_runner;
+    struct error lost; /* why the first of the images that are left out is */
     struct arena arena;
     int64_t began; /* monotonic ms */
 };

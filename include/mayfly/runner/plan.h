@@ -45,6 +45,7 @@ struct plan {
     size_t n_sites;
     struct image *images;
     size_t n_images;
+    bool dropped; /* some images were */
     struct cell *cells;
     size_t n;
     struct strlist warnings; /* sentences about what was given and is ignored */
@@ -69,9 +70,13 @@ bool places_are_own(const char *places);
 MUST_CHECK bool image_take(struct image *image, const char *id, const struct field_list *images, struct arena *arena,
                            struct error *err);
 
+/* Takes out the images that image_take did not fill in: places that cannot be used now. */
+void plan_drop_images(struct plan *plan);
+
 /* The cells: every market in every subnet with every image of its region and every type of the image's architecture,
  * sorted by --order, by default markets outermost, so that `spot, on-demand` tries spot everywhere first; then regions,
- * images, types and subnets. A type or an image that fits nothing is refused. */
+ * images, types and subnets. A type or an image that fits nothing is refused,
+ * unless images were dropped. */
 MUST_CHECK bool plan_cells(struct plan *plan, const struct spec *s, struct error *err);
 
 void plan_clear(struct plan *plan);
