@@ -210,15 +210,19 @@ if [ "$MAYFLY_PACKAGES" ]; then
 		# shellcheck disable=SC2086 # one word a package, and the names are validated
 		retry apt-get -qqy --no-install-recommends install -- $MAYFLY_PACKAGES
 	else
-		# shellcheck disable=SC2086
-		retry dnf -qy install -- $MAYFLY_PACKAGES
+		# shellcheck disable=SC2046,SC2086 # Amazon Linux 2 has yum
+		retry $(have dnf && echo dnf || echo yum) -qy install -- $MAYFLY_PACKAGES
 	fi || die packages "exit $?"
 fi
+
+# In an image of a machine that ran a job: of root, or of another user.
+(cd -- "$dir" 2>/dev/null && rm -rf .runner* .credentials* _diag)
 
 if [ "$MAYFLY_PRE_RUNNER" ]; then
 	phase pre-runner
 	printf %s "$MAYFLY_PRE_RUNNER" | base64 -d >"$run/pre-runner" || die "pre-runner script" "not base64"
-	bash "$run/pre-runner" </dev/null || die "pre-runner script" "exit $?"
+	# In the runner's folder, and to the first command that fails, as its users know it from elsewhere.
+	(mkdir -p -- "$dir" && cd -- "$dir" && exec bash -e "$run/pre-runner" </dev/null) || die "pre-runner script" "exit $?"
 	rm "$run/pre-runner"
 fi
 
@@ -259,8 +263,13 @@ if [ ! -e "$dir/run.sh" ]; then
 		say "warning: installdependencies.sh: exit $?"
 fi
 cd -- "$dir" || die runner "$dir cannot be entered"
-# Only where it has another owner: going through a whole baked runner takes seconds on a cold volume.
-[ ! "$as" ] || [ "$(stat -c %u run.sh)" = "$uid" ] || chown -R "$uid:$gid" .
+# All of it only where it has another owner: going through a whole baked runner takes seconds on a cold volume. What the
+# pre-runner script made is at its top.
+[ ! "$as" ] || if [ "$(stat -c %u run.sh)" = "$uid" ]; then
+	find . -mindepth 1 -maxdepth 1 ! -user "$uid" -exec chown -hR "$uid:$gid" {} +
+else
+	chown -R "$uid:$gid" .
+fi
 phase runner-ready
 
 # In the background: it wakes a socket-activated docker while the runner connects, and holds up nothing.

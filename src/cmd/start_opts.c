@@ -274,7 +274,8 @@ const struct opt start_opts[] = {
       .type = OPT_STRING,
       ROW(pre_runner_file),
       .arg = "FILE",
-      .help = "bash script that runs as root before the runner" },
+      .help = "bash script that runs as root before the runner, in its folder; a command that fails ends it, and the "
+              "start" },
     { .name = "pre-runner-script",
       .type = OPT_TEXT,
       ROW(pre_runner_script),

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -220,6 +221,7 @@ static void work(const struct standin *r)
 
 int standin_main(void)
 {
+    prctl(PR_SET_NAME, "Runner.Listener"); /* what the boot script looks for */
     AUTO_ERROR err = { 0 };
     struct standin r = { 0 };
     struct sigaction action = { .sa_handler = on_signal };

@@ -106,7 +106,7 @@ expect 'a script of 14 KB' 0
 id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out" | tail -1)
 has 'it has run' "$(control GET "instances/$id/console")" 'REACHED 300'
 run "$mayfly" stop --instance "$id"
-run env INPUT_PRE_RUNNER_SCRIPT=$'set -e\r\nif true; then\r\n\techo "REACHED"\r\nfi\r\n' "$mayfly" start
+run env INPUT_PRE_RUNNER_SCRIPT=$'if true; then\r\n\techo "REACHED"\r\nfi\r\n' "$mayfly" start
 expect 'a script with Windows line endings' 0 err 'has Windows line endings, which are converted'
 id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out" | tail -1)
 has 'it has run to its end' "$(control GET "instances/$id/console")" REACHED
