@@ -4,6 +4,7 @@
 #include "mayfly/cmd/start.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/log.h"
 #include "mayfly/version.h"
 
 enum {
@@ -123,21 +124,30 @@ bool start_read(struct start *s, struct error *err)
 
 /* --- everything that must be known before the first effect -------------------------------------------------------- */
 
+enum need {
+    NEEDED,
+    ONE_OF, /* one of all that say so is enough */
+    SPARE,  /* it goes without */
+};
+
 struct questions { /* calls to run at once, owned */
     struct call **v;
+    enum need *needs;
     size_t n;
 };
 
-static size_t ask(struct questions *q, struct call *call)
+static size_t ask(struct questions *q, struct call *call, enum need need)
 {
     q->v = xreallocarray(q->v, q->n + 1, sizeof(*q->v));
+    q->needs = xreallocarray(q->needs, q->n + 1, sizeof(*q->needs));
     q->v[q->n] = call;
+    q->needs[q->n] = need;
     return q->n++;
 }
 
-static size_t ask_aws(struct questions *q, struct aws_call *call)
+static size_t ask_aws(struct questions *q, struct aws_call *call, enum need need)
 {
-    return ask(q, &call->call);
+    return ask(q, &call->call, need);
 }
 
 static const struct aws_call *aws_answer(const struct questions *q, size_t n)
@@ -150,25 +160,34 @@ static void questions_clear(struct questions *q)
     for (size_t i = 0; i < q->n; i++)
         call_free(q->v[i]);
     free(q->v);
+    free(q->needs);
 }
 #define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
 
-static bool is_about_image(const struct questions *q, size_t first, size_t n, const struct call *call)
+static enum need need_of(const struct questions *q, const struct call *call)
 {
-    for (size_t i = first; i < first + n; i++)
-        if (q->v[i] == call)
-            return true;
-    return false;
+    size_t i = 0;
+    while (q->v[i] != call)
+        i++;
+    return q->needs[i];
 }
 
-/* Runs them all, within --timeout, which is of the whole start. The n questions from `first` on are about images, of
- * which one is enough: what is wrong with each stays in its call. */
-static bool run_questions(struct start *s, const struct questions *q, size_t first, size_t n, struct error *err)
+static size_t count(const struct questions *q, enum need need)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < q->n; i++)
+        n += q->needs[i] == need;
+    return n;
+}
+
+/* Runs them all, within --timeout, which is of the whole start. What is wrong with one that is not needed stays in its
+ * call. */
+static bool run_questions(struct start *s, const struct questions *q, struct error *err)
 {
     struct call_loop *loop = &s->session->loop;
-    size_t needed = q->n - n, open = q->n;
+    size_t needed = count(q, NEEDED), open = q->n;
     int64_t until = INT64_MAX;
-    bool usable = false;
+    bool enough = count(q, ONE_OF) == 0;
     for (size_t i = 0; i < q->n; i++) {
         q->v[i]->give_up = s->began + s->spec->timeout * 1000;
         call_start(loop, q->v[i]);
@@ -177,15 +196,17 @@ static bool run_questions(struct start *s, const struct questions *q, size_t fir
         struct call *call = call_loop_next(loop, until);
         if (!call && env_mono(loop->env) >= until)
             break;
-        bool of_image = call && is_about_image(q, first, n, call);
-        open -= call != NULL;
-        if (!call)
+        if (!call) {
             error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
-        else if (!of_image && call->error.domain != ERROR_NONE)
+            break;
+        }
+        enum need need = need_of(q, call);
+        open--;
+        needed -= need == NEEDED;
+        if (need == NEEDED && call->error.domain != ERROR_NONE)
             error_copy(err, &call->error);
-        needed -= call && !of_image;
-        usable = usable || (of_image && call->error.domain == ERROR_NONE);
-        if (needed == 0 && usable && until == INT64_MAX)
+        enough = enough || (need == ONE_OF && call->error.domain == ERROR_NONE);
+        if (needed == 0 && (enough || open == count(q, SPARE)) && until == INT64_MAX)
             until = env_mono(loop->env) + LATE_MS;
     }
     for (size_t i = 0; i < q->n && open > 0; i++) {
@@ -194,6 +215,7 @@ static bool run_questions(struct start *s, const struct questions *q, size_t fir
         call_cancel(loop, q->v[i]);
         error_clear(&q->v[i]->error);
         error_set(&q->v[i]->error, ERROR_NET, 0, "%s: no answer in time", q->v[i]->name);
+        q->v[i]->error.try_later = true;
     }
     return err->domain == ERROR_NONE;
 }
@@ -343,9 +365,9 @@ static bool take_images(struct start *s, const struct questions *answers, size_t
                                       : !start_take_image(s, image, image->ref, answer, &why)))
             lose_image(s, image, &why);
         else if (ids[i])
-            ask_aws(&more, start_describe_image_call(s, image->region, ids[i]));
+            ask_aws(&more, start_describe_image_call(s, image->region, ids[i]), ONE_OF);
     }
-    if (more.n > 0 && !run_questions(s, &more, 0, more.n, err))
+    if (more.n > 0 && !run_questions(s, &more, err))
         return false;
     for (size_t i = 0; i < s->plan.n_images; i++) {
         AUTO_ERROR why = { 0 };
@@ -432,28 +454,44 @@ static bool take_runner_group(struct start *s, struct error *err)
     return false;
 }
 
+/* The account is part of the runners' names, by which the reaper knows registrations without an instance. */
+static bool take_account(struct start *s, const struct aws_call *answer, struct error *err)
+{
+    AUTO_ERROR why = { 0 };
+    struct sts_identity who = { 0 };
+    bool known = is_answered(&answer->call, &why) && sts_get_caller_identity_result(answer, &s->arena, &who, &why);
+    if (!known && !why.try_later)
+        return error_move(err, &why);
+    if (!known) {
+        AUTO_FREE char *text = error_format(&why);
+        log_warn(
+            "the account is not known, so that `mayfly reap` will not find a registration whose instance never came, "
+            "which GitHub removes after a day: %s",
+            text);
+    }
+    s->account = xstrdup(known ? who.account : "");
+    return true;
+}
+
 bool start_ask(struct start *s, struct error *err)
 {
     struct session *session = s->session;
-    struct sts_identity who = { 0 };
     AUTO_QUESTIONS q = { 0 };
-    size_t identity = ask_aws(&q, sts_get_caller_identity_call(&session->aws, session->aws_config.region));
-    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call);
+    size_t identity = ask_aws(&q, sts_get_caller_identity_call(&session->aws, session->aws_config.region), SPARE);
+    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call, NEEDED);
     size_t images = q.n;
     for (size_t i = 0; i < s->plan.n_images; i++)
-        ask_aws(&q, start_find_image_call(s, &s->plan.images[i]));
+        ask_aws(&q, start_find_image_call(s, &s->plan.images[i]), ONE_OF);
     size_t labels = q.n;
     for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
-        ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL));
-    if (!run_questions(s, &q, images, labels - images, err) ||
-        !sts_get_caller_identity_result(aws_answer(&q, identity), &s->arena, &who, err) ||
+        ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL), NEEDED);
+    if (!run_questions(s, &q, err) || !take_account(s, aws_answer(&q, identity), err) ||
         !take_images(s, &q, images, err) || !take_downloads(s, (const struct github_call *)q.v[downloads], err) ||
         !take_runner_group(s, err))
         return false;
     for (size_t i = labels; i < q.n; i++)
         if (!check_label_is_free(s, aws_answer(&q, i), s->plan.regions.v[i - labels], err))
             return false;
-    s->account = xstrdup(who.account);
     return true;
 }
 

@@ -55,6 +55,15 @@ expect 'one place whose image is gone' 1 err 'InvalidAMIID.NotFound'
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]" INPUT_EC2_INSTANCE_TYPE=m7g.large
 expect 'types that no image fits' 2 err 'm7g.large is arm64'
 
+control PUT faults '[{"service":"sts","action":"GetCallerIdentity","fault":"hang","ms":60000,"times":0}]' >/dev/null
+began=$SECONDS
+run "$mayfly" start
+expect 'a start without STS' 0 err 'the account is not known'
+check 'which is not waited for' [ $((SECONDS - began)) -lt 20 ]
+run "$mayfly" stop --label "$(sed -n 's/^label=//p' "$tmp/out" | tail -1)"
+expect 'and its stop' 0
+control PUT faults '[]' >/dev/null
+
 # --- one job a machine, and for how long ---
 warning='each runner takes one job'
 run "$mayfly" start --dry-run
