@@ -144,7 +144,7 @@ static void decode_error(struct aws_call *c, struct error *err)
         error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
     err->code = xstrdup(e.code);
     str_set(&err->request_id, e.request_id);
-    const char *hint = aws_hint(e.code, e.message);
+    const char *hint = aws_hint(c->call.name, e.code, e.message);
     if (hint)
         error_hint(err, "%s", hint);
 }

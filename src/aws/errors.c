@@ -9,6 +9,11 @@
 /* It takes seconds to become visible to EC2, so that it is asked again. */
 #define HINT_PROFILE                                                                                                   \
     "--instance-profile: is the name right, and of this account? A new one is not seen for some seconds"
+#define HINT_TERMS                                                                                                     \
+    "accept the terms of the image: open the link in the message with this account, or use another --image"
+/* A default VPC, or its subnet, is not there. */
+#define HINT_NO_VPC "the region has no default VPC, or that has no subnet: give --subnets and --security-groups"
+#define HINT_REQUEST "the message names the value that this call does not take: check the option or the id that it is of"
 #define HINT_OURS "Mayfly sends what this AWS does not take: check AWS_ENDPOINT_URL, and report it"
 
 /* What to do about a class, where its code does not know better. */
@@ -31,22 +36,73 @@ struct row {
     const char *hint; /* NULL: the class's */
 };
 
-/* Codes that mean something else when this is in their message. */
+/* Codes that mean something else at this call, or when this is in their message; the first that fits counts. */
 static const struct {
-    const char *part;
+    const char *call; /* NULL: any */
+    const char *part; /* NULL: any message */
     struct row row;
 } meanings[] = {
     /* What STS says for seconds after a role, its policy or a provider's keys were made, and while these are fetched.
      */
-    { "retrieve verification key",
+    { NULL,
+      "retrieve verification key",
       { "InvalidIdentityToken", AWS_SERVER,
         "AWS could not get the keys of the token's issuer: try again in a minute; where that does not help, is the "
         "provider's URL in IAM right?" } },
-    { "explicit deny", { "AccessDenied", AWS_FATAL, HINT_PERMISSION } },
-    { "sts:AssumeRole", { "AccessDenied", AWS_BUSY, HINT_PERMISSION } },
-    { "Invalid IAM Instance Profile", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
-    { "iamInstanceProfile.name is invalid", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
-    { "User data is limited", { "InvalidParameterValue", AWS_FATAL, HINT_USER_DATA } },
+    { NULL, "explicit deny", { "AccessDenied", AWS_FATAL, HINT_PERMISSION } },
+    { NULL, "sts:AssumeRole", { "AccessDenied", AWS_BUSY, HINT_PERMISSION } },
+    { NULL, "Invalid IAM Instance Profile", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
+    { NULL, "iamInstanceProfile.name is invalid", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
+    { NULL, "User data is limited", { "InvalidParameterValue", AWS_FATAL, HINT_USER_DATA } },
+    { NULL, "Marketplace", { "OptInRequired", AWS_FATAL, HINT_TERMS } },
+    { NULL, "accept terms", { "OptInRequired", AWS_FATAL, HINT_TERMS } },
+    { NULL,
+      "Free Tier",
+      { "InvalidParameterCombination", AWS_FATAL,
+        "the account's plan allows Free Tier types and images only: list the types with aws ec2 "
+        "describe-instance-types --filters Name=free-tier-eligible,Values=true, or upgrade the plan" } },
+    { NULL,
+      "Not authorized for images",
+      { "AuthFailure", AWS_FATAL, "--image: ask the image's owner to share it with this account, or use another" } },
+    { NULL,
+      "CMK can't be shared",
+      { "InvalidParameter", AWS_FATAL,
+        "--share: the image is encrypted with the key that AWS manages, which other accounts cannot use: set a "
+        "customer managed key as the region's default for EBS encryption, or drop --share" } },
+    { "ModifyImageAttribute",
+      NULL,
+      { "InvalidParameter", AWS_FATAL, "--share: the message says what keeps the image from being shared" } },
+    { "ModifyImageAttribute",
+      NULL,
+      { "InvalidParameterValue", AWS_FATAL, "--share: the message says what keeps the image from being shared" } },
+    { "ModifyImageAttribute",
+      NULL,
+      { "InvalidAMIAttributeItemValue", AWS_FATAL, "--share: check the account's 12 digits, and that it is open" } },
+    { "ModifyImageAttribute", NULL, { "InvalidUserID.Malformed", AWS_FATAL, "--share: check the account's 12 digits" } },
+    /* Of a launch only: elsewhere the code is about something else. */
+    { "RunInstances",
+      NULL,
+      { "InvalidParameterValue", AWS_FATAL,
+        "the message names the value: which of --types, --image, --volume-…, "
+        "--metadata-options or --instance-profile is it from?" } },
+    { "RunInstances",
+      NULL,
+      { "InvalidParameterCombination", AWS_FATAL,
+        "the message names what excludes each other: look at --tenancy, --public-ip, --block-devices and --market" } },
+    { "RunInstances",
+      NULL,
+      { "InvalidParameterDependency", AWS_FATAL, "the message names what is missing besides: look at --volume-…" } },
+    { "RunInstances",
+      NULL,
+      { "InvalidParameter", AWS_FATAL,
+        "a group and a subnet of different VPCs? See --security-groups and --subnets" } },
+    { "RunInstances",
+      NULL,
+      { "MissingParameter", AWS_FATAL,
+        "the message names what is missing: look at --block-devices and --volume-…" } },
+    { "RunInstances",
+      NULL,
+      { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" } },
 };
 
 static const struct row codes[] = {
@@ -153,18 +209,20 @@ static const struct row codes[] = {
     { "InvalidInstanceID.Malformed", AWS_FATAL, "instance ids look like i-0123456789abcdef0" },
     { "InvalidInstanceType", AWS_FATAL, "--types: is it spelled right, like m7i.xlarge?" },
     { "InstanceCreditSpecification.NotSupported", AWS_FATAL, "--cpu-credits is of burstable types (t3, t4g) alone" },
-    { "InvalidParameterValue", AWS_FATAL,
-      "the message names the value: which of --types, --image, --volume-…, "
-      "--metadata-options or --instance-profile is it from?" },
-    { "InvalidParameterCombination", AWS_FATAL,
-      "the message names what excludes each other: look at --tenancy, --public-ip, --block-devices and --market" },
-    { "InvalidParameterDependency", AWS_FATAL, "the message names what is missing besides: look at --volume-…" },
-    { "InvalidParameter", AWS_FATAL, "a group and a subnet of different VPCs? See --security-groups and --subnets" },
-    { "MissingParameter", AWS_FATAL, "the message names what is missing: look at --block-devices and --volume-…" },
+    { "InvalidParameterValue", AWS_FATAL, HINT_REQUEST },
+    { "InvalidParameterCombination", AWS_FATAL, HINT_REQUEST },
+    { "InvalidParameterDependency", AWS_FATAL, HINT_REQUEST },
+    { "InvalidParameter", AWS_FATAL, HINT_REQUEST },
+    { "MissingParameter", AWS_FATAL, HINT_REQUEST },
     { "InvalidUserData.Malformed", AWS_FATAL, HINT_USER_DATA },
-    { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" },
+    { "UnsupportedOperation", AWS_FATAL, HINT_REQUEST },
     { "OperationNotPermitted", AWS_FATAL,
       "the instance has termination protection: switch it off yourself if you mean it" },
+    { "VPCIdNotSpecified", AWS_FATAL, HINT_NO_VPC },
+    { "VPCResourceNotSpecified", AWS_FATAL, HINT_NO_VPC },
+    { "DefaultVpcDoesNotExist", AWS_FATAL, HINT_NO_VPC },
+    { "MissingInput", AWS_FATAL, HINT_NO_VPC },
+    { "InvalidAMIAttributeItemValue", AWS_FATAL, HINT_REQUEST },
     { "TagLimitExceeded", AWS_FATAL, "a resource takes 50 tags: drop some of --tags" },
     { "InvalidTagKey.Malformed", AWS_FATAL, "--tags: keys have at most 127 characters and do not begin with aws:" },
     { "ValidationError", AWS_FATAL, HINT_OURS },
@@ -176,10 +234,12 @@ static const struct row codes[] = {
     { "DryRunOperation", AWS_DRY_RUN, NULL },
 };
 
-static const struct row *find(const char *code, const char *message)
+/* call, message: NULL where they are not known. */
+static const struct row *find(const char *call, const char *code, const char *message)
 {
     for (size_t i = 0; i < ARRAY_SIZE(meanings); i++)
-        if (str_eq(meanings[i].row.code, code) && message && strstr(message, meanings[i].part))
+        if (str_eq(meanings[i].row.code, code) && (!meanings[i].call || str_eq(meanings[i].call, call)) &&
+            (!meanings[i].part || (message && strstr(message, meanings[i].part))))
             return &meanings[i].row;
     for (size_t i = 0; i < ARRAY_SIZE(codes); i++)
         if (str_eq(codes[i].code, code))
@@ -189,7 +249,7 @@ static const struct row *find(const char *code, const char *message)
 
 enum aws_class aws_classify(const char *code, const char *message, int http_status)
 {
-    const struct row *row = find(code, message);
+    const struct row *row = find(NULL, code, message);
     if (row)
         return row->class;
     if (http_status == 429)
@@ -197,10 +257,14 @@ enum aws_class aws_classify(const char *code, const char *message, int http_stat
     return http_status >= 500 ? AWS_SERVER : AWS_FATAL;
 }
 
-const char *aws_hint(const char *code, const char *message)
+static const char *row_hint(const struct row *row)
 {
-    const struct row *row = find(code, message);
     return !row ? NULL : row->hint ? row->hint : class_hints[row->class];
+}
+
+const char *aws_hint(const char *call, const char *code, const char *message)
+{
+    return row_hint(find(call, code, message));
 }
 
 const char *aws_class_hint(enum aws_class class)
@@ -250,25 +314,54 @@ static bool is_about_room(enum aws_class class)
     return class == AWS_CAPACITY || class == AWS_SUBNET_FULL || class == AWS_QUOTA;
 }
 
-/* The reasons that are no codes of RunInstances. Source: EC2 API, StateReason. */
-static const struct {
-    const char *code;
-    enum aws_class class;
-} reasons[] = {
-    { "Server.SpotInstanceTermination", AWS_CAPACITY }, /* interrupted */
-    { "Server.SpotInstanceShutdown", AWS_CAPACITY },
-    { "Server.InternalError", AWS_CAPACITY }, /* the host failed */
-    { "Client.InternalError", AWS_FATAL },    /* most often a KMS key that EC2 may not use */
+#define HINT_KMS                                                                                                       \
+    "most often a KMS key that EC2 may not use: allow it to these credentials, and to the spot service's role"
+#define HINT_SPOT "EC2 took the spot instance back: add on-demand to --market, or name more --types and --subnets"
+
+/* The reasons that are no codes of RunInstances; a code that ends in a dot is the beginning of several.
+ * Source: EC2 API, StateReason; EC2 User Guide, "Troubleshoot instance launch issues". */
+static const struct row reasons[] = {
+    { "Server.SpotInstanceTermination", AWS_CAPACITY, HINT_SPOT }, /* interrupted */
+    { "Server.SpotInstanceShutdown", AWS_CAPACITY, HINT_SPOT },
+    { "Server.InternalError", AWS_CAPACITY, "EC2's host failed: start again, or name more --types and --subnets" },
+    { "Server.ScheduledStop", AWS_FATAL, "EC2 retired the host: start again" },
+    { "Client.InternalError", AWS_FATAL, HINT_KMS },
+    { "Client.InvalidKMSKey.", AWS_FATAL, HINT_KMS }, /* InvalidState, InvalidKeyState, … */
+    { "Client.InvalidSnapshot.NotFound", AWS_FATAL,
+      "a snapshot of the image or of --block-devices is gone: use another --image" },
+    { "Client.UserInitiatedShutdown", AWS_FATAL,
+      "somebody terminated it, or stopped it: CloudTrail's TerminateInstances and StopInstances say who" },
+    { "Client.InstanceInitiatedShutdown", AWS_FATAL, NULL }, /* its console says why */
 };
+
+static const struct row *find_reason(const char *code)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
+        if (str_ends(reasons[i].code, ".") ? str_starts(code, reasons[i].code) : str_eq(reasons[i].code, code))
+            return &reasons[i];
+    return NULL;
+}
+
+/* What RunInstances would have said. */
+static const struct row *find_refusal(const char *code)
+{
+    const char *dot = strchr(code, '.');
+    return dot && is_side(code, dot) ? find("RunInstances", dot + 1, NULL) : NULL;
+}
 
 enum aws_class aws_state_reason_class(const char *code)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(reasons); i++)
-        if (str_eq(reasons[i].code, code))
-            return reasons[i].class;
-    const char *dot = code ? strchr(code, '.') : NULL;
-    const struct row *row = dot && is_side(code, dot) ? find(dot + 1, NULL) : NULL;
+    const struct row *row = code ? find_reason(code) : NULL;
+    if (row)
+        return row->class;
+    row = code ? find_refusal(code) : NULL;
     return row && is_about_room(row->class) ? row->class : AWS_FATAL;
+}
+
+const char *aws_state_reason_hint(const char *code)
+{
+    const struct row *row = code ? find_reason(code) : NULL;
+    return row ? row->hint : code ? row_hint(find_refusal(code)) : NULL;
 }
 
 /* --- refusals ----------------------------------------------------------------------------------------------------- */

@@ -210,6 +210,24 @@ void start_print_result(const struct start *s)
     print_json(object);
 }
 
+/* The first of these that the console has says most. */
+static void hint_by_console(const char *console, struct error *err)
+{
+    AUTO_FREE char *phase = launch_console_phase(console);
+    AUTO_FREE char *failure = launch_console_failure(console);
+    AUTO_FREE char *status = launch_console_exit(console);
+    if (launch_console_is_deprecated(console))
+        error_hint(err, "the image's runner is too old for GitHub: bake the image again, or use one with a newer runner");
+    else if (failure)
+        error_hint(err, "its console says what failed: %s", failure);
+    else if (status)
+        error_hint(err, "its runner ended with exit status %s: the console's lines before `runner-exited` say why", status);
+    else if (phase)
+        error_hint(err, "the last phase its console shows is `%s`", phase);
+    else
+        error_hint(err, "its console shows no phase of Mayfly's: the image may not run user-data (no cloud-init?)");
+}
+
 void start_explain(const struct start *s, struct error *err)
 {
     if (!s->launch.console) {
@@ -224,12 +242,5 @@ void start_explain(const struct start *s, struct error *err)
     log_info("the end of the console of %s:", s->launch.slots[s->launch.console_of].pair.instance_id);
     for (size_t i = from; i < lines.n; i++)
         log_info("  | %s", lines.v[i]);
-    AUTO_FREE char *phase = launch_console_phase(s->launch.console);
-    AUTO_FREE char *failure = launch_console_failure(s->launch.console);
-    if (failure)
-        error_hint(err, "its console says what failed: %s", failure);
-    else if (phase)
-        error_hint(err, "the last phase its console shows is `%s`", phase);
-    else
-        error_hint(err, "its console shows no phase of Mayfly's: the image may not run user-data (no cloud-init?)");
+    hint_by_console(s->launch.console, err);
 }

@@ -350,9 +350,25 @@ static void lost_runner(struct launch *l, struct launch_slot *s)
     fail_slot(l, s, &err);
 }
 
+/* Its runner came before EC2 took the instance back: it may have had a job, and another machine would not go on with
+ * it. */
+static void came_and_went(struct launch *l, struct launch_slot *s)
+{
+    AUTO_ERROR err = { 0 };
+    s->replace = s->taken_back = false;
+    error_set(&err, ERROR_AWS, 0, "EC2 took the instance of runner %s back when it was online", s->pair.name);
+    error_hint(&err, "a job that it had begun has failed: run it again");
+    err.try_later = true;
+    fail_slot(l, s, &err);
+}
+
 static void answer_delete(struct launch *l, struct launch_slot *s, const struct event *e)
 {
     pair_answer(&s->pair, e);
+    if (s->taken_back && s->came && !s->down) {
+        came_and_went(l, s);
+        return;
+    }
     if (s->taken_back && !s->down && e->outcome == OUTCOME_NOT_FOUND && l->config->jobs_may_wait) {
         s->replace = s->taken_back = false; /* its runner may have come and taken a job */
         lost_runner(l, s);
@@ -402,6 +418,7 @@ static void saw_runner(struct launch_slot *s, const struct github_runner *r, int
     pair_saw_record(&s->pair);
     if (!github_runner_is_online(r))
         return;
+    s->came = s->came || s->taken_back;
     s->pair.must_fence = true; /* it may run a job, even if it is on its way down */
     s->busy = s->busy || r->busy;
     if (waits_for_runner(s))
@@ -432,6 +449,7 @@ static void answer_find(struct launch *l, struct launch_slot *s, const struct ev
     const struct github_runner *found = e->outcome == OUTCOME_OK && e->n_runners > 0 ? &e->runners[0] : NULL;
     if (found && found->id == s->pair.runner_id && github_runner_is_online(found)) {
         s->pair.must_fence = true; /* it may run a job */
+        s->came = s->came || s->taken_back;
         s->busy = s->busy || found->busy;
     }
     if (!s->down && !s->replace) {
@@ -521,6 +539,7 @@ static void taken_back(struct launch *l, struct launch_slot *s, enum outcome out
     s->launched_at = s->running_at = 0;
     s->running = s->announced = l->announced = false;
     s->replace = s->taken_back = true;
+    s->came = false;
 }
 
 static void ended_early(struct launch *l, struct launch_slot *s, const struct ec2_instance *i)
@@ -532,6 +551,9 @@ static void ended_early(struct launch *l, struct launch_slot *s, const struct ec
               i->reason_code && !told ? ": " : "", i->reason_code && !told ? i->reason_code : "",
               i->reason_message ? ": " : "", i->reason_message ? i->reason_message : "");
     err.try_later = str_starts(i->reason_code ? i->reason_code : "", "Server.");
+    const char *hint = aws_state_reason_hint(i->reason_code);
+    if (hint)
+        error_hint(&err, "%s", hint);
     if (outcome != OUTCOME_FAILED) {
         taken_back(l, s, outcome, &err);
         return;
@@ -659,6 +681,10 @@ static void up(struct launch *l, size_t who, int64_t now, struct acts *acts)
         no_room(l, s, NULL); /* other slots have found out */
         return;
     }
+    /* What is begun now would not be answered in time. */
+    bool late = l->machine.give_up && now >= l->machine.give_up;
+    if (late && p->instance == INSTANCE_NONE && (p->record == RECORD_NONE || p->record == RECORD_HAVE) && !s->replace)
+        return;
     if (p->record == RECORD_NONE && p->instance == INSTANCE_NONE) {
         if (now < s->mint_at) {
             wake_at(l, s->mint_at);
@@ -706,6 +732,8 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_UNSURE;
         s->mint_lost = false;
     }
+    if (s->pair.record == RECORD_UNSURE && s->pair.runner_id && !s->pair.refuted)
+        s->pair.record = RECORD_HAVE;   /* of a record in doubt its deletion knows most */
     if (l->hurry_until || l->timed_out) /* nobody could send a job to a fresh label before the start is over */
         s->pair.must_fence = l->config->jobs_may_wait || s->busy;
     if (l->hurry_until) {
@@ -1006,6 +1034,10 @@ char *launch_leftovers(const struct launch *l)
     return text.len ? strbuf_steal(&text) : NULL;
 }
 
+/* What a runner ends with that GitHub calls deprecated, where ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE is set.
+ * Source: actions/runner, src/Runner.Common/Constants.cs. */
+#define RUNNER_DEPRECATED "7"
+
 /* What follows the last `mark` of a console, up to any of `ends`; owned, or NULL. */
 static char *last_after(const char *console, const char *mark, const char *ends)
 {
@@ -1018,6 +1050,18 @@ static char *last_after(const char *console, const char *mark, const char *ends)
 char *launch_console_phase(const char *console)
 {
     return last_after(console, "mayfly: phase ", " \r\n");
+}
+
+char *launch_console_exit(const char *console)
+{
+    return last_after(console, "mayfly: phase runner-exited ", " \r\n");
+}
+
+bool launch_console_is_deprecated(const char *console)
+{
+    AUTO_FREE char *status = launch_console_exit(console);
+    return str_eq(status, RUNNER_DEPRECATED) ||
+           (strstr(console, "Runner version v") && strstr(console, "is deprecated and cannot receive messages"));
 }
 
 char *launch_console_failure(const char *console)

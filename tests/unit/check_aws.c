@@ -84,10 +84,10 @@ START_TEST(class_of_an_error)
     ck_assert_int_eq(aws_error_class(&err), AWS_SERVER);
     err.code = xstrdup("InsufficientInstanceCapacity");
     ck_assert_int_eq(aws_error_class(&err), AWS_CAPACITY);
-    ck_assert_ptr_nonnull(strstr(aws_hint("UnauthorizedOperation", ""), "policy"));
-    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidSubnetID.NotFound", ""), "--subnets"));
-    ck_assert_ptr_null(aws_hint("SomethingNew", ""));
-    ck_assert_ptr_null(aws_hint("", ""));
+    ck_assert_ptr_nonnull(strstr(aws_hint("RunInstances", "UnauthorizedOperation", ""), "policy"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("RunInstances", "InvalidSubnetID.NotFound", ""), "--subnets"));
+    ck_assert_ptr_null(aws_hint("RunInstances", "SomethingNew", ""));
+    ck_assert_ptr_null(aws_hint("RunInstances", "", ""));
 }
 END_TEST
 
@@ -191,7 +191,7 @@ static const char *const reference[] = {
 /* A code of the table has its class whatever the HTTP status, and something to do. */
 START_TEST(words_for_every_code)
 {
-    const char *hint = aws_hint(reference[_i], "");
+    const char *hint = aws_hint("RunInstances", reference[_i], "");
     ck_assert_msg(hint && strlen(hint) > 10, "%s has no hint", reference[_i]);
     ck_assert_msg(aws_classify(reference[_i], "", 400) == aws_classify(reference[_i], "", 503), "%s has no class",
                   reference[_i]);
@@ -202,11 +202,11 @@ END_TEST
 START_TEST(words_by_message)
 {
     ck_assert_ptr_nonnull(
-        strstr(aws_hint("InvalidParameterValue", "Value (x) for parameter iamInstanceProfile.name is invalid."),
+        strstr(aws_hint("RunInstances", "InvalidParameterValue", "Value (x) for parameter iamInstanceProfile.name is invalid."),
                "--instance-profile"));
     ck_assert_ptr_nonnull(
-        strstr(aws_hint("InvalidParameterValue", "User data is limited to 16384 bytes"), "pre-runner"));
-    ck_assert_ptr_nonnull(strstr(aws_hint("InvalidParameterValue", NULL), "--types"));
+        strstr(aws_hint("RunInstances", "InvalidParameterValue", "User data is limited to 16384 bytes"), "pre-runner"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("RunInstances", "InvalidParameterValue", NULL), "--types"));
     /* What passes, by its message. */
     static const struct {
         const char *code, *message;

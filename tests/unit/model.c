@@ -631,7 +631,7 @@ static void list_records(struct model *m, struct flight *f)
 
 static void mint(struct model *m, struct flight *f)
 {
-    if (f->fault == FAULT_STRANGER && !f->again) /* nobody takes a random name just after we asked for it */
+    if (f->fault == FAULT_STRANGER && !f->again && !f->cut) /* nobody takes a random name just after we asked for it */
         model_add_record(m, f->act.name, 0)->stranger = true;
     if (find_record_named(m, f->act.name)) {
         f->outcome = OUTCOME_CONFLICT;
@@ -1108,6 +1108,11 @@ static void cut_flights(struct model *m, size_t of, int64_t cut_at)
         bool given_up = f->answer_at == INT64_MAX && !(m->silent >> f->act.kind & 1);
         if (f->of != of || !asks || f->cut || f->answer_at <= cut_at || given_up)
             continue;
+        struct model_record *taken = f->fault == FAULT_STRANGER ? find_record_named(m, f->act.name) : NULL;
+        if (taken && taken->stranger) { /* a lost answer and a stranger of just that name would be too much */
+            taken->stranger = false;
+            taken->slot = f->act.who;
+        }
         f->answer_at = cut_at > m->now ? cut_at : m->now;
         f->cut = true;
     }
@@ -1270,14 +1275,14 @@ static void note(struct model *m, const struct flight *f)
         if (f->runners[i].busy)
             find_record(m, f->runners[i].id)->told_busy = true;
     for (size_t i = 0; f->outcome == OUTCOME_OK && i < f->n_runners; i++)
-        if (github_runner_is_online(&f->runners[i]))
-            find_record(m, f->runners[i].id)->told_online = true;
+        if (github_runner_is_online(&f->runners[i]) && !find_record(m, f->runners[i].id)->fenced)
+            find_record(m, f->runners[i].id)->told_online = true; /* what comes after its deletion is old news */
     m->scan_failed = m->scan_failed || (f->act.kind == ACT_SCAN && f->outcome != OUTCOME_OK);
     bool ends = f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE || f->act.kind == ACT_FIND ||
                 f->act.kind == ACT_SETTLE;
     bool unclear = (f->act.kind == ACT_RUN || f->act.kind == ACT_MINT) && f->outcome == OUTCOME_AMBIGUOUS;
-    bool lied = f->outcome == OUTCOME_NOT_FOUND && /* a termination of what is too young to be seen */
-                (f->act.kind == ACT_TERMINATE || (f->act.kind == ACT_DELETE && f->record && f->record->exists));
+    /* What is too young to be seen, or gone by one answer alone: there may be no time to ask again. */
+    bool lied = f->outcome == OUTCOME_NOT_FOUND && (f->act.kind == ACT_TERMINATE || f->act.kind == ACT_DELETE);
     if ((ends && f->outcome != OUTCOME_OK && f->outcome != OUTCOME_NOT_FOUND) || unclear || lied)
         m->undo_trouble = true;
 }
@@ -1434,6 +1439,14 @@ static bool next_event(struct model *m, int64_t until)
     return true;
 }
 
+static bool was_deleted(const struct model *m, const char *name)
+{
+    for (size_t i = 0; i < m->n_records; i++)
+        if (str_eq(m->records[i]->name, name) && m->records[i]->fence_answered)
+            return true;
+    return false;
+}
+
 /* Nobody waits any more, and it happens all the same. */
 static void land_flights(struct model *m)
 {
@@ -1442,7 +1455,9 @@ static void land_flights(struct model *m)
         m->flights = f->next;
         m->undo_trouble = m->undo_trouble || f->act.kind == ACT_DELETE || f->act.kind == ACT_TERMINATE ||
                           f->act.kind == ACT_FIND || f->act.kind == ACT_SETTLE;
-        if (!f->had_effect)
+        /* A configuration that nobody waited for may come after all that had its name was deleted: GitHub drops it. */
+        bool stray = f->act.kind == ACT_MINT && f->cut && was_deleted(m, f->act.name);
+        if (!f->had_effect && !stray)
             flight_effect(m, f);
         free(f);
     }

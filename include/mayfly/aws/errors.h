@@ -34,8 +34,11 @@ const char *aws_known_code(size_t i);
  * be NULL): AWS_CAPACITY, AWS_SUBNET_FULL or AWS_QUOTA, as RunInstances would have refused it; AWS_FATAL: another would
  * end the same way, somebody wanted it so, or the reason is not known. */
 enum aws_class aws_state_reason_class(const char *code);
-/* What to do about a code, static; NULL: the code is unknown. message: as for aws_classify. */
-const char *aws_hint(const char *code, const char *message);
+/* What to do about such an end, static; NULL: nothing is known of it, or the instance's console says more. */
+const char *aws_state_reason_hint(const char *code);
+/* What to do about a code that `call` ("RunInstances") answered, static; NULL: the code is unknown. message: as for
+ * aws_classify. */
+const char *aws_hint(const char *call, const char *code, const char *message);
 /* What to do about a class, whatever the code, static, or NULL. */
 const char *aws_class_hint(enum aws_class class);
 /* What a refusal for want of a permission says; owned, NULL: it does not say.

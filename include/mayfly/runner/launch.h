@@ -53,6 +53,7 @@ struct launch_slot {
     bool mint_lost;  /* an answer for this very name was lost */
     bool replace;    /* the record is being deleted to be minted again */
     bool taken_back; /* since EC2 ended its instance */
+    bool came;       /* its runner was seen online after all */
     bool announced;  /* `launched` was called with this instance */
     int64_t mint_at; /* not before */
     char *region;    /* that the runner's name tells */
@@ -113,6 +114,10 @@ bool launch_slot_is_up(const struct launch_slot *s);
 char *launch_leftovers(const struct launch *l);
 /* The last phase that a console shows ("docker-ready"), owned, or NULL. */
 char *launch_console_phase(const char *console);
+/* The exit status that its runner ended with ("7"), owned, or NULL: it did not end, or not by itself. */
+char *launch_console_exit(const char *console);
+/* Did GitHub refuse the runner since it is too old? */
+bool launch_console_is_deprecated(const char *console);
 /* Why boot.sh gave up, in its own words ("pre-runner script (exit 7)"), owned, or NULL. */
 char *launch_console_failure(const char *console);
 
