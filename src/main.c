@@ -1,9 +1,7 @@
 /* Dispatch, signals, and the one place that prints an error. */
 #include <errno.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <stdio.h>
-#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,6 +10,7 @@
 #include "mayfly/cmd/version.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
+#include "mayfly/util/signals.h"
 #include "mayfly/util/trust.h"
 
 enum { CONFIG_MAX = 1 << 20 };
@@ -209,23 +208,6 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     return true;
 }
 
-/* Signals arrive as readable bytes: no handler, nothing interrupted halfway. */
-static int open_signals(void)
-{
-    sigset_t set;
-    struct sigaction hangup;
-    sigemptyset(&set);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGTERM);
-    sigaction(SIGHUP, NULL, &hangup);
-    if (hangup.sa_handler != SIG_IGN) /* nohup: what is blocked would come all the same */
-        sigaddset(&set, SIGHUP);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    signal(SIGPIPE, SIG_IGN);
-    signal(SIGCHLD, SIG_DFL); /* ignored by who started us, it would take the status of a credential_process */
-    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* A full disk shows when the last bytes go, or showed earlier, and what it said then is gone. */
 static bool written(struct error *err)
 {
@@ -252,7 +234,7 @@ static int run_command(const struct command *command, char *const *args)
         open_log(&cmd.common);
         for (size_t i = 0; i < notices.n; i++)
             log_notice("%s", notices.v[i]);
-        cmd.signal_fd = open_signals();
+        cmd.signal_fd = signals_open(); /* no handler: nothing is interrupted halfway */
         cmd.until = command->limit_s ? env_mono(cmd.env) + command->limit_s * 1000 : 0;
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);

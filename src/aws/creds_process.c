@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "mayfly/codec/json.h"
+#include "mayfly/util/signals.h"
 #include "mayfly/util/words.h"
 
 enum { OUTPUT_MAX = 64 * 1024, PROCESS_MS = 60000, END_POLL_MS = 10 };
@@ -75,7 +76,7 @@ static bool spawn(char **argv, struct child *c, struct error *err)
     int fds[2];
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attr;
-    sigset_t none, pipe;
+    sigset_t none, ignored;
     AUTO_FREE char **variables = its_environment();
     if (pipe2(fds, O_CLOEXEC) != 0)
         return error_errno(err, errno, "making a pipe");
@@ -83,15 +84,14 @@ static bool spawn(char **argv, struct child *c, struct error *err)
     /* libcurl's connections are not for it; a kernel before 5.11 cannot */
     syscall(SYS_close_range, STDERR_FILENO + 1U, ~0U, CLOSE_RANGE_CLOEXEC);
     sigemptyset(&none);
-    sigemptyset(&pipe);
-    sigaddset(&pipe, SIGPIPE);
+    signals_ignored(&ignored);
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
     posix_spawn_file_actions_adddup2(&actions, fds[1], STDOUT_FILENO);
     posix_spawnattr_init(&attr);
-    posix_spawnattr_setsigmask(&attr, &none);    /* ours are blocked, for the signalfd */
-    posix_spawnattr_setsigdefault(&attr, &pipe); /* ours is ignored */
-    posix_spawnattr_setpgroup(&attr, 0);         /* so that its children end with it */
+    posix_spawnattr_setsigmask(&attr, &none); /* ours are blocked, for the signalfd */
+    posix_spawnattr_setsigdefault(&attr, &ignored);
+    posix_spawnattr_setpgroup(&attr, 0); /* so that its children end with it */
     posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
     int problem = posix_spawnp(&c->pid, argv[0], &actions, &attr, argv, variables);
     posix_spawnattr_destroy(&attr);

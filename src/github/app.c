@@ -263,6 +263,12 @@ static bool take_where(struct installation *i, const struct github_call *c, stru
     struct where w = { 0 };
     if (!github_call_decode(c, where_fields, &w, &arena, err))
         return false;
+    if (w.id <= 0) {
+        error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no installation's id: %lld", c->call.name,
+                  (long long)w.id);
+        error_hint(err, "something other than GitHub answered: check GITHUB_API_URL and any proxy between");
+        return false;
+    }
     str_set(&i->selection, w.selection);
     str_set(&i->settings, w.settings);
     for (size_t k = 0; k < ARRAY_SIZE(permissions); k++)
@@ -296,6 +302,12 @@ static bool take_token(struct installation *i, const struct github_call *c, stru
                          c->call.name);
     if (!date || !clock_parse_http(date, &now)) /* how long it lives is by GitHub's clock */
         now = (env_now(i->app->env) + i->app->ahead) / 1000;
+    if (expires <= now) {
+        error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has a token that has ended, at %.40s", c->call.name,
+                  m.expires_at);
+        error_hint(err, "check any proxy between that may keep old answers");
+        return false;
+    }
     int64_t life = (expires - now) * 1000;
     secret_set(&i->token, m.token, strlen(m.token));
     i->minted++;

@@ -263,6 +263,15 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
         host = url_host_header(&url);
     error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : base, r->problem);
     err->try_later = true;
+    if (r->no_descriptors) {
+        error_hint(err, "this process may open no more files: raise `ulimit -n`");
+        return RETRY_TRANSIENT;
+    }
+    if (r->proxy_status >= 300) {
+        error_hint(err, r->proxy_status == 407 ? "the proxy asks for a user and a password: put them into HTTPS_PROXY"
+                                               : "the proxy does not connect there: check HTTPS_PROXY and NO_PROXY");
+        return RETRY_TRANSIENT;
+    }
     switch (r->curl_code) {
     case CURLE_COULDNT_CONNECT:
         error_hint(err, "nothing listens there or a firewall is between: check the endpoint and the port");
@@ -270,8 +279,18 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
     case CURLE_COULDNT_RESOLVE_HOST:
         error_hint(err, "the name is unknown: check the region and the endpoint's spelling");
         return RETRY_TRANSIENT;
-    case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CACERT_BADFILE:
+        error_hint(err, "the file of trusted certificates is missing, unreadable or no PEM: check AWS_CA_BUNDLE, or "
+                        "ca_bundle of the profile");
+        err->try_later = false;
+        return RETRY_NEVER;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        error_hint(err, "the proxy's name is unknown: check HTTPS_PROXY");
+        return RETRY_TRANSIENT;
+    case CURLE_SSL_CONNECT_ERROR:
+        error_hint(err, "the two sides agree on no TLS: check that the port speaks it, and any proxy between");
+        return RETRY_TRANSIENT;
+    case CURLE_PEER_FAILED_VERIFICATION:
         error_hint(err, "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS");
         err->try_later = false;
         return RETRY_NEVER;

@@ -1,6 +1,8 @@
 #include "mayfly/net/http.h"
 
 #include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 #include <strings.h>
@@ -213,6 +215,16 @@ static bool before_sending(CURLcode code)
            code == CURLE_UNSUPPORTED_PROTOCOL || code == CURLE_SSL_CACERT_BADFILE;
 }
 
+/* libcurl says that it could not connect, resolve or read certificates. */
+static bool is_out_of_descriptors(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return errno == EMFILE || errno == ENFILE;
+    close(fd);
+    return false;
+}
+
 static void finish(struct http *h, struct http_exchange *x, CURLcode code)
 {
     struct http_response *r = &x->response;
@@ -228,6 +240,10 @@ static void finish(struct http *h, struct http_exchange *x, CURLcode code)
     } else {
         /* pretransfer stays 0 until the connection stands and the request is about to go out */
         r->maybe_sent = !before_sending(code) && !(code == CURLE_OPERATION_TIMEDOUT && pretransfer == 0);
+        long proxy_status = 0;
+        curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+        r->proxy_status = (int)proxy_status;
+        r->no_descriptors = before_sending(code) && is_out_of_descriptors();
         if (x->ceiling)
             r->problem = xasprintf("%s is larger than %zu bytes", x->ceiling,
                                    r->body.overflow          ? r->body.max

@@ -6,6 +6,18 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
 
+/* A server may write as much as it likes: cuts, in place, at a character's boundary. */
+static void cut(char *text)
+{
+    static const char mark[] = " [cut]";
+    size_t at = 0, n;
+    if (strlen(text) <= ERROR_TEXT_MAX)
+        return;
+    while ((n = text_char(text + at) ? text_char(text + at) : 1) + at <= ERROR_TEXT_MAX - strlen(mark))
+        at += n;
+    memcpy(text + at, mark, sizeof(mark));
+}
+
 bool error_set(struct error *err, enum error_domain domain, int status, const char *fmt, ...)
 {
     assert(err->domain == ERROR_NONE);
@@ -13,6 +25,7 @@ bool error_set(struct error *err, enum error_domain domain, int status, const ch
     va_start(ap, fmt);
     char *message = xvasprintf(fmt, ap);
     va_end(ap);
+    cut(message);
     text_clean(message);
     *err = (struct error){ .domain = domain, .status = status, .message = message };
     return false;
@@ -34,6 +47,7 @@ bool error_prefix(struct error *err, const char *fmt, ...)
     AUTO_FREE char *what = xvasprintf(fmt, ap);
     va_end(ap);
     char *context = xasprintf("%s: %s", what, err->context ? err->context : "");
+    cut(context);
     text_clean(context);
     free(err->context);
     err->context = context;
@@ -48,6 +62,7 @@ void error_hint(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     err->hint = xvasprintf(fmt, ap);
     va_end(ap);
+    cut(err->hint);
     text_clean(err->hint);
 }
 
@@ -82,9 +97,11 @@ void error_clear(struct error *err)
 
 char *error_format(const struct error *err)
 {
-    return xasprintf("%s%s%s%s%s%s%s", err->context ? err->context : "", err->code ? err->code : "",
-                     err->code ? ": " : "", err->message, err->request_id ? " (request " : "",
-                     err->request_id ? err->request_id : "", err->request_id ? ")" : "");
+    char *text = xasprintf("%s%s%s%s%s%s%s", err->context ? err->context : "", err->code ? err->code : "",
+                           err->code ? ": " : "", err->message, err->request_id ? " (request " : "",
+                           err->request_id ? err->request_id : "", err->request_id ? ")" : "");
+    cut(text);
+    return text;
 }
 
 char *error_format_hinted(const struct error *err)

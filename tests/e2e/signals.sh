@@ -55,6 +55,33 @@ signalled "an App's tokens" "$(hang github '*')" 1
 unset MAYFLY_APP_ID MAYFLY_APP_KEY_FILE
 start_sim --instances model --boot 200 --online 600000 --terminate-delay 50
 
+# --- other signals: those that end a process are undone, those that mean nothing here do nothing ---
+in_background "$mayfly" start "${args[@]}" --timeout 5m
+until_asked get-runner 2
+for signal in USR1 USR2 PIPE XFSZ TTIN TTOU IO STKFLT RTMIN RTMAX; do kill -"$signal" "$background_pid"; done
+n=$(asked get-runner)
+until_asked get-runner $((n + 2))
+check 'signals that mean nothing do nothing' kill -0 "$background_pid"
+kill -QUIT "$background_pid"
+ended
+expect 'SIGQUIT is undone' 1 err 'interrupted by a signal'
+equal 'SIGQUIT: nothing is left' "$(state "$live")" 0
+for signal in XCPU ALRM VTALRM PROF PWR; do
+	forget
+	in_background "$mayfly" start "${args[@]}" --timeout 5m
+	until_asked get-runner
+	kill -"$signal" "$background_pid"
+	ended
+	expect "SIG$signal is undone" 1 err 'interrupted by a signal'
+	equal "SIG$signal: nothing is left" "$(state "$live")" 0
+done
+forget
+head -c 3900 /dev/zero | tr '\0' x >"$tmp/output" # the label fits behind it, the rest does not
+in_background bash -c 'ulimit -f 4; GITHUB_OUTPUT=$1 exec "${@:2}"' - "$tmp/output" "$mayfly" start "${args[@]}" --timeout 5m
+ended
+expect 'an output file that may not grow' 1 err 'File too large'
+equal 'is undone' "$(state "$live")" 0
+
 # --- the answer to one RunInstances of three hangs; the other two are known ---
 forget
 control PUT faults "[$(hang ec2 RunInstances | sed 's/"times":0/"times":1,"skip":2/')]" >/dev/null

@@ -719,6 +719,27 @@ static const struct {
       "`###(add-mask]i-1 ##(`" },
 };
 
+START_TEST(error_ceiling)
+{
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_adds(&text, "x");
+    while (text.len < 9000)
+        strbuf_adds(&text, "\xc3\xa9");
+    (void)error_set(&err, ERROR_AWS, 500, "%s", strbuf_str(&text));
+    (void)error_prefix(&err, "%s", strbuf_str(&text));
+    error_hint(&err, "%s", strbuf_str(&text));
+    AUTO_FREE char *formatted = error_format(&err);
+    const char *const cut[] = { err.message, err.context, err.hint, formatted };
+    for (size_t i = 0; i < ARRAY_SIZE(cut); i++) {
+        ck_assert_uint_le(strlen(cut[i]), ERROR_TEXT_MAX);
+        ck_assert_uint_gt(strlen(cut[i]), ERROR_TEXT_MAX - 4);
+        ck_assert(str_ends(cut[i], " [cut]"));
+        ck_assert_ptr_null(strchr(cut[i], '?')); /* no half of a character */
+    }
+}
+END_TEST
+
 START_TEST(text_of_others)
 {
     AUTO_FREE char *clean = xstrdup(texts[_i].text), *narrow = xstrdup(texts[_i].text);
@@ -764,6 +785,7 @@ static TCase *buffers(void)
     tcase_add_test(t, homes);
     tcase_add_test(t, strings);
     tcase_add_test(t, arena);
+    tcase_add_test(t, error_ceiling);
     tcase_add_loop_test(t, text_of_others, 0, ARRAY_SIZE(texts));
     tcase_add_test(t, all_characters);
     return t;

@@ -30,9 +30,11 @@ struct http_request {   /* owned */
 };
 
 struct http_response {
-    int status;      /* 0: no complete answer came */
-    int curl_code;   /* CURLE_OK, or why none came */
-    char *problem;   /* the same in words; NULL when status is not 0 */
+    int status;          /* 0: no complete answer came */
+    int curl_code;       /* CURLE_OK, or why none came */
+    char *problem;       /* the same in words; NULL when status is not 0 */
+    int proxy_status;    /* without an answer: what the proxy said to CONNECT, or 0 */
+    bool no_descriptors; /* without an answer: no file could be opened any more */
     bool maybe_sent; /* without an answer: the request may have reached the server, so its effect may have happened */
     struct strlist headers;
     struct strbuf body;

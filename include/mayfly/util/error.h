@@ -21,6 +21,8 @@ enum error_domain {
     ERROR_CAPACITY,  /* no cell of the plan had capacity or quota */
 };
 
+enum { ERROR_TEXT_MAX = 4096 }; /* bytes of a message, of a hint, and of what error_format makes of them */
+
 struct error { /* all zero: no error; the strings are owned */
     enum error_domain domain;
     int status;
