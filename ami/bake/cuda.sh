@@ -3,10 +3,10 @@
 # bring theirs, and it would be gigabytes that a fresh volume reads slowly.
 driver=$NVIDIA_BRANCH-server
 if ! dpkg -s "nvidia-utils-$driver" >/dev/null 2>&1; then
-	apt-get install "linux-modules-nvidia-$driver-open-aws" "nvidia-headless-no-dkms-$driver-open" "nvidia-utils-$driver"
+	retry apt-get install "linux-modules-nvidia-$driver-open-aws" "nvidia-headless-no-dkms-$driver-open" "nvidia-utils-$driver"
 	add_key nvidia "$NVIDIA_REPO/gpgkey" "$NVIDIA_KEY"
 	add_source nvidia "$NVIDIA_REPO/stable/deb/$MAYFLY_ARCH" / ''
-	apt-get install "nvidia-container-toolkit=$NVIDIA_TOOLKIT" "nvidia-container-toolkit-base=$NVIDIA_TOOLKIT" \
+	retry apt-get install "nvidia-container-toolkit=$NVIDIA_TOOLKIT" "nvidia-container-toolkit-base=$NVIDIA_TOOLKIT" \
 		"libnvidia-container-tools=$NVIDIA_TOOLKIT" "libnvidia-container1=$NVIDIA_TOOLKIT"
 	nvidia-ctk runtime configure --runtime=docker
 	# With systemd's cgroups a `systemctl daemon-reload` takes the GPU from containers that run.

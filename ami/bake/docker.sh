@@ -4,9 +4,9 @@
 if [ "$DOCKER_REPO" ]; then
 	add_key docker "$DOCKER_REPO/$ID/gpg" "$DOCKER_KEY"
 	add_source docker "$DOCKER_REPO/$ID" "$VERSION_CODENAME" stable
-	apt-get install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
+	retry apt-get install docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin
 else
-	apt-get install docker.io
+	retry apt-get install docker.io
 fi
 systemctl disable docker.service containerd.service
 systemctl enable docker.socket

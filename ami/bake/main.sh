@@ -45,6 +45,17 @@ fetch() {
 	[ $# = 2 ] || echo "$3  $1" | sha256sum -c -
 }
 
+# retry COMMAND…: a mirror is in the middle of an update, or another apt holds what DPkg::Lock::Timeout does not wait for:
+# the locks of the lists and of the archives
+retry() {
+	for pause in 2 4 8 16 32 64; do
+		"$@" && return
+		echo "again in $pause s: $*"
+		sleep "$pause"
+	done
+	"$@"
+}
+
 # add_key NAME URL FINGERPRINT: /etc/apt/keyrings/NAME.asc, provided that it is this key and no other
 add_key() {
 	mkdir -p /etc/apt/keyrings
@@ -71,7 +82,7 @@ add_source() {
 	END
 	# A suite that is a directory has no components.
 	[ "$4" ] || sed -i /^Components:/d "/etc/apt/sources.list.d/$1.sources"
-	apt-get update
+	retry apt-get update
 }
 
 # pick AMD64 ARM64: what fits the architecture

@@ -73,10 +73,59 @@ case_base() {
 
 case_base_fails() {
 	builder
+	stub sleep
 	stub apt-get '[ "$1" != dist-upgrade ] || exit 100'
 	in_step base
 	[ $status = 100 ] || fail "exit $status"
 	not_called 'apt-get install'
+	[ "$(grep -c '^apt-get dist-upgrade' "$d/calls")" = 7 ] || fail "not tried again"
+}
+
+# refuse COMMAND TIMES: apt-get, as where another one holds the lock of the lists
+refuse() {
+	stub sleep
+	stub apt-get "if [ \"\$1\" = $1 ] && [ \"\$(grep -c '^apt-get $1' /srv/calls)\" -le $2 ]; then echo 'E: Could not get lock'; exit 100; fi"
+}
+
+case_base_apt_is_locked() {
+	builder
+	refuse update 3
+	step base
+	sed -n 's/^sleep //p' "$d/calls" | tr '\n' ' ' >"$d/pauses"
+	same pauses '2 4 8 '
+	called 'apt-get install ca-certificates'
+	sed -n '/^systemctl stop\|^apt-get update/{s/ .*//;p}' "$d/calls" | head -n 1 >"$d/first"
+	same first systemctl
+	called 'systemctl stop apt-daily.timer apt-daily-upgrade.timer apt-daily.service apt-daily-upgrade.service$'
+}
+
+case_base_without_apt_daily() {
+	builder
+	stub systemctl 'exit 5'
+	step base
+	called 'apt-get install ca-certificates'
+}
+
+case_docker_apt_is_locked() {
+	builder
+	refuse update 6
+	step docker CURL_BODY=9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+	called 'apt-get install docker-ce'
+}
+
+case_docker_apt_stays_locked() {
+	builder
+	refuse update 100
+	in_step docker CURL_BODY=9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+	[ $status = 100 ] || fail "exit $status"
+	not_called 'apt-get install'
+}
+
+case_docker_archives_are_locked() {
+	builder
+	refuse install 1
+	step docker CURL_BODY=9DC858229FC7DD38854AE2D88D81803C0EBFCD88
+	[ "$(grep -c '^apt-get install docker-ce' "$d/calls")" = 2 ] || fail "not tried again"
 }
 
 case_docker() {
