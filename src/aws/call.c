@@ -215,7 +215,9 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
     case AWS_BUSY: /* a denial is one for good, most times */
         return aws_is_denial(err->code) && call->attempts >= DENIALS_MAX ? RETRY_NEVER : RETRY_TRANSIENT;
     default:
-        return RETRY_NEVER;
+        /* A launch is asked for with an image that DescribeImages has shown: the two disagree for a moment. */
+        return str_eq(call->name, "RunInstances") && str_eq(err->code, "InvalidAMIID.NotFound") ? RETRY_TRANSIENT
+                                                                                                : RETRY_NEVER;
     }
 }
 

@@ -298,6 +298,27 @@ bool aws_clears_token(const struct error *err)
     return str_eq(err->code, "IdempotentInstanceTerminated");
 }
 
+/* part: of the message, where the code alone says less; NULL: any.
+ * Source: what packer-plugin-amazon asks for again (step_create_ami, step_create_tags), about a minute each. */
+static const struct {
+    const char *calls, *codes, *part;
+} unseen[] = {
+    { "CreateImage", "InvalidParameterValue", "not in state" }, /* "Instance is not in state running or stopped" */
+    { "CreateImage", "InvalidInstanceID.NotFound", NULL },
+    { "RunInstances CopyImage ModifyImageAttribute CreateTags DeleteTags",
+      "InvalidAMIID.NotFound InvalidAMIID.Unavailable InvalidSnapshot.NotFound", NULL },
+    { "CreateTags DeleteTags", "InvalidID", NULL },
+};
+
+bool aws_is_unseen(const char *call, const struct error *err)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(unseen) && !str_empty(err->code); i++)
+        if (str_is_one_of(call, unseen[i].calls) && str_is_one_of(err->code, unseen[i].codes) &&
+            (!unseen[i].part || (err->message && strstr(err->message, unseen[i].part))))
+            return true;
+    return false;
+}
+
 const char *aws_known_code(size_t i)
 {
     return i < ARRAY_SIZE(codes) ? codes[i].code : NULL;

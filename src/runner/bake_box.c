@@ -1,5 +1,6 @@
 #include "mayfly/runner/bake_box.h"
 
+#include "mayfly/aws/errors.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/bake.h"
 
@@ -9,6 +10,8 @@ enum {
     VANISHED_MS = 120000,
     CONSOLE_LAG_MS = 120000, /* a console may be this late after the end */
     NO_ROOM_MS = 60000,      /* the smoke boot is tried again */
+    UNSEEN_MS = 60000,       /* what was made a moment ago may be unknown to a part of EC2 so long */
+    UNSEEN_AGAIN_MS = 5000,
     ATTEMPTS = 5,
     TOLD_MAX = 500,
     TAIL = 30, /* lines of output of a step that failed */
@@ -24,6 +27,15 @@ static const struct {
 int64_t bake_ease(int64_t passed)
 {
     return passed / 10 < EASE_MIN_MS ? EASE_MIN_MS : passed / 10 > EASE_MAX_MS ? EASE_MAX_MS : passed / 10;
+}
+
+bool bake_is_unseen(const char *call, const struct error *err, int64_t now, int64_t *until)
+{
+    if (!aws_is_unseen(call, err))
+        return false;
+    if (*until == 0)
+        *until = now + UNSEEN_MS;
+    return now < *until;
 }
 
 static void wake_at(struct bake *b, int64_t when)
@@ -94,6 +106,29 @@ static void launched(struct bake *b, enum bake_role role, const struct event *e)
     b->config->tell(b->config->ctx, boxes[role].who, what);
 }
 
+/* The smoke boot's image was made a moment ago. */
+static void refused(struct bake *b, enum bake_role role, const struct event *e)
+{
+    struct bake_box *x = &b->boxes[role];
+    AUTO_ERROR err = { 0 };
+    if (role != BAKE_SMOKE || !aws_is_unseen("RunInstances", e->error)) {
+        bake_fail(b, e->error);
+        return;
+    }
+    bool first = x->unseen_until == 0;
+    if (bake_is_unseen("RunInstances", e->error, e->now, &x->unseen_until)) {
+        AUTO_FREE char *what = xasprintf("%s for the new image; asked again for a minute", e->error->code);
+        if (first)
+            b->config->tell(b->config->ctx, boxes[role].who, what);
+        x->ask_at = e->now + UNSEEN_AGAIN_MS;
+        return;
+    }
+    error_copy(&err, e->error);
+    str_set(&err.hint, NULL); /* of an image that was named */
+    error_hint(&err, "bake again: EC2 did not see the image that it had just made, for a minute");
+    bake_fail(b, &err);
+}
+
 static void answer_run(struct bake *b, enum bake_role role, const struct event *e)
 {
     struct bake_box *x = &b->boxes[role];
@@ -124,7 +159,7 @@ static void answer_run(struct bake *b, enum bake_role role, const struct event *
             bake_fail(b, e->error);
         return;
     default:
-        bake_fail(b, e->error);
+        refused(b, role, e);
     }
 }
 

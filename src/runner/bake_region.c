@@ -190,12 +190,11 @@ static void may_exist(struct bake_region *r, int64_t now)
     r->image.since = r->image.ask_at = now;
 }
 
-/* What it is made from is not ready, or EC2 has enough to do. */
-static bool is_busy(const struct bake_region *r, const char *code, int64_t now)
+/* What it is made from is not ready or not seen everywhere yet, or EC2 has enough to do. */
+static bool is_busy(struct bake_region *r, const struct event *e)
 {
-    if (str_is_one_of(code, "InvalidAMIID.NotFound InvalidAMIID.Unavailable")) /* not seen everywhere yet */
-        return is_copy(r) && now - r->began < IMAGE_UNSEEN_MS;
-    return aws_classify(code, NULL, 0) == AWS_BUSY;
+    return bake_is_unseen(is_copy(r) ? "CopyImage" : "CreateImage", e->error, e->now, &r->image.unseen_until) ||
+           aws_error_class(e->error) == AWS_BUSY;
 }
 
 /* Also what it is refused with for now. */
@@ -221,7 +220,7 @@ static void answer_image(struct bake_region *r, const struct event *e)
     } else if (e->outcome == OUTCOME_AMBIGUOUS || str_eq(code, "InvalidAMIName.Duplicate")) {
         r->image.unsure = r->image.lost = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
-    } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, code, e->now)) {
+    } else if (e->outcome == OUTCOME_THROTTLED || is_busy(r, e)) {
         told_state(r, code);
         r->image.ask_at = e->now + IMAGE_BUSY_MS; /* until the deadline */
     } else {
@@ -478,13 +477,13 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
 /* Will what was asked for be answered otherwise in a while? All of it may be asked for twice, but for a publication. */
 static bool is_refused_for_now(const struct bake_region *r, const struct event *e)
 {
-    static const char unseen[] = "InvalidAMIID.NotFound InvalidAMIID.Unavailable InvalidSnapshot.NotFound";
     if (r->phase > REGION_PUBLISH || e->outcome == OUTCOME_OK)
         return false;
     if (e->outcome == OUTCOME_THROTTLED || (e->outcome == OUTCOME_AMBIGUOUS && r->phase != REGION_PUBLISH))
         return true;
     /* It was listed as available: not every part of EC2 has seen it. */
-    return r->phase != REGION_PUBLISH && !str_empty(e->error->code) && str_is_one_of(e->error->code, unseen);
+    return (r->phase == REGION_SHARE && aws_is_unseen("ModifyImageAttribute", e->error)) ||
+           (r->phase == REGION_KEEP && aws_is_unseen("DeleteTags", e->error));
 }
 
 /* The answer to the one action of the phase. */

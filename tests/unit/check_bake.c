@@ -74,7 +74,9 @@ struct world {
     size_t n;        /* actions so far */
     size_t fault_at; /* from 1; 0: none */
     enum outcome fault;
-    const char *fault_code;
+    const char *fault_code, *fault_message;
+    bool fault_smoke;                 /* of RunInstances: of the smoke boot alone */
+    int64_t faulted;                  /* when the first of them was */
     size_t fault_too, without_effect; /* without_effect: so many faults, whatever fault_has_effect says */
     bool fault_has_effect, fault_for_ever, fault_once; /* fault_once: the first of that kind */
     bool fault_rest;                                   /* all from fault_too on */
@@ -454,9 +456,11 @@ static void answer(struct world *w, const struct act *a)
     bool fault = out || w->n == w->fault_at ||
                  (w->fault_too && (w->fault_rest ? w->n >= w->fault_too : w->n == w->fault_too)) ||
                  ((w->fault_for_ever || w->fault_once) && a->kind == w->fault_kind &&
-                  (w->fault_part == 0 || a->part == w->fault_part));
+                  (!w->fault_smoke || a->who == BAKE_SMOKE) && (w->fault_part == 0 || a->part == w->fault_part));
     strbuf_addf(&w->log, "%s%s%s", w->log.len ? " " : "", a->part ? regions[a->part] : "", act_name(a->kind));
     w->fault_once = w->fault_once && !fault;
+    if (fault && w->faulted == 0)
+        w->faulted = w->now;
     w->now += 50;
     bool gone = fault && w->fault == OUTCOME_NOT_FOUND && (a->kind == ACT_TERMINATE || a->kind == ACT_REMOVE);
     bool idle = fault && w->without_effect > 0;
@@ -466,7 +470,8 @@ static void answer(struct world *w, const struct act *a)
     if (fault) {
         e = (struct event){ .kind = EVENT_ANSWER, .act = a->kind, .who = a->who, .part = a->part, .outcome = w->fault };
         error_clear(&err);
-        error_set(&err, w->unreadable ? ERROR_PARSE : ERROR_AWS, 500, "scripted");
+        error_set(&err, w->unreadable ? ERROR_PARSE : ERROR_AWS, 500, "%s",
+                  w->fault_message ? w->fault_message : "scripted");
         error_hint(&err, "a hint of its own");
         str_set(&err.code, w->fault_code);
     } else if (e.outcome != OUTCOME_OK && err.domain == ERROR_NONE) {
@@ -782,6 +787,91 @@ START_TEST(an_image_that_has_to_wait)
     bake(&w);
     check_end(&w);
     ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", w.b.error.message);
+    world_clear(&w);
+}
+END_TEST
+
+/* What EC2 says of what was made or changed a moment ago and is not seen everywhere yet. */
+static const struct unseen {
+    enum act_kind kind;
+    enum outcome outcome;
+    const char *code, *message;
+} unseens[] = {
+    { ACT_IMAGE, OUTCOME_FAILED, "InvalidParameterValue", "Instance is not in state running or stopped" },
+    { ACT_IMAGE, OUTCOME_NOT_FOUND, "InvalidInstanceID.NotFound", NULL },
+    { ACT_RUN, OUTCOME_FAILED, "InvalidAMIID.NotFound", NULL },
+    { ACT_RUN, OUTCOME_FAILED, "InvalidAMIID.Unavailable", NULL },
+    { ACT_RUN, OUTCOME_NOT_FOUND, "InvalidSnapshot.NotFound", NULL },
+    { ACT_SHARE, OUTCOME_FAILED, "InvalidAMIID.NotFound", NULL },
+    { ACT_MARK, OUTCOME_FAILED, "InvalidAMIID.NotFound", NULL },
+    { ACT_MARK, OUTCOME_NOT_FOUND, "InvalidSnapshot.NotFound", NULL },
+    { ACT_MARK, OUTCOME_FAILED, "InvalidID", NULL },
+}, finals[] = {
+    { ACT_IMAGE, OUTCOME_FAILED, "InvalidParameterValue", "Value (x) for parameter name is invalid" },
+    { ACT_IMAGE, OUTCOME_FAILED, "InvalidAMIID.NotFound", NULL },
+    { ACT_RUN, OUTCOME_FAILED, "InvalidParameterValue", "Instance is not in state running or stopped" },
+    { ACT_RUN, OUTCOME_FAILED, "InvalidKeyPair.NotFound", NULL },
+    { ACT_SHARE, OUTCOME_FAILED, "InvalidParameterValue", "Instance is not in state running or stopped" },
+    { ACT_MARK, OUTCOME_FAILED, "UnauthorizedOperation", NULL },
+};
+
+static void bake_refused(struct world *w, const struct unseen *u, bool for_ever)
+{
+    world_init(w);
+    w->fault_for_ever = for_ever;
+    w->fault_once = !for_ever;
+    w->fault_smoke = u->kind == ACT_RUN;
+    w->fault_kind = u->kind;
+    w->fault = u->outcome;
+    w->fault_code = u->code;
+    w->fault_message = u->message;
+    bake(w);
+    check_end(w);
+    ck_assert_int_gt(w->faulted, 0);
+}
+
+/* It is asked for again: once is nothing, and a minute of it is the end, with everything undone. */
+START_TEST(what_is_not_seen_yet)
+{
+    const struct unseen *u = &unseens[_i];
+    struct world w;
+    bake_refused(&w, u, false);
+    ck_assert_msg(w.b.error.domain == ERROR_NONE && bake_is_proven(&w.b), "%s", w.b.error.message);
+    ck_assert_int_lt(w.now - w.faulted, 60000);
+    world_clear(&w);
+    bake_refused(&w, u, true);
+    ck_assert_msg(str_eq(w.b.error.code, u->code) && !bake_is_proven(&w.b), "%s", w.b.error.message);
+    ck_assert_int_ge(w.now - w.faulted, 60000);
+    ck_assert_int_lt(w.now - w.faulted, 90000);
+    if (u->kind == ACT_RUN)
+        ck_assert_str_eq(w.b.error.hint, "bake again: EC2 did not see the image that it had just made, for a minute");
+    world_clear(&w);
+}
+END_TEST
+
+/* Of anything else it is final at once. */
+START_TEST(what_will_not_be_seen)
+{
+    struct world w;
+    bake_refused(&w, &finals[_i], true);
+    ck_assert_msg(str_eq(w.b.error.code, finals[_i].code) && !bake_is_proven(&w.b), "%s", w.b.error.message);
+    ck_assert_int_lt(w.now - w.faulted, 50000);
+    world_clear(&w);
+}
+END_TEST
+
+/* The builder's image was not made in this run. */
+START_TEST(a_builder_without_an_image)
+{
+    struct world w;
+    world_init(&w);
+    w.fault_for_ever = true;
+    w.fault_kind = ACT_RUN;
+    w.fault = OUTCOME_FAILED;
+    w.fault_code = "InvalidAMIID.NotFound";
+    bake(&w);
+    check_end(&w);
+    ck_assert_msg(str_eq(w.b.error.code, "InvalidAMIID.NotFound") && w.n == 1, "%s", strbuf_str(&w.log));
     world_clear(&w);
 }
 END_TEST
@@ -1526,6 +1616,9 @@ static TCase *bakes(void)
     tcase_add_test(t, an_image_that_fails);
     tcase_add_loop_test(t, a_lost_image, 0, 4);
     tcase_add_loop_test(t, an_image_that_has_to_wait, 0, 3);
+    tcase_add_loop_test(t, what_is_not_seen_yet, 0, ARRAY_SIZE(unseens));
+    tcase_add_loop_test(t, what_will_not_be_seen, 0, ARRAY_SIZE(finals));
+    tcase_add_test(t, a_builder_without_an_image);
     tcase_add_test(t, an_old_console);
     tcase_add_test(t, an_outage);
     tcase_add_test(t, an_unreadable_look);

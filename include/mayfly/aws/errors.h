@@ -28,6 +28,9 @@ enum aws_class aws_classify(const char *code, const char *message, int http_stat
 bool aws_is_refusal(const struct error *err);
 /* Does the answer prove that nothing is left of what earlier requests with the same client token made? */
 bool aws_clears_token(const struct error *err);
+/* May a call ("CreateImage") be refused so only because not every part of EC2 has seen what was made or changed a
+ * moment ago? To be asked of what is fresh: of anything else the same refusal is final. */
+bool aws_is_unseen(const char *call, const struct error *err);
 /* The codes that are known, one by one; NULL behind the last. */
 const char *aws_known_code(size_t i);
 /* Why EC2 ended an instance by itself before it was of use, by its stateReason ("Server.SpotInstanceTermination"; may

@@ -14,9 +14,10 @@ struct bake_box {
     struct pair pair;
     struct room room;
     size_t cell;
-    unsigned attempt; /* part of the client token */
-    bool down;        /* the goal */
-    int64_t ask_at;   /* RunInstances is not asked before */
+    unsigned attempt;     /* part of the client token */
+    bool down;            /* the goal */
+    int64_t ask_at;       /* RunInstances is not asked before */
+    int64_t unseen_until; /* its image was not seen, and may be until then; 0: it was */
     int64_t launched_at, seen_at, follow_at;
     bool looking, reading, reading_late; /* in flight; late: asked for when the box was off already */
     bool old_console;                    /* the type cannot tell its newest */
@@ -38,6 +39,9 @@ void bake_box_answer(struct bake *b, enum bake_role role, const struct event *e)
 enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, struct error *ret_why);
 /* Its console has the word; that of a builder counts once it is stopped. */
 bool bake_box_says_done(const struct bake *b, enum bake_role role);
+/* EC2 refuses what it may not have seen everywhere yet. True: it is to be asked for again, for a minute from the first
+ * such refusal, *until; false: that is over, or the refusal is another one. */
+bool bake_is_unseen(const char *call, const struct error *err, int64_t now, int64_t *until);
 /* Milliseconds until the next look: a tenth of those that have passed, within bounds. */
 int64_t bake_ease(int64_t passed);
 
