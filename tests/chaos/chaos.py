@@ -60,7 +60,8 @@ class Play:
         """Plants the bystanders, and starts what a stop or a reap is to end. Returns the command."""
         sim, profile = self.sim, self.profile
         sim.plant("same-fleet", FLEET, {"mayfly:run": "4712/1", "mayfly:limits": "boot=600,idle=1800,life=864000"}, True)
-        sim.plant("other-fleet", OTHER_FLEET, {"mayfly:run": f"{RUN_ID}/1", "mayfly:label": LABEL}, False)
+        other = {"mayfly:run": f"{RUN_ID}/1", "mayfly:label": LABEL, "mayfly:repo": OTHER_FLEET}  # of another GitHub
+        sim.plant("other-fleet", OTHER_FLEET, other, False)
         sim.plant_record("somebody", "self-hosted")
         if profile.busy:
             sim.queue(LABEL, int(RUN_ID))
@@ -450,7 +451,7 @@ def run_all(pattern, root):
             for case in cases_of(profile, future.result().requests):
                 if pattern in case.name:
                     cases[profile.name].append((slow if case.slow else quick).submit(play, case, root))
-        mixes = [(name, m) for name, m in named.all_named(named.dates, named.lies, named.lags) + sample() if pattern in f"mix: {name}"]
+        mixes = [(name, m) for name, m in named.all_named() + sample() if pattern in f"mix: {name}"]
         cases["mixes"] = [slow.submit(play_mix, name, m, root) for name, m in mixes]
         for future in (f for futures in cases.values() for f in futures):
             yield future.result()

@@ -234,7 +234,7 @@ class Simulator:
 
     def plant(self, who, fleet, tags, busy):
         """An instance with an online runner, which runs a job if it is busy."""
-        name = f"{mark(fleet)}{REGION}-{base36(int(time.time() + self.offset))}-{who}"
+        name = f"{mark(fleet)}{REGION}-{base36(int(time.time() + self.offset))}-{who.replace('-', '')}"
         label = tags.get("mayfly:label") or f"bystander-{who}"
         minted = self.plant_record(name, f"bystander-{who}")
         all_tags = {"Name": name, "mayfly:fleet": fleet, "mayfly:scope": FLEET, "mayfly:label": label,
