@@ -462,10 +462,13 @@ def run_all(pattern, root):
 
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
-    if pattern == "mix":
-        return mix.main(sys.argv[2:], named.all_named())
     began = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    if pattern == "mix":
+        try:
+            return mix.main(sys.argv[2:], named.all_named())
+        finally:
+            end_all()
     root = os.path.join(BUILD, "chaos") if pattern else tempfile.mkdtemp(prefix="mayfly-chaos-")
     shutil.rmtree(root, ignore_errors=True)
     os.makedirs(root)
