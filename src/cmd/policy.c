@@ -5,7 +5,7 @@
 
 struct policy_options {
     struct strlist regions, subnets, security_groups, images, types, placement_groups, roles;
-    char *account, *partition, *subject, *owner_id, *repo_id;
+    char *kms_key, *account, *partition, *subject, *owner_id, *repo_id;
 };
 
 #define ROW(member) .offset = offsetof(struct policy_options, member)
@@ -52,6 +52,11 @@ static const struct opt policy_opts[] = {
       ROW(placement_groups),
       .arg = "NAME",
       .help = "placement group to launch into" },
+    { .name = "volume-kms-key",
+      .type = OPT_STRING,
+      ROW(kms_key),
+      .arg = "KEY",
+      .help = "key of encrypted volumes: id, alias/NAME or ARN" },
     { .name = "pass-role",
       .type = OPT_LIST,
       ROW(roles),
@@ -185,6 +190,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .images = &o->images,
         .types = &o->types,
         .placement_groups = &o->placement_groups,
+        .kms_key = o->kms_key,
         .roles = &o->roles,
     };
     /* Workflows run in repositories, also those of an enterprise. */

@@ -14,6 +14,8 @@ enum { ENCODED_SHOWN = 2000 }; /* characters of a message */
 #define SNAPSHOTS SHARED("snapshot/*")
 #define NETWORK OWN("subnet/{subnet}") " " OWN("security-group/{group}") " " OWN("network-interface/*")
 #define PARAMETERS "arn:{partition}:ssm:{region}:{account}:parameter{parameter}"
+#define KEYS "arn:{partition}:kms:{region}:{account}:key/{key} {keyarn}"
+#define VIA_EC2 "ec2.{region}.amazonaws.com*" /* in China it ends with .cn */
 #define PUBLISHED "arn:{partition}:ssm:{region}:{account}:parameter{published}"
 
 /* Asked for in the request that makes the thing, or found on the thing. */
@@ -54,6 +56,17 @@ static const struct statement {
     { .sid = "PassRunnerRole",
       .resources = "{role}",
       .conditions = { { "StringEquals", "iam:PassedToService", "ec2.amazonaws.com" } } },
+    /* EC2 does these in the name of whoever launches. Source: EBS User Guide, "Requirements for Amazon EBS encryption".
+     */
+    { .sid = "UseKey",
+      .resources = KEYS,
+      .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 },
+                      { "ForAnyValue:StringEquals", "kms:ResourceAliases", "{alias}" } } },
+    { .sid = "GrantKey",
+      .resources = KEYS,
+      .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 },
+                      { "Bool", "kms:GrantIsForAWSResource", "true" },
+                      { "ForAnyValue:StringEquals", "kms:ResourceAliases", "{alias}" } } },
     { .sid = "EndOwn", .resources = OWN_INSTANCES, .conditions = { { "StringEquals", TAGGED(TAG_FLEET), "{fleet}" } } },
     /* Only the mark: who could set mayfly:fleet could end a stranger's machine. Without tag keys DeleteTags would
      * remove all of them, which the Null test refuses. */
@@ -131,6 +144,12 @@ static const struct {
     { "ec2:CreateTags", "TagOnCreate", "start" },
     { "ec2:CreateTags", "HandOver", "start" },
     { "iam:PassRole", "PassRunnerRole", "start" },
+    { "kms:Decrypt", "UseKey", "start bake" },
+    { "kms:DescribeKey", "UseKey", "start bake" },
+    { "kms:GenerateDataKeyWithoutPlaintext", "UseKey", "start bake" },
+    { "kms:ReEncryptFrom", "UseKey", "start bake" },
+    { "kms:ReEncryptTo", "UseKey", "start bake" },
+    { "kms:CreateGrant", "GrantKey", "start bake" },
     { "ec2:TerminateInstances", "EndOwn", "start stop reap" },
     { "ec2:GetConsoleOutput", "EndOwn", "start reap status bake" },
     { "ec2:CreateTags", "MarkOwn", "reap" },
@@ -169,6 +188,7 @@ bool policy_is_for(const char *command)
 /* What the templates' lists hold, made ready from the scope. */
 struct lists {
     struct strlist partition, account, fleet, region, subnet, group, image, parameter, published, type, placement, role;
+    struct strlist key, keyarn, alias;
 };
 
 static void fill(struct strlist *ret, const struct strlist *given, const char *placeholder)
@@ -237,6 +257,18 @@ static void fill_roles(const struct strlist *roles, struct lists *l)
     }
 }
 
+/* IAM knows keys by their ARNs; an alias is a condition on the key behind it. */
+static void fill_key(const char *key, struct lists *l)
+{
+    const char *alias = str_empty(key) ? NULL : str_starts(key, "alias/") ? key : strstr(key, ":alias/");
+    if (alias) {
+        strlist_add(&l->alias, alias + (*alias == ':'));
+        strlist_add(&l->key, "*");
+    } else if (!str_empty(key)) {
+        strlist_add(str_starts(key, "arn:") ? &l->keyarn : &l->key, key);
+    }
+}
+
 static void lists_fill(const struct policy_scope *s, struct lists *l)
 {
     fill_one(&l->partition, s->partition, "aws");
@@ -249,12 +281,14 @@ static void lists_fill(const struct policy_scope *s, struct lists *l)
     fill(&l->type, s->types, NULL);
     fill(&l->placement, s->placement_groups, NULL);
     fill_roles(s->roles, l);
+    fill_key(s->kms_key, l);
 }
 
 static void lists_clear(struct lists *l)
 {
-    struct strlist *const all[] = { &l->partition, &l->account,   &l->fleet,     &l->region, &l->subnet,    &l->group,
-                                    &l->image,     &l->parameter, &l->published, &l->type,   &l->placement, &l->role };
+    struct strlist *const all[] = { &l->partition, &l->account, &l->fleet,     &l->region,    &l->subnet,
+                                    &l->group,     &l->image,   &l->parameter, &l->published, &l->type,
+                                    &l->placement, &l->role,    &l->key,       &l->keyarn,    &l->alias };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         strlist_clear(all[i]);
 }
@@ -265,10 +299,21 @@ static const struct strlist *find_list(const struct lists *l, const char *name)
     const struct {
         const char *name;
         const struct strlist *list;
-    } all[] = { { "{partition}", &l->partition }, { "{account}", &l->account },     { "{fleet}", &l->fleet },
-                { "{region}", &l->region },       { "{subnet}", &l->subnet },       { "{group}", &l->group },
-                { "{image}", &l->image },         { "{parameter}", &l->parameter }, { "{published}", &l->published },
-                { "{type}", &l->type },           { "{placement}", &l->placement }, { "{role}", &l->role } };
+    } all[] = { { "{partition}", &l->partition },
+                { "{account}", &l->account },
+                { "{fleet}", &l->fleet },
+                { "{region}", &l->region },
+                { "{subnet}", &l->subnet },
+                { "{group}", &l->group },
+                { "{image}", &l->image },
+                { "{parameter}", &l->parameter },
+                { "{published}", &l->published },
+                { "{type}", &l->type },
+                { "{placement}", &l->placement },
+                { "{role}", &l->role },
+                { "{key}", &l->key },
+                { "{keyarn}", &l->keyarn },
+                { "{alias}", &l->alias } };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (str_eq(all[i].name, name))
             return all[i].list;

@@ -25,6 +25,8 @@ run "$mayfly" policy reap --image ami-0123456789abcdef0
 expect 'which looks up what is published, whatever a start is given' 0 out 'ACCOUNT:parameter/mayfly/*'
 run "$mayfly" policy bake --image ssm:/ci/ami
 expect 'as a bake does, and what was before' 0 out 'parameter/ci/ami"' out 'parameter/ci/ami/previous"' out 'parameter/mayfly/*'
+run "$mayfly" policy start --volume-kms-key alias/ci --region eu-west-1 --account 123456789012
+expect 'a key of volumes' 0 out '"kms:CreateGrant"' out '"kms:ResourceAliases": "alias/ci"' out 'arn:aws:kms:eu-west-1:123456789012:key/*'
 run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
 expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
 

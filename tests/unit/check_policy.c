@@ -82,6 +82,46 @@ START_TEST(what_iam_takes)
 }
 END_TEST
 
+/* Who launches with a key needs it, through EC2 alone; grants are for EC2's own use. */
+START_TEST(a_key)
+{
+    static const struct {
+        const char *key, *resource, *alias;
+    } cases[] = {
+        { "0a1b", "arn:aws:kms:eu-west-1:1:key/0a1b", NULL },
+        { "mrk-1", "arn:aws:kms:eu-west-1:1:key/mrk-1", NULL },
+        { "arn:aws:kms:eu-west-1:2:key/0a1b", "arn:aws:kms:eu-west-1:2:key/0a1b", NULL },
+        { "alias/ci", "arn:aws:kms:eu-west-1:1:key/*", "alias/ci" },
+        { "arn:aws:kms:eu-west-1:1:alias/ci", "arn:aws:kms:eu-west-1:1:key/*", "alias/ci" },
+    };
+    static const char *const sids[] = { "UseKey", "GrantKey" };
+    const struct strlist regions = { .v = (char *[]){ "eu-west-1" }, .n = 1 };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const struct policy_scope scope = { .account = "1", .regions = &regions, .kms_key = cases[i].key };
+        AUTO_JSON *document = make("start", &scope), *stop = make("stop reap status doctor", &scope);
+        for (size_t k = 0; k < ARRAY_SIZE(sids); k++) {
+            struct json_object *s = statement(document, sids[k]);
+            ck_assert_ptr_null(statement(stop, sids[k]));
+            ck_assert_ptr_nonnull(s);
+            struct json_object *conditions = member(s, "Condition");
+            ck_assert_str_eq(text_of(s, "Resource"), cases[i].resource);
+            ck_assert_str_eq(text_of(member(conditions, "StringLike"), "kms:ViaService"),
+                             "ec2.eu-west-1.amazonaws.com*");
+            struct json_object *aliases = member(conditions, "ForAnyValue:StringEquals");
+            ck_assert_pstr_eq(aliases ? text_of(aliases, "kms:ResourceAliases") : NULL, cases[i].alias);
+            struct json_object *grants = member(conditions, "Bool");
+            ck_assert_pstr_eq(grants ? text_of(grants, "kms:GrantIsForAWSResource") : NULL, k ? "true" : NULL);
+        }
+        ck_assert_str_eq(text_of(statement(document, "GrantKey"), "Action"), "kms:CreateGrant");
+    }
+    const struct policy_scope none = { .kms_key = "" };
+    AUTO_JSON *without = make("start bake", &none);
+    ck_assert_ptr_null(statement(without, "UseKey"));
+    ck_assert_str_eq(policy_statement("start", "kms:CreateGrant", "arn:aws:kms:eu-west-1:1:key/0a1b"), "GrantKey");
+    ck_assert_ptr_null(policy_statement("stop", "kms:CreateGrant", NULL));
+}
+END_TEST
+
 /* Several commands make one policy, in which nothing stands twice. */
 START_TEST(several_commands)
 {
@@ -249,6 +289,7 @@ static TCase *policy_cases(void)
     tcase_add_loop_test(t, examples, 0, ARRAY_SIZE(documents));
     tcase_add_test(t, what_iam_takes);
     tcase_add_test(t, several_commands);
+    tcase_add_test(t, a_key);
     tcase_add_test(t, least);
     tcase_add_test(t, filled_in);
     tcase_add_test(t, parameters);
