@@ -456,6 +456,22 @@ static bool try_cells(struct doctor *d, struct error *err)
     return true;
 }
 
+/* EC2 accepts a launch with a key that may not be used, and terminates the instance then. */
+static void tell_key(struct doctor *d)
+{
+    const struct spec *spec = d->start.spec;
+    const char *key = str_empty(spec->volume_kms_key) ? NULL : spec->volume_kms_key;
+    if (!key && !spec->volume_encrypted)
+        return;
+    struct finding *f = finding_add(&d->findings, CHECK_LAUNCH, FINDING_NOT_CHECKED, "encryption of the volume with %s",
+                                    key ? key : "the account's default key");
+    finding_result(f, "a dry run does not ask KMS");
+    finding_fix(f,
+                "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints what "
+                "to allow; so it does for the default key of an account that encrypts by default",
+                key ? key : "KEY");
+}
+
 bool doctor_try_launch(struct doctor *d, struct error *err)
 {
     struct start *s = &d->start;
@@ -489,6 +505,7 @@ bool doctor_try_launch(struct doctor *d, struct error *err)
         return true;
     }
     s->name_mark = runner_name_mark(s->account, d->session.fleet);
+    tell_key(d);
     return try_cells(d, err);
 }
 

@@ -193,6 +193,12 @@ line 'the other is left' 0 'ok +places: ' '1 of 2 places'
 no_faults
 run "$mayfly" doctor "${args[@]}" --placement-group nowhere
 problem 'a placement group that is none' launch InvalidPlacementGroup.Unknown '--placement-group'
+doctor --volume-kms-key alias/ci
+unseen 'a key that only KMS knows' launch 'encryption of the volume with alias/ci: a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/ci`'
+doctor --volume-encrypted
+unseen 'the default key' launch "the account's default key"
+doctor
+equal 'no key, no word' "$(grep -c KMS <<<"$out")" 0
 run "$mayfly" doctor "${args[@]}" --volume-size 2
 problem 'a volume smaller than the image' launch InvalidBlockDeviceMapping
 head -c 11000 /dev/urandom | base64 -w 100 >"$tmp/long.sh"
