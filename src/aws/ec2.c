@@ -308,7 +308,7 @@ struct images {
 
 #define DEVICE(path_, member)                                                                                          \
     {                                                                                                                  \
-        .path = path_, .type = FIELD_STR, .offset = offsetof(struct ec2_image_device, member)                          \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_image_device, member)                        \
     }
 static const struct field image_device_fields[] = {
     DEVICE("deviceName", name),

@@ -13,7 +13,8 @@
     "accept the terms of the image: open the link in the message with this account, or use another --image"
 /* A default VPC, or its subnet, is not there. */
 #define HINT_NO_VPC "the region has no default VPC, or that has no subnet: give --subnets and --security-groups"
-#define HINT_REQUEST "the message names the value that this call does not take: check the option or the id that it is of"
+#define HINT_REQUEST                                                                                                   \
+    "the message names the value that this call does not take: check the option or the id that it is of"
 #define HINT_OURS "Mayfly sends what this AWS does not take: check AWS_ENDPOINT_URL, and report it"
 
 /* What to do about a class, where its code does not know better. */
@@ -78,7 +79,9 @@ static const struct {
     { "ModifyImageAttribute",
       NULL,
       { "InvalidAMIAttributeItemValue", AWS_FATAL, "--share: check the account's 12 digits, and that it is open" } },
-    { "ModifyImageAttribute", NULL, { "InvalidUserID.Malformed", AWS_FATAL, "--share: check the account's 12 digits" } },
+    { "ModifyImageAttribute",
+      NULL,
+      { "InvalidUserID.Malformed", AWS_FATAL, "--share: check the account's 12 digits" } },
     /* Of a launch only: elsewhere the code is about something else. */
     { "RunInstances",
       NULL,
@@ -98,11 +101,8 @@ static const struct {
         "a group and a subnet of different VPCs? See --security-groups and --subnets" } },
     { "RunInstances",
       NULL,
-      { "MissingParameter", AWS_FATAL,
-        "the message names what is missing: look at --block-devices and --volume-…" } },
-    { "RunInstances",
-      NULL,
-      { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" } },
+      { "MissingParameter", AWS_FATAL, "the message names what is missing: look at --block-devices and --volume-…" } },
+    { "RunInstances", NULL, { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" } },
 };
 
 static const struct row codes[] = {

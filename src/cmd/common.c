@@ -178,6 +178,8 @@ void session_close(struct session *s)
 {
     call_loop_clear(&s->loop);
     http_free(s->http);
+    for (size_t i = 0; i < SERVICE_COUNT; i++)
+        tally_clear(&s->cloud.tally[i]);
     github_app_free(s->app);
     aws_clear(&s->aws);
     aws_config_clear(&s->aws_config);

@@ -322,5 +322,6 @@ const struct command command_doctor = {
     .more_opts = doctor_opts,
     .options_size = sizeof(struct doctor_options),
     .reads_jobs = true,
+    .limit_s = 300,
     .run = run,
 };

@@ -141,5 +141,6 @@ const struct command command_reap = {
     .opts = reap_opts,
     .options_size = sizeof(struct reap_options),
     .reads_jobs = true,
+    .limit_s = 1800,
     .run = run,
 };

@@ -217,21 +217,40 @@ static void hint_by_console(const char *console, struct error *err)
     AUTO_FREE char *failure = launch_console_failure(console);
     AUTO_FREE char *status = launch_console_exit(console);
     if (launch_console_is_deprecated(console))
-        error_hint(err, "the image's runner is too old for GitHub: bake the image again, or use one with a newer runner");
+        error_hint(err,
+                   "the image's runner is too old for GitHub: bake the image again, or use one with a newer runner");
     else if (failure)
         error_hint(err, "its console says what failed: %s", failure);
     else if (status)
-        error_hint(err, "its runner ended with exit status %s: the console's lines before `runner-exited` say why", status);
+        error_hint(err, "its runner ended with exit status %s: the console's lines before `runner-exited` say why",
+                   status);
     else if (phase)
         error_hint(err, "the last phase its console shows is `%s`", phase);
     else
         error_hint(err, "its console shows no phase of Mayfly's: the image may not run user-data (no cloud-init?)");
 }
 
+/* A launch that ran out of time because a service did not answer: the cause is there, and not on the instance. */
+static bool explain_by_trouble(const struct start *s, struct error *err)
+{
+    const struct tally *tally = s->session->cloud.tally;
+    for (size_t i = 0; i < SERVICE_COUNT && err->domain == ERROR_TIMEOUT; i++) {
+        if (tally[i].trouble.domain == ERROR_NONE)
+            continue;
+        AUTO_FREE char *before = error_format(err), *why = error_format(&tally[i].trouble);
+        const char *hint = tally[i].trouble.hint;
+        error_clear(err);
+        error_set(err, ERROR_TIMEOUT, 0, "%s; the last answer: %s", before, why);
+        error_hint(err, "%s", hint ? hint : "the service does not answer as it should: try again later");
+        return true;
+    }
+    return false;
+}
+
 void start_explain(const struct start *s, struct error *err)
 {
     if (!s->launch.console) {
-        if (err->domain == ERROR_TIMEOUT)
+        if (!explain_by_trouble(s, err) && err->domain == ERROR_TIMEOUT)
             error_hint(err, "the console shows nothing yet: allow more with --timeout, and check that the subnet has a "
                             "way out to GitHub");
         return;
@@ -242,5 +261,6 @@ void start_explain(const struct start *s, struct error *err)
     log_info("the end of the console of %s:", s->launch.slots[s->launch.console_of].pair.instance_id);
     for (size_t i = from; i < lines.n; i++)
         log_info("  | %s", lines.v[i]);
-    hint_by_console(s->launch.console, err);
+    if (!explain_by_trouble(s, err))
+        hint_by_console(s->launch.console, err);
 }

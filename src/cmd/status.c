@@ -470,6 +470,8 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     const struct status_options *o = options;
     AUTO_FLEET fleet = { 0 };
     bool whole = false;
+    if (o->watch)
+        cmd->until = 0; /* it ends by a signal */
     if (!fleet_open(&fleet, cmd, &o->fleet, err))
         return false;
     fleet.config.dry_run = fleet.config.closely = true;
@@ -495,5 +497,6 @@ const struct command command_status = {
     .opts = status_opts,
     .options_size = sizeof(struct status_options),
     .reads_jobs = true,
+    .limit_s = 300,
     .run = run,
 };

@@ -365,5 +365,6 @@ const struct command command_stop = {
         "not found is looked for in every region of the account; what is already gone counts as success.",
     .opts = stop_opts,
     .options_size = sizeof(struct stop_options),
+    .limit_s = 300,
     .run = run,
 };

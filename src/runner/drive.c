@@ -204,6 +204,18 @@ static struct github *github_of(struct driver *d, const char *scope)
     return &o->github;
 }
 
+/* Does it bring a launch on? When it runs out of time, what these were told is the cause. */
+static bool is_progress(enum act_kind kind)
+{
+    return kind == ACT_MINT || kind == ACT_GET || kind == ACT_LIST || kind == ACT_RUN || kind == ACT_LOOK;
+}
+
+void tally_clear(struct tally *tally)
+{
+    error_clear(&tally->trouble);
+    *tally = (struct tally){ 0 };
+}
+
 static enum retry_class judge_and_count(struct call *call, int64_t *ret_server_ms, struct error *err)
 {
     const struct flight *f = call->tag;
@@ -211,6 +223,12 @@ static enum retry_class judge_and_count(struct call *call, int64_t *ret_server_m
     f->tally->requests++;
     f->tally->retries += call->attempts > 1;
     f->tally->throttles += class == RETRY_THROTTLE;
+    bool useless = class != RETRY_NEVER || err->domain == ERROR_NET || (f->github && f->github->class == GITHUB_SERVER);
+    if (is_progress(f->act.kind) && (useless || err->domain == ERROR_NONE)) {
+        error_clear(&f->tally->trouble);
+        if (err->domain != ERROR_NONE)
+            error_copy(&f->tally->trouble, err);
+    }
     return class;
 }
 
@@ -617,6 +635,9 @@ void drive(struct cloud *cloud, struct machine *machine)
     while (d.flights) {
         struct flight *f = d.flights;
         d.flights = f->next;
+        const struct call *call = flight_call(f);
+        if (is_progress(f->act.kind) && call->state == CALL_FLYING && f->tally->trouble.domain == ERROR_NONE)
+            error_set(&f->tally->trouble, ERROR_NET, 0, "%s: no answer yet", call->name);
         call_cancel(cloud->loop, flight_call(f));
         free_flight(f);
     }

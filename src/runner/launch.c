@@ -1034,8 +1034,8 @@ char *launch_leftovers(const struct launch *l)
     return text.len ? strbuf_steal(&text) : NULL;
 }
 
-/* What a runner ends with that GitHub calls deprecated, where ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE is set.
- * Source: actions/runner, src/Runner.Common/Constants.cs. */
+/* What a runner ends with that GitHub calls deprecated, where ACTIONS_RUNNER_RETURN_VERSION_DEPRECATED_EXIT_CODE is
+ * set. Source: actions/runner, src/Runner.Common/Constants.cs. */
 #define RUNNER_DEPRECATED "7"
 
 /* What follows the last `mark` of a console, up to any of `ends`; owned, or NULL. */

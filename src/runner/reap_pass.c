@@ -179,7 +179,8 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     size_t at = find_region(r, region);
     if (at == r->config->regions->n)
         note_unread(r, region);
-    if (r->rows.no_time || at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY || r->cloud_now - epoch <= REAP_GHOST_AGE)
+    if (r->rows.no_time || at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY ||
+        r->cloud_now - epoch <= REAP_GHOST_AGE)
         return;
     if (r->n_ghosts == REAP_GHOSTS_MAX) {
         r->more_ghosts = true;
@@ -945,8 +946,8 @@ static const struct {
     bool (*begin)(struct reap *r, int64_t now, struct acts *acts); /* the next action, if there is one */
     void (*finish)(struct reap *r);
 } phases[] = {
-    [REAP_SCANNING] = { begin_scan, finish_scan }, [REAP_LISTING] = { begin_list, finish_list },
-    [REAP_CLOSE] = { begin_close, finish_close },  [REAP_JOBS] = { begin_jobs, NULL },
+    [REAP_SCANNING] = { begin_scan, finish_scan },         [REAP_LISTING] = { begin_list, finish_list },
+    [REAP_CLOSE] = { begin_close, finish_close },          [REAP_JOBS] = { begin_jobs, NULL },
     [REAP_CONSOLES] = { begin_consoles, finish_consoles }, [REAP_ACTING] = { begin_act, NULL },
 };
 

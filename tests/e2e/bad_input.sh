@@ -166,7 +166,7 @@ sample() { # OPTION VALUES: a value that it may have there
 "$mayfly" --options | jq -r '[.command // "start", .name, .checkout, (."flag-only" | tostring), (.aliases // "" | split(" ")[0] // "" | split(":")[0])] | @tsv' >"$tmp/options"
 wrong=
 while IFS=$'\t' read -r command name checkout flag_only alias; do
-	[ "$flag_only" = false ] && [ "$name" != config ] || continue
+	if [ "$flag_only" != false ] || [ "$name" = config ]; then continue; fi
 	for key in "$name" $alias; do
 		value=$(sample "$name" "$checkout")
 		case $key in *-minutes) value=5 ;; esac
@@ -182,7 +182,10 @@ equal 'and none of them steers who, what runs, or what is ended' "$(awk -F'\t' '
 	'bake-timeout copy-timeout count idle-limit image label labels market max-lifetime order places region regions security-groups subnets timeout types volume-encrypted volume-iops volume-size volume-throughput volume-type '
 documented=$(sed -n '/^| option | may be set in a checkout/,/^$/p' "$top/docs/security.md" | sed '1,2d' | cut -d'|' -f2 | grep -o '`[^`]*`' | tr -d '`' | sort | tr '\n' ' ')
 equal 'docs/security.md lists them' "$documented" "$(awk -F'\t' '$3 != "no" {print $2}' "$tmp/options" | sort -u | tr '\n' ' ')"
-help=$("$mayfly" start --help; "$mayfly" bake --help)
+help=$(
+	"$mayfly" start --help
+	"$mayfly" bake --help
+)
 equal '--help marks them' "$(sed -n 's/^  --\([a-z0-9-]*\) .* \*$/\1/p' <<<"$help" | sort -u | tr '\n' ' ')" "$documented"
 for line in 'max-lifetime = 7h' 'idle-limit = 31m' 'timeout = 11m' 'startup-timeout-minutes = 11' 'count = 2' \
 	'image = ami-0a11ce00000000003' 'ec2-image-id = ami-0a11ce00000000003' 'image = name:x-*@123456789012' 'image = name:x-*@amazon' \

@@ -107,7 +107,7 @@ static bool parse_options(struct input *in, struct spec *spec)
                                         .getenv = fuzz_getenv,
                                         .file = &file,
                                         .file_name = "mayfly.ini",
-                                        .file_in_workspace = true,
+                                        .file_doubt = "anybody may write it",
                                         .section = *section ? section : NULL,
                                         .whose = whose,
                                         .notices = &notices };

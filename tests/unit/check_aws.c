@@ -201,9 +201,9 @@ END_TEST
 /* One code, several meanings. */
 START_TEST(words_by_message)
 {
-    ck_assert_ptr_nonnull(
-        strstr(aws_hint("RunInstances", "InvalidParameterValue", "Value (x) for parameter iamInstanceProfile.name is invalid."),
-               "--instance-profile"));
+    ck_assert_ptr_nonnull(strstr(aws_hint("RunInstances", "InvalidParameterValue",
+                                          "Value (x) for parameter iamInstanceProfile.name is invalid."),
+                                 "--instance-profile"));
     ck_assert_ptr_nonnull(
         strstr(aws_hint("RunInstances", "InvalidParameterValue", "User data is limited to 16384 bytes"), "pre-runner"));
     ck_assert_ptr_nonnull(strstr(aws_hint("RunInstances", "InvalidParameterValue", NULL), "--types"));

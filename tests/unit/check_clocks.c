@@ -91,7 +91,8 @@ START_TEST(the_odd_one_is_named)
     ck_assert(clocks_is_odd(&t, CLOCK_EC2, NOW));
     ck_assert(!clocks_is_odd(&t, CLOCK_GITHUB, NOW));
     ck_assert(!clocks_is_odd(&t, CLOCK_OWN, NOW));
-    ck_assert_str_eq(text, "EC2's clock says 2023-11-15T05:13:20Z, GitHub's 2023-11-14T22:13:20Z, this machine's nothing");
+    ck_assert_str_eq(text,
+                     "EC2's clock says 2023-11-15T05:13:20Z, GitHub's 2023-11-14T22:13:20Z, this machine's nothing");
 }
 END_TEST
 

@@ -230,6 +230,7 @@ static unsigned find_in_memory(const unsigned char *complement, size_t n)
     while (fgets(line, sizeof(line), maps)) {
         unsigned long from, to;
         char mode[5] = "";
+        /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote it */
         if (sscanf(line, "%lx-%lx %4s", &from, &to, mode) != 3 || mode[1] != 'w' || to - from > 64UL << 20)
             continue;
         unsigned char *bytes = malloc(to - from);

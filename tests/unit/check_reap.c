@@ -96,8 +96,9 @@ START_TEST(every_combination_is_as_in_the_other_table)
         char state[40], record[40], job[40], console[40], mark[40], verdict[40], rule[40];
         struct reap_facts f = { 0 };
         int got = /* NOLINTNEXTLINE(cert-err34-c): its numbers are python's */
-            sscanf(line, "%d %d %d %39s %39s %39s %39s %d %" SCNd64 " %d %39s %" SCNd64 " %d %39s %39s", &ours, &builder,
-                   &keep, state, record, job, console, &no_time, &f.age, &limits_index, mark, &f.marked_for, &confirm, verdict, rule);
+            sscanf(line, "%d %d %d %39s %39s %39s %39s %d %" SCNd64 " %d %39s %" SCNd64 " %d %39s %39s", &ours,
+                   &builder, &keep, state, record, job, console, &no_time, &f.age, &limits_index, mark, &f.marked_for,
+                   &confirm, verdict, rule);
         if (got != 15)
             ck_abort_msg("the table says: %s", line);
         f.ours = ours;
@@ -169,7 +170,9 @@ START_TEST(rules_by_name)
           REAP_KEEP,
           "waiting" },
         { { LIVE, .record = REAP_RECORD_ABSENT, .witness = REAP_WITNESS_WAITING }, REAP_MARK, "no-runner" },
-        { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "no-runner", .marked_for = 179 }, REAP_MARK, "no-runner" },
+        { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "no-runner", .marked_for = 179 },
+          REAP_MARK,
+          "no-runner" },
         { { LIVE, .record = REAP_RECORD_ABSENT, DONE, .mark = "no-runner", .marked_for = 180 },
           REAP_TERMINATE,
           "no-runner" },
@@ -235,7 +238,7 @@ START_TEST(jobs_are_read_for_candidates_alone)
         { { .state = EC2_RUNNING, .record = REAP_RECORD_UNKNOWN, .age = 5000 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 500 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_OFFLINE_BUSY, .age = 5000 }, true }, /* its job may be over */
-        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 30000 }, false }, /* past its deadline */
+        { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 30000 }, false },     /* past its deadline */
         { { .state = EC2_STOPPED, .record = REAP_RECORD_ABSENT, .age = 5000 }, false },
         { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 500 }, true }, /* its job may be over */
         { { .state = EC2_RUNNING, .record = REAP_RECORD_ABSENT, .age = 5000 }, true },

@@ -229,8 +229,8 @@ static enum outcome drawn(struct world *w, const struct act *a)
     w->seen[a->kind]++;
     for (size_t i = 0; i < w->n_faults; i++) {
         const struct fault *f = &w->faults[i];
-        bool of =
-            !f->of || str_eq(f->of, a->region) || str_eq(f->of, a->scope) || str_eq(f->of, a->instance_id) || (a->ids && strlist_has(a->ids, f->of));
+        bool of = !f->of || str_eq(f->of, a->region) || str_eq(f->of, a->scope) || str_eq(f->of, a->instance_id) ||
+                  (a->ids && strlist_has(a->ids, f->of));
         if (f->kind == a->kind && of && (f->nth == 0 || (size_t)f->nth == w->seen[a->kind]))
             return f->outcome;
     }

@@ -711,9 +711,11 @@ static const struct {
     { "\xed\xa0\x80", "???", "???", "\"\\ufffd\\ufffd\\ufffd\"", "`???`" }, /* half of a surrogate */
     { "\xf4\x90\x80\x80", "????", "????", "\"\\ufffd\\ufffd\\ufffd\\ufffd\"", "`????`" },
     { "cut \xe2\x80", "cut ??", "cut ??", "\"cut \\ufffd\\ufffd\"", "`cut ??`" },
+    /* NOLINTBEGIN(misc-misleading-bidirectional) */
     { "a\xe2\x80\xae"
       "b\xe2\x81\xa9",
       "a   b   ", "a???b???", "\"a\\u202eb\\u2069\"", "`a   b   `" },
+    /* NOLINTEND(misc-misleading-bidirectional) */
     { "\t::error::a ::b", " :.error::a ::b", "?::error::a ::b", "\"\\u0009::error::a ::b\"", "` :.error::a ::b`" },
     { "###[add-mask]i-1 ##[", "###(add-mask]i-1 ##(", "###(add-mask]i-1 ##(", "\"#\\u0023#[add-mask]i-1 \\u0023#[\"",
       "`###(add-mask]i-1 ##(`" },

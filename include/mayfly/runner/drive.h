@@ -8,11 +8,14 @@
 enum service { SERVICE_EC2, SERVICE_STS, SERVICE_GITHUB, SERVICE_COUNT };
 const char *service_name(enum service service);
 
-struct tally {          /* of what a service was asked */
-    uint64_t requests;  /* attempts that came to an answer or to none */
-    uint64_t retries;   /* those that were not the first of their call */
-    uint64_t throttles; /* those that were told to ask less */
+struct tally {            /* of what a service was asked */
+    uint64_t requests;    /* attempts that came to an answer or to none */
+    uint64_t retries;     /* those that were not the first of their call */
+    uint64_t throttles;   /* those that were told to ask less */
+    struct error trouble; /* why the newest question about progress (not an undo's) got no use; none: it was answered */
 };
+/* Frees what a tally owns. */
+void tally_clear(struct tally *tally);
 
 struct cloud { /* everything a command talks to; borrowed parts */
     struct aws *aws;

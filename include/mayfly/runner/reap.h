@@ -81,13 +81,13 @@ struct reap_ruling {
 
 enum {
     REAP_LAUNCH_GRACE = 120, /* seconds in which tags and records may not be seen everywhere */
-    REAP_IDLE_GRACE = 300,   /* and those, from launch to its script, by which a machine may be late to its idle limit */
+    REAP_IDLE_GRACE = 300,   /* from launch to its script: so late a machine may be to its idle limit */
 };
 
 /* The first rule that matches. Never terminates what is not ours, is kept, or is younger than the launch grace. Past
  * its deadline everything else goes. Before it nothing goes that GitHub calls busy and online, or whose job runs, or of
- * which a fact that the rules ask for is unknown, or for which GitHub's word is the only one; and with `confirm` nothing
- * that no earlier pass came to the same rule of, long enough ago. */
+ * which a fact that the rules ask for is unknown, or for which GitHub's word is the only one; and with `confirm`
+ * nothing that no earlier pass came to the same rule of, long enough ago. */
 struct reap_ruling reap_decide(const struct reap_facts *f, bool confirm);
 
 /* Would other words on its job change the verdict? Only then they are asked for. */

@@ -2,19 +2,19 @@
  *
  * It reads every region whole, then every scope of GitHub's that the instances belong to, page by page, keeping 48
  * bytes of each instance. Those that do not simply stay are looked at closely: their tags, the jobs of their workflow
- * runs and their consoles where the rules ask for them. Only then, with the whole fleet judged, something is ended, each step of
- * it re-read right before. A region that cannot be read whole ends the pass without any decision; a scope that cannot
- * be read whole leaves its instances' records unknown. Two passes at once are harmless. */
+ * runs and their consoles where the rules ask for them. Only then, with the whole fleet judged, something is ended,
+ * each step of it re-read right before. A region that cannot be read whole ends the pass without any decision; a scope
+ * that cannot be read whole leaves its instances' records unknown. Two passes at once are harmless. */
 #ifndef MAYFLY_RUNNER_REAP_PASS_H
 #define MAYFLY_RUNNER_REAP_PASS_H
 
 #include "mayfly/runner/cloud.h"
 #include "mayfly/runner/reap_rows.h"
 
-struct reap_config {               /* borrowed, valid as long as the pass */
-    const char *fleet;             /* not empty */
-    const char *scope;             /* read in any case: it may have ghosts */
-    const char *name_mark;         /* of this fleet's runner names: runner_name_mark(); NULL: by its instances' account */
+struct reap_config {       /* borrowed, valid as long as the pass */
+    const char *fleet;     /* not empty */
+    const char *scope;     /* read in any case: it may have ghosts */
+    const char *name_mark; /* of this fleet's runner names: runner_name_mark(); NULL: by its instances' account */
     const struct strlist *regions; /* 1 to 255 */
     struct limits limits;          /* of instances without the tag */
     uint64_t max;                  /* ended before their deadline in one pass; 0: half the fleet or 20, the larger */
@@ -51,10 +51,10 @@ struct reap_target {
     struct reap_facts facts;
     struct reap_ruling ruling;
     enum reap_stage stage;
-    bool has_mark; /* whatever it says */
-    bool held;     /* would be ended, but for --max */
-    bool alone;    /* not in a batch: the one that it was in failed as a whole */
-    bool fenced;   /* its record was deleted by us */
+    bool has_mark;     /* whatever it says */
+    bool held;         /* would be ended, but for --max */
+    bool alone;        /* not in a batch: the one that it was in failed as a whole */
+    bool fenced;       /* its record was deleted by us */
     bool deregistered; /* and that is all that this pass does */
     bool ended;
     struct error error; /* why it could not be looked at, ended or marked */
@@ -81,7 +81,12 @@ struct reap_ghost {
     struct error error;
 };
 
-enum { REAP_GHOST_AGE = 3600, REAP_GHOSTS_MAX = 1000 /* in one pass */, REAP_UNREAD_MAX = 8, REAP_CONSOLES_MAX = 200 /* in one pass */ };
+enum {
+    REAP_GHOST_AGE = 3600,
+    REAP_GHOSTS_MAX = 1000 /* in one pass */,
+    REAP_UNREAD_MAX = 8,
+    REAP_CONSOLES_MAX = 200 /* in one pass */
+};
 
 struct reap_batch; /* of instances for one call */
 struct reap_run;   /* a workflow run whose jobs are read */
@@ -115,7 +120,7 @@ struct reap {
     int64_t cloud_ahead; /* that clock less the monotonic one, milliseconds: a mark tells when it is made, so that a
                             pass that takes long does not shorten the window */
     int64_t hurry_until;
-    struct error error;      /* no pass at all */
+    struct error error;         /* no pass at all */
     size_t consoles;            /* read so far, or asked for */
     struct error jobs_error;    /* the first of reading jobs */
     struct error console_error; /* the first of reading consoles, of those that say more than that there is none */
