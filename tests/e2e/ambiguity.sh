@@ -101,9 +101,9 @@ for n in 1 2 3 4; do
 	equal "taken back ($n): two were launched" "$(grep -c '^launched i-' <<<"$err")" 2
 done
 finished 5
-expect 'a volume that cannot be decrypted is final' 1 err 'Client.InternalError'
+expect 'a volume that cannot be decrypted is final' 1 err 'Client.InternalError' err 'hint: most often a KMS key'
 finished 6
-expect 'so is a snapshot that is not there' 1 err 'Client.InvalidSnapshot.NotFound'
+expect 'so is a snapshot that is not there' 1 err 'Client.InvalidSnapshot.NotFound' err 'hint: a snapshot of the image'
 finished 7
 expect 'taken back from the last cell: the label is given away' 0 out 'label=hosted' out 'fallback=true' err 'no cell of the plan has room'
 finished 8

@@ -15,6 +15,17 @@ expect 'a boot that hangs ends it with its phase' 1 err 'its runner did not come
 	err 'hint: the last phase its console shows is `pre-runner`'
 equal 'and leaves nothing either' "$(state "$gone")" 0
 
+# --- the machine is there, its runner ends before it is online ---
+start_sim --instances sandbox --boot 200 --terminate-delay 100
+ending() { # STATUS: the baked runner is replaced by one that ends with it
+	run "$mayfly" start "${args[@]}" --image ami-0a11ce00000000003 --timeout 60s --pre-runner-script \
+		"printf '#!/bin/sh\nexit $1\n' >\"\${MAYFLY_ROOT-}/opt/actions-runner/run.sh\""
+}
+ending 7
+expect 'a runner that GitHub calls too old' 1 err 'mayfly: phase runner-exited 7' err "hint: the image's runner is too old for GitHub: bake"
+ending 5
+expect 'a runner that ends says more than poweroff' 1 err 'hint: its runner ended with exit status 5'
+
 # --- a part of the launch was allowed to fail, and then the rest fails for another reason ---
 start_sim --instances model --boot 200 --online 60000 --terminate-delay 100
 control PUT faults '[{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"skip":1,"times":9}]' >/dev/null

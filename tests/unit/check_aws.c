@@ -236,6 +236,85 @@ START_TEST(words_by_message)
 }
 END_TEST
 
+/* One code, several calls. */
+START_TEST(words_by_call)
+{
+    static const struct {
+        const char *call, *code, *message, *part;
+    } cases[] = {
+        { "ModifyImageAttribute", "InvalidParameter", "Snapshots encrypted with the AWS Managed CMK can't be shared",
+          "customer managed key" },
+        { "ModifyImageAttribute", "InvalidParameter", "something else", "--share" },
+        { "ModifyImageAttribute", "InvalidAMIAttributeItemValue", "Invalid attribute item value \"1\" for userId",
+          "12 digits" },
+        { "ModifyImageAttribute", "InvalidUserID.Malformed", "x", "--share" },
+        { "DescribeImages", "InvalidUserID.Malformed", "x", "--image" },
+        { "RunInstances", "InvalidParameter", "Security group sg-1 and subnet subnet-1 belong to different networks.",
+          "--subnets" },
+        { "CopyImage", "InvalidParameter", "x", "this call does not take" },
+        { "CreateTags", "InvalidParameterValue", "x", "this call does not take" },
+        { "DescribeInstances", "InvalidParameterCombination", "x", "this call does not take" },
+        { "StopInstances", "UnsupportedOperation", "x", "this call does not take" },
+        { "RunInstances", "UnsupportedOperation", "x", "architecture" },
+        { "RunInstances", "OptInRequired",
+          "In order to use this AWS Marketplace product you need to accept terms and subscribe. To do so please visit "
+          "https://aws.amazon.com/marketplace/pp?sku=x",
+          "accept the terms" },
+        { "RunInstances", "OptInRequired", "You are not subscribed to this service.", "region or service" },
+        { "RunInstances", "InvalidParameterCombination",
+          "The specified instance type is not eligible for Free Tier. For a list of Free Tier instance types, run "
+          "'describe-instance-types' with the filter 'free-tier-eligible=true'.",
+          "upgrade the plan" },
+        { "RunInstances", "InvalidParameterCombination", "The specified image is not eligible for Free Tier.",
+          "upgrade the plan" },
+        { "RunInstances", "InvalidParameterCombination", "x", "--tenancy" },
+        { "RunInstances", "VPCIdNotSpecified", "No default VPC for this user", "--subnets" },
+        { "RunInstances", "MissingInput", "No subnets found for the default VPC 'vpc-1'. Please specify a subnet.",
+          "--subnets" },
+        { "RunInstances", "AuthFailure", "Not authorized for images: [ami-1]", "share it" },
+        { "RunInstances", "AuthFailure", "AWS was not able to validate the provided access credentials", "access key" },
+        { NULL, "InvalidParameter", NULL, "this call does not take" },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *hint = aws_hint(cases[i].call, cases[i].code, cases[i].message);
+        ck_assert_msg(hint && strstr(hint, cases[i].part), "case %zu: %s", i, hint ? hint : "no hint");
+    }
+    ck_assert_int_eq(aws_classify("AuthFailure", "Not authorized for images: [ami-1]", 401), AWS_FATAL);
+}
+END_TEST
+
+/* Why EC2 ended an instance: what to do about it; NULL: the console says more. */
+START_TEST(words_for_reasons)
+{
+    static const struct {
+        const char *reason, *part;
+    } cases[] = {
+        { "Server.SpotInstanceTermination", "on-demand" },
+        { "Server.SpotInstanceShutdown", "on-demand" },
+        { "Server.InternalError", "host failed" },
+        { "Server.InsufficientInstanceCapacity", "--types" },
+        { "Server.InsufficientFreeAddressesInSubnet", "address" },
+        { "Client.InternalError", "KMS" },
+        { "Client.InvalidKMSKey.InvalidState", "KMS" },
+        { "Client.InvalidKMSKey.NotFoundException", "KMS" },
+        { "Client.VolumeLimitExceeded", "EBS volume quota" },
+        { "Client.InstanceLimitExceeded", "other market" },
+        { "Client.InvalidSnapshot.NotFound", "snapshot" },
+        { "Client.UserInitiatedShutdown", "CloudTrail" },
+        { "Client.InstanceInitiatedShutdown", NULL },
+        { "Client.SomethingNew", NULL },
+        { "Somebody.InternalError", NULL },
+        { "", NULL },
+        { NULL, NULL },
+    };
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        const char *hint = aws_state_reason_hint(cases[i].reason);
+        ck_assert_msg(cases[i].part ? hint && strstr(hint, cases[i].part) : !hint, "%s: %s", cases[i].reason,
+                      hint ? hint : "no hint");
+    }
+}
+END_TEST
+
 /* --- refusals ----------------------------------------------------------------------------------------------------- */
 
 START_TEST(refusals)
@@ -1088,6 +1167,8 @@ static TCase *errors(void)
     tcase_add_test(t, class_of_an_error);
     tcase_add_loop_test(t, words_for_every_code, 0, ARRAY_SIZE(reference));
     tcase_add_test(t, words_by_message);
+    tcase_add_test(t, words_by_call);
+    tcase_add_test(t, words_for_reasons);
     tcase_add_loop_test(t, refusals, 0, 7);
     tcase_add_test(t, refusing_codes);
     return t;

@@ -96,6 +96,23 @@ START_TEST(hints)
           "Although you appear to have the correct authorization credentials, the `octo` organization has an IP allow "
           "list enabled",
           "addresses" },
+        { GITHUB_AS_TOKEN, 403,
+          "`octo` forbids access via a personal access token (classic). Please use a GitHub App, OAuth App, or a "
+          "personal access token with fine-grained permissions.",
+          "no classic tokens" },
+        { GITHUB_AS_TOKEN, 403,
+          "`octo` forbids access via a personal access token with fine-grained permissions. Please use a GitHub App, "
+          "or "
+          "an OAuth App.",
+          "--app-id" },
+        { GITHUB_AS_TOKEN, 403,
+          "The 'octo' organization forbids access via a fine-grained personal access tokens if the token's lifetime is "
+          "greater than 366 days. Please adjust your token's lifetime at the following URL: https://github.com/x",
+          "expires earlier" },
+        { GITHUB_AS_TOKEN, 403,
+          "The 'octo' organization forbids access via a personal access token (classic) if the token's lifetime is "
+          "greater than 90 days.",
+          "expires earlier" },
         { GITHUB_AS_TOKEN, 403, "Repository level self-hosted runners are disabled on this repository.", "--repo ORG" },
         { GITHUB_AS_TOKEN, 403,
           "Request forbidden by administrative rules. Please make sure your request has a User-Agent header", "proxy" },

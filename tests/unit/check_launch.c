@@ -531,6 +531,51 @@ START_TEST(taken_back_from_the_last_cell)
 }
 END_TEST
 
+/* With or without a console, what EC2 says of the end comes first. */
+START_TEST(hints_of_taken_back)
+{
+    static const struct {
+        const char *reason, *part;
+        size_t cells;
+    } cases[] = {
+        { "Server.SpotInstanceTermination", "on-demand", 1 },    { "Server.InternalError", "host failed", 1 },
+        { "Client.VolumeLimitExceeded", "EBS volume quota", 1 }, { "Client.InternalError", "KMS", 2 },
+        { "Client.InstanceInitiatedShutdown", NULL, 2 },
+    };
+    struct world *w = world_of_taken(1, cases[_i].reason, cases[_i].cells);
+    run_to_its_end(w);
+    const char *hint = w->launch.error.hint;
+    ck_assert(!launch_succeeded(&w->launch));
+    ck_assert_msg(cases[_i].part ? hint && strstr(hint, cases[_i].part) : !hint, "%s: %s", cases[_i].reason,
+                  hint ? hint : "no hint");
+    world_free(w);
+}
+END_TEST
+
+/* What the last lines of a console say of a runner that ended. */
+START_TEST(consoles)
+{
+    static const struct {
+        const char *console, *phase, *status;
+        bool deprecated;
+    } cases[] = {
+        { "mayfly: phase runner-exited 7 (4.00s)\r\nmayfly: phase poweroff (4.01s)\r\n", "poweroff", "7", true },
+        { "An error occurred: Runner version v2.317.0 is deprecated and cannot receive messages.\n"
+          "mayfly: phase runner-exited 0 (4.00s)\nmayfly: phase poweroff (4.01s)\n",
+          "poweroff", "0", true },
+        { "mayfly: phase runner-exited 1 (4.00s)\nmayfly: phase poweroff (4.01s)\n", "poweroff", "1", false },
+        { "mayfly: phase runner-exited 77 (4.00s)\n", "runner-exited", "77", false },
+        { "mayfly: phase docker-ready (4.00s)\n", "docker-ready", NULL, false },
+        { "image v2 is deprecated\n", NULL, NULL, false },
+        { "", NULL, NULL, false },
+    };
+    AUTO_FREE char *phase = launch_console_phase(cases[_i].console), *status = launch_console_exit(cases[_i].console);
+    ck_assert_pstr_eq(phase, cases[_i].phase);
+    ck_assert_pstr_eq(status, cases[_i].status);
+    ck_assert(launch_console_is_deprecated(cases[_i].console) == cases[_i].deprecated);
+}
+END_TEST
+
 /* Where a job may have waited for it, only GitHub's word that the record was there and is deleted says that it did not
  * come. */
 START_TEST(taken_back_with_its_job)
@@ -674,6 +719,8 @@ static TCase *clockwork(void)
     tcase_add_loop_test(t, taken_back_from_the_first_cell, 0, 2 * ARRAY_SIZE(reasons));
     tcase_add_loop_test(t, taken_back_from_the_last_cell, 0, ARRAY_SIZE(reasons));
     tcase_add_loop_test(t, taken_back_with_its_job, 0, 2);
+    tcase_add_loop_test(t, hints_of_taken_back, 0, 5);
+    tcase_add_loop_test(t, consoles, 0, 7);
     tcase_add_test(t, outcomes_of_aws);
     tcase_add_test(t, no_refusal_ends_a_doubt);
     tcase_add_test(t, what_is_no_refusal);
