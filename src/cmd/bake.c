@@ -303,7 +303,7 @@ static bool take_name(struct bake_run *r, const char *given, struct error *err)
         return false;
     }
     r->name = is_path(given) ? name_of_path(given) : xstrdup(given);
-    if (strlen(r->name) <= NAME_MAX_LEN && label_is_valid(r->name))
+    if (strlen(r->name) <= NAME_MAX_LEN && name_is_valid(r->name))
         return true;
     error_set(err, ERROR_USAGE, 0, "`%.60s` is no name for an image", r->name);
     error_hint(err, "the script's name becomes the image's: at most %d letters, digits and - _ .", NAME_MAX_LEN);

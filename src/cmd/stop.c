@@ -60,9 +60,11 @@ static bool check(const struct stop_options *o, struct error *err)
         error_hint(err, "instance ids look like i-0123456789abcdef0");
         return false;
     }
-    if (!str_empty(o->label) && !label_is_valid(o->label))
-        return error_set(err, ERROR_USAGE, 0, "--label: `%.120s` is not a label", o->label);
-    return true;
+    if (str_empty(o->label) || label_is_valid(o->label))
+        return true;
+    error_set(err, ERROR_USAGE, 0, "--label: `%.120s` is not a label", o->label);
+    error_hint(err, "1 to 100 " LABEL_CHARACTERS " make a label; it does not begin with -");
+    return false;
 }
 
 static bool is_known(const struct stop *s, size_t n, const char *id)

@@ -57,7 +57,7 @@ static bool check_label(const char *label, const char *option, struct error *err
     if (str_empty(label) || label_is_valid(label))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s: `%.120s` is not a label", option, label);
-    error_hint(err, "1 to 100 letters, digits and - _ . make a label");
+    error_hint(err, "1 to 100 " LABEL_CHARACTERS " make a label; it does not begin with -");
     return false;
 }
 
@@ -79,9 +79,9 @@ static bool is_price(const char *s)
 
 static bool check_names(const struct spec *s, struct error *err)
 {
-    if (!str_empty(s->name) && (strlen(s->name) > NAME_MAX_LEN || !label_is_valid(s->name)))
+    if (!str_empty(s->name) && (strlen(s->name) > NAME_MAX_LEN || !name_is_valid(s->name)))
         return error_set(err, ERROR_USAGE, 0, "--name: at most %d letters, digits and - _ . make a name", NAME_MAX_LEN);
-    if (!str_empty(s->user) && (strlen(s->user) > 32 || !label_is_valid(s->user) || s->user[0] == '-'))
+    if (!str_empty(s->user) && (strlen(s->user) > 32 || !name_is_valid(s->user) || s->user[0] == '-'))
         return error_set(err, ERROR_USAGE, 0, "--user: `%.60s` is not a user's name", s->user);
     if (!str_empty(s->runner_dir) && s->runner_dir[0] != '/')
         return error_set(err, ERROR_USAGE, 0, "--runner-dir: `%.120s` is not an absolute path", s->runner_dir);

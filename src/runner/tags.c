@@ -7,7 +7,7 @@
 #include "mayfly/util/encode.h"
 
 enum { RUN_ID_MAX = 60, ATTEMPT_MAX = 20 }; /* of a label */
-static const char label_characters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+#define NAME_CHARACTERS "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 char *limits_format(const struct limits *l)
 {
@@ -133,7 +133,7 @@ bool runner_name_parse(const char *name, const char *mark, char **ret_region, in
 static void add_plain(struct strbuf *label, const char *s, size_t most)
 {
     for (size_t i = 0; i < most && s[i]; i++)
-        strbuf_addc(label, strchr(label_characters, s[i]) ? s[i] : '-');
+        strbuf_addc(label, strchr(NAME_CHARACTERS, s[i]) ? s[i] : '-');
 }
 
 char *label_make(const char *run_id, const char *attempt, int64_t epoch, const uint8_t random[static 6])
@@ -163,8 +163,18 @@ char *image_parameter_before(const char *parameter)
     return xasprintf("%s/previous", parameter);
 }
 
+static bool is_made_of(const char *s, const char *characters)
+{
+    size_t n = strlen(s);
+    return n >= 1 && n <= 100 && strspn(s, characters) == n;
+}
+
+bool name_is_valid(const char *name)
+{
+    return is_made_of(name, NAME_CHARACTERS);
+}
+
 bool label_is_valid(const char *label)
 {
-    size_t n = strlen(label);
-    return n >= 1 && n <= 100 && strspn(label, label_characters) == n;
+    return is_made_of(label, NAME_CHARACTERS "/:@+=#~") && label[0] != '-';
 }

@@ -167,4 +167,19 @@ for i in 1 2; do bake abc || not_ok "a bake of abc" "$(cat "$tmp/err")"; done
 bake 'a*' --keep 1 || not_ok 'a bake of a*' "$(cat "$tmp/err")"
 equal "bake --fleet 'a*' --keep 1 leaves abc's images" "$(state '[.regions[].images[] | select(.tags["mayfly:fleet"] == "abc")] | length')" 2
 
+# --- labels as people write them ---
+start_sim --instances model --boot 200 --online 300 --terminate-delay 100
+for label in feature/x run:17 'a@b+c=d#e~f'; do
+	run "$mayfly" start --image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --label "$label"
+	expect "the label $label" 0 out "label=$label"
+	id=$(sed -n 's/^ec2-instance-id=//p' <<<"$out")
+	equal "GitHub has $label" "$(state "[.runners[].labels[]? | (.name? // .)] | index(\"$label\") != null")" true
+	run "$mayfly" status
+	expect "status of $label" 0 out "$label" out "$id"
+	run "$mayfly" stop --label "$label"
+	expect "stop of $label" 0 out "$id"
+done
+run "$mayfly" stop --label 'a*'
+expect 'a label that is a pattern' 2 err 'is not a label' err 'hint: 1 to 100 letters, digits and - _ . / : @ + = # ~ make a label'
+
 exit $((failures > 0))

@@ -101,6 +101,10 @@ START_TEST(spec_refused)
         { "label", "a,b", "--label: `a,b` is not a label" },
         { "label", X32 X32 X32 "xxxxx", "is not a label" },
         { "labels", "a b", "--labels: `a b` is not a label" },
+        { "name", "a/b", "--name: at most 64" },
+        { "user", "a:b", "--user: `a:b` is not a user's name" },
+        { "label", "a*", "--label: `a*` is not a label" },
+        { "label", "-a", "--label: `-a` is not a label" },
         { "name", "a b", "--name: at most 64" },
         { "name", X32 X32 "x", "--name: at most 64" },
         { "user", "-root", "--user: `-root` is not a user's name" },
@@ -806,7 +810,7 @@ START_TEST(runner_names)
     AUTO_FREE char *prefix = runner_name_prefix(mark, regions[_i], INT64_C(253402300799));
     ck_assert(str_starts(prefix, mark) && strstr(prefix, regions[_i]));
     ck_assert_uint_le(strlen(prefix) + 1 + 8, 64);
-    ck_assert(label_is_valid(prefix));
+    ck_assert(name_is_valid(prefix));
 }
 END_TEST
 
@@ -840,11 +844,25 @@ START_TEST(labels)
         { "a b", false },
         { "a,b", false },
         { "a\n", false },
-        { "a/b", false },
+        { "a*", false },
+        { "a?", false },
+        { "a\\", false },
+        { "a'", false },
+        { "a\"", false },
+        { "a`", false },
+        { "a|b", false },
+        { "<a>", false },
+        { "-a", false },
+        { "a\x7f", false },
+        { "a/b", true },
+        { "run:17", true },
+        { "feature/x@1+2=3#4~5", true },
+        { "#1", true },
         { "\xc3\xa9", false },
         { "$(id)", false },
     };
     ck_assert_int_eq(label_is_valid(cases[_i].label), cases[_i].valid);
+    ck_assert(!cases[_i].valid || name_is_valid(cases[_i].label) == !strpbrk(cases[_i].label, "/:@+=#~"));
 }
 END_TEST
 
@@ -1010,7 +1028,7 @@ static TCase *specs(void)
     tcase_add_loop_test(t, architectures, 0, 32);
     tcase_add_test(t, labels_that_jobs_ask_for);
     tcase_add_test(t, runner_architectures);
-    tcase_add_loop_test(t, spec_refused, 0, 61);
+    tcase_add_loop_test(t, spec_refused, 0, 65);
     tcase_add_loop_test(t, parameters, 0, 8);
     tcase_add_loop_test(t, volumes_of_the_image, 0, 4);
     tcase_add_loop_test(t, own_tags, 0, 3);
@@ -1040,7 +1058,7 @@ static TCase *names(void)
     tcase_add_test(t, tags_of_a_runner);
     tcase_add_loop_test(t, runner_names, 0, 6);
     tcase_add_loop_test(t, made_labels, 0, 5);
-    tcase_add_loop_test(t, labels, 0, 11);
+    tcase_add_loop_test(t, labels, 0, 24);
     return t;
 }
 

@@ -87,7 +87,11 @@ char *label_make(const char *run_id, const char *attempt, int64_t epoch, const u
  * was published before goes. Owned. */
 char *image_parameter(const char *name);
 char *image_parameter_before(const char *parameter);
-/* A label that GitHub and EC2 both take: 1 to 100 characters of letters, digits and - _ . */
+/* 1 to 100 letters, digits and - _ . */
+bool name_is_valid(const char *name);
+/* A label that GitHub and EC2 both take: 1 to 100 characters of LABEL_CHARACTERS, and no - first. None of them means
+ * something in a filter of EC2's, in a list with commas or in quotes. */
+#define LABEL_CHARACTERS "letters, digits and - _ . / : @ + = # ~"
 bool label_is_valid(const char *label);
 
 #endif
