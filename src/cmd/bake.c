@@ -681,7 +681,7 @@ static bool make_config(struct bake_run *r, struct error *err)
     boot.volume_type = NULL;
     if (!plan_cells(&r->look.plan, r->spec, err) ||
         !params_make(r->spec, image->root_device, &image->volumes, &r->params, err) ||
-        !params_make(&boot, image->root_device, &image->volumes, &r->boot_params, err))
+        !params_make(&boot, image->root_device, NULL, &r->boot_params, err))
         return false;
     make_names(r, image);
     values = r->tags;

@@ -233,15 +233,18 @@ static void add_volume(const struct spec *s, const char *root_device, struct str
     add(ret, prefix, "Ebs.DeleteOnTermination", "true");
 }
 
-/* The image may keep them: one made of a machine whose volumes stay does. Nothing else of them changes. */
+/* The image may keep them: one made of a machine whose volumes stay does. Nothing else of them changes: their size is
+ * the image's. */
 static void add_image_volumes(const struct field_list *volumes, struct strlist *ret, size_t *ret_n)
 {
     for (size_t i = 0; volumes && i < volumes->n; i++) {
-        const char *device = *FIELD_ROW(volumes, const char *, i);
-        if (names_device(ret, device))
+        const struct ec2_image_device *d = FIELD_ROW(volumes, const struct ec2_image_device, i);
+        if (names_device(ret, d->name))
             continue;
         AUTO_FREE char *prefix = xasprintf("BlockDeviceMapping.%zu", ++*ret_n);
-        add(ret, prefix, "DeviceName", device);
+        add(ret, prefix, "DeviceName", d->name);
+        if (d->size)
+            add(ret, prefix, "Ebs.VolumeSize", d->size);
         add(ret, prefix, "Ebs.DeleteOnTermination", "true");
     }
 }

@@ -361,7 +361,7 @@ static const struct ec2_image *choose(const struct image *image, const char *id,
     return best;
 }
 
-/* Not instance stores, nor what the image leaves out. */
+/* Not instance stores, nor what the image leaves out, nor what goes by itself. */
 static void take_volumes(struct image *image, const struct ec2_image *row, struct arena *arena)
 {
     image->volumes = (struct field_list){ 0 };
@@ -369,7 +369,11 @@ static void take_volumes(struct image *image, const struct ec2_image *row, struc
         const struct ec2_image_device *d = FIELD_ROW(&row->devices, const struct ec2_image_device, i);
         if (str_empty(d->name) || d->virtual_name || d->no_device || !(d->snapshot || d->size || d->type || d->deletes))
             continue;
-        *(const char **)field_list_add(&image->volumes, sizeof(const char *), arena) = arena_strdup(arena, d->name);
+        if (str_eq(d->deletes, "true"))
+            continue;
+        *(struct ec2_image_device *)field_list_add(&image->volumes, sizeof(*d), arena) =
+            (struct ec2_image_device){ .name = arena_strdup(arena, d->name),
+                                       .size = d->size ? arena_strdup(arena, d->size) : NULL };
     }
 }
 

@@ -171,7 +171,9 @@ static bool check_characters(const struct opt *o, const char *value, const char 
     for (const char *p = value; *p; p += text_char(p)) {
         if (text_char(p) == 0)
             return error_set(err, ERROR_USAGE, 0, "%s: the value is not UTF-8", where);
-        if (text_control(p) >= 0 && (o->type == OPT_STRING || !strchr("\t\r\n", *p)))
+        int control = text_control(p);
+        bool invisible = control > 0x9f; /* it steers a line's direction: a text may have it */
+        if (control >= 0 && (o->type == OPT_STRING || !(strchr("\t\r\n", *p) || (invisible && o->type == OPT_TEXT))))
             return error_set(err, ERROR_USAGE, 0, "%s: the value holds a control character", where);
     }
     return true;

@@ -207,7 +207,7 @@ def ask_all(a, token):
     a.wait("describe_instances", "running", InstanceIds=ids[:1])
     ec2.deregister_image(ImageId=made)
     ec2.describe_snapshots(OwnerIds=["self"])
-    for mapping in mappings:
+    for mapping in (m for m in mappings if "SnapshotId" in m.get("Ebs", {})):
         ec2.delete_snapshot(SnapshotId=mapping["Ebs"]["SnapshotId"])
     ec2.terminate_instances(InstanceIds=ids)
     a.wait("describe_instances", "terminated", InstanceIds=ids)

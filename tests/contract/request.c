@@ -118,15 +118,20 @@ static struct strlist params_of(const struct args *a)
     char **argv = xcalloc(options.n + 1, sizeof(*argv));
     for (size_t i = 0; i < options.n; i++)
         argv[i] = options.v[i];
+    struct ec2_image_device *devices = xcalloc(a->volumes.n + 1, sizeof(*devices));
+    for (size_t i = 0; i < a->volumes.n; i++)
+        devices[i].name = *FIELD_ROW(&a->volumes, const char *, i);
+    const struct field_list volumes = { .rows = devices, .n = a->volumes.n };
     const struct opt_set sets[] = { { start_opts, &spec }, { NULL, NULL } };
     const struct opts_source source = {
         .command = "mayfly start", .args = argv, .getenv = no_variables, .whose = no_variables
     };
-    if (!opts_parse(sets, &source, &err) || !params_make(&spec, a->device, &a->volumes, &params, &err)) {
+    if (!opts_parse(sets, &source, &err) || !params_make(&spec, a->device, &volumes, &params, &err)) {
         fprintf(stderr, "request: %s\n", err.message);
         exit(1);
     }
     opts_clear(start_opts, &spec);
+    free(devices);
     free(argv);
     return params;
 }

@@ -205,7 +205,7 @@ def described(r, operation, most):
 
 
 def ec2_describe_instances_call(r):
-    return described(r, "DescribeInstances", 1000)
+    return described(r, "DescribeInstances", 200)
 
 
 def ec2_fleet_call(r):

@@ -282,10 +282,10 @@ START_TEST(volumes_of_the_image)
     } cases[] = {
         { NULL, NULL,
           DEFAULT_METADATA "1.DeviceName=/dev/root 1.Ebs.DeleteOnTermination=true "
-                           "2.DeviceName=/dev/sdf 2.Ebs.DeleteOnTermination=true " },
+                           "2.DeviceName=/dev/sdf 2.Ebs.VolumeSize=7 2.Ebs.DeleteOnTermination=true " },
         { "50", NULL,
           DEFAULT_METADATA "1.DeviceName=/dev/root 1.Ebs.VolumeSize=50 1.Ebs.DeleteOnTermination=true "
-                           "2.DeviceName=/dev/sdf 2.Ebs.DeleteOnTermination=true " },
+                           "2.DeviceName=/dev/sdf 2.Ebs.VolumeSize=7 2.Ebs.DeleteOnTermination=true " },
         { "50", "[{\"DeviceName\": \"/dev/sdf\", \"Ebs\": {\"VolumeSize\": 9}}]",
           "1.DeviceName=/dev/sdf 1.Ebs.VolumeSize=9 1.Ebs.DeleteOnTermination=true " DEFAULT_METADATA
           "2.DeviceName=/dev/root 2.Ebs.VolumeSize=50 2.Ebs.DeleteOnTermination=true " },
@@ -295,7 +295,7 @@ START_TEST(volumes_of_the_image)
           "1.DeviceName=/dev/sdf 1.NoDevice= 2.DeviceName=/dev/sdg 2.Ebs.VolumeSize=9 "
           "2.Ebs.DeleteOnTermination=true " DEFAULT_METADATA "3.DeviceName=/dev/root 3.Ebs.DeleteOnTermination=true " },
     };
-    const char *devices[] = { "/dev/root", "/dev/sdf" };
+    struct ec2_image_device devices[] = { { .name = "/dev/root" }, { .name = "/dev/sdf", .size = "7" } };
     const struct field_list volumes = { .rows = devices, .n = 2 };
     const struct spec s = { .volume_size = cases[_i].size ? 50 : 0, .block_devices = (char *)cases[_i].block_devices };
     AUTO_ERROR err = { 0 };
@@ -701,8 +701,9 @@ START_TEST(devices_of_an_image)
     ASSERT_OK(image_take(&image, AMI, &rows, &arena, &err), &err);
     AUTO_STRBUF got = STRBUF_INIT;
     for (size_t i = 0; i < image.volumes.n; i++)
-        strbuf_addf(&got, "%s ", *FIELD_ROW(&image.volumes, const char *, i));
-    ck_assert_str_eq(strbuf_str(&got), "/dev/sda1 /dev/sdd /dev/sdf ");
+        strbuf_addf(&got, "%s %s ", FIELD_ROW(&image.volumes, struct ec2_image_device, i)->name,
+                    FIELD_ROW(&image.volumes, struct ec2_image_device, i)->size);
+    ck_assert_str_eq(strbuf_str(&got), "/dev/sda1 8 /dev/sdf 100 ");
 }
 END_TEST
 

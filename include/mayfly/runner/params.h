@@ -6,7 +6,7 @@
 
 /* The parameters of RunInstances that the options ask for beside the cell, as name, value, name, value, …: volumes,
  * metadata options, placement, price. root_device: of the image; it is what the options of the volume are about, unless
- * --device-name names another. volumes: const char *, the devices that the image has volumes for, or NULL. Volumes
+ * --device-name names another. volumes: struct ec2_image_device, those that the image would keep, or NULL. Volumes
  * always go with their instance, also those of an image that says otherwise. */
 MUST_CHECK bool params_make(const struct spec *s, const char *root_device, const struct field_list *volumes,
                             struct strlist *ret, struct error *err);

@@ -23,7 +23,7 @@ struct image { /* a reference in one region, and what came of it */
     enum image_kind kind;
     const char *value, *owner;                   /* the part behind ssm: or name:; owner of IMAGE_NAME */
     const char *id, *architecture, *root_device; /* NULL until it is known */
-    struct field_list volumes;                   /* const char *: the devices it has volumes for, the root's too */
+    struct field_list volumes;                   /* struct ec2_image_device: those that it keeps, name and size */
     bool has_runner;                             /* baked: tagged with the runner's version */
     const char *name, *created, *runner_version; /* for a person; NULL: it does not say */
     size_t at;                                   /* among the references, whatever their region */
