@@ -177,7 +177,8 @@ for label in feature/x run:17 'a@b+c=d#e~f'; do
 	run "$mayfly" status
 	expect "status of $label" 0 out "$label" out "$id"
 	run "$mayfly" stop --label "$label"
-	expect "stop of $label" 0 out "$id"
+	expect "stop of $label" 0 err "$id"
+	equal "nothing of $label is left" "$(state '[.regions[].instances[] | select(.state == "pending" or .state == "running")] | length')" 0
 done
 run "$mayfly" stop --label 'a*'
 expect 'a label that is a pattern' 2 err 'is not a label' err 'hint: 1 to 100 letters, digits and - _ . / : @ + = # ~ make a label'
