@@ -185,9 +185,9 @@ static size_t count(const struct questions *q, enum need need)
 static bool run_questions(struct start *s, const struct questions *q, struct error *err)
 {
     struct call_loop *loop = &s->session->loop;
-    size_t needed = count(q, NEEDED), open = q->n;
+    size_t needed = count(q, NEEDED), one_of = count(q, ONE_OF), open = q->n;
     int64_t until = INT64_MAX;
-    bool enough = count(q, ONE_OF) == 0;
+    bool enough = one_of == 0;
     for (size_t i = 0; i < q->n; i++) {
         q->v[i]->give_up = s->began + s->spec->timeout * 1000;
         call_start(loop, q->v[i]);
@@ -203,10 +203,11 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
         enum need need = need_of(q, call);
         open--;
         needed -= need == NEEDED;
+        one_of -= need == ONE_OF;
         if (need == NEEDED && call->error.domain != ERROR_NONE)
             error_copy(err, &call->error);
         enough = enough || (need == ONE_OF && call->error.domain == ERROR_NONE);
-        if (needed == 0 && (enough || open == count(q, SPARE)) && until == INT64_MAX)
+        if (needed == 0 && (enough || one_of == 0) && until == INT64_MAX)
             until = env_mono(loop->env) + LATE_MS;
     }
     for (size_t i = 0; i < q->n && open > 0; i++) {

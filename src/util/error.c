@@ -2,15 +2,24 @@
 
 #include <assert.h>
 
+#include "mayfly/util/secret.h"
 #include "mayfly/util/text.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
 
 /* A server may write as much as it likes: cuts, in place, at a character's boundary. */
-static void cut(char *text)
+static void cut(char **owned)
 {
     static const char mark[] = " [cut]";
     size_t at = 0, n;
+    if (strlen(*owned) <= ERROR_TEXT_MAX)
+        return;
+    AUTO_STRBUF redacted = STRBUF_INIT; /* a part of a secret is harder to know than the whole */
+    strbuf_adds(&redacted, *owned);
+    secret_redact(&redacted);
+    free(*owned);
+    *owned = strbuf_steal(&redacted);
+    char *text = *owned;
     if (strlen(text) <= ERROR_TEXT_MAX)
         return;
     while ((n = text_char(text + at) ? text_char(text + at) : 1) + at <= ERROR_TEXT_MAX - strlen(mark))
@@ -25,7 +34,7 @@ bool error_set(struct error *err, enum error_domain domain, int status, const ch
     va_start(ap, fmt);
     char *message = xvasprintf(fmt, ap);
     va_end(ap);
-    cut(message);
+    cut(&message);
     text_clean(message);
     *err = (struct error){ .domain = domain, .status = status, .message = message };
     return false;
@@ -47,7 +56,7 @@ bool error_prefix(struct error *err, const char *fmt, ...)
     AUTO_FREE char *what = xvasprintf(fmt, ap);
     va_end(ap);
     char *context = xasprintf("%s: %s", what, err->context ? err->context : "");
-    cut(context);
+    cut(&context);
     text_clean(context);
     free(err->context);
     err->context = context;
@@ -62,7 +71,7 @@ void error_hint(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     err->hint = xvasprintf(fmt, ap);
     va_end(ap);
-    cut(err->hint);
+    cut(&err->hint);
     text_clean(err->hint);
 }
 
@@ -100,7 +109,7 @@ char *error_format(const struct error *err)
     char *text = xasprintf("%s%s%s%s%s%s%s", err->context ? err->context : "", err->code ? err->code : "",
                            err->code ? ": " : "", err->message, err->request_id ? " (request " : "",
                            err->request_id ? err->request_id : "", err->request_id ? ")" : "");
-    cut(text);
+    cut(&text);
     return text;
 }
 

@@ -227,7 +227,7 @@ for scope in octo/demo octo/other acme/tools octo; do
 	expect "a runner of $scope" 0
 done
 before=$(tokens '.tokens | length')
-control POST clock '{"advance_seconds":1900}' >/dev/null
+control POST clock '{"advance_seconds":2800}' >/dev/null
 run "$mayfly" reap --fleet shared
 expect 'reap over several scopes' 0
 equal 'idle everywhere' "$(state '[.regions[].instances[].tags["mayfly:reap-mark"] | select(startswith("idle@"))] | length')" 4
@@ -237,6 +237,9 @@ change '{"repositories":["octo/demo","octo/other"]}'
 control POST clock '{"advance_seconds":700}' >/dev/null
 run "$mayfly" reap --fleet shared
 expect 'one scope where the App is no more' 3
+control POST clock '{"advance_seconds":200}' >/dev/null
+run "$mayfly" reap --fleet shared
+expect 'and once more, for the machines to be heard' 3
 equal 'is left alone, the others end' "$(state '[.regions[].instances[] | select(.state | test("pending|running")) | .tags["mayfly:scope"]] | join(" ")')" 'acme/tools'
 
 # --- scopes ---

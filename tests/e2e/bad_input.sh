@@ -68,7 +68,7 @@ bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOK
 bad 'token that is wrong' 1 'HTTP 401' env MAYFLY_GITHUB_TOKEN=ghp_wrong "$mayfly" start "${args[@]}"
 bad 'no token' 2 'no GitHub token' env -u MAYFLY_GITHUB_TOKEN "$mayfly" start "${args[@]}"
 bad 'no credentials' 2 'no AWS credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "$mayfly" start "${args[@]}"
-bad 'secret that is wrong' 1 'SignatureDoesNotMatch' env AWS_ENDPOINT_URL_STS="$url" AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
+bad 'secret that is wrong' 1 'AuthFailure' env AWS_SECRET_ACCESS_KEY=wrong "$mayfly" reap
 bad 'no region' 2 'no AWS region' env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" start "${args[@]}"
 bad 'name for a role' 2 '--role-arn: `mayfly` is not a role' "$mayfly" reap --role-arn mayfly
 bad 'zone for a region' 2 '--region: `us-east-1a` is not the name of an AWS region' "$mayfly" start "${args[@]}" --region us-east-1a
