@@ -215,6 +215,12 @@ TWO_FAULTS = {
 }
 
 
+def stays_in_doubt(profile, request, script):
+    """Is a RunInstances that may have had its effect refused for want of room when it is asked again? No other cell is tried then."""
+    doubtful = script["fault"] in ("lost", "reset", "hang", "cut", "garbage") or script.get("status", 500) >= 500
+    return request.action == "RunInstances" and NO_ROOM["fault"] in str(profile.script) and script["fault"] != "throttle" and doubtful
+
+
 def faults_of(request):
     return WIRE + (GITHUB if request.service == "github" else AWS)
 
@@ -276,7 +282,8 @@ def cases_of(profile, requests):
         for what, script, survives in faults_of(request):
             if profile.named and what not in profile.named:
                 continue
-            yield Case("fault", profile, request, what, script=(script,), survives=survives and not profile.fails)
+            survives = survives and not profile.fails and not stays_in_doubt(profile, request, script)
+            yield Case("fault", profile, request, what, script=(script,), survives=survives)
         if request.service != "github" and not profile.named and profile.command != "reap":  # whose clock is off already
             yield Case("clock", profile, request, "it jumps", deed="clock", survives=not profile.fails)
     if profile.name in ("start x1", "stop --instance", "undo x3", "time out"):

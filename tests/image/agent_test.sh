@@ -41,7 +41,7 @@ sleep 1; sudo -n find /run/mayfly-agent /run/mayfly -type f >/srv/files; exit 0'
 	same disk/srv/user runner
 	same disk/srv/groups 'runner docker'
 	sort "$d/disk/srv/files" | tr '\n' ' ' >"$d/files"
-	same files '/run/mayfly/apt.conf /run/mayfly/job /run/mayfly/job-started.sh /run/mayfly/next-hook '
+	same files '/run/mayfly/apt.conf /run/mayfly/id /run/mayfly/job /run/mayfly/job-started.sh /run/mayfly/next-hook '
 	same disk/srv/pwd /opt/actions-runner
 	expect disk/srv/env "^ACTIONS_RUNNER_INPUT_JITCONFIG=$jit\$"
 	same disk/var/lib/mayfly/instance-id i-0123456789abcdef0
@@ -290,7 +290,7 @@ case_rebalance() {
 	agent_options --poll 1
 	launch 30
 	expect log 'mayfly: spot rebalance recommendation of 2026-11-21T08:00:00Z$'
-	phases 'agent,user-data,booting,runner-ready,runner-starting,runner-exited 0,poweroff'
+	phases 'agent,user-data,booting,runner-ready,runner-starting,job-started,runner-exited 0,poweroff'
 }
 
 # The notice cannot take the console over.
