@@ -105,6 +105,9 @@ static void down_instance(struct pair *p, size_t who, int64_t now, struct acts *
 
 void pair_down(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)
 {
+    /* What is to be deleted need not be looked for first, and a deletion is refused while a job runs. */
+    if (p->record == RECORD_UNSURE && p->runner_id && !p->refuted)
+        p->record = RECORD_HAVE;
     pair_down_record(p, who, now, acts, wake);
     if (p->instance != INSTANCE_UNSURE && p->instance != INSTANCE_HAVE)
         return;

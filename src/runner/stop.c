@@ -121,6 +121,7 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     t->pair.boots_until = ec2_instance_state(i) == EC2_PENDING ? s->asked_at + BOOT_LEAST_MS : 0;
     t->pair.spare_busy = t->pair.must_fence = s->by_run && !s->config->force;
     int64_t age = e->no_time ? 0 : e->cloud_now - ec2_instance_launched(i);
+    age = age < 0 ? 0 : age; /* else a wrong clock would make it young for hours */
     t->pair.young_until = e->now + (age < PAIR_YOUNG_MS / 1000 ? PAIR_YOUNG_MS - age * 1000 : 0);
     t->pair.find_until = e->now + (age < PAIR_FIND_MS / 1000 ? PAIR_FIND_MS - age * 1000 : 0);
     const char *scope = ec2_instance_tag(i, TAG_SCOPE); /* in whatever case: GitHub takes any */
