@@ -147,7 +147,7 @@ cached() { # ACCESS_TOKEN EXPIRES REFRESH_TOKEN REGISTRATION_EXPIRES
 }
 cached old 2020-01-01T00:00:00Z "refresh-$token" 2999-01-01T00:00:00Z
 who 'an SSO session that ended is renewed' $assumed/dev/sso 'the SSO session `main`' "${sso[0]}" "$oidc_url" -- --profile sso
-equal 'the cache has the new token, for this user only' "$(jq -r '"\(.accessToken) \(.refreshToken) \(.clientId) \(.region) \(.expiresAt > "2020")"' "$cache") $(stat -c %a "$cache") $(ls "$aws/sso/cache" | wc -l)" \
+equal 'the cache has the new token, for this user only' "$(jq -r '"\(.accessToken) \(.refreshToken) \(.clientId) \(.region) \(.expiresAt > "2020")"' "$cache") $(stat -c %a "$cache") $(find "$aws/sso/cache" -type f | wc -l)" \
 	"$token refresh-$token client eu-west-1 true 600 1"
 refreshes() { control GET log | jq '[.[] | select(.action == "POST /token")] | length'; }
 before=$(refreshes)

@@ -125,7 +125,10 @@ void fuzz_github(struct input *in)
     /* A POST that may have had its effect is not repeated. */
     HOLDS(!c->call.makes || r->status < 500 || class == RETRY_NEVER);
     fuzz_outcome(ok, &err);
-    (void)github_call_has_next(c);
+    struct paging paging = { 0 };
+    AUTO_ERROR endless = { 0 };
+    bool more = false;
+    HOLDS(github_call_turn(c, &paging, 1, &more, &endless) == (endless.domain == ERROR_NONE));
     if (ok)
         fuzz_outcome(operations[i].result(c, &arena, &err), &err);
     call_free(&c->call);

@@ -560,8 +560,8 @@ END_TEST
 
 /* --- memory ------------------------------------------------------------------------------------------------------- */
 
-size_t __sanitizer_get_current_allocated_bytes(void)
-    __attribute__((weak)); /* NOLINT(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp) */
+/* NOLINTNEXTLINE(bugprone-reserved-identifier,cert-dcl37-c,cert-dcl51-cpp): gcc's and clang's */
+size_t __sanitizer_get_current_allocated_bytes(void) __attribute__((weak));
 
 static size_t allocated(void)
 {

@@ -118,20 +118,20 @@ struct model_instance {
     size_t n_marks;              /* ever */
     const char *old_mark;        /* seen until mark_seen_at */
     int64_t death_seen_at;
-    int64_t unheard_at;              /* GitHub did not hear of its runner then; 0: never */
-    int64_t kept_at, looked_at[2];   /* tagged mayfly:keep after its launch; last described by its id; 0: not yet */
-    int64_t queued_at;               /* its job waits from then on, until AT_JOB; 0: it does not wait */
-    bool hung;                       /* nothing works on it any more */
-    bool stays;                      /* when its runner is done, it does not power off */
-    int64_t done_at;                 /* its job, or its work; 0: not yet */
-    int64_t idle_ms;                 /* its idle limit; 0: it has none */
+    int64_t unheard_at;            /* GitHub did not hear of its runner then; 0: never */
+    int64_t kept_at, looked_at[2]; /* tagged mayfly:keep after its launch; last described by its id; 0: not yet */
+    int64_t queued_at;             /* its job waits from then on, until AT_JOB; 0: it does not wait */
+    bool hung;                     /* nothing works on it any more */
+    bool stays;                    /* when its runner is done, it does not power off */
+    int64_t done_at;               /* its job, or its work; 0: not yet */
+    int64_t idle_ms;               /* its idle limit; 0: it has none */
     int64_t booted_at, started_at, job_at, exited_at; /* when its console shows it; 0: not yet */
-    const char *halted;              /* "stopped", "stopping" or NULL */
-    const char *reason;              /* stateReason, once it is dead; or NULL */
-    bool told_final;                 /* the machine read that there is no use in another */
-    int64_t at[AT_COUNT];            /* INT64_MAX: not to come */
-    int64_t known_at;                /* the machine has its id since then; 0: not yet */
-    bool end_asked;                  /* for, by TerminateInstances */
+    const char *halted;                               /* "stopped", "stopping" or NULL */
+    const char *reason;                               /* stateReason, once it is dead; or NULL */
+    bool told_final;                                  /* the machine read that there is no use in another */
+    int64_t at[AT_COUNT];                             /* INT64_MAX: not to come */
+    int64_t known_at;                                 /* the machine has its id since then; 0: not yet */
+    bool end_asked;                                   /* for, by TerminateInstances */
     bool was_online, scanned, ended; /* scanned: an answer to ACT_SCAN showed it; ended: by TerminateInstances */
 };
 
@@ -191,8 +191,8 @@ struct model {
     int64_t began_at;               /* the run */
     int64_t outage_from, outage_to; /* of GitHub */
     int64_t forgets_from, forgets_to;
-    bool no_rights;                 /* from now on */
-    int64_t job_ms;                 /* the longest job */
+    bool no_rights; /* from now on */
+    int64_t job_ms; /* the longest job */
     int64_t steps, idle_steps, end_by;
     size_t kills, deletes;
     bool scan_failed;
