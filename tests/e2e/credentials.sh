@@ -213,7 +213,7 @@ aws_access_key_id: $id
 aws_secret_access_key: $key
 aws_security_token: $session
 END
-me=assumed-role/mayfly/simulator
+me="assumed-role/mayfly/simulator"
 who 'AWS_DEFAULT_PROFILE, and key: value' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci --
 who 'AWS_DEFAULT_PROFILE before AWS_PROFILE' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci AWS_PROFILE=default --
 has 'which is said' "$err" 'AWS_DEFAULT_PROFILE and AWS_PROFILE differ: going by AWS_DEFAULT_PROFILE'

@@ -31,7 +31,7 @@ run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" "$mayfly" stop --label none
 expect 'AWS_CA_BUNDLE vouches for it' 0
 run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" SSLKEYLOGFILE="$tmp/keys.log" "$mayfly" stop --label none
 expect 'with SSLKEYLOGFILE' 0
-equal 'no keys of TLS are written' "$(cat "$tmp/keys.log" 2>&1 | grep -c SECRET)" 0
+check 'no keys of TLS are written' [ ! -s "$tmp/keys.log" ]
 printf '[default]\nca_bundle = %s\n' "$tmp/ca.pem" >"$tmp/config"
 run "${tls[@]}" AWS_CONFIG_FILE="$tmp/config" "$mayfly" stop --label none
 expect 'so does ca_bundle of the profile' 0

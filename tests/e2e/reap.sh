@@ -23,7 +23,7 @@ all_of() { grep -oE "<$1>[^<]*" <<<"$answer" | sed 's/.*>//' | tr '\n' ' ' | sed
 
 # fresh [SIM_OPTION…]: a simulator with one runner that is online; its ids as $id and $runner.
 fresh() {
-	start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth "$@"
+	start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
 	start_one
 }
 start_one() {
@@ -53,7 +53,7 @@ ends() {
 # --- each rule ---
 # Its start was killed, and its machine hangs before it has a runner.
 never_comes() {
-	start_sim --instances model --boot 50 --online 86400000 --terminate-delay 20 --no-auth "$@"
+	start_sim --instances model --boot 50 --online 86400000 --terminate-delay 20 --no-auth
 	"$mayfly" start "${args[@]}" >/dev/null 2>&1 &
 	until_asked RunInstances
 	for _ in {1..100}; do
