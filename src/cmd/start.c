@@ -96,7 +96,13 @@ static bool launch(struct start *s, struct error *err)
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
     s->session->loop.until = s->session->aws.until = s->cmd->until + LAUNCH_OVERTIME_MS;
+    AUTO_FREE char *on_oom =
+        xasprintf("instances may have been launched, which nobody waits for: `mayfly stop --label %s` "
+                  "terminates them",
+                  s->label);
+    oom_explain(on_oom);
     drive(&s->session->cloud, &s->launch.machine);
+    oom_explain("");
     bool ok = launch_succeeded(&s->launch);
     AUTO_FREE char *left = launch_leftovers(&s->launch);
     start_write_summary(s, ok, &s->launch.error);

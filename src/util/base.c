@@ -2,9 +2,18 @@
 
 #include <stdio.h>
 
+static char last_words[512];
+
+void oom_explain(const char *text)
+{
+    snprintf(last_words, sizeof(last_words), "%s", text);
+}
+
 _Noreturn void oom(void)
 {
     fputs("mayfly: out of memory\n", stderr);
+    if (*last_words)
+        fprintf(stderr, "hint: %s\n", last_words); /* stderr has no buffer to allocate */
     abort();
 }
 

@@ -12,9 +12,35 @@
 #include <fcntl.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- buffers and lists -------------------------------------------------------------------------------------------- */
+
+/* Nothing can be undone then, but what may be left can be named. */
+START_TEST(out_of_memory)
+{
+    int fds[2];
+    char text[256] = "";
+    ck_assert_int_eq(pipe(fds), 0);
+    pid_t child = fork();
+    if (child == 0) {
+        dup2(fds[1], STDERR_FILENO);
+        oom_explain("stop --label x");
+        oom();
+    }
+    close(fds[1]);
+    ck_assert_int_gt(read(fds[0], text, sizeof(text) - 1), 0);
+    for (size_t n = strlen(text); n < sizeof(text) - 1; n = strlen(text))
+        if (read(fds[0], text + n, sizeof(text) - 1 - n) <= 0)
+            break;
+    int status;
+    ck_assert_int_eq(waitpid(child, &status, 0), child);
+    close(fds[0]);
+    ck_assert(WIFSIGNALED(status));
+    ck_assert_str_eq(text, "mayfly: out of memory\nhint: stop --label x\n");
+}
+END_TEST
 
 START_TEST(strbuf_ceiling)
 {
@@ -780,6 +806,7 @@ END_TEST
 static TCase *buffers(void)
 {
     TCase *t = tcase_create("buffers");
+    tcase_add_test(t, out_of_memory);
     tcase_add_test(t, strbuf_ceiling);
     tcase_add_test(t, strbuf_bytes);
     tcase_add_test(t, strbuf_secret);

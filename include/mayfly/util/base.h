@@ -34,6 +34,9 @@
 
 /* Prints one line and aborts. */
 _Noreturn void oom(void);
+/* What a person has to know if memory runs out from now on: it can be printed, and nothing can be undone. "": nothing.
+ */
+void oom_explain(const char *text);
 
 /* The pointer itself; NULL means out of memory and ends the process. For library constructors. */
 #define must(p)                                                                                                        \
