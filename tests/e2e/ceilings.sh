@@ -37,7 +37,7 @@ equal 'nothing was launched' "$(live)" 1
 
 # Answers of too much: EC2's and GitHub's.
 floods=()
-trap 'kill "${floods[@]}" 2>/dev/null; cleanup' EXIT
+trap 'ended=$?; kill "${floods[@]}" 2>/dev/null; (exit $ended); cleanup' EXIT
 while read -r kind ec2 github; do
 	python3 "$(dirname "$0")/flood.py" "$kind" >"$tmp/flood" &
 	floods+=($!)

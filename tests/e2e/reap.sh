@@ -23,7 +23,7 @@ all_of() { grep -oE "<$1>[^<]*" <<<"$answer" | sed 's/.*>//' | tr '\n' ' ' | sed
 
 # fresh [SIM_OPTION…]: a simulator with one runner that is online; its ids as $id and $runner.
 fresh() {
-	start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
+	start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth "$@"
 	start_one
 }
 start_one() {
