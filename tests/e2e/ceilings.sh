@@ -37,7 +37,8 @@ equal 'nothing was launched' "$(live)" 1
 
 # Answers of too much: EC2's and GitHub's.
 floods=()
-trap 'ended=$?; kill "${floods[@]}" 2>/dev/null; (exit $ended); cleanup' EXIT
+result=0
+trap 'result=$?; kill "${floods[@]}" 2>/dev/null; (exit $result); cleanup' EXIT
 while read -r kind ec2 github; do
 	python3 "$(dirname "$0")/flood.py" "$kind" >"$tmp/flood" &
 	floods+=($!)

@@ -40,7 +40,7 @@ equal 'leaves no volume' "$(volumes)" 0
 images='[.regions[].images[]? | select(.tags["mayfly:role"] == "bake")] | length'
 snapshots='[.regions[].snapshots[]? | select(.tags["mayfly:role"] == "bake")] | length'
 count="$(state "$images") $(state "$snapshots")"
-control PUT faults '[{"service":"ec2","action":"ModifyImageAttribute","fault":"error","status":400,"code":"InvalidAMIAttributeItemValue","message":"Invalid attribute item value \"210987654321\" for userId item type.","times":0}]'
+control PUT faults '[{"service":"ec2","action":"ModifyImageAttribute","fault":"error","status":400,"code":"InvalidAMIAttributeItemValue","message":"Invalid attribute item value \"210987654321\" for userId item type.","times":0}]' >/dev/null
 for n in 1 2; do
 	run "$mayfly" bake amd64 "${at[@]}" --share 210987654321
 	expect "a share that is refused: $n" 1 err 'sharing the image ami-' err 'with 210987654321: ' err InvalidAMIAttributeItemValue
