@@ -1,13 +1,11 @@
 #include "creds_provider.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "mayfly/codec/json.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/file.h"
 #include "mayfly/util/home.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/text.h"
@@ -158,32 +156,6 @@ static const struct field renewed_fields[] = {
     { 0 },
 };
 
-/* The cache is the AWS CLI's, too: whole or not at all, and for this user only. */
-static bool replace_cache(const char *path, const struct strbuf *text, struct error *err)
-{
-    AUTO_FREE char *new = xasprintf("%s.XXXXXX", path);
-    int fd = mkostemp(new, O_CLOEXEC); /* 0600 */
-    if (fd < 0)
-        return error_errno(err, errno, "writing `%s`", path);
-    bool ok = true;
-    for (size_t at = 0; at < text->len && ok;) {
-        ssize_t n = write(fd, text->data + at, text->len - at);
-        ok = n >= 0 || errno == EINTR;
-        at += n > 0 ? (size_t)n : 0;
-    }
-    ok = ok && fsync(fd) == 0;
-    int problem = errno;
-    if (close(fd) != 0 && ok) {
-        ok = false;
-        problem = errno;
-    }
-    if (ok && rename(new, path) == 0)
-        return true;
-    problem = ok ? errno : problem;
-    unlink(new);
-    return error_errno(err, problem, "writing `%s`", path);
-}
-
 static void save(const struct creds_source *s, const struct token *t)
 {
     AUTO_ERROR problem = { 0 };
@@ -200,7 +172,8 @@ static void save(const struct creds_source *s, const struct token *t)
     if (t->refresh_token)
         add_member(&text, "refreshToken", t->refresh_token);
     strbuf_addc(&text, '}');
-    if (!replace_cache(s->token_file, &text, &problem))
+    /* The cache is the AWS CLI's, too. */
+    if (!file_swap(s->token_file, "the cached SSO token", 0600, text.data, text.len, &problem))
         log_warn("the renewed SSO token was not kept, so that `aws sso login` is due sooner: %s", problem.message);
 }
 

@@ -1,7 +1,6 @@
 #include "reap_metrics.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -183,26 +182,6 @@ bool metrics_open(struct metrics *m, const char *path, const struct env *env, st
     return ok;
 }
 
-/* The collector reads *.prom: it never sees a part. */
-static bool replace(const char *path, const struct strbuf *text, struct error *err)
-{
-    AUTO_FREE char *new = xasprintf("%s.XXXXXX", path);
-    int fd = mkostemp(new, O_CLOEXEC);
-    if (fd < 0)
-        return error_errno(err, errno, "writing the metrics file `%s`", path);
-    bool ok = fchmod(fd, 0644) == 0 && file_write(fd, strbuf_str(text), text->len);
-    int problem = errno;
-    if (close(fd) != 0 && ok) {
-        ok = false;
-        problem = errno;
-    }
-    if (ok && rename(new, path) == 0)
-        return true;
-    problem = ok ? errno : problem;
-    unlink(new);
-    return error_errno(err, problem, "writing the metrics file `%s`", path);
-}
-
 bool metrics_write(const struct metrics *m, const struct fleet *f, const struct report *report, bool whole,
                    int exit_status, struct error *err)
 {
@@ -216,7 +195,7 @@ bool metrics_write(const struct metrics *m, const struct fleet *f, const struct 
         add_findings(&p, f, report);
     bool ok = m->kind == FILE_STREAM
                   ? file_put(m->path, the_file, FILE_REPLACE, 0644, strbuf_str(&p.text), p.text.len, err)
-                  : replace(m->path, &p.text, err);
+                  : file_swap(m->path, the_file, 0644, strbuf_str(&p.text), p.text.len, err);
     strbuf_clear(&p.text);
     return ok;
 }

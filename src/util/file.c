@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <openssl/crypto.h>
 #include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -208,4 +210,23 @@ bool file_put(const char *path, const char *what, enum file_mode how, mode_t mod
         problem = errno;
     }
     return ok || error_errno(err, problem, "writing %s `%s`", what, path);
+}
+
+bool file_swap(const char *path, const char *what, mode_t mode, const void *bytes, size_t len, struct error *err)
+{
+    AUTO_FREE char *new = xasprintf("%s.XXXXXX", path);
+    int fd = mkostemp(new, O_CLOEXEC); /* 0600 */
+    if (fd < 0)
+        return error_errno(err, errno, "writing %s `%s`", what, path);
+    bool ok = fchmod(fd, mode) == 0 && file_write(fd, bytes, len) && fsync(fd) == 0;
+    int problem = errno;
+    if (close(fd) != 0 && ok) {
+        ok = false;
+        problem = errno;
+    }
+    if (ok && rename(new, path) == 0)
+        return true;
+    problem = ok ? errno : problem;
+    unlink(new);
+    return error_errno(err, problem, "writing %s `%s`", what, path);
 }

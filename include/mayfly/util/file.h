@@ -29,6 +29,10 @@ MUST_CHECK bool file_open(const char *path, const char *what, enum file_mode how
                           struct error *err);
 /* Writes all of it, with errno set where it returns false: ETIMEDOUT where a pipe took nothing for FILE_WAIT_MS. */
 MUST_CHECK bool file_write(int fd, const void *bytes, size_t len);
+/* Puts a file with these bytes and this mode in the place of what is there: nobody ever sees a part of it. Of a path
+ * that file_look has resolved, or of a directory that only this user writes to. */
+MUST_CHECK bool file_swap(const char *path, const char *what, mode_t mode, const void *bytes, size_t len,
+                          struct error *err);
 /* Opens, writes and closes. */
 MUST_CHECK bool file_put(const char *path, const char *what, enum file_mode how, mode_t mode, const void *bytes,
                          size_t len, struct error *err);
