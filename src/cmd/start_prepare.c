@@ -465,10 +465,9 @@ static bool take_account(struct start *s, const struct aws_call *answer, struct 
         return error_move(err, &why);
     if (!known) {
         AUTO_FREE char *text = error_format(&why);
-        log_warn(
-            "the account is not known, so that `mayfly reap` will not find a registration whose instance never came, "
-            "which GitHub removes after a day: %s",
-            text);
+        log_warn("the account is not known, so that `mayfly reap` will not find a registration whose instance is gone, "
+                 "which GitHub removes after a day: %s",
+                 text);
     }
     s->account = xstrdup(known ? who.account : "");
     return true;

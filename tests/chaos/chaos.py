@@ -463,6 +463,8 @@ def run_all(pattern, root):
 def main():
     pattern = sys.argv[1] if len(sys.argv) > 1 else ""
     began = time.monotonic()
+    for sent in (signal.SIGHUP, signal.SIGQUIT):  # ignored under nohup, which the commands would inherit and respect
+        signal.signal(sent, signal.SIG_DFL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     if pattern == "mix":
         try:
