@@ -736,9 +736,9 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_HAVE;   /* of a record in doubt its deletion knows most */
     if (l->hurry_until || l->timed_out) /* nobody could send a job to a fresh label before the start is over */
         s->pair.must_fence = l->config->jobs_may_wait || s->busy;
-    if (l->hurry_until) {
+    if (l->hurry_until)
         pair_hurry(&s->pair, l->hurry_until - HURRY_MS + HURRY_FENCE_MS);
-    } else if (l->undoing || l->timed_out) {
+    if (l->undoing || l->timed_out) {
         int64_t until = l->end_by - UNDO_KILL_MS, least = l->deadline + UNDO_FENCE_MS;
         pair_hurry(&s->pair, until > least ? until : least);
     }
@@ -888,16 +888,18 @@ static void take_signal(struct launch *l, int64_t now)
 }
 
 /* How long a call in flight is waited for: after a signal, an end that is under way a little longer, but a deletion
- * not for long when its instance is gone. */
+ * not for long when its instance is gone; a signal never makes the time limit longer. */
 static int64_t patience(const struct launch *l, const struct launch_slot *s)
 {
     const struct pair *p = &s->pair;
-    if (!l->hurry_until)
-        return l->end_by;
-    if (p->record == RECORD_DELETING && (p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE))
-        return l->hurry_until - HURRY_MS + HURRY_DELETE_MS;
-    bool ending = p->record == RECORD_DELETING || p->instance == INSTANCE_ENDING;
-    return l->hurry_until + (ending ? HURRY_ENDING_MS : 0);
+    int64_t until = l->end_by;
+    if (l->hurry_until) {
+        bool ending = p->record == RECORD_DELETING || p->instance == INSTANCE_ENDING;
+        until = l->hurry_until + (ending ? HURRY_ENDING_MS : 0);
+        if (p->record == RECORD_DELETING && (p->instance == INSTANCE_NONE || p->instance == INSTANCE_GONE))
+            until = l->hurry_until - HURRY_MS + HURRY_DELETE_MS;
+    }
+    return until < l->end_by ? until : l->end_by;
 }
 
 static bool is_settled(const struct launch *l, const struct launch_slot *s, int64_t now)

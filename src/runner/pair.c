@@ -87,7 +87,8 @@ void pair_saw_record(struct pair *p)
 
 void pair_hurry(struct pair *p, int64_t until)
 {
-    p->hurry_at = until;
+    if (p->hurry_at == 0 || until < p->hurry_at)
+        p->hurry_at = until;
 }
 
 static void down_instance(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake)

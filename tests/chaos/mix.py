@@ -23,7 +23,8 @@ from cloud import BUILD, FLEET, GROUP, IMAGE, NEVER_ONLINE_MS, OTHER_FLEET, SUBN
 RUN_ID, OTHER_RUN = "4711", "4712"
 LIFE, GRACE, WINDOW, LOCK = 6 * 3600 + 600, 11 * 60, 17 * 60, 15 * 60  # seconds to let pass
 DAY_MS = 86400 * 1000
-LIMIT = {"start": 12, "stop": 130, "reap": 130}  # seconds of a command
+LIMIT = {"start": 12, "stop": 300, "reap": 130}  # seconds of a command
+EMPTY = ["--instance", "", "--label", ""]  # of a stop: the outputs of a start that failed
 OVER, SIGNALLED = 2, 10  # beyond it, and after a signal
 SIGNALS = ("SIGTERM", "SIGINT", "SIGHUP", "SIGQUIT", "SIGKILL")
 SAMPLE, LONG = (1, 2, *range(5, 22)), range(1, 10001)  # seeds
@@ -151,7 +152,7 @@ class Step:
             return ["stop", "--instance", ",".join(ids)]
         if by == "label" and labels:
             return ["stop", "--label", labels[0]]
-        return ["stop", "--instance", "", "--label", ""] if by == "empty" else ["stop"]
+        return ["stop", *EMPTY] if by == "empty" else ["stop"]
 
     @property
     def over(self):
@@ -160,6 +161,10 @@ class Step:
     @property
     def named(self):
         return self.program.args[1:2] in (["--instance"], ["--label"]) and self.program.args[2]
+
+    @property
+    def empty(self):
+        return self.program.args[1:] == EMPTY
 
     def due(self, seen, now):
         """Seconds until its signal, if that is to come now or soon; else None."""
@@ -283,7 +288,8 @@ class Play:
             alive = {i["id"] for i in self.sim.state().alive}
             handed = [i for s in self.steps if s.what["command"] == "start" and s.program.status == 0
                       for row in re.findall(r"^ec2-instance-ids=(.+)$", s.program.text("out"), re.M) for i in json.loads(row)]
-            handed = [] if any(s.named for s in self.steps if s.what["command"] == "stop") else handed
+            # A stop without outputs, or with the very ids, may end them.
+            handed = [] if any(not s.empty for s in self.steps if s.what["command"] == "stop") else handed
             short = any(j["ms"] < DAY_MS for j in self.mix["jobs"])
             self.expect(short or set(handed) <= alive, "a stop with empty outputs ended what another start handed out")
 

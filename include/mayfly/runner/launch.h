@@ -38,7 +38,7 @@ struct launch_config { /* borrowed, valid as long as the launch */
     void *ctx;
 };
 
-enum { LAUNCH_OVERTIME_MS = 1800 }; /* what undoing may take on top */
+enum { LAUNCH_OVERTIME_MS = 1500 }; /* what undoing may take on top */
 
 struct launch_slot {
     struct pair pair;

@@ -77,7 +77,7 @@ bool pair_is_absent(const struct pair *p);
 /* The part of pair_down that ends the record, or searches for one that is in doubt. */
 void pair_down_record(struct pair *p, size_t who, int64_t now, struct acts *acts, int64_t *wake);
 /* There is less time: from `until` on the instance goes, whatever became of the record, unless must_fence; and then,
- * too, while its runner cannot be online yet. */
+ * too, while its runner cannot be online yet. Of several such times the earliest holds. */
 void pair_hurry(struct pair *p, int64_t until);
 /* RunInstances may have had its effect. */
 void pair_lost_launch(struct pair *p, const struct event *event);
