@@ -115,6 +115,13 @@ static struct json_object *lookup(struct json_object *object, const char *path)
     return object;
 }
 
+/* json-c makes what is too large the largest that there is. */
+static bool is_id(struct json_object *value)
+{
+    int64_t n = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
+    return n >= 1 && n <= FIELD_ID_MAX;
+}
+
 static bool decode_list(struct json_object *value, const struct field *f, struct field_list *list, struct arena *arena,
                         const char *what, struct error *err)
 {
@@ -167,6 +174,11 @@ bool json_decode(struct json_object *object, const struct field *fields, void *o
         case FIELD_INT:
             if (!json_object_is_type(value, json_type_int))
                 return wrong_type(f, what, "a whole number", err);
+            *(int64_t *)at = json_object_get_int64(value);
+            break;
+        case FIELD_ID:
+            if (!is_id(value))
+                return wrong_type(f, what, "the number of a thing, from 1 to 2^53", err);
             *(int64_t *)at = json_object_get_int64(value);
             break;
         case FIELD_BOOL:

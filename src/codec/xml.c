@@ -84,6 +84,7 @@ static bool store(const struct decoder *d, const struct field *f, void *out, con
         *(int64_t *)at = (int64_t)n;
         return true;
     }
+    case FIELD_ID:
     case FIELD_LIST:
         break;
     }

@@ -11,7 +11,9 @@ enum {
     JWT_AHEAD = 540, /* GitHub takes 600, by its own clock */
     RENEW_EARLY_MS = 300 * 1000,
     CLOCK_STEP_MS = 5000,
-    GIVE_UP_MS = 30000, /* no attempt to get a token begins later: calls wait for it */
+    PAUSE_MS = 1000,
+    PAUSE_MAX_MS = 30000, /* after a failure, and twice as long after each more */
+    GIVE_UP_MS = 30000,   /* no attempt to get a token begins later: calls wait for it */
 };
 
 /* What Mayfly does with tokens. Source: GitHub Docs, "Permissions required for GitHub Apps". */
@@ -36,6 +38,7 @@ struct installation {
     int64_t renew_at, ends_at; /* monotonic ms */
     unsigned minted;           /* tokens so far */
     unsigned tries;            /* that have ended, with a token or an error */
+    int64_t pause, not_before; /* ms after the newest failure, 0 without one; monotonic ms */
     struct error error;
     enum github_class class;
     char *token_may, *missing;
@@ -160,7 +163,8 @@ static struct call *ask(struct installation *i, struct github_call *call)
 {
     call->auth = GITHUB_AS_APP;
     call->call.makes = false;
-    call->call.give_up = env_mono(i->app->env) + GIVE_UP_MS;
+    call->call.not_before = i->app->hurry ? 0 : i->not_before;
+    call->call.give_up = env_mono(i->app->env) + GIVE_UP_MS + PAUSE_MAX_MS;
     call->call.tag = i;
     i->ops = *call->call.ops;
     i->ops.done = landed;
@@ -221,7 +225,7 @@ struct where {
         .path = (json), .type = FIELD_STR, .offset = offsetof(struct where, member)                                    \
     }
 static const struct field where_fields[] = {
-    { .path = "id", .type = FIELD_INT, .offset = offsetof(struct where, id), .required = true },
+    { .path = "id", .type = FIELD_ID, .offset = offsetof(struct where, id), .required = true },
     WHERE("repository_selection", selection),
     WHERE("html_url", settings),
     WHERE("suspended_at", suspended),
@@ -263,12 +267,6 @@ static bool take_where(struct installation *i, const struct github_call *c, stru
     struct where w = { 0 };
     if (!github_call_decode(c, where_fields, &w, &arena, err))
         return false;
-    if (w.id <= 0) {
-        error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no installation's id: %lld", c->call.name,
-                  (long long)w.id);
-        error_hint(err, "something other than GitHub answered: check GITHUB_API_URL and any proxy between");
-        return false;
-    }
     str_set(&i->selection, w.selection);
     str_set(&i->settings, w.settings);
     for (size_t k = 0; k < ARRAY_SIZE(permissions); k++)
@@ -318,6 +316,12 @@ static bool take_token(struct installation *i, const struct github_call *c, stru
     return true;
 }
 
+int64_t github_app_pause(int64_t before)
+{
+    int64_t next = before ? 2 * before : PAUSE_MS;
+    return next < PAUSE_MAX_MS ? next : PAUSE_MAX_MS;
+}
+
 /* The installation is known, or a token is there, or neither can be had. */
 static void landed(struct call *call)
 {
@@ -341,6 +345,10 @@ static void landed(struct call *call)
         error_prefix(&i->error,
                      found ? "getting a token of the GitHub App" : "looking for the GitHub App's installation");
         i->id = 0; /* it may have moved: look again the next time */
+        i->pause = github_app_pause(i->pause);
+        i->not_before = env_mono(i->app->env) + i->pause;
+    } else if (found) {
+        i->pause = i->not_before = 0;
     }
     if (found || i->error.domain != ERROR_NONE)
         i->tries++;
@@ -405,7 +413,7 @@ bool github_app_result(const struct github_call *call, struct arena *arena, stru
                        struct error *err)
 {
     static const struct field fields[] = {
-        { .path = "id", .type = FIELD_INT, .offset = offsetof(struct github_app_about, id), .required = true },
+        { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_app_about, id), .required = true },
         { .path = "slug", .type = FIELD_STR, .offset = offsetof(struct github_app_about, slug) },
         { .path = "owner/login", .type = FIELD_STR, .offset = offsetof(struct github_app_about, owner) },
         { 0 },

@@ -9,7 +9,7 @@ struct rows {
 };
 
 static const struct field job_fields[] = {
-    { .path = "id", .type = FIELD_INT, .offset = offsetof(struct github_job, id), .required = true },
+    { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_job, id), .required = true },
     { .path = "status", .type = FIELD_STR, .offset = offsetof(struct github_job, status), .required = true },
     { .path = "runner_name", .type = FIELD_STR, .offset = offsetof(struct github_job, runner_name) },
     { .path = "labels",

@@ -13,10 +13,9 @@ bool github_runner_is_online(const struct github_runner *r)
 }
 
 #define RUNNER(prefix, base)                                                                                           \
-    { .path = prefix "id",                                                                                             \
-      .type = FIELD_INT,                                                                                               \
-      .offset = (base) + offsetof(struct github_runner, id),                                                           \
-      .required = true },                                                                                              \
+    {                                                                                                                  \
+        .path = prefix "id", .type = FIELD_ID, .offset = (base) + offsetof(struct github_runner, id), .required = true \
+    },                                                                                                                 \
         { .path = prefix "name",                                                                                       \
           .type = FIELD_STR,                                                                                           \
           .offset = (base) + offsetof(struct github_runner, name),                                                     \
@@ -212,7 +211,7 @@ bool github_downloads_result(const struct github_call *call, struct arena *arena
 }
 
 static const struct field group_fields[] = {
-    { .path = "id", .type = FIELD_INT, .offset = offsetof(struct github_group, id), .required = true },
+    { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_group, id), .required = true },
     { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_group, name), .required = true },
     { 0 },
 };

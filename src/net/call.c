@@ -21,6 +21,8 @@ void call_start(struct call_loop *loop, struct call *call)
     loop->calls = call;
     call->state = CALL_WAITING;
     call->due = env_mono(loop->env);
+    if (call->not_before > call->due)
+        call->due = call->not_before;
 }
 
 static void unlink_call(struct call_loop *loop, struct call *call)

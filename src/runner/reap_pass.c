@@ -351,7 +351,7 @@ static int64_t parse_run(const char *run)
 {
     uint64_t id = 0;
     AUTO_FREE char *digits = run ? xstrndup(run, strcspn(run, "/")) : NULL;
-    return digits && parse_uint(digits, INT64_MAX, &id) ? (int64_t)id : 0;
+    return digits && parse_uint(digits, FIELD_ID_MAX, &id) ? (int64_t)id : 0;
 }
 
 static void take_mark(struct reap *r, struct reap_target *t, const char *mark)

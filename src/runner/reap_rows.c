@@ -81,7 +81,7 @@ bool reap_rows_add(struct reap_rows *rows, const struct ec2_instance *i, const s
         return false;
     memcpy(row.id, i->id, strlen(i->id) + 1);
     /* An id without its name could be anybody's. */
-    if (scope != REAP_NO_SCOPE && !str_empty(runner) && runner_id && parse_uint(runner_id, INT64_MAX, &id)) {
+    if (scope != REAP_NO_SCOPE && !str_empty(runner) && runner_id && parse_uint(runner_id, FIELD_ID_MAX, &id)) {
         row.runner_id = (int64_t)id;
         row.runner = reap_fingerprint(0, runner);
     }

@@ -126,7 +126,8 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     t->pair.find_until = e->now + (age < PAIR_FIND_MS / 1000 ? PAIR_FIND_MS - age * 1000 : 0);
     const char *scope = ec2_instance_tag(i, TAG_SCOPE); /* in whatever case: GitHub takes any */
     /* A record of another scope has an id of its own numbering: deleting by it could hit a stranger. */
-    if (runner_id && parse_uint(runner_id, INT64_MAX, &id) && scope && strcasecmp(scope, s->config->scope) == 0) {
+    if (runner_id && parse_uint(runner_id, FIELD_ID_MAX, &id) && id > 0 && scope &&
+        strcasecmp(scope, s->config->scope) == 0) {
         t->pair.runner_id = (int64_t)id;
         t->pair.record = RECORD_HAVE;
     } else if (t->pair.must_fence) {

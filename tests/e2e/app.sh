@@ -110,6 +110,15 @@ change '{"repositories":["octo/other"]}'
 refused 'a repository that was not selected' 1 'installation: HTTP 404' 'not installed there'
 all_back
 
+# --- an endpoint that fails while there is much to ask ---
+app_sim --boot 600000
+fault '{"service":"github","action":"get-runner","fault":"unauthorized","status":401,"message":"Bad credentials","times":0},{"service":"github","action":"create-token","fault":"unauthorized","status":404,"message":"Not Found","skip":1,"times":0}'
+run "$mayfly" start "${args[@]}" --timeout 10s
+equal 'a token that cannot be had ends a start in the end' "$((status != 0))" 1
+ms=$(control GET log | jq '[.[] | select(.action == "create-token" and .status == 404) | .time] | if length < 2 then 0 else .[1] - .[0] end')
+check "it is asked for again after a pause ($ms ms)" [ "$ms" -ge 900 ]
+app_sim
+
 # --- time ---
 control POST clock '{"advance_seconds":-4000}' >/dev/null
 run "$mayfly" reap

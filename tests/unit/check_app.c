@@ -366,6 +366,18 @@ START_TEST(settings)
 }
 END_TEST
 
+/* An endpoint that fails is asked less and less often. */
+START_TEST(pauses)
+{
+    static const int64_t want[] = { 1000, 2000, 4000, 8000, 16000, 30000, 30000 };
+    int64_t pause = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(want); i++) {
+        pause = github_app_pause(pause);
+        ck_assert_int_eq(pause, want[i]);
+    }
+}
+END_TEST
+
 static TCase *all(void)
 {
     TCase *t = tcase_create("app");
@@ -378,6 +390,7 @@ static TCase *all(void)
     tcase_add_test(t, big_key);
     tcase_add_test(t, web_token);
     tcase_add_test(t, settings);
+    tcase_add_test(t, pauses);
     return t;
 }
 

@@ -1,3 +1,4 @@
+#include "mayfly/github/app.h"
 #include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 #include "mayfly/util/encode.h"
@@ -589,6 +590,58 @@ START_TEST(answers_of_another_form)
 }
 END_TEST
 
+/* Nothing has the number 0, none below it, and none that a reader of JSON could round. */
+START_TEST(numbers_that_are_none)
+{
+    static const char *const ids[] = { "0",
+                                       "-1",
+                                       "-9223372036854775808",
+                                       "9007199254740993",
+                                       "9223372036854775807",
+                                       "99999999999999999999",
+                                       "1.5",
+                                       "\"7\"",
+                                       "true",
+                                       "null",
+                                       "[7]" };
+    const char *id = ids[_i];
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    const struct strlist labels = { 0 };
+    struct field_list rows = { 0 };
+    struct github_runner runner = { 0 };
+    struct github_app_about about = { 0 };
+    struct github_jit got = { 0 };
+    AUTO_FREE char *one = xasprintf("{\"id\":%s,\"name\":\"a\",\"status\":\"online\",\"busy\":false}", id);
+    AUTO_FREE char *jobs = xasprintf("{\"jobs\":[{\"id\":%s,\"status\":\"queued\"}]}", id);
+    AUTO_FREE char *groups = xasprintf("{\"runner_groups\":[{\"id\":%s,\"name\":\"a\"}]}", id);
+    AUTO_FREE char *jit_body = xasprintf("{\"runner\":%s,\"encoded_jit_config\":\"\"}", one);
+    AUTO_CALL *a = &answered(github_get_runner_call(&github, 7), one)->call;
+    AUTO_CALL *b = &answered(github_jit_call(&github, "a", 1, &labels), jit_body)->call;
+    AUTO_CALL *c = &answered(github_list_jobs_call(&github, "o/r", 1, 1), jobs)->call;
+    AUTO_CALL *d = &answered(github_list_groups_call(&github, 1, NULL), groups)->call;
+    AUTO_CALL *e = &answered(github_app_call(&github), one)->call;
+    ASSERT_FAILS(github_get_runner_result((struct github_call *)a, &arena, &runner, &err), &err, "`id` is ");
+    ASSERT_FAILS(github_jit_result((struct github_call *)b, "a", &arena, &got, &err), &err, "`runner/id` is ");
+    ASSERT_FAILS(github_list_jobs_result((struct github_call *)c, &arena, &rows, &err), &err, "`id` is ");
+    ASSERT_FAILS(github_list_groups_result((struct github_call *)d, &arena, &rows, &err), &err, "`id` is ");
+    ASSERT_FAILS(github_app_result((struct github_call *)e, &arena, &about, &err), &err, "`id` is ");
+}
+END_TEST
+
+START_TEST(numbers_that_are_some)
+{
+    static const char *const ids[] = { "1", "9007199254740992" };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct github_runner runner = { 0 };
+    AUTO_FREE char *one = xasprintf("{\"id\":%s,\"name\":\"a\",\"status\":\"online\",\"busy\":false}", ids[_i]);
+    AUTO_CALL *a = &answered(github_get_runner_call(&github, 7), one)->call;
+    ASSERT_OK(github_get_runner_result((struct github_call *)a, &arena, &runner, &err), &err);
+    ck_assert_int_eq(runner.id, strtoll(ids[_i], NULL, 10));
+}
+END_TEST
+
 /* --- how long to wait --------------------------------------------------------------------------------------------- */
 
 static int64_t at_noon(void *ctx UNUSED)
@@ -647,6 +700,8 @@ static TCase *pure(void)
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);
     tcase_add_test(t, answers_of_another_form);
+    tcase_add_loop_test(t, numbers_that_are_none, 0, 11);
+    tcase_add_loop_test(t, numbers_that_are_some, 0, 2);
     return t;
 }
 

@@ -13,6 +13,7 @@ enum field_type {
     FIELD_STR,  /* const char *; NULL when absent or null */
     FIELD_TEXT, /* the same, and JSON's numbers and booleans as text: for what a person wrote */
     FIELD_INT,  /* int64_t */
+    FIELD_ID,   /* int64_t, from 1 to FIELD_ID_MAX: the number of a thing; JSON only */
     FIELD_BOOL, /* bool */
     FIELD_LIST, /* struct field_list of rows */
 };
@@ -31,6 +32,8 @@ struct field_list { /* zero: empty */
     size_t n;
     size_t size; /* of the allocation, in rows */
 };
+
+#define FIELD_ID_MAX (INT64_C(1) << 53) /* what every reader of JSON keeps exact */
 
 enum { FIELD_DECODED_MAX = 16 << 20 }; /* bytes of strings and rows that one answer becomes */
 

@@ -3,8 +3,8 @@
  *
  * One struct github_app serves all scopes of a run: an installation and a token each. A token is fetched when the first
  * call needs it, once for all that wait; renewed 5 minutes before its end; and once more when GitHub takes it no
- * longer. Sources: GitHub REST API, "GitHub Apps", version 2022-11-28; GitHub Docs, "Generating a JSON Web Token for a
- * GitHub App". */
+ * longer. When it cannot be had, the calls that come next wait for 1, 2, … 30 s before it is asked for again. Sources:
+ * GitHub REST API, "GitHub Apps", version 2022-11-28; GitHub Docs, "Generating a JSON Web Token for a GitHub App". */
 #ifndef MAYFLY_GITHUB_APP_H
 #define MAYFLY_GITHUB_APP_H
 
@@ -20,6 +20,10 @@ void github_app_free(struct github_app *app);
 
 /* Pure: the App's own token at `now` (seconds since 1970): RS256, from a minute ago, for 9 minutes. */
 void github_app_jwt(const struct rsa_key *key, const char *app_id, int64_t now, struct secret *ret);
+
+/* Pure: for how many ms no token is asked for after another failure; before: what it was after the one before it, 0:
+ * there was none. */
+int64_t github_app_pause(int64_t before);
 
 /* Who the App is. */
 struct github_call *github_app_call(struct github *g);

@@ -35,7 +35,8 @@ struct call { /* the head of a bigger struct */
     char *name; /* "RunInstances", "DELETE /repos/…": for logs and errors */
     struct http_exchange exchange;
     unsigned attempts;
-    int64_t due;     /* on the monotonic clock, of the next attempt */
+    int64_t due;        /* on the monotonic clock, of the next attempt */
+    int64_t not_before; /* on the monotonic clock, of the first attempt; 0: at once */
     int64_t give_up; /* on the monotonic clock: no attempt begins after it, but of what may have had its effect; 0: no
                         limit. May move. */
     int64_t until;   /* on the monotonic clock: the call ends then, as one without an answer; 0: no limit. May move. */
