@@ -233,17 +233,34 @@ static const struct field page_reservation_fields[] = {
     { 0 },
 };
 
+bool ec2_describe_instances_rows(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
+                                 size_t *ret_skipped, struct error *err)
+{
+    struct ec2_page page = { 0 };
+    size_t kept = 0;
+    if (!ec2_decode(call, page_reservation_fields, &page, arena, err))
+        return false;
+    struct ec2_instance *rows = page.instances.rows;
+    for (size_t i = 0; i < page.instances.n; i++)
+        if (!str_empty(rows[i].id))
+            rows[kept++] = rows[i];
+    if (str_empty(page.next_token))
+        page.next_token = NULL;
+    *ret_skipped = page.instances.n - kept;
+    page.instances.n = kept;
+    *ret = page;
+    return true;
+}
+
 bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
                                    struct error *err)
 {
-    struct ec2_page page = { 0 };
-    if (!ec2_decode(call, page_reservation_fields, &page, arena, err))
+    struct ec2_page page;
+    size_t skipped;
+    if (!ec2_describe_instances_rows(call, arena, &page, &skipped, err))
         return false;
-    for (size_t i = 0; i < page.instances.n; i++)
-        if (str_empty(FIELD_ROW(&page.instances, struct ec2_instance, i)->id))
-            return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
-    if (str_empty(page.next_token))
-        page.next_token = NULL;
+    if (skipped)
+        return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
     *ret = page;
     return true;
 }

@@ -85,6 +85,12 @@ static bool warn_scopes(const struct reap *r)
             log_warn("of %s only deadlines are enforced, since GitHub could not be asked: %s", name, why);
             whole = false;
         }
+        if (r->scopes[i].unclear) {
+            log_warn("%zu runner records of %s make no sense, and of what they may belong to only deadlines are "
+                     "enforced: %s",
+                     r->scopes[i].unclear, name, r->scopes[i].an_unclear);
+            whole = false;
+        }
         if (r->scopes[i].suspicious) {
             log_warn("no instance of %s has a runner record: a wrong token or --repo is likelier than a finished "
                      "fleet, so only deadlines are enforced",

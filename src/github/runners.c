@@ -167,6 +167,52 @@ bool github_list_runners_result(const struct github_call *call, struct arena *ar
     return true;
 }
 
+/* What can be known of a row that makes no sense. */
+static void read_unclear(struct json_object *item, struct github_runner *r, struct arena *arena, const char *why)
+{
+    static const struct field id[] = {
+        { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_runner, id) },
+        { 0 },
+    };
+    static const struct field name[] = {
+        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name) },
+        { 0 },
+    };
+    AUTO_ERROR ignored = { 0 };
+    *r = (struct github_runner){ .unclear = arena_strdup(arena, why) };
+    if (!json_decode(item, id, r, arena, "", &ignored))
+        error_clear(&ignored);
+    (void)!json_decode(item, name, r, arena, "", &ignored);
+}
+
+bool github_list_runners_rows(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
+                              struct error *err)
+{
+    const struct strbuf *body = &call->call.exchange.response.body;
+    AUTO_ERROR why = { 0 }, ignored = { 0 };
+    AUTO_JSON *object = NULL;
+    struct json_object *list = NULL;
+    struct field_list rows = { 0 };
+    if (github_list_runners_result(call, arena, ret_rows, &why))
+        return true;
+    if (!json_parse(strbuf_str(body), body->len, "", &object, &ignored) ||
+        !json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, "runners", &list) ||
+        !json_object_is_type(list, json_type_array))
+        return error_move(err, &why);
+    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        struct github_runner *row = field_list_add(&rows, sizeof(*row), arena);
+        AUTO_ERROR bad = { 0 };
+        if (arena_size(arena) > 2 * (size_t)FIELD_DECODED_MAX)
+            return error_move(err, &why);
+        if (!json_decode(item, runner_fields, row, arena, what, &bad))
+            read_unclear(item, row, arena, bad.message);
+    }
+    *ret_rows = rows;
+    return true;
+}
+
 struct github_call *github_delete_runner_call(struct github *g, int64_t id)
 {
     AUTO_FREE char *path = xasprintf("%s/actions/runners/%" PRId64, g->config->path, id);

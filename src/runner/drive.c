@@ -409,6 +409,20 @@ static void remember(struct driver *d, const struct flight *f, const struct gith
     k->busy = r->busy;
 }
 
+/* Who takes a list page by page judges each row by itself, and takes what makes no sense for unknown. For others such a
+ * row could be the one that they ask for. */
+static bool list_runners(struct flight *f, struct field_list *ret, struct error *err)
+{
+    return f->act.by_page ? github_list_runners_rows(f->github, &f->arena, ret, err)
+                          : github_list_runners_result(f->github, &f->arena, ret, err);
+}
+
+static bool list_instances(struct flight *f, struct ec2_page *ret, size_t *ret_skipped, struct error *err)
+{
+    return f->act.by_page ? ec2_describe_instances_rows(f->aws, &f->arena, ret, ret_skipped, err)
+                          : ec2_describe_instances_result(f->aws, &f->arena, ret, err);
+}
+
 /* Reads the answer into the flight. *ret_more: another page was asked for, and the flight goes on. */
 static bool decode(struct driver *d, struct flight *f, struct event *e, bool *ret_more, struct error *err)
 {
@@ -442,7 +456,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
         return true;
     case ACT_FIND:
     case ACT_LIST:
-        if (!github_list_runners_result(f->github, &f->arena, &rows, err))
+        if (!list_runners(f, &rows, err))
             return false;
         for (size_t i = 0; i < rows.n; i++) {
             const struct github_runner *r = FIELD_ROW(&rows, const struct github_runner, i);
@@ -466,13 +480,13 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     case ACT_SETTLE:
     case ACT_LOOK:
     case ACT_SCAN:
-        if (!ec2_describe_instances_result(f->aws, &f->arena, &page, err))
+        if (!list_instances(f, &page, &e->n_skipped, err))
             return false;
         drop_strangers(f, &page.instances, sizeof(struct ec2_instance));
         keep_instances(f, &page.instances);
         e->account = page.owner;
         f->token = page.next_token;
-        return aws_call_turn(&f->aws->call, &f->paging, page.instances.n, f->token, ret_more, err);
+        return aws_call_turn(&f->aws->call, &f->paging, page.instances.n + e->n_skipped, f->token, ret_more, err);
     case ACT_LEFTOVERS:
         if (!ec2_list_leftovers_result(f->aws, f->act.leftover, &f->arena, &leftovers, err))
             return false;

@@ -55,6 +55,7 @@ void reap_clear(struct reap *r)
     }
     for (size_t i = 0; i < r->rows.scopes.n && r->scopes; i++) {
         error_clear(&r->scopes[i].error);
+        free(r->scopes[i].an_unclear);
     }
     for (size_t i = 0; i < r->n_batches; i++)
         free_batch(r->batches[i]);
@@ -133,6 +134,9 @@ static void answer_scan(struct reap *r, const struct event *e)
         r->name_mark = runner_name_mark(e->account, r->config->fleet);
     for (size_t i = 0; i < e->n_instances; i++)
         take_instance(r, &e->instances[i], e->who);
+    r->malformed += e->n_skipped;
+    if (e->n_skipped && !r->a_malformed)
+        r->a_malformed = xasprintf("one without an id in %s", region_of(r, e->who));
 }
 
 static void finish_scan(struct reap *r)
@@ -208,6 +212,14 @@ static void forget_ghosts(struct reap *r, size_t scope)
     r->n_ghosts = kept;
 }
 
+/* Only what it could be of is unknown by it. */
+static void take_unclear(struct reap *r, size_t scope, const struct github_runner *record)
+{
+    if (r->scopes[scope].unclear++ == 0)
+        str_set(&r->scopes[scope].an_unclear, record->unclear);
+    reap_rows_blur(&r->rows, scope, record);
+}
+
 static void answer_list(struct reap *r, const struct event *e)
 {
     struct reap_scope *scope = &r->scopes[e->who];
@@ -219,7 +231,9 @@ static void answer_list(struct reap *r, const struct event *e)
     }
     scope->records += e->n_runners;
     for (size_t i = 0; i < e->n_runners; i++)
-        if (!reap_rows_match(&r->rows, e->who, &e->runners[i]))
+        if (e->runners[i].unclear)
+            take_unclear(r, e->who, &e->runners[i]);
+        else if (!reap_rows_match(&r->rows, e->who, &e->runners[i]))
             consider_ghost(r, e->who, &e->runners[i]);
     if (e->kind == EVENT_ANSWER)
         scope->suspicious = !reap_rows_settle(&r->rows, e->who, r->cloud_now);

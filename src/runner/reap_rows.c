@@ -125,6 +125,16 @@ bool reap_rows_match(struct reap_rows *rows, size_t scope, const struct github_r
     return matched;
 }
 
+void reap_rows_blur(struct reap_rows *rows, size_t scope, const struct github_runner *record)
+{
+    uint64_t runner = str_empty(record->name) ? 0 : reap_fingerprint(0, record->name);
+    for (size_t i = 0; i < rows->n; i++) {
+        struct reap_row *row = &rows->v[i];
+        if (row->scope == scope && (record->id ? row->runner_id == record->id : !runner || row->runner == runner))
+            row->unclear = true;
+    }
+}
+
 bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now)
 {
     size_t without = 0;
@@ -133,10 +143,10 @@ bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now)
         struct reap_row *row = &rows->v[i];
         if (row->scope != scope || row->runner_id == 0)
             continue;
-        if (row->record == REAP_RECORD_UNKNOWN)
+        if (row->record == REAP_RECORD_UNKNOWN && !row->unclear)
             row->record = REAP_RECORD_ABSENT;
         const struct reap_facts f = reap_row_facts(rows, row, now);
-        proved = proved || f.record != REAP_RECORD_ABSENT;
+        proved = proved || (f.record != REAP_RECORD_ABSENT && f.record != REAP_RECORD_UNKNOWN);
         without += f.ours && !f.keep && !f.builder && f.state == EC2_RUNNING && f.age > f.limits.boot;
     }
     if (proved || without < SUSPICIOUS_FROM)

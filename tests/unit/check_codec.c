@@ -378,6 +378,33 @@ START_TEST(page_with_one_byte_changed)
 }
 END_TEST
 
+/* Who reads a fleet row by row goes on past one without an id. */
+START_TEST(rows_without_an_id)
+{
+    static const char doc[] =
+        "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><imageId>a</imageId>"
+        "</item><item><instanceId>i-1</instanceId></item><item><instanceId/></item>"
+        "<item><instanceId>i-2</instanceId></item></instancesSet></item></reservationSet>"
+        "<nextToken>t</nextToken></DescribeInstancesResponse>";
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct aws_config config = { 0 };
+    struct aws aws = { .config = &config, .env = &env_system };
+    struct strbuf body = STRBUF_INIT;
+    struct ec2_page p = { 0 };
+    size_t skipped = 0;
+    AUTO_CALL *call = &aws_call_new(&aws, "ec2", "us-east-1", "DescribeInstances", &body)->call;
+    call->exchange.response.body = STRBUF_INIT;
+    strbuf_adds(&call->exchange.response.body, doc);
+    ASSERT_OK(ec2_describe_instances_rows((struct aws_call *)call, &arena, &p, &skipped, &err), &err);
+    ck_assert_uint_eq(skipped, 2);
+    ck_assert_uint_eq(p.instances.n, 2);
+    ck_assert_str_eq(FIELD_ROW(&p.instances, struct ec2_instance, 0)->id, "i-1");
+    ck_assert_str_eq(FIELD_ROW(&p.instances, struct ec2_instance, 1)->id, "i-2");
+    ck_assert_str_eq(p.next_token, "t");
+}
+END_TEST
+
 START_TEST(page_without_an_id)
 {
     AUTO_ARENA arena = { 0 };
@@ -676,6 +703,7 @@ static TCase *xml_cases(void)
     tcase_add_test(t, page_cut_off_anywhere);
     tcase_add_loop_test(t, page_with_one_byte_changed, 0, 8);
     tcase_add_test(t, page_without_an_id);
+    tcase_add_test(t, rows_without_an_id);
     return t;
 }
 

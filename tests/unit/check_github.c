@@ -590,6 +590,53 @@ START_TEST(answers_of_another_form)
 }
 END_TEST
 
+/* Of a row that makes no sense what can be known is; the others are as ever. */
+START_TEST(rows_that_make_no_sense)
+{
+    static const struct {
+        const char *row;
+        int64_t id;
+        const char *name, *why;
+    } cases[] = {
+        { "{\"id\":7,\"name\":\"a\",\"status\":\"online\"}", 7, "a", "`busy` is missing" },
+        { "{\"id\":0,\"name\":\"a\",\"status\":\"online\",\"busy\":true}", 0, "a", "`id` is not" },
+        { "{\"id\":7,\"name\":[],\"status\":\"online\",\"busy\":true}", 7, NULL, "`name` is not" },
+        { "{\"id\":\"7\"}", 0, NULL, "`id` is not" },
+        { "{}", 0, NULL, "`id` is missing" },
+        { "null", 0, NULL, "an object was expected" },
+        { "[1]", 0, NULL, "an object was expected" },
+    };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_FREE char *body = xasprintf("{\"runners\":[{\"id\":1,\"name\":\"x\",\"status\":\"online\",\"busy\":true},%s,"
+                                     "{\"id\":2,\"name\":\"y\",\"status\":\"offline\",\"busy\":false}]}",
+                                     cases[_i].row);
+    AUTO_CALL *a = &answered(github_list_runners_call(&github, 1, NULL), body)->call;
+    ASSERT_OK(github_list_runners_rows((struct github_call *)a, &arena, &rows, &err), &err);
+    ck_assert_uint_eq(rows.n, 3);
+    const struct github_runner *r = rows.rows;
+    ck_assert(r[0].id == 1 && r[0].busy && !r[0].unclear);
+    ck_assert(r[2].id == 2 && str_eq(r[2].name, "y") && !r[2].unclear);
+    ck_assert_int_eq(r[1].id, cases[_i].id);
+    ck_assert(cases[_i].name ? str_eq(r[1].name, cases[_i].name) : !r[1].name);
+    ck_assert(r[1].unclear && strstr(r[1].unclear, cases[_i].why));
+}
+END_TEST
+
+/* What is no list is none for anybody. */
+START_TEST(lists_that_are_none)
+{
+    static const char *const bodies[] = { "{}", "{\"runners\":{}}", "[]", "{\"runners\":[", "" };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list rows = { 0 };
+    AUTO_CALL *a = &answered(github_list_runners_call(&github, 1, NULL), bodies[_i])->call;
+    ASSERT_FAILS(github_list_runners_rows((struct github_call *)a, &arena, &rows, &err), &err, "GitHub's answer to");
+    ck_assert_uint_eq(rows.n, 0);
+}
+END_TEST
+
 /* Nothing has the number 0, none below it, and none that a reader of JSON could round. */
 START_TEST(numbers_that_are_none)
 {
@@ -700,6 +747,8 @@ static TCase *pure(void)
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);
     tcase_add_test(t, answers_of_another_form);
+    tcase_add_loop_test(t, rows_that_make_no_sense, 0, 7);
+    tcase_add_loop_test(t, lists_that_are_none, 0, 5);
     tcase_add_loop_test(t, numbers_that_are_none, 0, 11);
     tcase_add_loop_test(t, numbers_that_are_some, 0, 2);
     return t;

@@ -438,6 +438,60 @@ START_TEST(rows_find_their_records)
 }
 END_TEST
 
+/* What a record that makes no sense could be of is unknown; what has a record of its own is not. */
+START_TEST(rows_of_records_that_make_no_sense)
+{
+    static const struct {
+        struct github_runner record;
+        const char *unknown;
+    } cases[] = {
+        { { .id = 8, .name = "eight" }, "i-8" },
+        { { .id = 8 }, "i-8" },
+        { { .name = "eight" }, "i-8" },
+        { { .name = "" }, "i-8 i-9" },
+        { { .id = 0 }, "i-8 i-9" },
+        { { .id = 7 }, "" },
+        { { .id = 4711 }, "" },
+        { { .name = "stranger" }, "" },
+    };
+    AUTO_ARENA arena = { 0 };
+    CLEANUP(reap_rows_clear) struct reap_rows rows = { 0 };
+    const struct github_runner seven = { .id = 7, .name = "seven", .status = "online" };
+    const char *const ids[] = { "i-8", "i-9" };
+    ck_assert(add(&rows, &arena, "i-7", "o/r", "7", "seven"));
+    ck_assert(add(&rows, &arena, "i-8", "o/r", "8", "eight"));
+    ck_assert(add(&rows, &arena, "i-9", "o/r", "9", "nine"));
+    ck_assert(add(&rows, &arena, "i-8x", "org", "8", "eight"));
+    reap_rows_sort(&rows);
+    size_t scope = reap_rows_scope(&rows, "o/r"), other = reap_rows_scope(&rows, "org");
+    reap_rows_blur(&rows, scope, &cases[_i].record);
+    ck_assert(reap_rows_match(&rows, scope, &seven));
+    ck_assert(reap_rows_settle(&rows, scope, NOW));
+    ck_assert(reap_rows_settle(&rows, other, NOW));
+    ck_assert_int_eq(row_of(&rows, "i-7")->record, REAP_RECORD_ONLINE);
+    ck_assert_int_eq(row_of(&rows, "i-8x")->record, REAP_RECORD_ABSENT);
+    for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+        ck_assert_int_eq(row_of(&rows, ids[i])->record,
+                         strstr(cases[_i].unknown, ids[i]) ? REAP_RECORD_UNKNOWN : REAP_RECORD_ABSENT);
+}
+END_TEST
+
+/* A record that makes no sense proves nothing. */
+START_TEST(a_scope_of_senseless_records_is_suspicious)
+{
+    AUTO_ARENA arena = { 0 };
+    CLEANUP(reap_rows_clear) struct reap_rows rows = { 0 };
+    const struct github_runner senseless = { .id = 7 };
+    for (int n = 0; n < 6; n++) {
+        AUTO_FREE char *id = xasprintf("i-%d", n), *runner = xasprintf("%d", 7 + n);
+        ck_assert(add(&rows, &arena, id, "o/r", runner, runner));
+    }
+    reap_rows_sort(&rows);
+    reap_rows_blur(&rows, 0, &senseless);
+    ck_assert(!reap_rows_settle(&rows, 0, NOW));
+}
+END_TEST
+
 /* Thousands in pages of any size, among them several of one record. */
 START_TEST(rows_take_thousands)
 {
@@ -497,6 +551,8 @@ static TCase *rows(void)
     tcase_add_test(t, rows_are_small);
     tcase_add_test(t, rows_keep_what_instances_say);
     tcase_add_test(t, rows_find_their_records);
+    tcase_add_loop_test(t, rows_of_records_that_make_no_sense, 0, 8);
+    tcase_add_test(t, a_scope_of_senseless_records_is_suspicious);
     tcase_add_test(t, rows_take_thousands);
     tcase_add_loop_test(t, a_scope_without_any_record_is_suspicious, 0, 2);
     return t;

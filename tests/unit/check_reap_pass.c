@@ -47,6 +47,7 @@ struct world {
     size_t n_faults;
     void (*before)(struct world *w, const struct act *a); /* what happens just before an answer */
     enum act_kind held;                                   /* is not answered */
+    size_t skipped;                                       /* instances without an id, in each scan by page */
     bool paged;                                           /* every row comes on a page of its own */
     bool logs_consoles, no_time;
     struct acts queue;
@@ -317,6 +318,7 @@ static void answer(struct world *w, struct act a)
     }
     if (outcome != OUTCOME_OK)
         e.outcome = outcome;
+    e.n_skipped = a.kind == ACT_SCAN && a.by_page ? w->skipped : 0;
     if (a.by_page && w->paged)
         feed_pages(w, e);
     else
@@ -450,6 +452,44 @@ START_TEST(what_is_malformed_does_not_spoil_the_pass)
     ck_assert_int_eq(w.reap.error.domain, ERROR_NONE);
     ck_assert_uint_eq(w.reap.malformed, _i == 4 ? 0 : 1); /* EC2 filters by state */
     ck_assert(target(&w, "i-1")->ended);
+    world_clear(&w);
+}
+END_TEST
+
+/* A record that makes no sense keeps what it may belong to until its deadline, and nothing else. */
+START_TEST(a_senseless_record_keeps_its_own)
+{
+    struct world w;
+    world_init(&w);
+    put(&w, (struct box){ .id = "i-1", .age = 5000, .mark = "no-runner" OLD });
+    put(&w, (struct box){ .id = "i-2", .age = 5000, .runner_id = "9", .mark = "no-runner" OLD });
+    put(&w, (struct box){ .id = "i-3", .age = 30000, .runner_id = "10" });
+    put_record(&w, 9, _i % 2 ? NULL : "i-2", "online", false);
+    put_record(&w, 10, NULL, NULL, false);
+    w.records[0].r.unclear = w.records[1].r.unclear = "`busy` is missing";
+    w.paged = _i / 2;
+    pass(&w);
+    ck_assert_uint_eq(w.reap.scopes[0].unclear, 2);
+    ck_assert_str_eq(w.reap.scopes[0].an_unclear, "`busy` is missing");
+    ck_assert_uint_eq(w.reap.n_ghosts, 0);
+    ck_assert(target(&w, "i-1")->ended);
+    ck_assert_str_eq(find_box(&w, "i-2")->state ? find_box(&w, "i-2")->state : "running", "running");
+    ck_assert(target(&w, "i-3")->ended);
+    world_clear(&w);
+}
+END_TEST
+
+/* An instance without an id does not end the page; a record that may be its own is no ghost. */
+START_TEST(an_instance_without_an_id_is_told)
+{
+    struct world w;
+    world_init(&w);
+    put(&w, overdue);
+    w.skipped = 2;
+    pass(&w);
+    did(&w, "scan list look:i-1 get:7 delete:7 look:i-1 terminate:i-1");
+    ck_assert_uint_eq(w.reap.malformed, 2);
+    ck_assert_str_eq(w.reap.a_malformed, "one without an id in us-east-1");
     world_clear(&w);
 }
 END_TEST
@@ -1588,6 +1628,8 @@ static TCase *reading(void)
     tcase_add_loop_test(t, scan_error_means_no_action, 0, 12);
     tcase_add_test(t, empty_fleet_may_have_ghosts);
     tcase_add_loop_test(t, what_is_malformed_does_not_spoil_the_pass, 0, 5);
+    tcase_add_loop_test(t, a_senseless_record_keeps_its_own, 0, 4);
+    tcase_add_test(t, an_instance_without_an_id_is_told);
     tcase_add_loop_test(t, list_error_leaves_only_deadlines, 0, 2);
     tcase_add_test(t, each_instance_is_judged_by_its_own_scope);
     tcase_add_test(t, pages_change_nothing);

@@ -83,6 +83,10 @@ struct ec2_page {
 MUST_CHECK bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
                                               struct error *err);
 
+/* The same for who can do with less: an instance without an id is left out; *ret_skipped: of so many. */
+MUST_CHECK bool ec2_describe_instances_rows(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
+                                            size_t *ret_skipped, struct error *err);
+
 /* At least one id. */
 struct aws_call *ec2_terminate_instances_call(struct aws *aws, const char *region, const struct strlist *ids);
 /* The states that EC2 reports afterwards: struct ec2_change rows. */

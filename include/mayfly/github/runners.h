@@ -10,6 +10,8 @@ struct github_runner { /* strings live in the decoder's arena */
     int64_t id;
     const char *name, *status; /* status: "online" or "offline" */
     bool busy;
+    const char *unclear; /* why GitHub's answer on it makes no sense: then id is 0 and name NULL where they are not
+                            known, and the rest says nothing; NULL: it makes sense */
 };
 
 bool github_runner_is_online(const struct github_runner *r);
@@ -36,6 +38,10 @@ struct github_call *github_list_runners_call(struct github *g, unsigned page, co
 /* Rows of struct github_runner. */
 MUST_CHECK bool github_list_runners_result(const struct github_call *call, struct arena *arena,
                                            struct field_list *ret_rows, struct error *err);
+
+/* The same for who can do with less: what makes no sense is a row that is `unclear`. */
+MUST_CHECK bool github_list_runners_rows(const struct github_call *call, struct arena *arena,
+                                         struct field_list *ret_rows, struct error *err);
 
 struct github_call *github_delete_runner_call(struct github *g, int64_t id);
 

@@ -62,6 +62,8 @@ struct reap_target {
 
 struct reap_scope {
     size_t records;
+    size_t unclear;     /* of them: GitHub's answer on them makes no sense; what they could be of is unknown */
+    char *an_unclear;   /* why one of them does not; owned, or NULL */
     bool suspicious;    /* no runner has a record: rather a wrong token than a finished fleet; so all are unknown */
     struct error error; /* it could not be read whole: so all are unknown */
 };

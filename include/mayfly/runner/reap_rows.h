@@ -17,6 +17,7 @@ struct reap_row {
     uint32_t region : 8, state : 3, record : 3;
     uint32_t ours : 1, builder : 1, keep : 1, marked : 1;
     uint32_t others : 1;   /* another runner has runner_id: its record is not this instance's */
+    uint32_t unclear : 1;  /* a record that makes no sense may be its own */
     uint32_t targeted : 1; /* for the pass: it looks at it closely */
 };
 
@@ -47,6 +48,8 @@ void reap_rows_sort(struct reap_rows *rows);
 
 /* Tells the row, or rows, of this record. False: none has it. */
 bool reap_rows_match(struct reap_rows *rows, size_t scope, const struct github_runner *record);
+/* A record of the scope makes no sense: what it could be of stays unknown, unless another record is its own. */
+void reap_rows_blur(struct reap_rows *rows, size_t scope, const struct github_runner *record);
 /* The scope was read whole: what was not matched has no record. False when nothing was matched and 5 or more instances
  * must have a record: rather a wrong token than a finished fleet, and so the records are unknown. */
 bool reap_rows_settle(struct reap_rows *rows, size_t scope, int64_t now);
