@@ -80,6 +80,8 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     c->signed_skew = c->aws->skew;
     c->signed_fetched = c->aws->creds_fetched;
     const struct sigv4_scope scope = { c->region, c->service, env_now(c->aws->env) / 1000 + c->signed_skew };
+    if (secret_is_set(&creds->session_token)) /* an answer may repeat it after others have taken its place */
+        secret_set(&q->secret, key.session_token, strlen(key.session_token));
     sigv4_sign(&q->headers, &key, &request, &scope);
     return true;
 }
@@ -142,8 +144,7 @@ static void decode_error(struct aws_call *c, struct error *err)
         take_denial(c, &e, err);
     else
         error_set(err, ERROR_AWS, r->status, "%s", str_empty(e.message) ? "(no message)" : e.message);
-    err->code = xstrdup(e.code);
-    str_set(&err->request_id, e.request_id);
+    error_code(err, e.code, e.request_id);
     const char *hint = aws_hint(c->call.name, e.code, e.message);
     if (hint)
         error_hint(err, "%s", hint);
@@ -227,6 +228,7 @@ static void free_call(struct call *call)
     call_clear(call);
     free(c->region);
     strbuf_clear(&c->body);
+    secret_clear(&c->secret);
     aws_denial_clear(&c->denial);
     free(c);
 }

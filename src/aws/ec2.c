@@ -150,8 +150,6 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
 {
     struct strbuf body = STRBUF_INIT;
     body.secret = true;
-    if (run->user_data)
-        secret_hide(run->user_data); /* the runner's configuration is in it, and a refusal may repeat it */
     query_begin(&body, "RunInstances", EC2_VERSION);
     query_add(&body, run->image, "ImageId");
     query_add(&body, run->type, "InstanceType");
@@ -176,7 +174,10 @@ struct aws_call *ec2_run_instances_call(struct aws *aws, const struct ec2_run *r
     add_tags(&body, run, 2, "volume");
     if (run->spot)
         add_tags(&body, run, 3, "spot-instances-request");
-    return ec2_make_call_new(aws, run->region, "RunInstances", &body);
+    struct aws_call *call = ec2_make_call_new(aws, run->region, "RunInstances", &body);
+    if (run->user_data) /* the runner's configuration is in it */
+        secret_set(&call->secret, run->user_data, strlen(run->user_data));
+    return call;
 }
 
 struct reservation {

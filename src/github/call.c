@@ -142,24 +142,25 @@ static struct call *before(struct call *call)
     return c->auth == GITHUB_AS_INSTALLATION ? github_app_before(g->app, g->config, &c->ticket) : NULL;
 }
 
-static bool add_authorization(struct github_call *c, struct strlist *headers, struct error *err)
+static bool add_authorization(struct github_call *c, struct http_request *q, struct error *err)
 {
     const struct github *g = c->github;
     AUTO_STRBUF line = STRBUF_INIT;
-    CLEANUP(secret_clear) struct secret jwt = { 0 };
     const char *token = g->config->token.value;
     line.secret = true;
     if (c->auth == GITHUB_AS_APP) {
-        github_app_sign(g->app, &jwt);
-        token = jwt.value;
+        github_app_sign(g->app, &q->secret);
+        token = q->secret.value;
     } else if (c->auth == GITHUB_AS_INSTALLATION) {
         token = github_app_token(g->app, g->config, &c->ticket, &c->class, err);
         if (!token)
             return false;
     }
+    if (token != q->secret.value) /* an answer may repeat it after another has taken its place */
+        secret_set(&q->secret, token, strlen(token));
     strbuf_adds(&line, "Authorization: Bearer ");
     strbuf_adds(&line, token);
-    strlist_add(headers, strbuf_str(&line));
+    strlist_add(&q->headers, strbuf_str(&line));
     return true;
 }
 
@@ -173,7 +174,7 @@ static bool prepare(struct call *call, struct http_request *q, struct error *err
     q->max_body = strstr(c->path, "per_page=") ? HTTP_LIST_MAX : HTTP_BODY_MAX;
     strlist_add(&q->headers, "Accept: application/vnd.github+json");
     strlist_add(&q->headers, "X-GitHub-Api-Version: 2022-11-28");
-    if (!add_authorization(c, &q->headers, err))
+    if (!add_authorization(c, q, err))
         return false;
     if (c->etag) {
         AUTO_FREE char *match = xasprintf("If-None-Match: %s", c->etag);
@@ -305,7 +306,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms, struct 
     const char *message = theirs ? theirs : "no GitHub error is in the answer";
     error_set(err, ERROR_GITHUB, r->status, "HTTP %d: %s", r->status, message);
     error_prefix(err, "GitHub: %s", call->name);
-    str_set(&err->request_id, http_header(r, "X-GitHub-Request-Id"));
+    error_code(err, NULL, http_header(r, "X-GitHub-Request-Id"));
     c->class = github_classify(c->auth, r->status, message, http_header(r, "Retry-After"), remaining == 0);
     call->refused = c->class != GITHUB_SERVER;
     if (!theirs && c->class != GITHUB_THROTTLED && c->class != GITHUB_SERVER) {

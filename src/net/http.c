@@ -296,6 +296,7 @@ void http_request_clear(struct http_request *r)
     strlist_clear(&r->headers);
     r->body.secret = true;
     strbuf_clear(&r->body);
+    secret_clear(&r->secret);
     *r = (struct http_request){ 0 };
 }
 

@@ -7,19 +7,11 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TRY_LATER = 75 };
 
-/* A server may write as much as it likes: cuts, in place, at a character's boundary. */
-static void cut(char **owned)
+/* Cuts, in place, at a character's boundary. */
+static void cut(char *text)
 {
     static const char mark[] = " [cut]";
     size_t at = 0, n;
-    if (strlen(*owned) <= ERROR_TEXT_MAX)
-        return;
-    AUTO_STRBUF redacted = STRBUF_INIT; /* a part of a secret is harder to know than the whole */
-    strbuf_adds(&redacted, *owned);
-    secret_redact(&redacted);
-    free(*owned);
-    *owned = strbuf_steal(&redacted);
-    char *text = *owned;
     if (strlen(text) <= ERROR_TEXT_MAX)
         return;
     while ((n = text_char(text + at) ? text_char(text + at) : 1) + at <= ERROR_TEXT_MAX - strlen(mark))
@@ -27,15 +19,29 @@ static void cut(char **owned)
     memcpy(text + at, mark, sizeof(mark));
 }
 
+/* A server may write as much as it likes, and what it was sent. An error may be printed when the secret is gone, and
+ * a part of one is harder to know than the whole. */
+static char *make_fit(char *owned)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    text.secret = true;
+    strbuf_adds(&text, owned);
+    explicit_bzero(owned, text.len);
+    free(owned);
+    secret_redact(&text);
+    char *fit = strbuf_steal(&text);
+    cut(fit);
+    text_clean(fit);
+    return fit;
+}
+
 bool error_set(struct error *err, enum error_domain domain, int status, const char *fmt, ...)
 {
     assert(err->domain == ERROR_NONE);
     va_list ap;
     va_start(ap, fmt);
-    char *message = xvasprintf(fmt, ap);
+    char *message = make_fit(xvasprintf(fmt, ap));
     va_end(ap);
-    cut(&message);
-    text_clean(message);
     *err = (struct error){ .domain = domain, .status = status, .message = message };
     return false;
 }
@@ -55,9 +61,7 @@ bool error_prefix(struct error *err, const char *fmt, ...)
     va_start(ap, fmt);
     AUTO_FREE char *what = xvasprintf(fmt, ap);
     va_end(ap);
-    char *context = xasprintf("%s: %s", what, err->context ? err->context : "");
-    cut(&context);
-    text_clean(context);
+    char *context = make_fit(xasprintf("%s: %s", what, err->context ? err->context : ""));
     free(err->context);
     err->context = context;
     return false;
@@ -69,10 +73,16 @@ void error_hint(struct error *err, const char *fmt, ...)
         return;
     va_list ap;
     va_start(ap, fmt);
-    err->hint = xvasprintf(fmt, ap);
+    err->hint = make_fit(xvasprintf(fmt, ap));
     va_end(ap);
-    cut(&err->hint);
-    text_clean(err->hint);
+}
+
+void error_code(struct error *err, const char *code, const char *request_id)
+{
+    free(err->code);
+    free(err->request_id);
+    err->code = code ? make_fit(xstrdup(code)) : NULL;
+    err->request_id = request_id ? make_fit(xstrdup(request_id)) : NULL;
 }
 
 bool error_move(struct error *to, struct error *from)
@@ -109,7 +119,7 @@ char *error_format(const struct error *err)
     char *text = xasprintf("%s%s%s%s%s%s%s", err->context ? err->context : "", err->code ? err->code : "",
                            err->code ? ": " : "", err->message, err->request_id ? " (request " : "",
                            err->request_id ? err->request_id : "", err->request_id ? ")" : "");
-    cut(&text);
+    cut(text);
     return text;
 }
 

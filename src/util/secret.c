@@ -18,8 +18,10 @@ enum {
 static const size_t window = (size_t)256 << 10, overlap = (size_t)64 << 10;
 
 struct entry {
-    char *value;
+    char *value; /* NULL: the place is free */
     size_t len;
+    size_t users; /* secrets that have this value */
+    bool kept;    /* also without any */
 };
 
 /* A part of a secret, GRAM bytes long. */
@@ -31,7 +33,7 @@ struct gram {
 
 static struct {
     struct entry *entries;
-    size_t n;
+    size_t n, n_used;   /* free places and those that are taken */
     struct gram *grams; /* a hash table, open addressing */
     size_t n_grams, size;
 } registry;
@@ -60,15 +62,26 @@ static size_t place_of(uint32_t hash)
     return (size_t)(((uint64_t)hash * UINT64_C(0x9e3779b97f4a7c15)) >> 32) & (registry.size - 1);
 }
 
+static size_t next_place(size_t at)
+{
+    return (at + 1) & (registry.size - 1);
+}
+
 static void put_gram(const struct gram *g)
 {
     size_t at = place_of(g->hash);
     while (registry.grams[at].entry)
-        at = (at + 1) & (registry.size - 1);
+        at = next_place(at);
     registry.grams[at] = *g;
 }
 
-static void add_gram(uint32_t entry, uint32_t offset)
+static struct gram gram_of(size_t entry, size_t offset)
+{
+    const unsigned char *value = (const unsigned char *)registry.entries[entry].value;
+    return (struct gram){ hash_of(value + offset), (uint32_t)entry + 1, (uint32_t)offset };
+}
+
+static void add_gram(size_t entry, size_t offset)
 {
     if (registry.n_grams * 2 >= registry.size) {
         struct gram *old = registry.grams;
@@ -80,9 +93,25 @@ static void add_gram(uint32_t entry, uint32_t offset)
                 put_gram(&old[i]);
         free(old);
     }
-    const struct gram g = { hash_of((const unsigned char *)registry.entries[entry].value + offset), entry + 1, offset };
+    const struct gram g = gram_of(entry, offset);
     put_gram(&g);
     registry.n_grams++;
+}
+
+/* Those behind it that found their places taken move up. */
+static void drop_gram(size_t entry, size_t offset)
+{
+    const struct gram g = gram_of(entry, offset);
+    size_t at = place_of(g.hash);
+    while (registry.grams[at].entry != g.entry || registry.grams[at].offset != g.offset)
+        at = next_place(at);
+    registry.grams[at] = (struct gram){ 0 };
+    registry.n_grams--;
+    for (at = next_place(at); registry.grams[at].entry; at = next_place(at)) {
+        const struct gram moved = registry.grams[at];
+        registry.grams[at] = (struct gram){ 0 };
+        put_gram(&moved);
+    }
 }
 
 /* Behind the line "-----BEGIN …-----", which is no secret. */
@@ -92,27 +121,75 @@ static size_t first_secret_byte(const char *value)
     return end ? (size_t)(end + 1 - value) : 0;
 }
 
+/* The entry's number, or the number of entries. */
+static size_t find_entry(const char *value, size_t len)
+{
+    size_t i = 0;
+    while (i < registry.n && !(registry.entries[i].value && registry.entries[i].len == len &&
+                               memcmp(registry.entries[i].value, value, len) == 0))
+        i++;
+    return i;
+}
+
+static size_t free_entry(void)
+{
+    size_t i = 0;
+    while (i < registry.n && registry.entries[i].value)
+        i++;
+    if (i == registry.n)
+        registry.entries = xreallocarray(registry.entries, ++registry.n, sizeof(*registry.entries));
+    return i;
+}
+
+/* The entry of a value, which it may be first to have; NULL: it is too short. */
+static struct entry *enter(const char *value)
+{
+    const size_t len = strlen(value);
+    if (len < REDACT_MIN || len > UINT32_MAX / 2)
+        return NULL;
+    size_t i = find_entry(value, len);
+    if (i < registry.n)
+        return &registry.entries[i];
+    i = free_entry();
+    registry.entries[i] = (struct entry){ .value = xstrdup(value), .len = len };
+    registry.n_used++;
+    for (size_t at = first_secret_byte(value); at + GRAM <= len; at += GRAM)
+        add_gram(i, at);
+    return &registry.entries[i];
+}
+
+/* A secret of this value is gone. */
+static void leave(const char *value)
+{
+    size_t i = find_entry(value, strlen(value));
+    if (i == registry.n)
+        return;
+    struct entry *e = &registry.entries[i];
+    e->users -= e->users > 0;
+    if (e->users > 0 || e->kept)
+        return;
+    for (size_t at = first_secret_byte(e->value); at + GRAM <= e->len; at += GRAM)
+        drop_gram(i, at);
+    wipe(STEAL(e->value));
+    if (--registry.n_used == 0)
+        secret_forget_all();
+}
+
 void secret_hide(const char *value)
 {
-    size_t len = strlen(value);
-    if (len < REDACT_MIN || len > UINT32_MAX / 2)
-        return;
-    for (size_t i = 0; i < registry.n; i++)
-        if (registry.entries[i].len == len && memcmp(registry.entries[i].value, value, len) == 0)
-            return;
-    uint32_t number = (uint32_t)registry.n;
-    registry.entries = xreallocarray(registry.entries, registry.n + 1, sizeof(*registry.entries));
-    registry.entries[registry.n++] = (struct entry){ xstrdup(value), len };
-    for (size_t at = first_secret_byte(value); at + GRAM <= len; at += GRAM)
-        add_gram(number, (uint32_t)at);
+    struct entry *e = enter(value);
+    if (e)
+        e->kept = true;
 }
 
 void secret_set(struct secret *s, const char *value, size_t len)
 {
     char *copy = xstrndup(value, len);
+    struct entry *e = enter(copy);
+    if (e)
+        e->users++;
     secret_clear(s);
     s->value = copy;
-    secret_hide(copy);
 }
 
 bool secret_is_set(const struct secret *s)
@@ -122,7 +199,14 @@ bool secret_is_set(const struct secret *s)
 
 void secret_clear(struct secret *s)
 {
+    if (s->value)
+        leave(s->value);
     wipe(STEAL(s->value));
+}
+
+size_t secret_count(void)
+{
+    return registry.n_used;
 }
 
 /* --- looking for them --------------------------------------------------------------------------------------------- */
@@ -192,7 +276,8 @@ static void look(const struct view *v, char *marks)
     for (size_t i = 0; i < registry.n; i++) {
         const struct entry *e = &registry.entries[i];
         const unsigned char *at = v->bytes, *found;
-        while (e->len < GRAM && (found = memmem(at, v->n - (size_t)(at - v->bytes), e->value, e->len)) != NULL) {
+        while (e->value && e->len < GRAM &&
+               (found = memmem(at, v->n - (size_t)(at - v->bytes), e->value, e->len)) != NULL) {
             mark(v, (size_t)(found - v->bytes), (size_t)(found - v->bytes) + e->len, marks);
             at = found + e->len;
         }
@@ -341,7 +426,7 @@ static void look_deeper(const struct view *v, char *marks, unsigned layers)
 
 void secret_redact(struct strbuf *sb)
 {
-    if (registry.n == 0 || sb->len == 0)
+    if (registry.n_used == 0 || sb->len == 0)
         return;
     AUTO_FREE char *marks = xcalloc(sb->len, 1);
     for (size_t start = 0;; start += window - overlap) {

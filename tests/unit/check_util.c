@@ -542,16 +542,73 @@ START_TEST(redaction)
     ck_assert_str_eq(a.value, "ghp_secret");
     AUTO_FREE char *got = redacted(cases[_i].text);
     ck_assert_str_eq(got, cases[_i].want);
+    AUTO_ERROR err = { 0 };
+    error_set(&err, ERROR_NET, 0, "%s", cases[_i].text);
+    struct secret same = { 0 };
+    secret_set(&same, a.value, strlen(a.value));
     secret_clear(&a);
     ck_assert(!secret_is_set(&a) && secret_is_set(&b));
-    AUTO_FREE char *still = redacted(cases[_i].text); /* logs may come after the secret is gone */
+    AUTO_FREE char *still = redacted(cases[_i].text); /* another secret has the same value */
     ck_assert_str_eq(still, cases[_i].want);
+    secret_clear(&same);
     secret_clear(&b);
     secret_clear(&c);
     secret_clear(&d);
-    secret_forget_all();
+    ck_assert_uint_eq(secret_count(), 0);
+    ck_assert_str_eq(err.message, cases[_i].want); /* it may be printed when the secret is gone */
     AUTO_FREE char *plain = redacted(cases[_i].text);
     ck_assert_str_eq(plain, cases[_i].text);
+}
+END_TEST
+
+/* Of many secrets of all lengths those that are left are known, wherever the others were among them. */
+START_TEST(secrets_that_go)
+{
+    struct secret secrets[200] = { 0 }, twin = { 0 };
+    AUTO_ERROR err = { 0 };
+    const size_t n = ARRAY_SIZE(secrets);
+    for (size_t i = 0; i < n; i++) {
+        AUTO_STRBUF value = STRBUF_INIT;
+        while (value.len < 6 + i * 3)
+            strbuf_addf(&value, "%08x", (unsigned)((i + 1) * (value.len + 7)) * 2654435761U);
+        secret_set(&secrets[i], strbuf_str(&value), value.len);
+    }
+    secret_set(&twin, secrets[3].value, strlen(secrets[3].value));
+    ck_assert_uint_eq(secret_count(), n);
+    for (size_t gone = 0; gone < n; gone++) {
+        AUTO_FREE char *text = xasprintf("it is %s.", secrets[gone * 7 % n].value);
+        if (gone == 5)
+            error_set(&err, ERROR_NET, 0, "%s", text);
+        secret_clear(&secrets[gone * 7 % n]);
+        for (size_t i = 0; i < n; i++) {
+            AUTO_FREE char *got = secrets[i].value ? redacted(secrets[i].value) : NULL;
+            ck_assert_str_eq(got ? got : "***", "***");
+        }
+        AUTO_FREE char *seen = redacted(text);
+        ck_assert_str_eq(seen, gone * 7 % n == 3 ? "it is ***." : text);
+    }
+    ck_assert_uint_eq(secret_count(), 1);
+    ck_assert_str_eq(err.message, "it is ***.");
+    secret_clear(&twin);
+    ck_assert_uint_eq(secret_count(), 0);
+    error_code(&err, "Code", NULL);
+    error_clear(&err);
+}
+END_TEST
+
+/* What the process was started with is hidden whether a secret has it or not. */
+START_TEST(secrets_that_stay)
+{
+    struct secret s = { 0 };
+    secret_hide("of-the-environment");
+    secret_set(&s, "of-the-environment", 18);
+    secret_clear(&s);
+    secret_hide("of-the-environment");
+    ck_assert_uint_eq(secret_count(), 1);
+    AUTO_FREE char *got = redacted("it is of-the-environment");
+    ck_assert_str_eq(got, "it is ***");
+    secret_forget_all();
+    ck_assert_uint_eq(secret_count(), 0);
 }
 END_TEST
 
@@ -839,6 +896,8 @@ static TCase *errors(void)
     tcase_add_test(t, error_ownership);
     tcase_add_loop_test(t, exit_statuses, 0, 14);
     tcase_add_loop_test(t, redaction, 0, 9);
+    tcase_add_test(t, secrets_that_go);
+    tcase_add_test(t, secrets_that_stay);
     tcase_add_test(t, redaction_of_what_encodes_a_secret);
     tcase_add_test(t, redaction_of_parts);
     tcase_add_test(t, redaction_of_a_key_and_of_much);

@@ -30,6 +30,7 @@ struct aws_call {
     const char *target;       /* of a JSON call: X-Amz-Target, static; NULL: Query protocol */
     char *region;             /* owned */
     struct strbuf body;       /* byte-identical on every attempt */
+    struct secret secret;     /* what of it an answer may not show */
     int64_t signed_skew;      /* of the attempt in flight */
     unsigned signed_fetched;  /* of the attempt in flight: creds_fetched */
     bool anonymous;           /* not signed */

@@ -4,7 +4,7 @@
 #ifndef MAYFLY_NET_HTTP_H
 #define MAYFLY_NET_HTTP_H
 
-#include "mayfly/util/strbuf.h"
+#include "mayfly/util/secret.h"
 
 struct http; /* the CURLM */
 
@@ -21,6 +21,7 @@ struct http_request {   /* owned */
     char *url;
     struct strlist headers; /* "Name: value" */
     struct strbuf body;     /* sent with POST and PUT */
+    struct secret secret;   /* what in its headers an answer may not show, as long as the request is there */
     long connect_ms;        /* 0: 10 s */
     long total_ms;          /* 0: 60 s */
     size_t max_body;        /* of the response; 0: HTTP_BODY_MAX */

@@ -38,7 +38,8 @@ struct error { /* all zero: no error; the strings are owned */
 #define AUTO_ERROR CLEANUP(error_clear) struct error
 
 /* Sets *err, which must be empty. Always returns false, so that a caller can return it. Control characters in the
- * formatted message are replaced by spaces: an error is one line, whatever a server put into it. */
+ * formatted message are replaced by spaces: an error is one line, whatever a server put into it. Secrets are redacted,
+ * here and in all that is added. */
 bool error_set(struct error *err, enum error_domain domain, int status, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* error_set with ERROR_SYSTEM, the given errno and ": strerror" appended. */
 bool error_errno(struct error *err, int errnum, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -46,6 +47,9 @@ bool error_errno(struct error *err, int errnum, const char *fmt, ...) PRINTF_LIK
 bool error_prefix(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* Sets the hint unless there is one already: the place nearest to the cause knows best. */
 void error_hint(struct error *err, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* What the service calls the error, and its number of the request; either may be NULL. */
+void error_code(struct error *err, const char *code, const char *request_id);
 
 /* Moves *from into *to, which must be empty. Always returns false. */
 bool error_move(struct error *to, struct error *from);

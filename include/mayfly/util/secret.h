@@ -1,4 +1,5 @@
-/* A value that must not be seen: wiped when freed, kept out of core dumps, replaced by *** wherever log.h writes. */
+/* A value that must not be seen: wiped when freed, kept out of core dumps, replaced by *** wherever log.h writes and in
+ * every error, for as long as one secret has it. */
 #ifndef MAYFLY_UTIL_SECRET_H
 #define MAYFLY_UTIL_SECRET_H
 
@@ -10,10 +11,14 @@ struct secret {  /* all zero: none */
 
 /* Replaces *s by a copy of len bytes and registers it for redaction. */
 void secret_set(struct secret *s, const char *value, size_t len);
-/* Registers a value for redaction that somebody else keeps. */
+/* Registers for redaction, until secret_forget_all, a value that somebody else keeps: one that the process was started
+ * with. */
 void secret_hide(const char *value);
 bool secret_is_set(const struct secret *s);
+/* Wipes it. A value that no other secret has is then no longer redacted, and nowhere in memory. */
 void secret_clear(struct secret *s);
+/* How many values are registered for redaction. */
+size_t secret_count(void);
 
 /* Replaces every registered secret of 6 or more characters in sb by "***": also in base64, wherever the secret is in
  * what was encoded, escaped for a URL, JSON or XML, and several of these in each other; also parts of one that has 12
