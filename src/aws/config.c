@@ -171,6 +171,7 @@ static bool fill(const struct aws_creds_from *from, const char *region, struct a
     str_set(&c->region, region);
     const char *ca = first_of(from->getenv("AWS_CA_BUNDLE"), aws_profile_get(from, "ca_bundle"), NULL, NULL);
     str_set(&c->ca_bundle, ca);
+    c->ca_setting = str_empty(from->getenv("AWS_CA_BUNDLE")) ? "ca_bundle of the profile" : "AWS_CA_BUNDLE";
     c->fips = is_true(from, "AWS_USE_FIPS_ENDPOINT", "use_fips_endpoint");
     c->dual_stack = is_true(from, "AWS_USE_DUALSTACK_ENDPOINT", "use_dualstack_endpoint");
     c->getenv = from->getenv;

@@ -100,6 +100,8 @@ void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, str
                                               .app_id = cmd->common.app_id,
                                               .app_key_file = cmd->common.app_key_file };
     bool github = github_config_load(&settings, cmd->getenv, &s->github_config, ret_github);
+    if (aws && s->aws_config.ca_bundle)
+        aws = http_check_bundle(s->aws_config.ca_bundle, s->aws_config.ca_setting, ret_aws);
     if (aws && !s->aws_config.region) {
         error_set(ret_aws, ERROR_CONFIG, 0, "no AWS region");
         error_hint(ret_aws, "give --region, or set AWS_REGION");

@@ -254,6 +254,68 @@ void call_free_pointer(struct call **call)
     call_free(STEAL(*call));
 }
 
+#define TLS CURLE_PEER_FAILED_VERIFICATION
+
+/* What to do where no answer came: the first row that fits. part: what is in libcurl's words, NULL: anything. */
+static const struct trouble {
+    int code;
+    bool proxy; /* the proxy could not be reached, rather than the server */
+    const char *part;
+    enum retry_class class;
+    const char *hint;
+} troubles[] = {
+    { CURLE_COULDNT_CONNECT, true, NULL, RETRY_TRANSIENT,
+      "the proxy does not answer: check HTTPS_PROXY, and NO_PROXY for what needs none" },
+    { CURLE_COULDNT_CONNECT, false, NULL, RETRY_TRANSIENT,
+      "nothing listens there or a firewall is between: check the endpoint and the port" },
+    { CURLE_COULDNT_RESOLVE_HOST, false, NULL, RETRY_TRANSIENT,
+      "the name is unknown: check the region and the endpoint's spelling" },
+    { CURLE_COULDNT_RESOLVE_PROXY, false, NULL, RETRY_TRANSIENT, "the proxy's name is unknown: check HTTPS_PROXY" },
+    { CURLE_SSL_CACERT_BADFILE, false, NULL, RETRY_NEVER,
+      "the file of trusted certificates is missing, unreadable or no PEM: check AWS_CA_BUNDLE, or ca_bundle of the "
+      "profile" },
+    { CURLE_SSL_CONNECT_ERROR, false, NULL, RETRY_TRANSIENT,
+      "the two sides agree on no TLS: check that the port speaks it, and any proxy between" },
+    { TLS, false, "expired", RETRY_NEVER,
+      "the server's certificate has expired: check this machine's clock, then tell who runs the server or the proxy" },
+    { TLS, false, "not yet valid", RETRY_NEVER, "this machine's clock is behind: set it by NTP" },
+    { TLS, false, "subject name", RETRY_NEVER,
+      "the certificate is another server's: check the endpoint's name, and any proxy between" },
+    { TLS, false, "does not match", RETRY_NEVER,
+      "the certificate is another server's: check the endpoint's name, and any proxy between" },
+    { TLS, false, NULL, RETRY_NEVER,
+      "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS" },
+};
+
+#undef TLS
+
+enum retry_class call_trouble(int curl_code, int proxy_status, bool proxy, const char *problem, const char **ret_hint)
+{
+    if (proxy_status >= 300) {
+        *ret_hint = proxy_status == 407 ? "the proxy asks for a user and a password: put them into HTTPS_PROXY"
+                                        : "the proxy does not connect there: check HTTPS_PROXY and NO_PROXY";
+        return proxy_status < 500 ? RETRY_NEVER : RETRY_TRANSIENT;
+    }
+    for (size_t i = 0; i < ARRAY_SIZE(troubles); i++) {
+        const struct trouble *t = &troubles[i];
+        if (t->code == curl_code && (!t->proxy || proxy) && (!t->part || strstr(problem, t->part))) {
+            *ret_hint = t->hint;
+            return t->class;
+        }
+    }
+    *ret_hint = "check the network between here and there";
+    return RETRY_TRANSIENT;
+}
+
+/* libcurl names whom it could not connect to: is it another than the server? */
+static bool is_of_proxy(const struct url *u, const char *problem)
+{
+    const char *port = u->port ? u->port : str_eq(u->scheme, "https") ? "443" : "80";
+    const char *host = u->host + (u->host[0] == '[');
+    AUTO_FREE char *server = xasprintf("to %.*s port %s ", (int)strcspn(host, "]"), host, port);
+    return strstr(problem, " port ") && (!strstr(problem, server) || strstr(problem, " via "));
+}
+
 enum retry_class call_no_answer(const struct call *call, struct error *err)
 {
     const struct http_response *r = &call->exchange.response;
@@ -269,40 +331,15 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
         error_hint(err, "this process may open no more files: raise `ulimit -n`");
         return RETRY_TRANSIENT;
     }
-    if (r->proxy_status >= 300) {
-        error_hint(err, r->proxy_status == 407 ? "the proxy asks for a user and a password: put them into HTTPS_PROXY"
-                                               : "the proxy does not connect there: check HTTPS_PROXY and NO_PROXY");
-        return RETRY_TRANSIENT;
+    if (r->curl_code ==
+        CURLE_WRITE_ERROR) { /* our own ceiling; that of all answers is kept when they come one by one */
+        err->try_later = !r->body.overflow && r->head <= HTTP_HEAD_MAX;
+        return err->try_later ? RETRY_TRANSIENT : RETRY_NEVER;
     }
-    switch (r->curl_code) {
-    case CURLE_COULDNT_CONNECT:
-        error_hint(err, "nothing listens there or a firewall is between: check the endpoint and the port");
-        return RETRY_TRANSIENT;
-    case CURLE_COULDNT_RESOLVE_HOST:
-        error_hint(err, "the name is unknown: check the region and the endpoint's spelling");
-        return RETRY_TRANSIENT;
-    case CURLE_SSL_CACERT_BADFILE:
-        error_hint(err, "the file of trusted certificates is missing, unreadable or no PEM: check AWS_CA_BUNDLE, or "
-                        "ca_bundle of the profile");
-        err->try_later = false;
-        return RETRY_NEVER;
-    case CURLE_COULDNT_RESOLVE_PROXY:
-        error_hint(err, "the proxy's name is unknown: check HTTPS_PROXY");
-        return RETRY_TRANSIENT;
-    case CURLE_SSL_CONNECT_ERROR:
-        error_hint(err, "the two sides agree on no TLS: check that the port speaks it, and any proxy between");
-        return RETRY_TRANSIENT;
-    case CURLE_PEER_FAILED_VERIFICATION:
-        error_hint(err, "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS");
-        err->try_later = false;
-        return RETRY_NEVER;
-    case CURLE_WRITE_ERROR: /* our own ceiling; that of all answers together is kept when they come one by one */
-        if (!r->body.overflow && r->head <= HTTP_HEAD_MAX)
-            return RETRY_TRANSIENT;
-        err->try_later = false;
-        return RETRY_NEVER;
-    default:
-        error_hint(err, "check the network between here and there");
-        return RETRY_TRANSIENT;
-    }
+    const char *hint;
+    enum retry_class class =
+        call_trouble(r->curl_code, r->proxy_status, host && is_of_proxy(&url, r->problem), r->problem, &hint);
+    error_hint(err, "%s", hint);
+    err->try_later = class != RETRY_NEVER;
+    return class;
 }

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
+#include <stdio.h>
 #include <strings.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { CONNECT_MS = 10000, TOTAL_MS = 60000, LOW_SPEED_SECONDS = 30, HOST_CONNECTIONS = 16 };
@@ -32,6 +34,43 @@ static const char *find_bundle(void)
         if (access(bundles[i], R_OK) == 0)
             return bundles[i];
     return NULL;
+}
+
+/* Why it is no file of certificates, or NULL. errno when it is "". */
+static const char *doubt_of_bundle(int fd)
+{
+    struct stat st;
+    char *line = NULL;
+    size_t size = 0;
+    bool found = false;
+    if (fd < 0 || fstat(fd, &st) != 0)
+        return "";
+    if (!S_ISREG(st.st_mode))
+        return S_ISDIR(st.st_mode) ? "is a directory" : "is not a regular file";
+    if (st.st_size == 0)
+        return "is empty";
+    FILE *file = must(fdopen(dup(fd), "r"));
+    while (!found && getline(&line, &size, file) > 0)
+        found = str_starts(line, "-----BEGIN ") && strstr(line, "CERTIFICATE-----");
+    free(line);
+    (void)fclose(file);
+    return found ? NULL : "has no PEM certificate in it";
+}
+
+bool http_check_bundle(const char *path, const char *what, struct error *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); /* a pipe may have no other end */
+    const char *doubt = doubt_of_bundle(fd);
+    if (doubt)
+        error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` %s%s", what, path,
+                  *doubt ? doubt : "cannot be read: ", *doubt ? "" : strerror(errno));
+    if (fd >= 0)
+        close(fd);
+    if (!doubt)
+        return true;
+    error_hint(err,
+               "name a PEM file with the certificates of the authorities that are trusted, or take the setting away");
+    return false;
 }
 
 /* libcurl leaves its requests, and the tokens in them, in what it frees. */
@@ -239,10 +278,11 @@ static void finish(struct http *h, struct http_exchange *x, CURLcode code)
         r->status = (int)status;
     } else {
         /* pretransfer stays 0 until the connection stands and the request is about to go out */
-        r->maybe_sent = !before_sending(code) && !(code == CURLE_OPERATION_TIMEDOUT && pretransfer == 0);
         long proxy_status = 0;
         curl_easy_getinfo(x->easy, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
         r->proxy_status = (int)proxy_status;
+        r->maybe_sent =
+            !before_sending(code) && !(code == CURLE_OPERATION_TIMEDOUT && pretransfer == 0) && proxy_status < 300;
         r->no_descriptors = before_sending(code) && is_out_of_descriptors();
         if (x->ceiling)
             r->problem = xasprintf("%s is larger than %zu bytes", x->ceiling,

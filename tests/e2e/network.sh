@@ -35,8 +35,49 @@ check 'no keys of TLS are written' [ ! -s "$tmp/keys.log" ]
 printf '[default]\nca_bundle = %s\n' "$tmp/ca.pem" >"$tmp/config"
 run "${tls[@]}" AWS_CONFIG_FILE="$tmp/config" "$mayfly" stop --label none
 expect 'so does ca_bundle of the profile' 0
-run "${tls[@]}" AWS_CA_BUNDLE="$tmp/nothing.pem" "$mayfly" stop --label none
-equal 'a bundle that is not there is an error' "$((status != 0))" 1
+
+# --- files of certificates that are none: said at once, before anything is asked ---
+control DELETE log >/dev/null
+: >"$tmp/empty.pem"
+mkdir "$tmp/directory.pem"
+mkfifo "$tmp/fifo.pem"
+echo hello >"$tmp/text.pem"
+install -m 0 "$tmp/ca.pem" "$tmp/locked.pem"
+for case in 'nothing:cannot be read: No such file or directory' 'empty:is empty' 'directory:is a directory' \
+	'fifo:is not a regular file' 'text:has no PEM certificate in it' 'locked:cannot be read: Permission denied'; do
+	bad=$tmp/${case%%:*}.pem
+	if [ "${case%%:*}" = locked ] && [ -r "$bad" ]; then continue; fi # to root nothing is
+	run "${tls[@]}" AWS_CA_BUNDLE="$bad" timeout 10 "$mayfly" stop --label none
+	expect "AWS_CA_BUNDLE, ${case%%:*}" 2 err "mayfly stop: AWS_CA_BUNDLE: \`$bad\` ${case#*:}" err 'hint: name a PEM file'
+	printf '[default]\nca_bundle = %s\n' "$bad" >"$tmp/config"
+	run "${tls[@]}" AWS_CONFIG_FILE="$tmp/config" timeout 10 "$mayfly" stop --label none
+	expect "ca_bundle, ${case%%:*}" 2 err "mayfly stop: ca_bundle of the profile: \`$bad\` ${case#*:}" err 'hint: name a PEM file'
+done
+equal 'nothing was asked' "$(control GET log)" '[]'
+printf -- '-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n' >"$tmp/broken.pem"
+run "${tls[@]}" AWS_CA_BUNDLE="$tmp/broken.pem" "$mayfly" stop --label none
+expect 'a certificate that is none' 1 err 'no answer from 127.0.0.1:' err 'check AWS_CA_BUNDLE'
+
+# --- a certificate of another server ---
+openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=other -addext subjectAltName=DNS:other.example \
+	-keyout "$tmp/key2.pem" -out "$tmp/ca2.pem" 2>/dev/null
+cat "$tmp/key2.pem" "$tmp/ca2.pem" >"$tmp/both2.pem"
+relay other-port tls "${url##*:}" "$tmp/both2.pem"
+run env "AWS_ENDPOINT_URL=https://127.0.0.1:$port" "GITHUB_API_URL=https://127.0.0.1:$port/api/v3" AWS_CA_BUNDLE="$tmp/ca2.pem" \
+	"$mayfly" stop --label none
+expect 'the certificate of another server' 1 err "no answer from 127.0.0.1:$port: SSL" err "the certificate is another server's"
+
+# --- proxies that refuse ---
+for refusal in 407:'put them into HTTPS_PROXY' 403:'the proxy does not connect there'; do
+	relay "refuse-${refusal%%:*}" refuse "${refusal%%:*}"
+	control DELETE log >/dev/null
+	run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" https_proxy="http://127.0.0.1:$port" timeout 10 "$mayfly" stop --label none
+	expect "a proxy that says ${refusal%%:*}" 1 err "no answer from ${secure#https://}: " err "${refusal%%:*}" err "${refusal#*:}"
+done
+relay gone-port refuse 503
+kill "${relays[-1]}"
+run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" https_proxy="http://127.0.0.1:$port" "$mayfly" stop --label none
+expect 'a proxy that is not there' 75 err "no answer from ${secure#https://}: Failed to connect to 127.0.0.1 port $port" err 'the proxy does not answer'
 
 run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" https_proxy="$proxy" "$mayfly" stop --label none
 expect 'through a proxy with TLS' 0

@@ -1,6 +1,8 @@
-"""A relay on a free port of 127.0.0.1, which it prints: in front of TARGET with TLS, or a proxy for anything.
+"""A relay on a free port of 127.0.0.1, which it prints: in front of TARGET with TLS, or a proxy for anything, or for
+nothing.
 
-usage: relay.py tls TARGET_PORT CERTIFICATE_AND_KEY | relay.py proxy LOG
+usage: relay.py tls TARGET_PORT CERTIFICATE_AND_KEY | relay.py proxy LOG |
+       relay.py refuse STATUS
 """
 
 import re
@@ -54,6 +56,12 @@ def tls(client):
     join(client, socket.create_connection(("127.0.0.1", int(sys.argv[2]))))
 
 
+def refuse(client):
+    client.recv(65536)
+    client.sendall(f"HTTP/1.1 {sys.argv[2]} No\r\nContent-Length: 0\r\n\r\n".encode())
+    client.close()
+
+
 def serve(handler, client, context):
     try:
         handler(context.wrap_socket(client, server_side=True) if context else client)
@@ -61,6 +69,7 @@ def serve(handler, client, context):
         client.close()
 
 
+HANDLERS = {"tls": tls, "proxy": proxy, "refuse": refuse}
 listener = socket.create_server(("127.0.0.1", 0))
 context = None
 if sys.argv[1] == "tls":
@@ -68,4 +77,4 @@ if sys.argv[1] == "tls":
     context.load_cert_chain(sys.argv[3])
 print(listener.getsockname()[1], flush=True)
 while True:
-    threading.Thread(target=serve, args=(tls if context else proxy, listener.accept()[0], context), daemon=True).start()
+    threading.Thread(target=serve, args=(HANDLERS[sys.argv[1]], listener.accept()[0], context), daemon=True).start()

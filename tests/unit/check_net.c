@@ -1,6 +1,6 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/codec/xml.h"
-#include "mayfly/net/http.h"
+#include "mayfly/net/call.h"
 #include "mayfly/net/paging.h"
 #include "mayfly/net/retry.h"
 #include "mayfly/net/url.h"
@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <curl/mprintf.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* --- when to try again -------------------------------------------------------------------------------------------- */
@@ -160,6 +161,107 @@ START_TEST(url_with_query)
 }
 END_TEST
 
+/* --- where no answer came -------------------------------------------------------------------------------------------
+ */
+
+START_TEST(troubles)
+{
+    static const struct {
+        int code, proxy_status;
+        bool proxy;
+        const char *problem;
+        enum retry_class class;
+        const char *hint;
+    } cases[] = {
+        { CURLE_RECV_ERROR, 407, false, "CONNECT tunnel failed, response 407", RETRY_NEVER, "a user and a password" },
+        { CURLE_RECV_ERROR, 403, false, "CONNECT tunnel failed, response 403", RETRY_NEVER, "does not connect there" },
+        { CURLE_RECV_ERROR, 502, false, "CONNECT tunnel failed, response 502", RETRY_TRANSIENT, "does not connect" },
+        { CURLE_COULDNT_CONNECT, 0, true, "Failed to connect to p port 1", RETRY_TRANSIENT,
+          "the proxy does not answer" },
+        { CURLE_COULDNT_CONNECT, 0, false, "Failed to connect to h port 1", RETRY_TRANSIENT, "check the endpoint" },
+        { CURLE_COULDNT_RESOLVE_HOST, 0, false, "Could not resolve host: h", RETRY_TRANSIENT, "the region" },
+        { CURLE_COULDNT_RESOLVE_PROXY, 0, false, "Could not resolve proxy: p", RETRY_TRANSIENT, "HTTPS_PROXY" },
+        { CURLE_SSL_CACERT_BADFILE, 0, false, "error adding trust anchors", RETRY_NEVER, "AWS_CA_BUNDLE" },
+        { CURLE_SSL_CONNECT_ERROR, 0, false, "wrong version number", RETRY_TRANSIENT, "agree on no TLS" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false, "SSL certificate problem: self-signed certificate", RETRY_NEVER,
+          "AWS_CA_BUNDLE" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false, "SSL certificate problem: unable to get local issuer certificate",
+          RETRY_NEVER, "AWS_CA_BUNDLE" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false, "SSL certificate problem: certificate has expired", RETRY_NEVER,
+          "this machine's clock" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false, "SSL certificate problem: certificate is not yet valid",
+          RETRY_NEVER, "set it by NTP" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false,
+          "SSL: no alternative certificate subject name matches target host name 'h'", RETRY_NEVER,
+          "another server's" },
+        { CURLE_PEER_FAILED_VERIFICATION, 0, false, "SSL: certificate subject name 'x' does not match target host",
+          RETRY_NEVER, "another server's" },
+        { CURLE_OPERATION_TIMEDOUT, 0, false, "Connection timed out", RETRY_TRANSIENT, "check the network" },
+        { CURLE_RECV_ERROR, 0, false, "Connection reset by peer", RETRY_TRANSIENT, "check the network" },
+    };
+    const char *hint = NULL;
+    ck_assert_int_eq(call_trouble(cases[_i].code, cases[_i].proxy_status, cases[_i].proxy, cases[_i].problem, &hint),
+                     cases[_i].class);
+    ck_assert_msg(strstr(hint, cases[_i].hint) != NULL, "%s", hint);
+}
+END_TEST
+
+/* --- files of certificates ------------------------------------------------------------------------------------------
+ */
+
+static char bundle[] = "/tmp/mayfly-check-net.XXXXXX";
+
+static void write_bundle(const char *text)
+{
+    AUTO_ERROR err = { 0 };
+    ASSERT_OK(file_swap(bundle, "x", 0600, text, strlen(text), &err), &err);
+}
+
+START_TEST(bundles)
+{
+    static const struct {
+        const char *text, *why;
+    } cases[] = {
+        { "", "is empty" },
+        { "hello\n", "has no PEM certificate in it" },
+        { "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", "has no PEM certificate in it" },
+        { " -----BEGIN CERTIFICATE-----\n", "has no PEM certificate in it" },
+        { "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n", NULL },
+        { "# Our CA\n-----BEGIN TRUSTED CERTIFICATE-----\r\nAAAA\n", NULL },
+    };
+    AUTO_ERROR err = { 0 };
+    int fd = mkstemp(bundle);
+    ck_assert_int_ge(fd, 0);
+    close(fd);
+    write_bundle(cases[_i].text);
+    bool ok = http_check_bundle(bundle, "AWS_CA_BUNDLE", &err);
+    unlink(bundle);
+    ck_assert_msg(ok == !cases[_i].why, "%s", ok ? "taken" : err.message);
+    if (ok)
+        return;
+    AUTO_FREE char *want = xasprintf("AWS_CA_BUNDLE: `%s` %s", bundle, cases[_i].why);
+    ck_assert_str_eq(err.message, want);
+    ck_assert_int_eq(err.domain, ERROR_CONFIG);
+    ck_assert_ptr_nonnull(err.hint);
+}
+END_TEST
+
+START_TEST(bundles_that_are_no_files)
+{
+    AUTO_ERROR err = { 0 };
+    ck_assert_ptr_nonnull(mkdtemp(bundle));
+    AUTO_FREE char *fifo = xasprintf("%s/fifo", bundle);
+    ck_assert_int_eq(mkfifo(fifo, 0600), 0);
+    bool ok = http_check_bundle(fifo, "X", &err);
+    unlink(fifo);
+    ASSERT_FAILS(ok, &err, "is not a regular file");
+    ASSERT_FAILS(http_check_bundle(bundle, "X", &err), &err, "is a directory");
+    rmdir(bundle);
+    ASSERT_FAILS(http_check_bundle(bundle, "X", &err), &err, "cannot be read: No such file");
+    ASSERT_FAILS(http_check_bundle("/dev/null", "X", &err), &err, "is not a regular file");
+}
+END_TEST
+
 /* --- lists -------------------------------------------------------------------------------------------------------- */
 
 /* Asks as long as the list goes on, whose page i is named by mark(i); the number of pages that were asked for. */
@@ -305,6 +407,9 @@ static TCase *cases(void)
     tcase_add_loop_test(t, urls, 0, 19);
     tcase_add_loop_test(t, urls_refused, 0, 23);
     tcase_add_test(t, url_with_query);
+    tcase_add_loop_test(t, troubles, 0, 17);
+    tcase_add_loop_test(t, bundles, 0, 6);
+    tcase_add_test(t, bundles_that_are_no_files);
     tcase_add_test(t, list_that_comes_back);
     tcase_add_loop_test(t, list_without_an_end, 0, 3);
     tcase_add_test(t, list_with_empty_pages);

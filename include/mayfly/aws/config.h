@@ -12,7 +12,8 @@ struct aws_config {             /* owned strings */
     const char *(*getenv)(const char *name);
     char *region;                  /* the default one */
     char *endpoints[AWS_SERVICES]; /* of a service, or NULL: AWS_ENDPOINT_URL_EC2, AWS_ENDPOINT_URL, … */
-    char *ca_bundle;               /* or NULL: AWS_CA_BUNDLE */
+    char *ca_bundle;               /* a file, or NULL */
+    const char *ca_setting;        /* static: what names that file, "AWS_CA_BUNDLE" */
     bool fips, dual_stack;
 };
 

@@ -83,7 +83,10 @@ void call_clear(struct call *call);
 void call_free(struct call *call);
 void call_free_pointer(struct call **call);
 
-/* The error of an exchange that got no answer at all, ERROR_NET, naming the URL's host. Returns RETRY_TRANSIENT. */
+/* The error of an exchange that got no answer at all, ERROR_NET, naming the URL's host, with what to do about it. */
 enum retry_class call_no_answer(const struct call *call, struct error *err);
+/* Pure: whether trying again can help, and what to do, static. proxy_status: what a proxy said to CONNECT, or 0; proxy:
+ * it was a proxy that could not be reached; problem: libcurl's words. */
+enum retry_class call_trouble(int curl_code, int proxy_status, bool proxy, const char *problem, const char **ret_hint);
 
 #endif

@@ -4,6 +4,7 @@
 #ifndef MAYFLY_NET_HTTP_H
 #define MAYFLY_NET_HTTP_H
 
+#include "mayfly/util/error.h"
 #include "mayfly/util/secret.h"
 
 struct http; /* the CURLM */
@@ -53,6 +54,10 @@ struct http_exchange { /* the storage is the caller's and must stay where it is 
     const char *ceiling; /* the one that it ran into, or NULL */
     char problem_buf[256];
 };
+
+/* Can it be read, and does it look like a PEM file of certificates? It is opened for each connection anew, so that it
+ * has to be a regular file. what: names the setting in the error ("AWS_CA_BUNDLE"). */
+MUST_CHECK bool http_check_bundle(const char *path, const char *what, struct error *err);
 
 /* user_agent goes with every request. ca_bundle: a PEM file, or NULL for the system's. */
 struct http *http_new(const char *user_agent, const char *ca_bundle);
