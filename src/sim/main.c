@@ -1,25 +1,24 @@
-/* Options, the HTTP server, and the one loop in which requests are served and time passes. */
-#include <arpa/inet.h>
-#include <ctype.h>
+/* Options, what scripted faults do to a request, and the one loop in which requests are served and time passes. */
 #include <errno.h>
 #include <fcntl.h>
-#include <microhttpd.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "sim.h"
 
 #include "mayfly/codec/json.h"
+#include "mayfly/net/server.h"
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/opts.h"
 #include "mayfly/version.h"
 
-enum { BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
+enum { HEAD_MAX = 64 << 10, BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
 
 struct options {
     char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate, *app_key, *app_public_key;
@@ -174,8 +173,8 @@ enum ending { END_ANSWER, END_CLOSE, END_RESET, END_CUT };
 struct exchange {
     struct request request;
     struct response response;
-    struct MHD_Connection *connection;
-    bool arrived, judged_before, served, judged_after;
+    struct server_request *http;
+    bool judged_before, served, judged_after;
     enum ending ending;
     const char *fault; /* static: what happened to it, for the log */
     /* While it waits: */
@@ -286,7 +285,6 @@ static void hold(struct sim *s, struct exchange *x, const struct fault *f)
     x->until = f->ms >= 0 ? sim_now(s) + f->ms : INT64_MAX;
     x->next = s->held;
     s->held = x;
-    MHD_suspend_connection(x->connection);
     if (s->options.verbose) { /* who reads this need not ask for /_sim/held again and again */
         struct json_object *row = held_row(x);
         fprintf(stderr, "%s\n", json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN));
@@ -303,17 +301,13 @@ static void unlink_held(struct sim *s, const struct exchange *x)
         *at = x->next;
 }
 
-/* A connection goes on: libmicrohttpd 0.9.75 does so in its next run, and MHD_get_timeout does not ask for one. */
-static bool must_run;
-
 static void let_go(struct sim *s, struct exchange *x, bool drop)
 {
     unlink_held(s, x);
     x->waits = false;
     if (drop)
         x->ending = END_CLOSE;
-    MHD_resume_connection(x->connection);
-    must_run = true;
+    server_resume(x->http);
 }
 
 struct json_object *held_json(const struct sim *s)
@@ -408,22 +402,6 @@ static void apply_fault(struct sim *s, struct exchange *x, const struct fault *f
     }
 }
 
-static enum MHD_Result take_pair(void *ctx, enum MHD_ValueKind kind, const char *name, const char *value)
-{
-    struct pairs *pairs = ctx;
-    if (kind != MHD_HEADER_KIND) {
-        pairs_set(pairs, name, value ? value : "");
-        return MHD_YES;
-    }
-    AUTO_FREE char *lower = xstrdup(name);
-    for (char *p = lower; *p; p++)
-        *p = (char)tolower((unsigned char)*p);
-    const char *before = pairs_get(pairs, lower);
-    AUTO_FREE char *all = before ? xasprintf("%s,%s", before, value ? value : "") : xstrdup(value ? value : "");
-    pairs_set(pairs, lower, all);
-    return MHD_YES;
-}
-
 static void http_date(const struct sim *s, int64_t ahead, char out[static HTTP_DATE_MAX])
 {
     time_t t = (time_t)(sim_now(s) / 1000 + ahead);
@@ -433,47 +411,46 @@ static void http_date(const struct sim *s, int64_t ahead, char out[static HTTP_D
 }
 
 /* Gives half of a body whose length was announced whole. */
-static ssize_t half_body(void *ctx, uint64_t at, char *out, size_t max)
+static size_t half_body(void *ctx, uint64_t at, char *out, size_t max)
 {
     const struct response *res = ctx;
     size_t half = res->body.len / 2, n = at < half ? half - (size_t)at : 0;
-    if (n == 0)
-        return MHD_CONTENT_READER_END_WITH_ERROR;
     n = n < max ? n : max;
     memcpy(out, res->body.data + at, n);
-    return (ssize_t)n;
+    return n;
 }
 
-static enum MHD_Result send_response(const struct sim *s, struct exchange *x)
+static enum server_verdict send_response(const struct sim *s, struct exchange *x, struct server_response *out)
 {
     char date[HTTP_DATE_MAX];
     struct response *res = &x->response;
-    struct MHD_Response *out = x->ending == END_CUT && res->body.len > 1
-                                   ? must(MHD_create_response_from_callback(res->body.len, 4096, half_body, res, NULL))
-                                   : must(MHD_create_response_from_buffer(res->body.len, (void *)strbuf_str(&res->body),
-                                                                          MHD_RESPMEM_MUST_COPY));
     http_date(s, x->date, date);
-    MHD_add_response_header(out, "Date", date);
-    if (res->content_type && res->body.len > 0)
-        MHD_add_response_header(out, "Content-Type", res->content_type);
-    for (size_t i = 0; i < res->headers.n; i++)
-        MHD_add_response_header(out, res->headers.v[2 * i], res->headers.v[2 * i + 1]);
-    enum MHD_Result queued = MHD_queue_response(x->connection, (unsigned)res->status, out);
-    MHD_destroy_response(out);
-    return queued;
+    pairs_add(&out->headers, "Date", date);
+    pairs_copy(&out->headers, &res->headers);
+    out->status = res->status;
+    out->content_type = res->content_type;
+    if (x->ending == END_CUT && res->body.len > 1) {
+        out->read = half_body;
+        out->read_ctx = res;
+        out->length = res->body.len;
+    } else {
+        strbuf_clear(&out->body);
+        out->body = res->body;
+        res->body = STRBUF_INIT;
+    }
+    return SERVER_ANSWER;
 }
 
-static enum MHD_Result finish(struct sim *s, struct exchange *x)
+static enum server_verdict finish(struct sim *s, struct exchange *x, struct server_response *out)
 {
     if (!str_eq(x->request.service, "_sim"))
         log_request(s, x);
     if (x->ending == END_RESET) {
         /* Linux resets a connection that is taken apart so; a close would say goodbye first. */
         const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-        (void)connect(MHD_get_connection_info(x->connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, &nowhere,
-                      sizeof(nowhere));
+        (void)connect(server_socket(x->http), &nowhere, sizeof(nowhere));
     }
-    return x->ending == END_CLOSE || x->ending == END_RESET ? MHD_NO : send_response(s, x);
+    return x->ending == END_CLOSE || x->ending == END_RESET ? SERVER_CLOSE : send_response(s, x, out);
 }
 
 /* Does it only look? Other requests may change what happens next. */
@@ -484,7 +461,7 @@ static bool only_reads(const struct request *r)
 }
 
 /* Goes on with an exchange from where it stands; called again when one that waited is let go on. */
-static enum MHD_Result advance(struct sim *s, struct exchange *x)
+static enum server_verdict advance(struct sim *s, struct exchange *x, struct server_response *out)
 {
     bool scripted = !str_eq(x->request.service, "_sim");
     const struct fault *f;
@@ -493,10 +470,10 @@ static enum MHD_Result advance(struct sim *s, struct exchange *x)
         if (scripted && (f = fault_due(s, &x->request, FAULT_BEFORE)) != NULL)
             apply_fault(s, x, f);
         if (x->waits)
-            return MHD_YES;
+            return SERVER_WAIT;
     }
     if (x->ending != END_ANSWER && !x->served)
-        return finish(s, x);
+        return finish(s, x, out);
     if (!x->served) {
         world_tick(s);
         if (x->request.body.overflow)
@@ -515,64 +492,45 @@ static enum MHD_Result advance(struct sim *s, struct exchange *x)
         if (scripted && (f = fault_due(s, &x->request, FAULT_AFTER)) != NULL)
             apply_fault(s, x, f);
         if (x->waits)
-            return MHD_YES;
+            return SERVER_WAIT;
     }
-    return finish(s, x);
+    return finish(s, x, out);
 }
 
-static void *keep_uri(void *ctx UNUSED, const char *uri, struct MHD_Connection *connection UNUSED)
+/* The server's request as the services see it: the same texts, and what the simulator found out about them. */
+static struct exchange *begin(struct sim *s, struct server_request *http)
 {
     struct exchange *x = xcalloc(1, sizeof(*x));
-    x->request.raw_path = xstrdup(uri);
-    x->request.body = STRBUF_MAX(BODY_MAX);
+    x->http = http;
+    x->n = ++s->next_request;
+    x->request = (struct request){ .method = http->method,
+                                   .path = http->path,
+                                   .raw_path = http->raw_path,
+                                   .query = http->query,
+                                   .headers = http->headers,
+                                   .body = http->body };
     x->response = (struct response){ .status = 404, .body = STRBUF_INIT };
+    identify(&x->request);
     return x;
 }
 
-static enum MHD_Result serve(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
-                             const char *version UNUSED, const char *bytes, size_t *len, void **con)
+static enum server_verdict serve(void *ctx, struct server_request *http, struct server_response *out)
 {
-    struct sim *s = ctx;
-    struct exchange *x = *con;
-    if (!x->connection) {
-        x->connection = connection;
-        return MHD_YES;
-    }
-    if (*len > 0) {
-        strbuf_add(&x->request.body, bytes, *len);
-        *len = 0;
-        return MHD_YES;
-    }
-    if (!x->arrived) {
-        x->arrived = true;
-        x->n = ++s->next_request;
-        x->request.method = method;
-        x->request.path = url;
-        MHD_get_connection_values(connection, MHD_HEADER_KIND, take_pair, &x->request.headers);
-        MHD_get_connection_values(connection, MHD_GET_ARGUMENT_KIND, take_pair, &x->request.query);
-        identify(&x->request);
-    }
-    return advance(s, x);
+    if (!http->state)
+        http->state = begin(ctx, http);
+    return advance(ctx, http->state, out);
 }
 
-static void completed(void *ctx, struct MHD_Connection *connection UNUSED, void **con,
-                      enum MHD_RequestTerminationCode why UNUSED)
+static void forget(void *ctx, struct server_request *http)
 {
-    struct exchange *x = *con;
-    if (!x)
-        return;
+    struct exchange *x = http->state;
     unlink_held(ctx, x);
-    strbuf_clear(&x->request.body);
-    pairs_clear(&x->request.headers);
-    pairs_clear(&x->request.query);
     pairs_clear(&x->request.form);
-    free(x->request.raw_path);
     free(x->request.action);
     strbuf_clear(&x->response.body);
     pairs_clear(&x->response.headers);
     free(x->response.code);
     free(x);
-    *con = NULL;
 }
 
 /* --- the program -------------------------------------------------------------------------------------------------- */
@@ -634,47 +592,42 @@ static bool write_settings(const struct sim *s, const struct options *o, struct 
     return true;
 }
 
-static void loop(struct sim *s, struct MHD_Daemon *daemon, int signals)
+static void loop(struct sim *s, struct server *server, int signals)
 {
-    int epoll = MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd;
     for (;;) {
-        struct pollfd fds[] = { { .fd = epoll, .events = POLLIN }, { .fd = signals, .events = POLLIN } };
-        MHD_UNSIGNED_LONG_LONG mhd;
-        int64_t next = world_next(s), held = held_next(s);
+        struct pollfd fds[] = { { .fd = server_fd(server), .events = POLLIN }, { .fd = signals, .events = POLLIN } };
+        int64_t next = world_next(s), held = held_next(s), http = server_timeout(server);
         int64_t wait = (held < next ? held : next) - sim_now(s);
-        if (MHD_get_timeout(daemon, &mhd) == MHD_YES && (int64_t)mhd < wait)
-            wait = (int64_t)mhd;
+        if (http >= 0 && http < wait)
+            wait = http;
         if (s->options.sandbox && wait > TICK_MS) /* consoles and ends of sandboxes */
             wait = TICK_MS;
-        poll(fds, 2, wait < 0 || must_run ? 0 : wait > 60000 ? 60000 : (int)wait);
+        poll(fds, 2, wait < 0 ? 0 : wait > 60000 ? 60000 : (int)wait);
         if (fds[1].revents)
             return;
         world_tick(s);
         held_tick(s);
-        must_run = false;
-        MHD_run(daemon);
+        server_run(server);
     }
 }
 
 static bool run(struct sim *s, const struct options *o, struct error *err)
 {
     sigset_t set;
-    struct sockaddr_in address = { .sin_family = AF_INET,
-                                   .sin_port = htons((uint16_t)o->port),
-                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-    struct MHD_Daemon *daemon =
-        MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_SUPPRESS_DATE_NO_CLOCK, 0, NULL, NULL,
-                         serve, s, MHD_OPTION_SOCK_ADDR, &address, MHD_OPTION_NOTIFY_COMPLETED, completed, s,
-                         MHD_OPTION_URI_LOG_CALLBACK, keep_uri, s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)65536,
-                         MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
-    if (!daemon) {
-        error_errno(err, errno, "listening on 127.0.0.1:%u", (unsigned)o->port);
+    const struct server_config config = { .port = (uint16_t)o->port,
+                                          .head_max = HEAD_MAX,
+                                          .body_max = BODY_MAX,
+                                          .long_bodies = true, /* they are logged, and faults apply to them */
+                                          .no_date = true,
+                                          .serve = serve,
+                                          .forget = forget,
+                                          .ctx = s };
+    struct server *server = server_new(&config, err);
+    if (!server) {
         error_hint(err, "another process has the port: --port 0 takes a free one");
         return false;
     }
-    socklen_t size = sizeof(address);
-    getsockname(MHD_get_daemon_info(daemon, MHD_DAEMON_INFO_LISTEN_FD)->listen_fd, (struct sockaddr *)&address, &size);
-    s->port = ntohs(address.sin_port);
+    s->port = server_port(server);
     s->base_url = xasprintf("http://127.0.0.1:%u", s->port);
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
@@ -685,10 +638,10 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
     int signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
     bool ok = sandbox_prepare(s, err) && write_settings(s, o, err);
     if (ok)
-        loop(s, daemon, signals);
-    held_release(s, 0, true); /* libmicrohttpd wants nothing suspended at its end */
-    MHD_run(daemon);
-    MHD_stop_daemon(daemon);
+        loop(s, server, signals);
+    held_release(s, 0, true); /* and each is logged */
+    server_run(server);
+    server_free(server);
     close(signals);
     return ok;
 }

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
+#include "mayfly/util/pairs.h"
 #include "mayfly/util/strbuf.h"
 
 enum { SIM_TOKEN_LEN = 520, SIM_CONSOLE_MAX = 65536, SIM_FORM_MAX = 4096 };
@@ -41,19 +42,6 @@ enum { SIM_TOKEN_LEN = 520, SIM_CONSOLE_MAX = 65536, SIM_FORM_MAX = 4096 };
         found_;                                                                                                        \
     })
 
-struct pairs { /* ordered names and values, owned */
-    char **v;  /* name, value, name, value, … */
-    size_t n;  /* of pairs */
-};
-const char *pairs_get(const struct pairs *p, const char *name);
-/* Replaces the value, or appends. */
-void pairs_set(struct pairs *p, const char *name, const char *value);
-/* Appends without looking for the name. */
-void pairs_add(struct pairs *p, const char *name, const char *value);
-void pairs_remove(struct pairs *p, const char *name);
-void pairs_clear(struct pairs *p);
-/* Appends all of another's. */
-void pairs_copy(struct pairs *to, const struct pairs *from);
 /* Sets what the object under `key` has, values as text; nothing when there is no such object. */
 void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key);
 
@@ -293,12 +281,13 @@ struct sim {
 };
 
 struct request {
-    const char *method, *path;   /* path without its query, percent-decoded */
-    char *raw_path;              /* as it was sent, with its query */
-    struct pairs query, headers; /* header names in lower case; repeated ones are joined by commas */
-    struct pairs form;           /* the body of a request to AWS */
-    bool form_ok;
+    /* The server's, as mayfly/net/server.h describes them: borrowed. */
+    const char *method, *path, *raw_path;
+    struct pairs query, headers;
     struct strbuf body;
+    /* What the simulator found out. */
+    struct pairs form; /* the body of a request to AWS */
+    bool form_ok;
     const char *service; /* static: "ec2", "sts", "ssm", "github", "imds", "issuer", "runner", "dist", "_sim" */
     char *action;        /* "RunInstances", "generate-jitconfig", "GET /imds/…" */
     bool hide;           /* a scripted fault: what exists is not seen yet */
