@@ -2,7 +2,7 @@
 
 #include <inttypes.h>
 
-enum { PER_PAGE = 100 };
+enum { PER_PAGE = GITHUB_JOBS_PAGE };
 
 struct rows {
     struct field_list list;

@@ -689,6 +689,45 @@ START_TEST(numbers_that_are_some)
 }
 END_TEST
 
+/* As GitHub writes it, with all that is not read. */
+START_TEST(page_of_jobs_with_many_steps)
+{
+    enum { STEPS = 400 };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRBUF body = STRBUF_INIT;
+    struct field_list rows = { 0 };
+    strbuf_addf(&body, "{\"total_count\":%d,\"jobs\":[", GITHUB_JOBS_PAGE);
+    for (int job = 0; job < GITHUB_JOBS_PAGE; job++) {
+        strbuf_addf(&body,
+                    "%s{\"id\":%d,\"run_id\":29679449526,\"workflow_name\":\"CI\",\"head_branch\":\"main\","
+                    "\"run_url\":\"https://api.github.com/repos/octo/demo/actions/runs/29679449526\",\"run_attempt\":1,"
+                    "\"node_id\":\"MDg6Q2hlY2tSdW4zOTk0NDQ0OTY=\",\"head_sha\":"
+                    "\"f83a356604ae3c5d03e1b46ef4d1ca77d64a90b0\",\"url\":"
+                    "\"https://api.github.com/repos/octo/demo/actions/jobs/399444496\",\"html_url\":"
+                    "\"https://github.com/octo/demo/runs/29679449526/jobs/399444496\",\"status\":\"in_progress\","
+                    "\"conclusion\":null,\"created_at\":\"2020-01-20T17:42:40Z\",\"started_at\":"
+                    "\"2020-01-20T17:42:40Z\",\"completed_at\":null,\"name\":\"build\",\"labels\":[\"mine\"],"
+                    "\"runner_id\":1,\"runner_name\":\"mf-1\",\"runner_group_id\":1,\"runner_group_name\":\"Default\","
+                    "\"steps\":[",
+                    job ? "," : "", 1 + job);
+        for (int step = 0; step < STEPS; step++)
+            strbuf_addf(&body,
+                        "%s{\"name\":\"Run %0160d\",\"status\":\"completed\",\"conclusion\":\"success\",\"number\":%d,"
+                        "\"started_at\":\"2020-01-20T09:42:40.000-08:00\",\"completed_at\":"
+                        "\"2020-01-20T09:42:41.000-08:00\"}",
+                        step ? "," : "", step, step + 1);
+        strbuf_adds(&body, "]}");
+    }
+    strbuf_adds(&body, "]}");
+    ck_assert_uint_lt(body.len, HTTP_LIST_MAX);
+    AUTO_CALL *a = &answered(github_list_jobs_call(&github, "o/r", 1, 1), strbuf_str(&body))->call;
+    ASSERT_OK(github_list_jobs_result((struct github_call *)a, &arena, &rows, &err), &err);
+    ck_assert_uint_eq(rows.n, GITHUB_JOBS_PAGE);
+    ck_assert(github_job_has_label(FIELD_ROW(&rows, const struct github_job, 7), "mine"));
+}
+END_TEST
+
 /* --- how long to wait --------------------------------------------------------------------------------------------- */
 
 static int64_t at_noon(void *ctx UNUSED)
@@ -747,6 +786,7 @@ static TCase *pure(void)
     tcase_add_loop_test(t, list_of_runners_refused, 0, 7);
     tcase_add_test(t, jit_configuration);
     tcase_add_test(t, answers_of_another_form);
+    tcase_add_test(t, page_of_jobs_with_many_steps);
     tcase_add_loop_test(t, rows_that_make_no_sense, 0, 7);
     tcase_add_loop_test(t, lists_that_are_none, 0, 5);
     tcase_add_loop_test(t, numbers_that_are_none, 0, 11);

@@ -15,8 +15,12 @@ struct github_job { /* strings live in the decoder's arena */
 
 bool github_job_has_label(const struct github_job *j, const char *label);
 
-/* Page 1, 2, … of 100, of all attempts: a job that is run again may use the runners of an earlier attempt. repo:
- * "owner/name", checked by github_scope_path. */
+/* A page of jobs holds their steps, too: so many jobs of 400 steps with long names stay below HTTP_LIST_MAX and
+ * JSON_MEMORY_MAX. */
+enum { GITHUB_JOBS_PAGE = 30 };
+
+/* Page 1, 2, … of GITHUB_JOBS_PAGE, of all attempts: a job that is run again may use the runners of an earlier attempt.
+ * repo: "owner/name", checked by github_scope_path. */
 struct github_call *github_list_jobs_call(struct github *g, const char *repo, int64_t run_id, unsigned page);
 /* Rows of struct github_job. */
 MUST_CHECK bool github_list_jobs_result(const struct github_call *call, struct arena *arena,
