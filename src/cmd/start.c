@@ -21,6 +21,9 @@ static bool launched(void *ctx, struct error *err)
             log_info("launched %s (%s, %s, %s) for runner %s", slot->pair.instance_id, start_cell(s, i)->type,
                      cell_market(start_cell(s, i)), slot->zone ? slot->zone : "zone unknown", slot->pair.name);
     }
+    if (s->told_limits) /* an instance was taken back, and this is about the one in its place */
+        return true;
+    s->told_limits = true;
     AUTO_FREE char *life = clock_format_duration(s->spec->max_lifetime);
     AUTO_FREE char *idle = clock_format_duration(s->spec->idle_limit);
     log_info("an instance terminates itself after its job, after %s, or after %s without a job", life, idle);
@@ -116,6 +119,18 @@ static bool launch(struct start *s, struct error *err)
     return false;
 }
 
+/* The reaper judges by the name how old a record without an instance is: one wrong Date must not put it into the
+ * future. Where no two clocks agree, EC2's is the one that most readers of the name have. */
+static int64_t name_time(const struct start *s)
+{
+    const struct env *env = s->cmd->env;
+    const struct clock_times t = clocks_read(&s->session->cloud.clocks, env_mono(env), env_now(env));
+    int64_t now;
+    if (clocks_agree(&t, &now))
+        return now;
+    return t.at[CLOCK_EC2] ? t.at[CLOCK_EC2] : t.at[CLOCK_OWN];
+}
+
 static bool prepare(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
@@ -136,7 +151,7 @@ static bool prepare(struct start *s, struct error *err)
         .hands = true,
         .runner_group = s->runner_group,
         .name_mark = s->name_mark,
-        .epoch = aws_now(&s->session->aws), /* the reaper has no other clock */
+        .epoch = name_time(s),
         .count = spec->count,
         .min_count = spec->min_count ? spec->min_count : spec->count,
         .plan = &s->plan,

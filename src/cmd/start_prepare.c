@@ -130,24 +130,29 @@ enum need {
     SPARE,  /* it goes without */
 };
 
+struct question {
+    enum need need;
+    enum clock_source clock; /* whose the answer's Date is; CLOCK_OWN: nobody's that counts */
+};
+
 struct questions { /* calls to run at once, owned */
     struct call **v;
-    enum need *needs;
+    struct question *about;
     size_t n;
 };
 
-static size_t ask(struct questions *q, struct call *call, enum need need)
+static size_t ask(struct questions *q, struct call *call, enum need need, enum clock_source clock)
 {
     q->v = xreallocarray(q->v, q->n + 1, sizeof(*q->v));
-    q->needs = xreallocarray(q->needs, q->n + 1, sizeof(*q->needs));
+    q->about = xreallocarray(q->about, q->n + 1, sizeof(*q->about));
     q->v[q->n] = call;
-    q->needs[q->n] = need;
+    q->about[q->n] = (struct question){ need, clock };
     return q->n++;
 }
 
 static size_t ask_aws(struct questions *q, struct aws_call *call, enum need need)
 {
-    return ask(q, &call->call, need);
+    return ask(q, &call->call, need, str_eq(call->service, "ec2") ? CLOCK_EC2 : CLOCK_OWN);
 }
 
 static const struct aws_call *aws_answer(const struct questions *q, size_t n)
@@ -160,23 +165,23 @@ static void questions_clear(struct questions *q)
     for (size_t i = 0; i < q->n; i++)
         call_free(q->v[i]);
     free(q->v);
-    free(q->needs);
+    free(q->about);
 }
 #define AUTO_QUESTIONS CLEANUP(questions_clear) struct questions
 
-static enum need need_of(const struct questions *q, const struct call *call)
+static struct question question_of(const struct questions *q, const struct call *call)
 {
     size_t i = 0;
     while (q->v[i] != call)
         i++;
-    return q->needs[i];
+    return q->about[i];
 }
 
 static size_t count(const struct questions *q, enum need need)
 {
     size_t n = 0;
     for (size_t i = 0; i < q->n; i++)
-        n += q->needs[i] == need;
+        n += q->about[i].need == need;
     return n;
 }
 
@@ -200,7 +205,10 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
             error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
             break;
         }
-        enum need need = need_of(q, call);
+        struct question asked = question_of(q, call);
+        enum need need = asked.need;
+        if (call->error.domain == ERROR_NONE && asked.clock != CLOCK_OWN)
+            drive_tell_time(&s->session->cloud, asked.clock, call);
         open--;
         needed -= need == NEEDED;
         one_of -= need == ONE_OF;
@@ -478,7 +486,7 @@ bool start_ask(struct start *s, struct error *err)
     struct session *session = s->session;
     AUTO_QUESTIONS q = { 0 };
     size_t identity = ask_aws(&q, sts_get_caller_identity_call(&session->aws, session->aws_config.region), SPARE);
-    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call, NEEDED);
+    size_t downloads = ask(&q, &github_downloads_call(&session->github)->call, NEEDED, CLOCK_GITHUB);
     size_t images = q.n;
     for (size_t i = 0; i < s->plan.n_images; i++)
         ask_aws(&q, start_find_image_call(s, &s->plan.images[i]), ONE_OF);

@@ -118,15 +118,6 @@ static void add_enabled_regions(struct session *session, struct search_all *ret)
 
 enum { RUNNER_PAGES = 20, MARK_LEN = 10 }; /* MARK_LEN: of "mf-" and the fleet's hash, "mf-0123ab-" */
 
-/* How old an instance is takes two clocks that agree: GitHub's is the one that a search of EC2 lacks. */
-static void tell_time(struct session *session, const struct call *call)
-{
-    const char *header = http_header(&call->exchange.response, "Date");
-    int64_t date;
-    if (header && clock_parse_http(header, &date))
-        clocks_add(&session->cloud.clocks, CLOCK_GITHUB, date, env_mono(session->loop.env));
-}
-
 /* The names of the runners that GitHub knows say in which region each is. */
 static void add_named_regions(struct session *session, struct search_all *ret)
 {
@@ -139,7 +130,8 @@ static void add_named_regions(struct session *session, struct search_all *ret)
         AUTO_CALL *call = &github_list_runners_call(&session->github, page, NULL)->call;
         if (!ask(session, call, &err) || !github_list_runners_result((struct github_call *)call, &arena, &rows, &err))
             return;
-        tell_time(session, call);
+        /* How old an instance is takes two clocks that agree, and a search of EC2 lacks this one. */
+        drive_tell_time(&session->cloud, CLOCK_GITHUB, call);
         for (size_t i = 0; i < rows.n; i++) {
             const char *name = FIELD_ROW(&rows, const struct github_runner, i)->name;
             AUTO_FREE char *mark = xstrndup(name, MARK_LEN);

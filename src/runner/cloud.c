@@ -40,3 +40,21 @@ const char *act_name(enum act_kind kind)
     };
     return names[kind];
 }
+
+enum outcome outcome_of_class(enum aws_class class)
+{
+    static const enum outcome outcomes[] = {
+        [AWS_FATAL] = OUTCOME_FAILED,
+        [AWS_CAPACITY] = OUTCOME_CAPACITY,
+        [AWS_SUBNET_FULL] = OUTCOME_SUBNET_FULL,
+        [AWS_QUOTA] = OUTCOME_QUOTA,
+        [AWS_THROTTLE] = OUTCOME_THROTTLED,
+        [AWS_SERVER] = OUTCOME_THROTTLED,
+        [AWS_NOT_FOUND] = OUTCOME_NOT_FOUND,
+        [AWS_BUSY] = OUTCOME_FAILED,
+        [AWS_EXPIRED] = OUTCOME_FAILED,
+        [AWS_TOKEN_USED] = OUTCOME_TOKEN_USED,
+        [AWS_DRY_RUN] = OUTCOME_FAILED,
+    };
+    return outcomes[class];
+}

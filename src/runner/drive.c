@@ -86,23 +86,9 @@ enum outcome drive_aws_outcome(const struct aws_call *call)
     /* It waited for credentials, or to be tried again, and a signal or the time ended that. */
     if (err->domain == ERROR_CANCELLED || err->domain == ERROR_TIMEOUT)
         return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
-    switch (aws_error_class(err)) {
-    case AWS_CAPACITY:
-        return OUTCOME_CAPACITY;
-    case AWS_SUBNET_FULL:
-        return OUTCOME_SUBNET_FULL;
-    case AWS_QUOTA:
-        return OUTCOME_QUOTA;
-    case AWS_NOT_FOUND:
-        return OUTCOME_NOT_FOUND;
-    case AWS_TOKEN_USED:
-        return OUTCOME_TOKEN_USED;
-    case AWS_THROTTLE:
-    case AWS_SERVER:
-        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_THROTTLED;
-    default:
-        return call->call.ambiguous ? OUTCOME_AMBIGUOUS : OUTCOME_FAILED;
-    }
+    enum outcome outcome = outcome_of_class(aws_error_class(err));
+    bool is_word = outcome != OUTCOME_THROTTLED && outcome != OUTCOME_FAILED;
+    return call->call.ambiguous && !is_word ? OUTCOME_AMBIGUOUS : outcome;
 }
 
 enum outcome drive_github_outcome(const struct github_call *call)
@@ -574,15 +560,20 @@ static void turn_page(struct driver *d, struct flight *f, struct event *e)
     f->n_instances = f->n_runners = 0;
 }
 
+void drive_tell_time(struct cloud *cloud, enum clock_source source, const struct call *call)
+{
+    const char *header = http_header(&call->exchange.response, "Date");
+    int64_t date;
+    if (header && clock_parse_http(header, &date))
+        clocks_add(&cloud->clocks, source, date, env_mono(cloud->loop->env));
+}
+
 /* A failure's Date may be a proxy's. */
 static void tell_time(struct driver *d, const struct flight *f, struct event *e)
 {
     const struct env *env = d->cloud->loop->env;
-    const char *header = http_header(&flight_call(f)->exchange.response, "Date");
-    int64_t date;
-    bool counts = e->outcome == OUTCOME_OK && (f->github || str_eq(f->aws->service, "ec2"));
-    if (counts && header && clock_parse_http(header, &date))
-        clocks_add(&d->cloud->clocks, f->github ? CLOCK_GITHUB : CLOCK_EC2, date, env_mono(env));
+    if (e->outcome == OUTCOME_OK && (f->github || str_eq(f->aws->service, "ec2")))
+        drive_tell_time(d->cloud, f->github ? CLOCK_GITHUB : CLOCK_EC2, flight_call(f));
     const struct clock_times t = clocks_read(&d->cloud->clocks, env_mono(env), env_now(env));
     e->no_time = !clocks_agree(&t, &e->cloud_now);
 }

@@ -506,18 +506,9 @@ static void answer_ask(struct launch *l, const struct event *e)
 /* What EC2 ended by itself, as RunInstances would have refused it; OUTCOME_FAILED: the launch ends with it. */
 static enum outcome why_taken_back(const struct ec2_instance *i)
 {
-    if (ec2_state_is_live(ec2_instance_state(i))) /* stopped: it has to be ended */
-        return OUTCOME_FAILED;
-    switch (aws_state_reason_class(i->reason_code)) {
-    case AWS_CAPACITY:
-        return OUTCOME_CAPACITY;
-    case AWS_SUBNET_FULL:
-        return OUTCOME_SUBNET_FULL;
-    case AWS_QUOTA:
-        return OUTCOME_QUOTA;
-    default:
-        return OUTCOME_FAILED;
-    }
+    /* Stopped: it has to be ended. */
+    return ec2_state_is_live(ec2_instance_state(i)) ? OUTCOME_FAILED
+                                                    : outcome_of_class(aws_state_reason_class(i->reason_code));
 }
 
 /* The instance is gone. Its runner never came, which the deletion of the record makes sure of; then another is launched

@@ -99,6 +99,7 @@ for n in 1 2 3 4; do
 	expect "taken back ($n): another cell has room" 0 out 'fallback=false' err 'before its runner came online: ' err '; trying another of the '
 	equal "taken back ($n): the output names the other" "$(state ".regions[].instances[]? | select(.id == \"$(output ec2-instance-id)\") | .state")" running
 	equal "taken back ($n): two were launched" "$(grep -c '^launched i-' <<<"$err")" 2
+	equal "taken back ($n): how an instance ends is told once" "$(grep -c '^an instance terminates itself ' <<<"$err")" 1
 done
 finished 5
 expect 'a volume that cannot be decrypted is final' 1 err 'Client.InternalError' err 'hint: most often a KMS key'

@@ -132,9 +132,27 @@ control DELETE faults >/dev/null
 # A clock that is off by an hour is corrected from AWS's own.
 control POST clock '{"advance_seconds":3600}' >/dev/null
 run "$mayfly" start "${args[@]}"
-name=$(sed -n 's/^runner-name=//p' <<<"$out") epoch=${name%-*}
-started 'a clock that is off by an hour'
 # By the time in its name the reaper tells a record whose instance is to come from one whose instance is gone.
-late=$((36#${epoch##*-} - $(date +%s) - 3600))
-equal "the runner's name has AWS's time (off by $late s)" "$((late > -60 && late < 60))" 1
+named_now() { # NAME SECONDS: the name of the runner says when it was, by a clock so far ahead of this machine's
+	local name epoch late
+	name=$(sed -n 's/^runner-name=//p' "$tmp/out" | tail -1) epoch=${name%-*}
+	late=$((36#${epoch##*-} - $(date +%s) - $2))
+	equal "$1 (off by $late s)" "$((late > -60 && late < 60))" 1
+}
+started 'a clock that is off by an hour'
+named_now "the runner's name has AWS's time" 3600
+control POST clock '{"advance_seconds":-3600}' >/dev/null
+for seconds in 25200 -25200; do
+	for of in '"service":"ec2","action":"DescribeImages"' '"service":"github","action":"downloads"'; do
+		fault "{$of,\"fault\":\"date\",\"seconds\":$seconds}"
+		run "$mayfly" start "${args[@]}"
+		started "a Date that is $seconds s off: $of"
+		named_now "and the runner's name has the time of the two clocks that agree" 0
+	done
+done
+fault '{"service":"ec2","action":"DescribeImages","fault":"date","seconds":25200}'
+fault '{"service":"github","action":"downloads","fault":"date","seconds":-25200}'
+run "$mayfly" start "${args[@]}"
+started 'three clocks that differ'
+named_now "where no two agree, the runner's name has EC2's time" 25200
 exit $((failures > 0))

@@ -632,6 +632,8 @@ START_TEST(outcomes_of_aws)
         ck_assert_msg(drive_aws_outcome(&call) == cases[i].want, "case %zu: %d", i, drive_aws_outcome(&call));
         error_clear(&call.call.error);
     }
+    for (unsigned c = AWS_FATAL; c <= AWS_DRY_RUN; c++) /* no refusal is a success */
+        ck_assert_msg(outcome_of_class((enum aws_class)c) != OUTCOME_OK, "class %u", c);
 }
 END_TEST
 

@@ -35,7 +35,8 @@ struct start {
     struct strbuf pre_runner;
     struct error lost; /* why the first of the images that are left out is */
     struct arena arena;
-    int64_t began; /* monotonic ms */
+    int64_t began;    /* monotonic ms */
+    bool told_limits; /* that an instance terminates itself */
 };
 
 void start_init(struct start *s, struct cmd *cmd, const struct spec *spec, struct session *session);

@@ -8,6 +8,7 @@
 
 #include "mayfly/aws/ec2_fleet.h"
 #include "mayfly/aws/ec2_images.h"
+#include "mayfly/aws/errors.h"
 #include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 
@@ -78,6 +79,10 @@ enum outcome {
     OUTCOME_THROTTLED,  /* no effect, not now: too many requests, no answer, a failure of theirs; retries are used up */
     OUTCOME_FAILED,     /* no effect; final */
 };
+
+/* What a class of refusals is to a machine, where no attempt was lost; also of the reason for which EC2 took an
+ * instance back (aws_state_reason_class). */
+enum outcome outcome_of_class(enum aws_class class);
 
 enum event_kind {
     EVENT_START,

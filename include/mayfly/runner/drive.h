@@ -23,11 +23,14 @@ struct cloud { /* everything a command talks to; borrowed parts */
     struct call_loop *loop;
     int signal_fd; /* readable once a signal has come; -1: none */
     struct tally tally[SERVICE_COUNT];
-    struct clocks clocks; /* by the answers of all machines that were driven */
+    struct clocks clocks; /* by the answers of all machines that were driven, and of what was asked beside them */
 };
 
 /* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */
 void drive(struct cloud *cloud, struct machine *machine);
+
+/* Takes the Date of a call that is done and was answered with success for what EC2's or GitHub's clock says. */
+void drive_tell_time(struct cloud *cloud, enum clock_source source, const struct call *call);
 
 /* The outcome of a call that is done. Pure. */
 enum outcome drive_aws_outcome(const struct aws_call *call);
