@@ -45,9 +45,9 @@ bool ec2_state_is_live(enum ec2_state state)
     return true; /* what is not known to be gone may cost money */
 }
 
-#define INSTANCE(path_, member)                                                                                        \
+#define INSTANCE(path_, member, form_)                                                                                 \
     {                                                                                                                  \
-        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_instance, member)                            \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_instance, member), .form = (form_)           \
     }
 
 static const struct field tag_fields[] = {
@@ -57,17 +57,17 @@ static const struct field tag_fields[] = {
 };
 
 static const struct field instance_fields[] = {
-    INSTANCE("instanceId", id),
-    INSTANCE("imageId", image),
-    INSTANCE("instanceType", type),
-    INSTANCE("placement/availabilityZone", zone),
-    INSTANCE("subnetId", subnet),
-    INSTANCE("instanceLifecycle", lifecycle),
-    INSTANCE("clientToken", client_token),
-    INSTANCE("instanceState/name", state_name),
-    INSTANCE("launchTime", launch_time),
-    INSTANCE("stateReason/code", reason_code),
-    INSTANCE("stateReason/message", reason_message),
+    INSTANCE("instanceId", id, FORM_INSTANCE),
+    INSTANCE("imageId", image, FORM_IMAGE),
+    INSTANCE("instanceType", type, FORM_TYPE),
+    INSTANCE("placement/availabilityZone", zone, FORM_ZONE),
+    INSTANCE("subnetId", subnet, FORM_SUBNET),
+    INSTANCE("instanceLifecycle", lifecycle, FORM_WORD),
+    INSTANCE("clientToken", client_token, FORM_ANY),
+    INSTANCE("instanceState/name", state_name, FORM_WORD),
+    INSTANCE("launchTime", launch_time, FORM_TIME),
+    INSTANCE("stateReason/code", reason_code, FORM_WORD),
+    INSTANCE("stateReason/message", reason_message, FORM_ANY),
     { .path = "tagSet/item",
       .type = FIELD_LIST,
       .offset = offsetof(struct ec2_instance, tags),
@@ -280,8 +280,11 @@ struct changes {
 };
 
 static const struct field change_fields[] = {
-    { .path = "instanceId", .type = FIELD_STR, .offset = offsetof(struct ec2_change, id) },
-    { .path = "currentState/name", .type = FIELD_STR, .offset = offsetof(struct ec2_change, state_name) },
+    { .path = "instanceId", .type = FIELD_STR, .offset = offsetof(struct ec2_change, id), .form = FORM_INSTANCE },
+    { .path = "currentState/name",
+      .type = FIELD_STR,
+      .offset = offsetof(struct ec2_change, state_name),
+      .form = FORM_WORD },
     { 0 },
 };
 
@@ -341,13 +344,16 @@ static const struct field image_device_fields[] = {
 #undef DEVICE
 
 static const struct field image_fields[] = {
-    { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct ec2_image, id) },
+    { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct ec2_image, id), .form = FORM_IMAGE },
     { .path = "name", .type = FIELD_STR, .offset = offsetof(struct ec2_image, name) },
-    { .path = "imageState", .type = FIELD_STR, .offset = offsetof(struct ec2_image, state) },
-    { .path = "architecture", .type = FIELD_STR, .offset = offsetof(struct ec2_image, architecture) },
+    { .path = "imageState", .type = FIELD_STR, .offset = offsetof(struct ec2_image, state), .form = FORM_WORD },
+    { .path = "architecture",
+      .type = FIELD_STR,
+      .offset = offsetof(struct ec2_image, architecture),
+      .form = FORM_WORD },
     { .path = "platform", .type = FIELD_STR, .offset = offsetof(struct ec2_image, platform) },
     { .path = "rootDeviceName", .type = FIELD_STR, .offset = offsetof(struct ec2_image, root_device) },
-    { .path = "creationDate", .type = FIELD_STR, .offset = offsetof(struct ec2_image, created) },
+    { .path = "creationDate", .type = FIELD_STR, .offset = offsetof(struct ec2_image, created), .form = FORM_TIME },
     { .path = "tagSet/item",
       .type = FIELD_LIST,
       .offset = offsetof(struct ec2_image, tags),

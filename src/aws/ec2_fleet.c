@@ -57,9 +57,9 @@ static const struct field tag_fields[] = {
     { 0 },
 };
 
-#define STR(path_, member)                                                                                             \
+#define STR(path_, member, form_)                                                                                      \
     {                                                                                                                  \
-        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_leftover, member)                            \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct ec2_leftover, member), .form = (form_)           \
     }
 #define TAGS                                                                                                           \
     {                                                                                                                  \
@@ -79,28 +79,36 @@ static const struct field tag_fields[] = {
         }                                                                                                              \
     }
 
-static const struct field volume_fields[] = {
-    STR("volumeId", id), STR("status", state), STR("createTime", created), TAGS, { 0 }
-};
-static const struct field spot_request_fields[] = {
-    STR("spotInstanceRequestId", id), STR("state", state), STR("createTime", created), TAGS, { 0 }
-};
-static const struct field image_fields[] = { STR("imageId", id),
-                                             STR("imageState", state),
-                                             STR("creationDate", created),
-                                             STR("name", name),
-                                             STR("architecture", architecture),
-                                             STR("stateReason/message", reason),
-                                             STR("deprecationTime", deprecated),
+static const struct field volume_fields[] = { STR("volumeId", id, FORM_VOLUME),
+                                              STR("status", state, FORM_WORD),
+                                              STR("createTime", created, FORM_TIME),
+                                              TAGS,
+                                              { 0 } };
+static const struct field spot_request_fields[] = { STR("spotInstanceRequestId", id, FORM_SPOT_REQUEST),
+                                                    STR("state", state, FORM_WORD),
+                                                    STR("createTime", created, FORM_TIME),
+                                                    TAGS,
+                                                    { 0 } };
+static const struct field image_fields[] = { STR("imageId", id, FORM_IMAGE),
+                                             STR("imageState", state, FORM_WORD),
+                                             STR("creationDate", created, FORM_TIME),
+                                             STR("name", name, FORM_ANY),
+                                             STR("architecture", architecture, FORM_WORD),
+                                             STR("stateReason/message", reason, FORM_ANY),
+                                             STR("deprecationTime", deprecated, FORM_TIME),
                                              { .path = "blockDeviceMapping/item/ebs/snapshotId",
                                                .type = FIELD_LIST,
                                                .offset = offsetof(struct ec2_leftover, snapshots),
-                                               .item_size = sizeof(const char *) },
+                                               .item_size = sizeof(const char *),
+                                               .form = FORM_SNAPSHOT },
                                              TAGS,
                                              { 0 } };
-static const struct field snapshot_fields[] = {
-    STR("snapshotId", id), STR("status", state), STR("startTime", created), STR("description", description), TAGS, { 0 }
-};
+static const struct field snapshot_fields[] = { STR("snapshotId", id, FORM_SNAPSHOT),
+                                                STR("status", state, FORM_WORD),
+                                                STR("startTime", created, FORM_TIME),
+                                                STR("description", description, FORM_ANY),
+                                                TAGS,
+                                                { 0 } };
 
 static const struct {
     const char *name;

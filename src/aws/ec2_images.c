@@ -45,7 +45,7 @@ struct created {
 };
 
 static const struct field created_fields[] = {
-    { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct created, id) },
+    { .path = "imageId", .type = FIELD_STR, .offset = offsetof(struct created, id), .form = FORM_IMAGE },
     { 0 },
 };
 

@@ -162,6 +162,8 @@ bool json_decode(struct json_object *object, const struct field *fields, void *o
         case FIELD_STR:
             if (!json_object_is_type(value, json_type_string))
                 return wrong_type(f, what, "a string", err);
+            if (!form_is(f->form, json_object_get_string(value)))
+                return wrong_type(f, what, "of its form", err);
             *(const char **)at = arena_strdup(arena, json_object_get_string(value));
             break;
         case FIELD_TEXT: {

@@ -72,6 +72,8 @@ static bool store(const struct decoder *d, const struct field *f, void *out, con
     switch (f->type) {
     case FIELD_STR:
     case FIELD_TEXT:
+        if (!form_is(f->form, text))
+            return true;
         *(const char **)at = arena_strdup(d->arena, text);
         return true;
     case FIELD_BOOL:
@@ -88,6 +90,17 @@ static bool store(const struct decoder *d, const struct field *f, void *out, con
     case FIELD_LIST:
         break;
     }
+    return true;
+}
+
+static bool close_leaf(const struct decoder *d, const struct field *leaf, void *out, const char *text,
+                       struct error *err)
+{
+    if (leaf->type != FIELD_LIST)
+        return store(d, leaf, out, text, err);
+    if (form_is(leaf->form, text))
+        *(const char **)field_list_add((void *)((char *)out + leaf->offset), leaf->item_size, d->arena) =
+            arena_strdup(d->arena, text);
     return true;
 }
 
@@ -133,10 +146,7 @@ static bool decode_element(const struct decoder *d, const struct field *fields, 
                 strbuf_truncate(&path, parent);
             }
         } else if (type == XML_READER_TYPE_END_ELEMENT) {
-            if (leaf && leaf->type == FIELD_LIST)
-                *(const char **)field_list_add((void *)((char *)out + leaf->offset), leaf->item_size, d->arena) =
-                    arena_strdup(d->arena, strbuf_str(&text));
-            else if (leaf && !store(d, leaf, out, strbuf_str(&text), err))
+            if (leaf && !close_leaf(d, leaf, out, strbuf_str(&text), err))
                 return false;
             leaf = NULL;
             strbuf_truncate(&text, 0);

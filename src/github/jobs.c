@@ -10,8 +10,12 @@ struct rows {
 
 static const struct field job_fields[] = {
     { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_job, id), .required = true },
-    { .path = "status", .type = FIELD_STR, .offset = offsetof(struct github_job, status), .required = true },
-    { .path = "runner_name", .type = FIELD_STR, .offset = offsetof(struct github_job, runner_name) },
+    { .path = "status",
+      .type = FIELD_STR,
+      .offset = offsetof(struct github_job, status),
+      .required = true,
+      .form = FORM_WORD },
+    { .path = "runner_name", .type = FIELD_STR, .offset = offsetof(struct github_job, runner_name), .form = FORM_NAME },
     { .path = "labels",
       .type = FIELD_LIST,
       .offset = offsetof(struct github_job, labels),

@@ -19,10 +19,12 @@ bool github_runner_is_online(const struct github_runner *r)
         { .path = prefix "name",                                                                                       \
           .type = FIELD_STR,                                                                                           \
           .offset = (base) + offsetof(struct github_runner, name),                                                     \
+          .form = FORM_NAME,                                                                                           \
           .required = true },                                                                                          \
         { .path = prefix "status",                                                                                     \
           .type = FIELD_STR,                                                                                           \
           .offset = (base) + offsetof(struct github_runner, status),                                                   \
+          .form = FORM_WORD,                                                                                           \
           .required = true },                                                                                          \
     {                                                                                                                  \
         .path = prefix "busy", .type = FIELD_BOOL, .offset = (base) + offsetof(struct github_runner, busy),            \
@@ -175,7 +177,7 @@ static void read_unclear(struct json_object *item, struct github_runner *r, stru
         { 0 },
     };
     static const struct field name[] = {
-        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name) },
+        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name), .form = FORM_NAME },
         { 0 },
     };
     AUTO_ERROR ignored = { 0 };
@@ -258,7 +260,11 @@ bool github_downloads_result(const struct github_call *call, struct arena *arena
 
 static const struct field group_fields[] = {
     { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_group, id), .required = true },
-    { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_group, name), .required = true },
+    { .path = "name",
+      .type = FIELD_STR,
+      .offset = offsetof(struct github_group, name),
+      .required = true,
+      .form = FORM_NAME },
     { 0 },
 };
 

@@ -823,6 +823,18 @@ START_TEST(answers_of_another_form)
             "<DescribeVolumesResponse><volumeSet><item><status>available</status></item></volumeSet>"
             "</DescribeVolumesResponse>",
             "a volume without an id");
+    REFUSES(ec2_list_leftovers_call(a, r, EC2_SNAPSHOT, &filter, 1, NULL),
+            ec2_list_leftovers_result(c, EC2_SNAPSHOT, &arena, &page, &err),
+            "<DescribeSnapshotsResponse><snapshotSet><item><snapshotId>snap-1&#10;</snapshotId></item></snapshotSet>"
+            "</DescribeSnapshotsResponse>",
+            "a snapshot without an id");
+    REFUSES(ec2_list_leftovers_call(a, r, EC2_SPOT_REQUEST, &filter, 1, NULL),
+            ec2_list_leftovers_result(c, EC2_SPOT_REQUEST, &arena, &page, &err),
+            "<DescribeSpotInstanceRequestsResponse><spotInstanceRequestSet><item><spotInstanceRequestId>i-1"
+            "</spotInstanceRequestId></item></spotInstanceRequestSet></DescribeSpotInstanceRequestsResponse>",
+            "a spot request without an id");
+    REFUSES(ec2_create_image_call(a, &image), ec2_create_image_result(c, &arena, &word, &err),
+            "<CreateImageResponse><imageId>ami-1&#13;::error::x</imageId></CreateImageResponse>", "names no image");
     REFUSES(ec2_remove_leftover_call(a, r, EC2_VOLUME, "vol-1"), ec2_remove_leftover_result(c, EC2_VOLUME, &err), "",
             "DeleteVolume");
     REFUSES(ec2_create_image_call(a, &image), ec2_create_image_result(c, &arena, &word, &err), "", "CreateImage");

@@ -378,12 +378,76 @@ START_TEST(page_with_one_byte_changed)
 }
 END_TEST
 
+START_TEST(forms)
+{
+    static const struct {
+        enum form form;
+        const char *good, *bad;
+    } cases[] = {
+        { FORM_INSTANCE, "i-0123456789abcdef0", "i-1; x" },
+        { FORM_INSTANCE, "i-1", "i-" },
+        { FORM_INSTANCE, "i-1", "vol-1" },
+        { FORM_IMAGE, "ami-0123456789abcdef0", "ami-1\n##[set-output]" },
+        { FORM_SNAPSHOT, "snap-0123456789abcdef0", "snap-`id`" },
+        { FORM_VOLUME, "vol-0123456789abcdef0", "vol-1 vol-2" },
+        { FORM_SPOT_REQUEST, "sir-abcd1234", "sir-\xc2\x9b" },
+        { FORM_SUBNET, "subnet-0a11ce01", "subnet-1|" },
+        { FORM_ZONE, "us-west-2-lax-1a", "us-east-1a\r" },
+        { FORM_ZONE, "us-east-1a", "" },
+        { FORM_TYPE, "u-6tb1.112xlarge", "m7i.large]" },
+        { FORM_WORD, "shutting-down", "running\nerror" },
+        { FORM_WORD, "Client.VolumeLimitExceeded", "a b" },
+        { FORM_TIME, "2026-01-31T01:02:03.000Z", "2026-01-31 <b>" },
+        { FORM_NAME, "", "a\tb" },
+        { FORM_NAME, "Caf\xc3\xa9 \xe2\x80\x94 build #1", "a\xc2\x9b" },
+        { FORM_NAME, "mf-1", "mf-1\x7f" },
+        { FORM_WORD, "0123456789012345678901234567890123456789012345678901234567890123",
+          "01234567890123456789012345678901234567890123456789012345678901234" },
+    };
+    ck_assert(form_is(cases[_i].form, cases[_i].good));
+    ck_assert(!form_is(cases[_i].form, cases[_i].bad));
+    ck_assert(form_is(FORM_ANY, cases[_i].bad));
+}
+END_TEST
+
+/* What has not its form is absent: nothing of it is printed or sent on. */
+START_TEST(instance_of_other_characters)
+{
+    static const struct {
+        const char *element;
+        size_t member;
+    } cases[] = {
+#define CASE(start, end, member_) { start "x\xc2\x9b&#10;##[error]" end, offsetof(struct ec2_instance, member_) }
+        CASE("<imageId>", "</imageId>", image),
+        CASE("<instanceType>", "</instanceType>", type),
+        CASE("<placement><availabilityZone>", "</availabilityZone></placement>", zone),
+        CASE("<subnetId>", "</subnetId>", subnet),
+        CASE("<instanceLifecycle>", "</instanceLifecycle>", lifecycle),
+        CASE("<instanceState><name>", "</name></instanceState>", state_name),
+        CASE("<launchTime>", "</launchTime>", launch_time),
+        CASE("<stateReason><code>", "</code></stateReason>", reason_code),
+#undef CASE
+    };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct ec2_page p = { 0 };
+    AUTO_FREE char *doc =
+        xasprintf("<DescribeInstancesResponse><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId>"
+                  "%s</item></instancesSet></item></reservationSet></DescribeInstancesResponse>",
+                  cases[_i].element);
+    ASSERT_OK(decode_page(doc, strlen(doc), &p, &arena, &err), &err);
+    const struct ec2_instance *i = p.instances.rows;
+    ck_assert_str_eq(i->id, "i-1");
+    ck_assert_ptr_null(*(const char *const *)((const char *)i + cases[_i].member));
+}
+END_TEST
+
 /* Who reads a fleet row by row goes on past one without an id. */
 START_TEST(rows_without_an_id)
 {
     static const char doc[] =
         "<DescribeInstancesResponse><reservationSet><item><instancesSet><item><imageId>a</imageId>"
-        "</item><item><instanceId>i-1</instanceId></item><item><instanceId/></item>"
+        "</item><item><instanceId>i-1</instanceId></item><item><instanceId>i-1; x</instanceId></item>"
         "<item><instanceId>i-2</instanceId></item></instancesSet></item></reservationSet>"
         "<nextToken>t</nextToken></DescribeInstancesResponse>";
     AUTO_ARENA arena = { 0 };
@@ -704,6 +768,8 @@ static TCase *xml_cases(void)
     tcase_add_loop_test(t, page_with_one_byte_changed, 0, 8);
     tcase_add_test(t, page_without_an_id);
     tcase_add_test(t, rows_without_an_id);
+    tcase_add_loop_test(t, forms, 0, 18);
+    tcase_add_loop_test(t, instance_of_other_characters, 0, 8);
     return t;
 }
 

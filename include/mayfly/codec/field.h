@@ -18,6 +18,25 @@ enum field_type {
     FIELD_LIST, /* struct field_list of rows */
 };
 
+/* What a string of a server's may look like, so that what is printed or sent on holds no other characters. A string
+ * that has not its form is absent in XML, and an error in JSON. */
+enum form {
+    FORM_ANY,
+    FORM_INSTANCE, /* "i-" and letters, digits, dashes; and so on */
+    FORM_IMAGE,
+    FORM_SNAPSHOT,
+    FORM_VOLUME,
+    FORM_SPOT_REQUEST,
+    FORM_SUBNET,
+    FORM_ZONE, /* "us-east-1a", "us-west-2-lax-1a" */
+    FORM_TYPE, /* "m7i.large", "u-6tb1.metal" */
+    FORM_WORD, /* "running", "in_progress", "Server.InternalError" */
+    FORM_TIME, /* "2026-01-31T01:02:03.000Z" */
+    FORM_NAME, /* what a person may have chosen: UTF-8 without control characters, 255 bytes at most; or "" */
+};
+
+MUST_CHECK bool form_is(enum form form, const char *s);
+
 struct field {
     const char *path; /* NULL ends a table */
     enum field_type type;
@@ -25,6 +44,7 @@ struct field {
     bool required;             /* absent or null is an error; JSON only, XML omits what is empty */
     const struct field *items; /* FIELD_LIST: the table of one row; NULL: rows are strings (const char *) */
     size_t item_size;          /* FIELD_LIST: sizeof one row */
+    enum form form;            /* of a string, or of the strings of a list */
 };
 
 struct field_list { /* zero: empty */
