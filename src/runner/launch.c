@@ -316,6 +316,7 @@ static void answer_settle(struct launch *l, struct launch_slot *s, const struct 
     if (s->pair.instance == INSTANCE_HAVE)
         took_instance(l, s, &e->instances[0], e->now);
     else if (s->pair.instance == INSTANCE_STUCK && !s->down) {
+        /* No other cell: a slot follows one pair, and this one's instance may yet appear. */
         AUTO_ERROR err = { 0 };
         error_copy(&err, &s->pair.error);
         error_prefix(&err, "the outcome of RunInstances is unknown");
