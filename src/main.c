@@ -8,6 +8,7 @@
 #include "mayfly/cmd/cmd.h"
 #include "mayfly/cmd/manual.h"
 #include "mayfly/cmd/version.h"
+#include "mayfly/util/home.h"
 #include "mayfly/util/log.h"
 #include "mayfly/util/secret.h"
 #include "mayfly/util/signals.h"
@@ -140,14 +141,15 @@ static const char *whose_key(const char *key)
 }
 
 /* The first that exists; owned, or NULL. One that is named must exist. */
-static char *find_config(const char *named)
+static char *find_config(const char *named, const char *(*getenv_fn)(const char *))
 {
     /* A relative one is to be ignored, says the XDG specification: it would be that of the directory we happen to be
      * in. */
-    const char *home = getenv("HOME"), *xdg = getenv("XDG_CONFIG_HOME");
-    AUTO_FREE char *user = xdg && xdg[0] == '/'     ? xasprintf("%s/mayfly/mayfly.ini", xdg)
-                           : home && home[0] == '/' ? xasprintf("%s/.config/mayfly/mayfly.ini", home)
-                                                    : NULL;
+    const char *xdg = getenv_fn("XDG_CONFIG_HOME");
+    AUTO_FREE char *home = home_directory(getenv_fn);
+    AUTO_FREE char *user = xdg && xdg[0] == '/' ? xasprintf("%s/mayfly/mayfly.ini", xdg)
+                           : home               ? xasprintf("%s/.config/mayfly/mayfly.ini", home)
+                                                : NULL;
     if (!str_empty(named))
         return xstrdup(named);
     if (user && access(user, F_OK) == 0)
@@ -183,7 +185,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
                                   .notices = notices,
                                   .inputs = &cmd->inputs };
     AUTO_FREE char *doubt = NULL;
-    AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source));
+    AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source), cmd->getenv);
     source.section = opts_peek(opts_find(common_opts, "runner"), &source);
     source.rest = cmd->command->arguments ? &cmd->rest : NULL;
     if (file) {

@@ -7,6 +7,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "mayfly/util/home.h"
 #include "mayfly/util/strbuf.h"
 
 enum { LINKS_MAX = 40 }; /* as the kernel has it */
@@ -46,8 +47,8 @@ static bool is_in(const char *file, const char *directory)
 /* The directory as it is, or NULL. */
 static char *real_directory(const char *value, const char *(*getenv_fn)(const char *))
 {
-    const char *home = getenv_fn("HOME");
-    AUTO_FREE char *expanded = value[0] == '~' && home ? xasprintf("%s%s", home, value + 1) : NULL; /* CircleCI */
+    AUTO_FREE char *home = value[0] == '~' ? home_directory(getenv_fn) : NULL; /* CircleCI */
+    AUTO_FREE char *expanded = home ? xasprintf("%s%s", home, value + 1) : NULL;
     return realpath(expanded ? expanded : value, NULL);
 }
 

@@ -134,6 +134,14 @@ for directory in XDG_CONFIG_HOME=. HOME=.; do
 	run env -C "$tmp/repo" -u XDG_CONFIG_HOME "$directory" "$mayfly" start --dry-run
 	expect "$directory is ignored" 2 err '--types is missing'
 done
+# Services have no HOME: the file is where the password database says.
+if unshare -rm true 2>/dev/null; then
+	sed "s|^root:.*|root:x:0:0:root:$tmp/service:/bin/sh|" /etc/passwd >"$tmp/passwd"
+	mkdir -p "$tmp/service/.config/mayfly" && printf '[default]\ntypos = 1\n' >"$tmp/service/.config/mayfly/mayfly.ini"
+	# shellcheck disable=SC2016 # the inner shell expands them
+	run unshare -rm sh -c 'mount --bind "$1" /etc/passwd && shift && exec "$@"' sh "$tmp/passwd" env -u HOME -u XDG_CONFIG_HOME "$mayfly" start --dry-run
+	expect 'the file of a user without HOME' 2 err "$tmp/service/.config/mayfly/mayfly.ini" err 'typos'
+fi
 
 # Of every option of every command, what the step says as an input counts before the variable, under each of its names.
 "$mayfly" --options | jq -r 'select(."flag-only" | not) | .command as $c | .name as $n | [$n] + (.aliases // "" | split(" ") | map(split(":")[0])) | map(select(. != "")) | .[] | [$c // "start", $n, .] | @tsv' >"$tmp/names"
