@@ -117,7 +117,9 @@ bool start_write_outputs(struct start *s, struct error *err)
         { "market", cell_market(start_cell(s, n)) },
         { "fallback", "false" },
     };
-    for (size_t i = 0; i < ARRAY_SIZE(outputs); i++)
+    bool moved =
+        !str_eq(start_cell(s, n)->region, s->plan.cells[0].region); /* from what was written before the launch */
+    for (size_t i = moved ? 0 : 1; i < ARRAY_SIZE(outputs); i++)
         if (!output_write(s->cmd, outputs[i].name, outputs[i].value, err))
             return error_prefix(err, "the output %s", outputs[i].name);
     return true;

@@ -10,6 +10,7 @@ all='[.regions[].instances[]]'
 # --- one runner ---
 control DELETE log >/dev/null
 run "$mayfly" start "${args[@]}"
+equal 'its region is written once' "$(grep -c '^region=' "$tmp/out")" 1
 expect 'start launches a runner' 0 out 'label=mayfly-' out 'region=us-east-1' out 'ec2-instance-id=i-' \
 	out 'ec2-instance-ids=["i-' out 'runner-name=mf-' out 'instance-type=m7i.large' out 'market=on-demand'
 label=$(sed -n 's/^label=//p' "$tmp/out")

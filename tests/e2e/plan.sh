@@ -52,6 +52,7 @@ equal "machulav's list of places" "$(cells)" 'on-demand@us-west-2 on-demand@us-e
 # --- another region ---
 fault '{"service":"ec2","action":"RunInstances","fault":"capacity","match":{"SubnetId":"subnet-0a11ce01"},"times":9}'
 run "$mayfly" start "${two[@]}"
+equal 'what is written last is where it is' "$(sed -n 's/^region=//p' "$tmp/out" | tr '\n' ' ')" 'us-east-1 us-west-2 '
 expect 'the next region when one is full' 0 out 'region=us-west-2' out 'runner-name=mf-' out '-us-west-2-'
 no_faults
 id=$(output ec2-instance-id) region=$(output region)
@@ -123,7 +124,7 @@ rm "$tmp/output"
 mkdir "$tmp/output"
 wait $!
 status=$? out='' err=$(cat "$tmp/err")
-expect 'outputs that cannot be written fail the start' 1 err 'the output region: GITHUB_OUTPUT'
+expect 'outputs that cannot be written fail the start' 1 err 'the output ec2-instance-id: GITHUB_OUTPUT'
 no_faults
 equal 'and undo it' "$(state "($live | length) + (.runners | length)")" 0
 
