@@ -102,7 +102,7 @@ for n in 1 2 3 4; do
 	equal "taken back ($n): how an instance ends is told once" "$(grep -c '^an instance terminates itself ' <<<"$err")" 1
 done
 finished 5
-expect 'a volume that cannot be decrypted is final' 1 err 'Client.InternalError' err 'hint: most often a KMS key'
+expect 'a volume that cannot be decrypted is final' 1 err 'Client.InternalError' err 'hint: most often a KMS key' err 'kms:CreateGrant' err '`mayfly policy start --volume-kms-key KEY`'
 finished 6
 expect 'so is a snapshot that is not there' 1 err 'Client.InvalidSnapshot.NotFound' err 'hint: a snapshot of the image'
 finished 7
