@@ -4,12 +4,15 @@ usage: flood.py KIND, the name of a function below
 """
 
 import gzip
+import itertools
+import json
 import socket
 import sys
 import threading
 
 OK = b"HTTP/1.1 200 OK\r\n"
 MIB = b"x" * (1 << 20)
+counter = itertools.count(1)
 
 
 def body(client):
@@ -52,6 +55,27 @@ def bomb(client):
     """Compressed, which nobody asked for: 20 KB that would be 20 MB."""
     text = gzip.compress(b"{}," * 7000000)
     client.sendall(OK + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(text) + text)
+
+
+def pages(client):
+    """Lists whose pages are as full as they may be, and have no end."""
+    n = next(counter)
+    tags = "".join(f"<item><key>tag-{t}</key><value>{'v' * 250}</value></item>" for t in range(50))
+    rows = "".join(f"<item><instanceId>i-{n:08x}{i:09x}</instanceId><instanceState><name>running</name></instanceState>"
+                   f"<launchTime>2026-11-30T00:00:00.000Z</launchTime><tagSet>{tags}</tagSet></item>" for i in range(360))
+    text = (f"<DescribeInstancesResponse><reservationSet><item><instancesSet>{rows}</instancesSet></item></reservationSet>"
+            f"<nextToken>{n}</nextToken></DescribeInstancesResponse>")
+    client.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(text) + text.encode())
+
+
+def runners(client):
+    """The same of GitHub's."""
+    n = next(counter)
+    labels = [{"id": i, "name": f"{i:03}" + "l" * 253, "type": "custom"} for i in range(100)]
+    rows = [{"id": n * 100 + i, "name": f"mf-000000-us-east-1-{n:05}-{i:05}", "os": "linux", "status": "online", "busy": True,
+             "labels": labels} for i in range(1, 101)]
+    text = json.dumps({"total_count": 1 << 20, "runners": rows}).encode()
+    client.sendall(OK + b"Content-Length: %d\r\n\r\n" % len(text) + text)
 
 
 def serve(client):
