@@ -82,6 +82,35 @@ ended
 expect 'an output file that may not grow' 1 err 'File too large'
 equal 'is undone' "$(state "$live")" 0
 
+# --- what a parent leaves behind: dispositions, closed descriptors, a limit of the size of files ---
+forget
+cat >"$tmp/give-keys" <<END
+#!/bin/sh
+grep '^Sig[BI]' /proc/self/status >"$tmp/dispositions"
+echo '{"Version":1,"AccessKeyId":"$AWS_ACCESS_KEY_ID","SecretAccessKey":"$AWS_SECRET_ACCESS_KEY","SessionToken":"$AWS_SESSION_TOKEN"}'
+END
+chmod +x "$tmp/give-keys"
+printf '[default]\ncredential_process = %s\n' "$tmp/give-keys" >"$tmp/config"
+run env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN AWS_CONFIG_FILE="$tmp/config" python3 -c 'import os, signal, sys
+for s in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, signal.SIGXFSZ):
+    signal.signal(s, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR2, signal.SIGALRM))
+os.execv(sys.argv[1], sys.argv[1:])' "$mayfly" stop --label none
+expect 'signals that the parent ignored or blocked' 0
+ignored=0x$(sed -n 's/^SigIgn:[[:space:]]*//p' "$tmp/dispositions") blocked=0x$(sed -n 's/^SigBlk:[[:space:]]*//p' "$tmp/dispositions")
+equal 'a credential_process has none of them ignored or blocked' "$((ignored & ~0x180000000)) $((blocked))" '0 0' # 32 and 33 are of libc
+for closed in 0 1 2 '0 1 2'; do
+	forget
+	run bash -c 'for fd in $1; do eval "exec $fd>&-"; done; exec "${@:2}"' - "$closed" \
+		env GITHUB_OUTPUT="$tmp/output" "$mayfly" stop --label none --trace "$tmp/trace"
+	equal "descriptors $closed are closed: stop does its work" "$status $(($(asked DescribeInstances) > 0))" '0 1'
+done
+if grep -qv '^{' "$tmp/trace"; then
+	not_ok 'nothing is written to what took the place of a closed one' "$(cat "$tmp/trace")"
+else
+	ok 'nothing is written to what took the place of a closed one'
+fi
+
 # --- the answer to one RunInstances of three hangs; the other two are known ---
 forget
 control PUT faults "[$(hang ec2 RunInstances | sed 's/"times":0/"times":1,"skip":2/')]" >/dev/null
