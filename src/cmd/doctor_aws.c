@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "mayfly/cmd/doctor.h"
+#include "mayfly/runner/params.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/log.h"
 
@@ -457,19 +458,23 @@ static bool try_cells(struct doctor *d, struct error *err)
 }
 
 /* EC2 accepts a launch with a key that may not be used, and terminates the instance then. */
-static void tell_key(struct doctor *d)
+static void tell_keys(struct doctor *d)
 {
-    const struct spec *spec = d->start.spec;
-    const char *key = str_empty(spec->volume_kms_key) ? NULL : spec->volume_kms_key;
-    if (!key && !spec->volume_encrypted)
+    AUTO_STRLIST params = { 0 }, keys = { 0 };
+    AUTO_ERROR told = { 0 }; /* by the check of the options */
+    if (!params_make(d->start.spec, "/dev/sda1", NULL, &params, &told))
         return;
-    struct finding *f = finding_add(&d->findings, CHECK_LAUNCH, FINDING_NOT_CHECKED, "encryption of the volume with %s",
-                                    key ? key : "the account's default key");
-    finding_result(f, "a dry run does not ask KMS");
-    finding_fix(f,
-                "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints what "
-                "to allow; so it does for the default key of an account that encrypts by default",
-                key ? key : "KEY");
+    params_keys(&params, &keys);
+    for (size_t i = 0; i < keys.n; i++) {
+        const char *key = str_empty(keys.v[i]) ? NULL : keys.v[i];
+        struct finding *f = finding_add(&d->findings, CHECK_LAUNCH, FINDING_NOT_CHECKED,
+                                        "encryption of the volume with %s", key ? key : "the account's default key");
+        finding_result(f, "a dry run does not ask KMS");
+        finding_fix(f,
+                    "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints "
+                    "what to allow; so it does for the default key of an account that encrypts by default",
+                    key ? key : "KEY");
+    }
 }
 
 bool doctor_try_launch(struct doctor *d, struct error *err)
@@ -505,7 +510,7 @@ bool doctor_try_launch(struct doctor *d, struct error *err)
         return true;
     }
     s->name_mark = runner_name_mark(s->account, d->session.fleet);
-    tell_key(d);
+    tell_keys(d);
     return try_cells(d, err);
 }
 

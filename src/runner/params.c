@@ -307,6 +307,21 @@ bool params_make(const struct spec *s, const char *root_device, const struct fie
     return true;
 }
 
+void params_keys(const struct strlist *params, struct strlist *ret)
+{
+    static const char suffix[] = ".Ebs.Encrypted";
+    for (size_t i = 0; i + 1 < params->n; i += 2) {
+        const char *name = params->v[i], *key = str_ends(name, ".Ebs.KmsKeyId") ? params->v[i + 1] : NULL;
+        if (str_ends(name, suffix) && str_eq(params->v[i + 1], "true")) {
+            AUTO_FREE char *prefix = xstrndup(name, strlen(name) - strlen(suffix));
+            key = get(params, prefix, "Ebs.KmsKeyId");
+            key = key ? key : "";
+        }
+        if (key && !strlist_has(ret, key))
+            strlist_add(ret, key);
+    }
+}
+
 /* --- tags and packages -------------------------------------------------------------------------------------------- */
 
 static const struct field tag_fields[] = {

@@ -134,6 +134,10 @@ for directory in XDG_CONFIG_HOME=. HOME=.; do
 	run env -C "$tmp/repo" -u XDG_CONFIG_HOME "$directory" "$mayfly" start --dry-run
 	expect "$directory is ignored" 2 err '--types is missing'
 done
+run "$mayfly" start --dry-run --types m7i.large --regions us-west-2 --volume-kms-key arn:aws:kms:us-east-1:123456789012:key/0a1b
+expect 'a key of another region' 2 err 'the KMS key `arn:aws:kms:us-east-1:123456789012:key/0a1b` is not one of us-west-2' err 'alias/NAME'
+run "$mayfly" start --dry-run --types m7i.large --regions us-east-1,us-west-2 --block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true,"KmsKeyId":"arn:aws:kms:us-west-2:123456789012:key/0a1b"}}]'
+expect 'a key of one of two regions' 2 err 'is not one of us-east-1'
 # Services have no HOME: the file is where the password database says.
 if unshare -rm true 2>/dev/null; then
 	sed "s|^root:.*|root:x:0:0:root:$tmp/service:/bin/sh|" /etc/passwd >"$tmp/passwd"

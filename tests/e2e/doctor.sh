@@ -195,6 +195,9 @@ run "$mayfly" doctor "${args[@]}" --placement-group nowhere
 problem 'a placement group that is none' launch InvalidPlacementGroup.Unknown '--placement-group'
 doctor --volume-kms-key alias/ci
 unseen 'a key that only KMS knows' launch 'encryption of the volume with alias/ci: a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/ci`'
+doctor --block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true,"KmsKeyId":"alias/disk"}},{"DeviceName":"/dev/sdg","Ebs":{"VolumeSize":8,"Encrypted":true}}]'
+unseen 'the key of another disk' launch 'encryption of the volume with alias/disk: a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/disk`'
+unseen 'a disk with the default key' launch "the account's default key"
 doctor --volume-encrypted
 unseen 'the default key' launch "the account's default key"
 doctor

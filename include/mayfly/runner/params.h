@@ -11,6 +11,10 @@
 MUST_CHECK bool params_make(const struct spec *s, const char *root_device, const struct field_list *volumes,
                             struct strlist *ret, struct error *err);
 
+/* Adds the keys that params_make's volumes are encrypted with, each once, as they were given; "" for the account's
+ * default key. */
+void params_keys(const struct strlist *params, struct strlist *ret);
+
 /* --tags, as KEY=VALUE,… or as AWS's JSON list of Key and Value, in the arena. warnings: takes a sentence for each part
  * that is ignored; may be NULL. */
 MUST_CHECK bool params_tags(const struct spec *s, struct arena *arena, struct field_list *ret, struct strlist *warnings,
