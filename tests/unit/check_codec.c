@@ -413,11 +413,14 @@ END_TEST
 /* What has not its form is absent: nothing of it is printed or sent on. */
 START_TEST(instance_of_other_characters)
 {
+#define CASE(start, end, member_)                                                                                      \
+    {                                                                                                                  \
+        start "x\xc2\x9b&#10;##[error]" end, offsetof(struct ec2_instance, member_)                                    \
+    }
     static const struct {
         const char *element;
         size_t member;
     } cases[] = {
-#define CASE(start, end, member_) { start "x\xc2\x9b&#10;##[error]" end, offsetof(struct ec2_instance, member_) }
         CASE("<imageId>", "</imageId>", image),
         CASE("<instanceType>", "</instanceType>", type),
         CASE("<placement><availabilityZone>", "</availabilityZone></placement>", zone),
@@ -426,8 +429,8 @@ START_TEST(instance_of_other_characters)
         CASE("<instanceState><name>", "</name></instanceState>", state_name),
         CASE("<launchTime>", "</launchTime>", launch_time),
         CASE("<stateReason><code>", "</code></stateReason>", reason_code),
-#undef CASE
     };
+#undef CASE
     AUTO_ARENA arena = { 0 };
     AUTO_ERROR err = { 0 };
     struct ec2_page p = { 0 };
