@@ -6,7 +6,7 @@ enum {
     DURATION_MIN = 900,
     DURATION_MAX = 43200,
     CHAIN_MAX = 20,
-    GIVE_UP_MS = 15000, /* all else stands still meanwhile */
+    GIVE_UP_MS = 15000, /* nothing else makes progress meanwhile */
 };
 
 /* A new role or provider is not known everywhere for some seconds, and a workflow has nobody to try again. */

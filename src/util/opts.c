@@ -22,7 +22,7 @@ static bool same_name(const char *a, size_t len, const char *b)
     return b[len] == '\0';
 }
 
-/* Calls for each word of a space-separated list; *at moves on; NULL at the end. */
+/* The next word of a space-separated list, or NULL; advances *at. */
 static const char *next_word(const char **at, size_t *len)
 {
     if (!*at)
@@ -40,7 +40,7 @@ struct alias {
     char unit; /* of its values, '\0' for none */
 };
 
-/* Calls for each alias of a row; false at the end. */
+/* The next alias of a row; false at the end. */
 static bool next_alias(const char **at, struct alias *ret)
 {
     const char *word = next_word(at, &ret->len);

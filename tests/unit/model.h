@@ -3,8 +3,8 @@
  * consistency"; GitHub's self-hosted runners API).
  *
  * Everything follows from the seed. Every decision is a hash of the seed and of its own place (which action, of which
- * slot, the how-manieth), not the next number of one stream: leaving out one fault leaves the others where they were,
- * which is what makes a failure shrink. */
+ * slot, its ordinal number), not the next number of one stream: leaving out one fault leaves the others where they
+ * were, which is what makes a failure shrink. */
 #ifndef MAYFLY_TESTS_MODEL_H
 #define MAYFLY_TESTS_MODEL_H
 

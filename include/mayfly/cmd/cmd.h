@@ -60,11 +60,11 @@ struct session {
 };
 #define AUTO_SESSION CLEANUP(session_close) struct session
 
-/* Reads all settings, then fetches the AWS credentials: a setting that is wrong is told before anybody is asked, or a
+/* Reads all settings, then fetches the AWS credentials: a wrong setting is reported before any request is made or a
  * credential_process is run. The session must not move. */
 MUST_CHECK bool session_open(struct session *s, struct cmd *cmd, struct error *err);
-/* Reads all settings, asks nobody: for whoever has more to check before aws_creds_fetch. What is wrong with each side
- * is told apart. Without --repo and --fleet, s->fleet is NULL. The session must not move. */
+/* Reads all settings without network access, for callers that check more before aws_creds_fetch. Each side has its own
+ * error. Without --repo and --fleet, s->fleet is NULL. The session must not move. */
 void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github);
 /* session_open for whoever goes on with one side alone: what is wrong with each is told apart. Without --repo and
  * --fleet, s->fleet is NULL. */

@@ -12,9 +12,8 @@
 struct call;
 
 struct call_ops {
-    /* What has to be done before the next attempt (a token to be fetched): a call that somebody else owns, started here
-     * if it is new, or already in the loop because others wait for it too. NULL, or no such function: nothing. Asked
-     * again when a call with `done` has ended. */
+    /* Returns a call that must finish before the next attempt, such as a token request, or NULL. Another object owns
+     * it; the loop starts it if it is new. Called again when a call with `done` has finished. May be NULL. */
     struct call *(*before)(struct call *call);
     /* Fills *request, which is empty, for the next attempt. False ends the call with the error. */
     bool (*prepare)(struct call *call, struct http_request *request, struct error *err);
@@ -37,9 +36,9 @@ struct call { /* the head of a bigger struct */
     unsigned attempts;
     int64_t due;        /* on the monotonic clock, of the next attempt */
     int64_t not_before; /* on the monotonic clock, of the first attempt; 0: at once */
-    int64_t give_up; /* on the monotonic clock: no attempt begins after it, but of what may have had its effect; 0: no
-                        limit. May move. */
-    int64_t until;   /* on the monotonic clock: the call ends then, as one without an answer; 0: no limit. May move. */
+    int64_t give_up; /* deadline for starting attempts, on the monotonic clock, except to resolve an ambiguous one; 0:
+                        none. The owner may change it. */
+    int64_t until;   /* on the monotonic clock: the call ends then, as one without an answer; 0: none. May change. */
     enum { CALL_NEW, CALL_WAITING, CALL_BLOCKED, CALL_FLYING, CALL_DONE } state;
     bool makes;         /* it makes something that stays: what its attempts may have made together is its outcome, and
                            each goes out once (http_request.fresh) */

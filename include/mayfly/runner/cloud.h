@@ -122,7 +122,7 @@ struct event { /* borrowed, valid during the step */
 /* What the driver and the model need of a machine. */
 struct machine {
     void (*step)(struct machine *m, const struct event *event, struct acts *acts);
-    /* The parameters of ACT_RUN for slot `who`; strings go into the arena. Only who launches has it. */
+    /* The parameters of ACT_RUN for slot `who`; strings go into the arena. Only machines that launch set it. */
     void (*render)(const struct machine *m, size_t who, struct arena *arena, struct ec2_run *ret);
     const struct strlist *labels; /* of ACT_MINT */
     int64_t runner_group;         /* of ACT_MINT */

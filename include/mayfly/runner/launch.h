@@ -20,7 +20,7 @@ struct launch_config { /* borrowed, valid as long as the launch */
     int64_t runner_group;
     const char *name_mark;   /* runner names are this, the cell's region, epoch and random characters */
     int64_t epoch;           /* of the launch, seconds since 1970, by AWS's clock as the reaper counts the age */
-    size_t count, min_count; /* min_count: so many are enough; at least 1 */
+    size_t count, min_count; /* min_count: the launch succeeds with this many; at least 1 */
     const struct plan *plan; /* at least one cell */
     int64_t timeout_ms;      /* of the whole launch, but for LAUNCH_OVERTIME_MS */
     int64_t timeout_s;       /* of the whole start, as the user gave it: for messages */
