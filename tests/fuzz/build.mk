@@ -1,7 +1,7 @@
 # Every source of libmayfly and the harnesses by clang, with libFuzzer's counters and the sanitizers; made by run, in a
 # folder of its own: make -f build.mk TOP=… GENERATED=… (where boot_sh.h and recipe.h are).
 CC = clang
-MODULES = libcurl openssl libxml-2.0 json-c zlib
+MODULES = libcurl openssl libxml-2.0 json-c zlib libmicrohttpd
 LIBS = $(shell pkg-config --libs $(MODULES))
 CFLAGS = -std=gnu11 -g1 -O1 -Wall -Wextra -D_GNU_SOURCE -DPACKAGE_VERSION='"fuzz"' \
 	-I$(TOP)/include -I$(GENERATED) $(shell pkg-config --cflags $(MODULES)) \
