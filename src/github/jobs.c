@@ -15,7 +15,7 @@ static const struct field job_fields[] = {
       .offset = offsetof(struct github_job, status),
       .required = true,
       .form = FORM_WORD },
-    { .path = "runner_name", .type = FIELD_STR, .offset = offsetof(struct github_job, runner_name), .form = FORM_NAME },
+    { .path = "runner_name", .type = FIELD_STR, .offset = offsetof(struct github_job, runner_name) },
     { .path = "labels",
       .type = FIELD_LIST,
       .offset = offsetof(struct github_job, labels),

@@ -12,6 +12,8 @@ bool github_runner_is_online(const struct github_runner *r)
     return str_eq(r->status, "online");
 }
 
+/* A name has no form: anybody who may register a runner chooses it, and none of them may keep the others' rows from
+ * being read. It is only compared, and cleaned where it is printed. */
 #define RUNNER(prefix, base)                                                                                           \
     {                                                                                                                  \
         .path = prefix "id", .type = FIELD_ID, .offset = (base) + offsetof(struct github_runner, id), .required = true \
@@ -19,7 +21,6 @@ bool github_runner_is_online(const struct github_runner *r)
         { .path = prefix "name",                                                                                       \
           .type = FIELD_STR,                                                                                           \
           .offset = (base) + offsetof(struct github_runner, name),                                                     \
-          .form = FORM_NAME,                                                                                           \
           .required = true },                                                                                          \
         { .path = prefix "status",                                                                                     \
           .type = FIELD_STR,                                                                                           \
@@ -177,7 +178,7 @@ static void read_unclear(struct json_object *item, struct github_runner *r, stru
         { 0 },
     };
     static const struct field name[] = {
-        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name), .form = FORM_NAME },
+        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name) },
         { 0 },
     };
     AUTO_ERROR ignored = { 0 };

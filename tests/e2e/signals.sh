@@ -94,6 +94,8 @@ printf '[default]\ncredential_process = %s\n' "$tmp/give-keys" >"$tmp/config"
 run env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN AWS_CONFIG_FILE="$tmp/config" python3 -c 'import os, signal, sys
 for s in (signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, signal.SIGXFSZ):
     signal.signal(s, signal.SIG_IGN)
+for s in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):  # a helper inherits these: they are ignored under nohup and by &
+    signal.signal(s, signal.SIG_DFL)
 signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGUSR2, signal.SIGALRM))
 os.execv(sys.argv[1], sys.argv[1:])' "$mayfly" stop --label none
 expect 'signals that the parent ignored or blocked' 0
