@@ -724,8 +724,6 @@ static void down(struct launch *l, size_t who, int64_t now, struct acts *acts)
         s->pair.record = RECORD_UNSURE;
         s->mint_lost = false;
     }
-    if (s->pair.record == RECORD_UNSURE && s->pair.runner_id && !s->pair.refuted)
-        s->pair.record = RECORD_HAVE;   /* of a record in doubt its deletion knows most */
     if (l->hurry_until || l->timed_out) /* nobody could send a job to a fresh label before the start is over */
         s->pair.must_fence = l->config->jobs_may_wait || s->busy;
     if (l->hurry_until)
