@@ -376,6 +376,32 @@ START_TEST(a_failure_that_was_settled)
 }
 END_TEST
 
+/* Nothing is answered any more, from the registration or the launch on; a signal comes just before the time is over,
+ * during the undoing, or never. The command's limit holds. */
+START_TEST(a_late_signal)
+{
+    static const int64_t signals[] = { 9000, 11900, 13000, INT64_MAX / 2 };
+    struct world *w = world_new(1, 3600000);
+    const int64_t begin = w->now, signal_at = begin + signals[_i / 2];
+    struct event start = { .kind = EVENT_START }, sig = { .kind = EVENT_SIGNAL }, time = { .kind = EVENT_TIME };
+    bool signalled = false;
+    w->config.timeout_ms = 12000;
+    w->config.jobs_may_wait = true;
+    step(w, &start);
+    if (_i % 2)
+        answer(w, asks(w, ACT_MINT));
+    while (!w->launch.machine.done) {
+        bool now = !signalled && signal_at <= w->launch.machine.wake;
+        ck_assert_int_lt(w->launch.machine.wake, INT64_MAX);
+        w->now = now ? signal_at : w->launch.machine.wake;
+        step(w, now ? &sig : &time);
+        signalled = signalled || now;
+    }
+    ck_assert_int_le(w->now - begin, 12000 + LAUNCH_OVERTIME_MS);
+    world_free(w);
+}
+END_TEST
+
 /* EC2 launched it, and a while later knows nothing of it. */
 START_TEST(an_instance_that_vanishes)
 {
@@ -715,6 +741,7 @@ static TCase *clockwork(void)
     tcase_add_test(t, a_name_that_a_runner_has);
     tcase_add_test(t, a_configuration_without_room);
     tcase_add_test(t, a_failure_that_was_settled);
+    tcase_add_loop_test(t, a_late_signal, 0, 8);
     tcase_add_test(t, an_instance_that_vanishes);
     tcase_add_loop_test(t, a_404_is_no_proof, 0, 3);
     tcase_add_loop_test(t, a_record_that_is_gone, 0, 3);
