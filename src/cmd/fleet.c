@@ -86,8 +86,8 @@ static bool warn_scopes(const struct reap *r)
             whole = false;
         }
         if (r->scopes[i].unclear) {
-            log_warn("%zu runner records of %s make no sense, and of what they may belong to only deadlines are "
-                     "enforced: %s",
+            log_warn("%zu runner registrations of %s cannot be read, so for the instances that they may belong to only "
+                     "deadlines are enforced: %s",
                      r->scopes[i].unclear, name, r->scopes[i].an_unclear);
             whole = false;
         }

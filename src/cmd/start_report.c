@@ -109,7 +109,6 @@ bool start_write_outputs(struct start *s, struct error *err)
     const struct {
         const char *name, *value;
     } outputs[] = {
-        { "region", start_cell(s, n)->region },
         { "ec2-instance-id", first->pair.instance_id },
         { "ec2-instance-ids", json_object_to_json_string_ext(ids, JSON_C_TO_STRING_PLAIN) },
         { "runner-name", first->pair.name },
@@ -117,9 +116,11 @@ bool start_write_outputs(struct start *s, struct error *err)
         { "market", cell_market(start_cell(s, n)) },
         { "fallback", "false" },
     };
-    bool moved =
-        !str_eq(start_cell(s, n)->region, s->plan.cells[0].region); /* from what was written before the launch */
-    for (size_t i = moved ? 0 : 1; i < ARRAY_SIZE(outputs); i++)
+    const char *region = start_cell(s, n)->region;
+    if (!str_eq(region, s->plan.cells[0].region) && /* which was written before the launch */
+        !output_write(s->cmd, "region", region, err))
+        return error_prefix(err, "the output region");
+    for (size_t i = 0; i < ARRAY_SIZE(outputs); i++)
         if (!output_write(s->cmd, outputs[i].name, outputs[i].value, err))
             return error_prefix(err, "the output %s", outputs[i].name);
     return true;

@@ -180,7 +180,7 @@ bool json_decode(struct json_object *object, const struct field *fields, void *o
             break;
         case FIELD_ID:
             if (!is_id(value))
-                return wrong_type(f, what, "the number of a thing, from 1 to 2^53", err);
+                return wrong_type(f, what, "an id from 1 to 2^53", err);
             *(int64_t *)at = json_object_get_int64(value);
             break;
         case FIELD_BOOL:

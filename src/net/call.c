@@ -265,7 +265,7 @@ static const struct trouble {
     const char *hint;
 } troubles[] = {
     { CURLE_COULDNT_CONNECT, true, NULL, RETRY_TRANSIENT,
-      "the proxy does not answer: check HTTPS_PROXY, and NO_PROXY for what needs none" },
+      "the proxy does not answer: check HTTPS_PROXY, and list in NO_PROXY what needs no proxy" },
     { CURLE_COULDNT_CONNECT, false, NULL, RETRY_TRANSIENT,
       "nothing listens there or a firewall is between: check the endpoint and the port" },
     { CURLE_COULDNT_RESOLVE_HOST, false, NULL, RETRY_TRANSIENT,
@@ -277,7 +277,8 @@ static const struct trouble {
     { CURLE_SSL_CONNECT_ERROR, false, NULL, RETRY_TRANSIENT,
       "the two sides agree on no TLS: check that the port speaks it, and any proxy between" },
     { TLS, false, "expired", RETRY_NEVER,
-      "the server's certificate has expired: check this machine's clock, then tell who runs the server or the proxy" },
+      "the server's certificate has expired: check this machine's clock, then ask for a new one where the server or "
+      "the proxy is run" },
     { TLS, false, "not yet valid", RETRY_NEVER, "this machine's clock is behind: set it by NTP" },
     { TLS, false, "subject name", RETRY_NEVER,
       "the certificate is another server's: check the endpoint's name, and any proxy between" },
@@ -331,8 +332,8 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
         error_hint(err, "this process may open no more files: raise `ulimit -n`");
         return RETRY_TRANSIENT;
     }
-    if (r->curl_code ==
-        CURLE_WRITE_ERROR) { /* our own ceiling; that of all answers is kept when they come one by one */
+    if (r->curl_code == CURLE_WRITE_ERROR) {
+        /* Our own ceiling; that of all answers together is kept when they come one by one. */
         err->try_later = !r->body.overflow && r->head <= HTTP_HEAD_MAX;
         return err->try_later ? RETRY_TRANSIENT : RETRY_NEVER;
     }

@@ -68,8 +68,7 @@ bool http_check_bundle(const char *path, const char *what, struct error *err)
         close(fd);
     if (!doubt)
         return true;
-    error_hint(err,
-               "name a PEM file with the certificates of the authorities that are trusted, or take the setting away");
+    error_hint(err, "name a PEM file of trusted CA certificates, or remove the setting");
     return false;
 }
 

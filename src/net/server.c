@@ -319,9 +319,9 @@ int server_fd(const struct server *s)
 int64_t server_timeout(const struct server *s)
 {
     MHD_UNSIGNED_LONG_LONG ms;
-    int64_t wait = MHD_get_timeout(s->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
     if (s->resumed)
         return 0;
+    int64_t wait = MHD_get_timeout(s->daemon, &ms) == MHD_YES ? (int64_t)ms : -1;
     for (const struct link *l = s->config.timeout_s ? s->links : NULL; l; l = l->next) {
         int64_t left = l->since + (int64_t)s->config.timeout_s * 1000 - env_mono(&env_system);
         if (l->since && (wait < 0 || left < wait))

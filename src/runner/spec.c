@@ -118,7 +118,7 @@ static bool check_keys(const struct spec *s, const struct strlist *params, struc
                 continue;
             error_set(err, ERROR_USAGE, 0, "the KMS key `%.200s` is not one of %s, which --regions names", keys.v[i],
                       s->regions.v[k]);
-            error_hint(err, "name a key as alias/NAME that each region has, or take the region out of --regions");
+            error_hint(err, "name a key as alias/NAME that each region has, or remove the region from --regions");
             return false;
         }
     return true;
