@@ -455,7 +455,8 @@ case_systemd_bake() {
 	own 1 'echo step >>/root/order; useradd -m ubuntu; mkdir -p /root/.ssh; echo key >/root/.ssh/authorized_keys'
 	machine 'own-1 seal'
 	power_on 30
-	phases 'bake-own-1,bake-seal'
+	# systemd flushes the console when it starts a getty, which is at the end of the boot: the first line may be lost.
+	phases '(bake-own-1,)?bake-seal'
 	expect log 'mayfly: bake ok f00ba4$'
 	same disk/root/order 'final
 step'
@@ -494,7 +495,7 @@ case_systemd_reboot() {
 	power_on 40
 	# Its last word before the reboot may go down with the journal that forwards it here.
 	sed -i '/mayfly: phase reboot /d' "$d/log"
-	phases 'bake-own-1,bake-own-1,bake-own-2,bake-seal'
+	phases '(bake-own-1,){0,2}bake-own-2,bake-seal'
 	expect log 'mayfly: bake ok f00ba4$'
 	life=$(cat "$d/disk/root/life")
 	[ "$life" -le 600 ] && [ "$life" -gt 580 ] || fail "a life of $life s after the reboot"
