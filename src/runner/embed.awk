@@ -1,6 +1,6 @@
 # Prints the files of a bake's recipe as rows of a C table, { name, text }, without comments and blank lines: user-data is
 # scarce. What looks like a comment inside a string or a here-document is lost too; only a `#!` further
-# down stays.
+# down stays. With bare=1: the text of the one file, not indented.
 function begin(path) {
 	sub(/^.*\/ami\//, "ami/", path)
 	sub(/^.*\/src\/agent\//, "src/agent/", path)
@@ -16,7 +16,8 @@ function begin(path) {
 FNR == 1 {
 	if (NR > 1)
 		print "},"
-	begin(FILENAME)
+	if (!bare)
+		begin(FILENAME)
 	if (/^#!/)
 		next
 }
@@ -34,8 +35,13 @@ in_comment {
 {
 	if (in_c)
 		sub(/^[ \t]+/, "")
+	if (bare)
+		sub(/^\t+/, "")
 	gsub(/[\\"?]/, "\\\\&")
 	print "\"" $0 "\\n\""
 }
 
-END { print "}," }
+END {
+	if (!bare)
+		print "},"
+}
