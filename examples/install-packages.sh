@@ -13,7 +13,7 @@ packages="autoconf automake libtool pkg-config make gcc libc6-dev libcurl4-opens
 [ "${1-}" = build ] || ! grep -q '^VERSION_CODENAME=bookworm' /etc/os-release || packages="$packages packer"
 # libFuzzer and the sanitizers' libraries, which clang itself brings on Ubuntu 22.04.
 [ "${1-}" = build ] || grep -q '^VERSION_CODENAME=jammy' /etc/os-release || packages="$packages libclang-rt-dev"
-# For what a release is made of, with examples/packages; an ARM64 machine builds for itself alone.
+# For what a release is made of, with tests/packages/release; an ARM64 machine builds for itself alone.
 [ "${1-}" != release ] || packages="$packages cmake dpkg-dev debhelper fakeroot lintian debian-archive-keyring xz-utils git buildah"
 [ "${1-}" != release ] || [ "$(uname -m)" != x86_64 ] ||
 	packages="$packages gcc-aarch64-linux-gnu linux-libc-dev-arm64-cross qemu-user-static"

@@ -10,7 +10,7 @@ for judge in dpkg-buildpackage dh lintian; do
 	exit 0
 done
 # Its unit tests are those of tests/unit.
-check 'the package is built' env DEB_BUILD_OPTIONS=nocheck SOURCE_DATE_EPOCH=1700000000 "$top/examples/packages/deb.sh" "$1"
+check 'the package is built' env DEB_BUILD_OPTIONS=nocheck SOURCE_DATE_EPOCH=1700000000 "$top/tests/packages/release/deb.sh" "$1"
 deb=$(echo "$top"/build/deb/mayfly_*.deb)
 equal 'lintian has nothing to say' "$(lintian --tag-display-limit 0 "${deb%.deb}.changes" 2>&1 | grep -v 'root privileges')" ''
 field() { dpkg-deb -f "$deb" "$1"; }

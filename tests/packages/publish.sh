@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# examples/packages/publish.sh, with a repository of its own for origin and something that plays gh.
+# tests/packages/release/publish.sh, with a repository of its own for origin and something that plays gh.
 . "$(dirname "$0")/../e2e/lib.sh"
 export GIT_CONFIG_GLOBAL=$tmp/gitconfig GIT_CONFIG_NOSYSTEM=1 GITHUB_REPOSITORY=octo/mayfly
 git config --global user.name publisher
@@ -9,8 +9,8 @@ git config --global init.defaultBranch main
 git init -q --bare "$tmp/origin"
 git init -q "$tmp/work"
 git -C "$tmp/work" remote add origin "$tmp/origin"
-mkdir -p "$tmp/work/src" "$tmp/work/examples/packages" "$tmp/files" "$tmp/bin"
-cp "$top/examples/packages/publish.sh" "$tmp/work/examples/packages"
+mkdir -p "$tmp/work/src" "$tmp/work/tests/packages/release" "$tmp/files" "$tmp/bin"
+cp "$top/tests/packages/release/publish.sh" "$tmp/work/tests/packages/release"
 cp "$top/src/action.sha256" "$tmp/work/src"
 printf 'AC_INIT([mayfly], [1.2.3])\n' >"$tmp/work/configure.ac"
 echo 'uses: OWNER/mayfly@v0' >"$tmp/work/README.md"
@@ -32,7 +32,7 @@ chmod +x "$tmp/bin/gh"
 export GH_LOG=$tmp/gh ORIGIN=$tmp/origin PATH=$tmp/bin:$PATH
 cd "$tmp/work" || exit
 save() { git add -A && git commit -q -m "$1"; }
-publish() { run examples/packages/publish.sh "$tmp/files"; }
+publish() { run tests/packages/release/publish.sh "$tmp/files"; }
 build() { # of the commit that is checked out
 	local machine binary
 	git rev-parse HEAD >"$tmp/files/mayfly-1.2.3.tar.xz"

@@ -4,7 +4,7 @@
 usage: sbom.py [--static DIR] TARBALL PROGRAM [FILE…] >mayfly-VERSION.spdx.json
 
 TARBALL is what `make dist` made, PROGRAM a mayfly that runs here, built of it: its --version names the libraries. FILEs
-are further things that were made of the tarball. --static: DIR is build/static of examples/packages/static.sh; then
+are further things that were made of the tarball. --static: DIR is build/static of tests/packages/release/static.sh; then
 PROGRAM and the FILEs but packages are linked with the libraries that DIR/sources tells of.
 """
 

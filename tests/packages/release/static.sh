@@ -6,10 +6,10 @@
 # its security updates, by apt, which holds them to the archive's signature. What is built once stays in build/static.
 # On Debian with `examples/install-packages.sh release`, as anybody; 8 minutes of one core for both, then seconds.
 #
-# usage: examples/packages/static.sh [--older] [MACHINE…]
+# usage: tests/packages/release/static.sh [--older] [MACHINE…]
 #   --older   where a mirror does not have the newest version, take the next older one, and say so
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 top=$PWD
 out=$top/build/static
 sources=$out/sources

@@ -4,9 +4,9 @@
 # The action downloads a binary only if its checksum is in the action's own commit. So the checksums are committed on top
 # of what was built, and the tags vVERSION and vMAJOR (which moves) are put on that commit.
 #
-# usage: examples/packages/publish.sh DIRECTORY, with git that may push to `origin`, gh, and GITHUB_REPOSITORY
+# usage: tests/packages/release/publish.sh DIRECTORY, with git that may push to `origin`, gh, and GITHUB_REPOSITORY
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/../../.."
 files=$(realpath "$1")
 version=$(sed -n 's/^AC_INIT(\[mayfly\], \[\(.*\)\])$/\1/p' configure.ac)
 tag=v$version
