@@ -29,7 +29,7 @@ static void usage(FILE *out)
     fputs("mayfly gives every CI job its own EC2 machine.\n\nusage: mayfly COMMAND [OPTIONS]\n\ncommands:\n", out);
     for (const struct command *const *c = commands; *c; c++)
         fprintf(out, "  %-8s %s\n", (*c)->name, (*c)->summary);
-    fputs("\n`mayfly COMMAND --help` tells its options, `mayfly --version` the version.\n", out);
+    fputs("\nRun `mayfly COMMAND --help` for a command's options, `mayfly --version` for the version.\n", out);
 }
 
 static void command_usage(const struct command *c)
@@ -39,13 +39,12 @@ static void command_usage(const struct command *c)
     opts_help(stdout, c->opts);
     if (c->more_opts)
         opts_help(stdout, c->more_opts);
-    printf("\nfor every command:\n");
+    printf("\noptions of every command:\n");
     opts_help(stdout, common_opts);
-    printf(
-        "\n* may also be set by a configuration file in a checkout, where a limit can only be lowered: "
-        "docs/security.md.\n"
-        "\nEvery option can also be set by a variable (--max-lifetime: MAYFLY_MAX_LIFETIME) or in the configuration\n"
-        "file. Exit status: 0 done, 1 failed, 2 usage or configuration, 3 done in part, 75 try again later.\n");
+    printf("\n* can also be set by a configuration file in a checkout, which may only lower limits: docs/security.md.\n"
+           "\nOptions can also be set by environment variable (--max-lifetime: MAYFLY_MAX_LIFETIME) or in the\n"
+           "configuration file.\n"
+           "Exit status: 0 done, 1 failed, 2 usage or configuration error, 3 partly done, 75 try again later.\n");
 }
 
 static void print_option(const char *command, const struct opt *o)

@@ -260,14 +260,16 @@ struct doctor_options {
     bool credentials;
 };
 
+#define OPTIONS struct doctor_options
+
 static const struct opt doctor_opts[] = {
-    { .name = "credentials",
-      .type = OPT_FLAG,
-      .offset = offsetof(struct doctor_options, credentials),
-      .help = "only tell where AWS credentials were looked for, which were taken, and whose they are",
-      .bits = OPT_FLAG_ONLY },
+    OPT_FLAG("credentials", credentials,
+             "only show where AWS credentials were looked for, which were used, and whose they are",
+             .bits = OPT_FLAG_ONLY),
     { 0 },
 };
+
+#undef OPTIONS
 
 /* What was passed over and why, what was taken, and who that is. */
 static bool tell_credentials(struct doctor *d, struct error *err)
@@ -312,12 +314,12 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 
 const struct command command_doctor = {
     .name = "doctor",
-    .summary = "check all that a start with these options needs, launch nothing",
-    .about =
-        "Takes the options of start, and looks at credentials, clock, permissions (EC2's dry runs), images, subnets,\n"
-        "routes, security groups, types, user-data, the GitHub token or App and its limits. A line each: ok, warning,\n"
-        "problem or not checked, what was done, what came of it, and what to do. Changes nothing. Exit status 1\n"
-        "when a launch would fail. `mayfly policy start doctor` prints what it needs.",
+    .summary = "check that `start` with these options would work; launches nothing",
+    .about = "Takes the options of start and checks credentials, clock, permissions (with EC2's dry runs),\n"
+             "images, subnets, routes, security groups, types, user-data, and the GitHub token or App and its\n"
+             "limits. Prints a line for each: ok, warning, problem or not checked; what was checked, the result,\n"
+             "and what to do. Changes nothing. Exit status 1 if a launch would fail. `mayfly policy start\n"
+             "doctor` prints the permissions it needs.",
     .opts = start_opts,
     .more_opts = doctor_opts,
     .options_size = sizeof(struct doctor_options),

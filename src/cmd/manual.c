@@ -65,7 +65,7 @@ static void variable(const char *name)
         fputc(*p == '-' ? '_' : toupper((unsigned char)*p), stdout);
 }
 
-static void tell_option(const struct opt *o)
+static void print_option(const struct opt *o)
 {
     fputs(".TP\n\\fB\\-\\-", stdout);
     roff(o->name);
@@ -78,7 +78,7 @@ static void tell_option(const struct opt *o)
     fputc('\n', stdout);
     roff(o->help);
     if (o->fallback && o->type != OPT_FLAG) {
-        fputs(" (default ", stdout);
+        fputs(" (default: ", stdout);
         roff(o->fallback);
         fputc(')', stdout);
     }
@@ -95,12 +95,12 @@ static void tell_option(const struct opt *o)
     }
 }
 
-static void tell_environment(void)
+static void print_environment(void)
 {
     section("ENVIRONMENT");
-    roff("A flag wins over its variable, that over the configuration file.\n");
+    roff("A flag overrides its variable, which overrides the configuration file.\n");
     fputs(".TP\nMAYFLY_GITHUB_TOKEN, GITHUB_TOKEN\n", stdout);
-    roff("The token for GitHub. It is never an argument.\n");
+    roff("The GitHub token. It is never an argument.\n");
     fputs(".TP\nMAYFLY_APP_KEY\n", stdout);
     roff(
         "The private key of the GitHub App that --app-id names: the text of its .pem file. It is never an argument.\n");
@@ -109,22 +109,21 @@ static void tell_environment(void)
     fputs(".TP\nGITHUB_REPOSITORY, GITHUB_RUN_ID, GITHUB_OUTPUT, GITHUB_STEP_SUMMARY, GITHUB_API_URL, "
           "GITHUB_SERVER_URL\n",
           stdout);
-    roff("What a workflow step has.\n");
+    roff("Set in every workflow step.\n");
     section("FILES");
     fputs(".TP\n~/.config/mayfly/mayfly.ini, /etc/mayfly/mayfly.ini\n", stdout);
-    roff("The configuration file, unless --config names another: the first that exists. Its section [runner NAME], "
-         "chosen by --runner, wins over [default]. One in a checkout, which a pull request could change, may set only "
-         "the "
-         "options that --help marks with *, and lower limits but not raise them.\n");
+    roff("The configuration file, unless --config names another: the first one that exists. Its section [runner NAME], "
+         "chosen by --runner, overrides [default]. A file in a checkout, which a pull request could change, may set "
+         "only the options marked with * in --help, and may lower limits but not raise them.\n");
 }
 
-static void tell_statuses(void)
+static void print_statuses(void)
 {
     static const char *const statuses[][2] = {
         { "0", "Done." },
         { "1", "Failed." },
-        { "2", "Usage or configuration." },
-        { "3", "Done in part." },
+        { "2", "Usage or configuration error." },
+        { "3", "Partly done." },
         { "75", "Try again later: capacity, throttling, no answer." },
     };
     section("EXIT STATUS");
@@ -132,7 +131,7 @@ static void tell_statuses(void)
         printf(".TP\n%s\n%s\n", statuses[i][0], statuses[i][1]);
 }
 
-static void tell_others(const struct command *self)
+static void print_others(const struct command *self)
 {
     section("SEE ALSO");
     if (self)
@@ -174,14 +173,13 @@ void manual_print(const struct command *c)
     section("OPTIONS");
     if (!c) {
         fputs(".TP\n\\fB\\-\\-version\\fR\n", stdout);
-        roff("Prints \"mayfly VERSION (COMMIT)\" on a line of its own, then the version of each library, a line "
-             "each.\n");
+        roff("Prints \"mayfly VERSION (COMMIT)\", then the version of each library, one per line.\n");
     }
     for (const struct opt *o; (o = walk_next(&w)) != NULL;)
-        tell_option(o);
-    tell_environment();
-    tell_statuses();
-    tell_others(c);
+        print_option(o);
+    print_environment();
+    print_statuses();
+    print_others(c);
 }
 
 /* --- completions -------------------------------------------------------------------------------------------------- */

@@ -8,80 +8,34 @@ struct policy_options {
     char *kms_key, *account, *partition, *subject, *owner_id, *repo_id;
 };
 
-#define ROW(member) .offset = offsetof(struct policy_options, member)
+#define OPTIONS struct policy_options
 
 static const struct opt policy_opts[] = {
-    { .name = "account", .type = OPT_STRING, ROW(account), .arg = "NUMBER", .help = "the account's 12 digits" },
-    { .name = "partition",
-      .type = OPT_STRING,
-      ROW(partition),
-      .arg = "PARTITION",
-      .help = "else what the region says",
-      .choices = "aws aws-cn aws-us-gov aws-eusc aws-iso aws-iso-b" },
-    { .name = "regions",
-      .type = OPT_LIST,
-      ROW(regions),
-      .arg = "REGION[,REGION…]",
-      .help = "regions; else the one of --region" },
-    { .name = "subnets",
-      .type = OPT_LIST,
-      ROW(subnets),
-      .arg = "ID[,ID…]",
-      .help = "subnets to launch into; REGION/ID for one region of several",
-      .aliases = "subnet-id" },
-    { .name = "security-groups",
-      .type = OPT_LIST,
-      ROW(security_groups),
-      .arg = "ID[,ID…]",
-      .help = "security groups to launch with; REGION/ID for one region of several",
-      .aliases = "security-group-id" },
-    { .name = "image",
-      .type = OPT_LIST,
-      ROW(images),
-      .arg = "IMAGE[,IMAGE…]",
-      .help = "as of start: ids restrict the images, ssm:/parameter the parameters",
-      .aliases = "ec2-image-id" },
-    { .name = "types",
-      .type = OPT_LIST,
-      ROW(types),
-      .arg = "PATTERN[,PATTERN…]",
-      .help = "instance types to allow, m7i.*; else any",
-      .aliases = "ec2-instance-type" },
-    { .name = "placement-group",
-      .type = OPT_LIST,
-      ROW(placement_groups),
-      .arg = "NAME",
-      .help = "placement group to launch into" },
-    { .name = "volume-kms-key",
-      .type = OPT_STRING,
-      ROW(kms_key),
-      .arg = "KEY",
-      .help = "key of encrypted volumes: id, alias/NAME or ARN" },
-    { .name = "pass-role",
-      .type = OPT_LIST,
-      ROW(roles),
-      .arg = "NAME|ARN",
-      .help = "role of start's --instance-profile, to be given to instances" },
-    { .name = "subject",
-      .type = OPT_STRING,
-      ROW(subject),
-      .arg = "SUBJECT",
-      .help = "of trust: which workflows; environment:NAME, pull_request, * for all",
-      .fallback = "ref:refs/heads/main" },
-    { .name = "owner-id",
-      .type = OPT_STRING,
-      ROW(owner_id),
-      .arg = "NUMBER",
-      .help = "of trust: GitHub's number of the owner, see gh api repos/OWNER/REPO" },
-    { .name = "repo-id",
-      .type = OPT_STRING,
-      ROW(repo_id),
-      .arg = "NUMBER",
-      .help = "of trust: GitHub's number of the repository" },
+    OPT_STRING("account", account, "NUMBER", "AWS account ID, 12 digits"),
+    OPT_STRING("partition", partition, "PARTITION", "AWS partition (default: the region's)",
+               .choices = "aws aws-cn aws-us-gov aws-eusc aws-iso aws-iso-b"),
+    OPT_LIST("regions", regions, "REGION[,REGION…]", "regions to allow (default: --region)"),
+    OPT_LIST("subnets", subnets, "ID[,ID…]", "subnets to launch into; REGION/ID for one of several regions",
+             .aliases = "subnet-id"),
+    OPT_LIST("security-groups", security_groups, "ID[,ID…]",
+             "security groups to launch with; REGION/ID for one of several regions", .aliases = "security-group-id"),
+    OPT_LIST("image", images, "IMAGE[,IMAGE…]",
+             "as for `start`; IDs restrict the images, ssm:/NAME restricts the parameters", .aliases = "ec2-image-id"),
+    OPT_LIST("types", types, "PATTERN[,PATTERN…]", "instance types to allow, such as m7i.* (default: any)",
+             .aliases = "ec2-instance-type"),
+    OPT_LIST("placement-group", placement_groups, "NAME", "placement group to launch into"),
+    OPT_STRING("volume-kms-key", kms_key, "KEY", "KMS key of encrypted volumes: ID, alias/NAME or ARN"),
+    OPT_LIST("pass-role", roles, "NAME|ARN", "role that `start --instance-profile` passes to instances"),
+    OPT_STRING("subject", subject, "SUBJECT",
+               "for trust: workflows to accept, such as environment:NAME, pull_request, or * for all",
+               .fallback = "ref:refs/heads/main"),
+    OPT_STRING("owner-id", owner_id, "NUMBER",
+               "for trust: GitHub's numeric ID of the owner; see gh api repos/OWNER/REPO"),
+    OPT_STRING("repo-id", repo_id, "NUMBER", "for trust: GitHub's numeric ID of the repository"),
     { 0 },
 };
 
-#undef ROW
+#undef OPTIONS
 
 static bool is_number(const char *s, size_t min, size_t max)
 {
@@ -213,12 +167,12 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 const struct command command_policy = {
     .name = "policy",
     .arguments = "COMMAND…",
-    .summary = "print the least IAM policy for commands",
-    .about =
-        "Prints the least IAM policy for the commands named, as JSON: start, stop, reap, status, bake, doctor. What\n"
-        "the options do not say stands there as ACCOUNT, REGION, subnet-ID, sg-ID and FLEET. doctor also asks, as dry\n"
-        "runs, what start asks: name both. `mayfly policy trust` prints who may take the role on: the workflows of\n"
-        "--repo, by the names that GitHub gives them. Asks nobody; needs no credentials.",
+    .summary = "print a least-privilege IAM policy",
+    .about = "Prints a least-privilege IAM policy, as JSON, for the given commands: start, stop, reap, status,\n"
+             "bake, doctor. What the options do not set appears as ACCOUNT, REGION, subnet-ID, sg-ID and FLEET.\n"
+             "doctor also makes the requests of start, as dry runs: name both. `mayfly policy trust` prints who\n"
+             "may assume the role: the workflows of --repo, under the names that GitHub gives them. Makes no\n"
+             "requests and needs no credentials.",
     .opts = policy_opts,
     .options_size = sizeof(struct policy_options),
     .run = run,

@@ -11,45 +11,29 @@ struct reap_options {
     bool dry_run, no_confirm;
 };
 
-#define ROW(member) .offset = offsetof(struct reap_options, member)
+#define OPTIONS struct reap_options
 
 static const struct opt reap_opts[] = {
-    FLEET_OPTS(struct reap_options, fleet),
-    { .name = "dry-run", .type = OPT_FLAG, ROW(dry_run), .help = "tell what would be done, do nothing" },
-    { .name = "no-confirm",
-      .type = OPT_FLAG,
-      ROW(no_confirm),
-      .help = "act at first sight, without a second pass that agrees" },
-    { .name = "max",
-      .type = OPT_NUMBER,
-      ROW(max),
-      .arg = "N",
-      .help = "end at most N before their deadline; else half the fleet or 20, the larger",
-      .min = 1,
-      .max = 100000 },
-    { .name = "image-retention",
-      .type = OPT_SECONDS,
-      ROW(image_retention),
-      .arg = "DURATION",
-      .help =
-          "also remove images of the fleet's own bakes that are older, with their snapshots, but never the newest of "
-          "a name, what /mayfly/ami/NAME or its /previous names, or what an instance runs; without it only those go "
-          "that a bake began and never got done with",
-      .min = 86400,
-      .max = 366 * 86400 },
-    { .name = "lock",
-      .type = OPT_STRING,
-      ROW(lock),
-      .arg = "FILE",
-      .help = "hold this file's lock; while another run holds it, do nothing and exit with status 75" },
-    { .name = "metrics",
-      .type = OPT_STRING,
-      ROW(metrics),
-      .arg = "FILE",
-      .help = "write what came of the pass there, also when it failed, for the textfile collector of Prometheus' "
-              "node_exporter" },
+    FLEET_OPTS(fleet),
+    OPT_FLAG("dry-run", dry_run, "print what would be done, and do nothing"),
+    OPT_FLAG("no-confirm", no_confirm, "act at once, without confirmation by a second pass"),
+    OPT_NUMBER("max", max, "N",
+               "terminate at most N instances before their deadline (default: half the fleet, at least 20)", .min = 1,
+               .max = 100000),
+    OPT_SECONDS("image-retention", image_retention, "DURATION",
+                "also remove images of the fleet's own bakes that are older than this, with their snapshots; never the "
+                "latest of a name, one that /mayfly/ami/NAME or its /previous parameter holds, or one that an instance "
+                "uses (default: only images of unfinished bakes)",
+                .min = 86400, .max = 366 * 86400),
+    OPT_STRING("lock", lock, "FILE",
+               "lock FILE during the pass; if another run holds the lock, do nothing and exit with status 75"),
+    OPT_STRING("metrics", metrics, "FILE",
+               "write metrics of the pass, successful or not, to FILE, for the textfile collector of Prometheus' "
+               "node_exporter"),
     { 0 },
 };
+
+#undef OPTIONS
 
 static void summarise(struct cmd *cmd, const struct fleet *f, const struct report *report)
 {
@@ -127,17 +111,15 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 
 const struct command command_reap = {
     .name = "reap",
-    .summary = "end what nothing else ended, from cron",
-    .about =
-        "Looks at every live instance of the fleet. Ends what is past its deadline, whatever it does, and what has\n"
-        "no runner any more, whose runner never came, idles, died or stopped, once a later pass agrees (2 to 15\n"
-        "minutes later, by the rule), and never by GitHub's word alone: EC2, the job of its workflow run or its\n"
-        "console has to say so, too. Instances with the tag mayfly:keep are left alone. Deletes runner records of "
-        "the\n"
-        "fleet that are offline, older than an hour, and that no instance belongs to; volumes of the fleet that "
-        "nothing\n"
-        "is attached to and spot requests that nothing came of, older than an hour; images that a bake began and\n"
-        "never got done with. With --json, every line is an object; the last tells of the pass.",
+    .summary = "terminate what was left behind; run it from cron",
+    .about = "Checks every live instance of the fleet. Terminates instances past their deadline, even busy ones,\n"
+             "and instances whose runner is gone, never came online, is idle, died or stopped. The latter must\n"
+             "be confirmed by a second pass, 2 to 15 minutes later depending on the rule, and by more than\n"
+             "GitHub's word: by EC2, by the job in its workflow run, or by the instance's console. Instances\n"
+             "with the tag mayfly:keep are left alone. Also deletes the fleet's runner registrations that are\n"
+             "offline, older than an hour and without an instance; its unattached volumes and unfulfilled spot\n"
+             "requests that are older than an hour; and images of unfinished bakes. With --json, each line is an\n"
+             "object; the last one describes the pass.",
     .opts = reap_opts,
     .options_size = sizeof(struct reap_options),
     .reads_jobs = true,

@@ -11,41 +11,20 @@ struct fleet_options {
     int64_t boot_grace, idle_limit, max_lifetime;
 };
 
-/* Rows of a command's table for its member of type struct fleet_options. */
-#define FLEET_ROW(owner_, in_, field) .offset = offsetof(owner_, in_) + offsetof(struct fleet_options, field)
-#define FLEET_OPTS(owner_, in_)                                                                                        \
-    { .name = "regions",                                                                                               \
-      .type = OPT_LIST,                                                                                                \
-      FLEET_ROW(owner_, in_, regions),                                                                                 \
-      .arg = "REGION[,REGION…]",                                                                                       \
-      .help = "regions to look at; else the one of --region",                                                          \
-      .bits = OPT_ONCE },                                                                                              \
-        { .name = "places",                                                                                            \
-          .type = OPT_TEXT,                                                                                            \
-          FLEET_ROW(owner_, in_, places),                                                                              \
-          .arg = "JSON",                                                                                               \
-          .help = "as of start: its regions are looked at too",                                                        \
-          .aliases = "availability-zones-config" },                                                                    \
-        { .name = "boot-grace",                                                                                        \
-          .type = OPT_SECONDS,                                                                                         \
-          FLEET_ROW(owner_, in_, boot_grace),                                                                          \
-          .arg = "DURATION",                                                                                           \
-          .help = "for a runner to come, where the instance's tag does not say",                                       \
-          .fallback = "10m",                                                                                           \
-          .min = 120,                                                                                                  \
-          .max = 86400 },                                                                                              \
-        { .name = "idle-limit",                                                                                        \
-          .type = OPT_SECONDS,                                                                                         \
-          FLEET_ROW(owner_, in_, idle_limit),                                                                          \
-          .arg = "DURATION",                                                                                           \
-          .help = "without a job, where the instance's tag does not say",                                              \
-          .fallback = "30m",                                                                                           \
-          .min = 60,                                                                                                   \
-          .max = 86400 },                                                                                              \
-    {                                                                                                                  \
-        .name = "max-lifetime", .type = OPT_SECONDS, FLEET_ROW(owner_, in_, max_lifetime), .arg = "DURATION",          \
-        .help = "of an instance, where its tag does not say", .fallback = "6h", .min = 600, .max = 30 * 86400          \
-    }
+/* Rows of a table of options for the member of OPTIONS that is a struct fleet_options. */
+#define FLEET_OPTS(in_)                                                                                                \
+    OPT_LIST("regions", in_.regions, "REGION[,REGION…]", "regions to check (default: --region)", .bits = OPT_ONCE),    \
+        OPT_TEXT("places", in_.places, "JSON", "as for `start`; its regions are checked too",                          \
+                 .aliases = "availability-zones-config"),                                                              \
+        OPT_SECONDS("boot-grace", in_.boot_grace, "DURATION",                                                          \
+                    "time for a runner to come online, for instances whose tags do not set one", .fallback = "10m",    \
+                    .min = 120, .max = 86400),                                                                         \
+        OPT_SECONDS("idle-limit", in_.idle_limit, "DURATION",                                                          \
+                    "time that a runner may be idle, for instances whose tags do not set one", .fallback = "30m",      \
+                    .min = 60, .max = 86400),                                                                          \
+        OPT_SECONDS("max-lifetime", in_.max_lifetime, "DURATION",                                                      \
+                    "time that an instance may live, for instances whose tags do not set one", .fallback = "6h",       \
+                    .min = 600, .max = 30 * 86400)
 
 struct fleet {
     const char *command; /* its name */

@@ -219,11 +219,12 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 
 const struct command command_start = {
     .name = "start",
-    .summary = "launch instances with one runner each, wait until they are online",
-    .about =
-        "Launches --count instances whose user-data starts a just-in-time runner, under a label of their own, and\n"
-        "waits until GitHub shows them online. Every failure, timeout or signal undoes what was done.\n"
-        "Outputs: label, region, ec2-instance-id, ec2-instance-ids, runner-name, instance-type, market, fallback.",
+    .summary = "launch instances with one runner each, and wait until they are online",
+    .about = "Launches --count instances whose user-data starts a just-in-time runner under a label of their\n"
+             "own, and waits until GitHub reports them online. On failure, timeout or a signal everything is\n"
+             "undone.\n"
+             "Outputs: label, region, ec2-instance-id, ec2-instance-ids, runner-name, instance-type, market,\n"
+             "fallback.",
     .opts = start_opts,
     .options_size = sizeof(struct spec),
     .run = run,

@@ -18,20 +18,16 @@ struct status_options {
     int64_t watch;
 };
 
-#define ROW(member) .offset = offsetof(struct status_options, member)
+#define OPTIONS struct status_options
 
 static const struct opt status_opts[] = {
-    FLEET_OPTS(struct status_options, fleet),
-    { .name = "watch",
-      .type = OPT_SECONDS,
-      ROW(watch),
-      .arg = "DURATION",
-      .help = "look again and again, so long after the last time, until a signal comes",
-      .min = 2,
-      .max = 86400,
-      .bits = OPT_FLAG_ONLY },
+    FLEET_OPTS(fleet),
+    OPT_SECONDS("watch", watch, "DURATION", "refresh at this interval until interrupted", .min = 2, .max = 86400,
+                .bits = OPT_FLAG_ONLY),
     { 0 },
 };
+
+#undef OPTIONS
 
 /* --- what is told of each ----------------------------------------------------------------------------------------- */
 
@@ -485,15 +481,13 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 
 const struct command command_status = {
     .name = "status",
-    .summary = "tell the fleet's instances beside their runners",
-    .about =
-        "A line for each live instance of the fleet: its phase, age and time left until its deadline, market, type,\n"
-        "zone, what GitHub says of its runner, and what the reaper would do about it now, and why; and for each "
-        "runner\n"
-        "record that no instance belongs to. On a terminal the columns that fit; else all, whole; with --json a line\n"
-        "is an object, and the last tells of the pass. In a workflow also a step summary. Changes nothing. Exit "
-        "status\n"
-        "3 when something could not be asked.",
+    .summary = "list the fleet's instances and their runners",
+    .about = "Prints a line for each live instance of the fleet: phase, age, time left until its deadline,\n"
+             "market, type, zone, the state of its runner at GitHub, and what the reaper would do about it now,\n"
+             "and why; and a line for each runner registration without an instance. On a terminal, only the\n"
+             "columns that fit; otherwise all of them. With --json, each line is an object; the last one\n"
+             "describes the pass. In a workflow, also writes a step summary. Changes nothing. Exit status 3 if\n"
+             "something could not be checked.",
     .opts = status_opts,
     .options_size = sizeof(struct status_options),
     .reads_jobs = true,

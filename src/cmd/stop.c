@@ -12,44 +12,23 @@ struct stop_options {
     bool force, empty; /* empty: an output was handed on, and is empty */
 };
 
-#define ROW(member) .offset = offsetof(struct stop_options, member)
+#define OPTIONS struct stop_options
 
 static const struct opt stop_opts[] = {
-    { .name = "instance",
-      .type = OPT_LIST,
-      ROW(instances),
-      .empty = offsetof(struct stop_options, empty),
-      .arg = "ID[,ID…]",
-      .help = "instances to end",
-      .aliases = "ec2-instance-id",
-      .bits = OPT_ONCE },
-    { .name = "label",
-      .type = OPT_STRING,
-      ROW(label),
-      .empty = offsetof(struct stop_options, empty),
-      .arg = "LABEL",
-      .help = "end all instances of this label" },
-    { .name = "name",
-      .type = OPT_STRING,
-      ROW(name),
-      .arg = "NAME",
-      .help = "without --instance and --label: only what start --name NAME of this workflow run launched" },
-    { .name = "regions",
-      .type = OPT_LIST,
-      ROW(regions),
-      .arg = "REGION[,REGION…]",
-      .help = "regions to search first; else the one of --region",
-      .bits = OPT_CHECKOUT | OPT_ONCE },
-    { .name = "places",
-      .type = OPT_TEXT,
-      ROW(places),
-      .arg = "JSON",
-      .help = "as of start: its regions are searched too",
-      .aliases = "availability-zones-config",
-      .bits = OPT_CHECKOUT },
-    { .name = "force", .type = OPT_FLAG, ROW(force), .help = "also what runs a job or belongs to another fleet" },
+    OPT_LIST("instance", instances, "ID[,ID…]", "instances to terminate", .empty = offsetof(OPTIONS, empty),
+             .aliases = "ec2-instance-id", .bits = OPT_ONCE),
+    OPT_STRING("label", label, "LABEL", "terminate all instances with this label", .empty = offsetof(OPTIONS, empty)),
+    OPT_STRING("name", name, "NAME",
+               "without --instance and --label: only what `start --name NAME` of this workflow run launched"),
+    OPT_LIST("regions", regions, "REGION[,REGION…]", "regions to search first (default: --region)",
+             .bits = OPT_CHECKOUT | OPT_ONCE),
+    OPT_TEXT("places", places, "JSON", "as for `start`; its regions are searched too",
+             .aliases = "availability-zones-config", .bits = OPT_CHECKOUT),
+    OPT_FLAG("force", force, "also terminate busy instances and those of other fleets"),
     { 0 },
 };
+
+#undef OPTIONS
 
 static bool check(const struct stop_options *o, struct error *err)
 {
@@ -351,12 +330,12 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 
 const struct command command_stop = {
     .name = "stop",
-    .summary = "end what a start launched",
-    .about =
-        "Ends instances by --instance or --label, runner record first. With neither it looks for this workflow run,\n"
-        "so that it works after a start that died before it wrote an output; there it leaves a busy runner alone.\n"
-        "With an empty --label or --instance it ends only what no finished start of this run has handed out. What is\n"
-        "not found is looked for in every region of the account; what is already gone counts as success.",
+    .summary = "terminate what `start` launched",
+    .about = "Terminates instances by --instance or --label, after deleting their runner registrations. Without\n"
+             "either, it searches for what this workflow run launched, so that it also works after a start that\n"
+             "died before it wrote its outputs; a busy runner is then left alone. If --label or --instance is\n"
+             "given but empty, only what no finished start of this run has handed out is terminated. What is not\n"
+             "found is searched for in every region of the account; what is already gone counts as success.",
     .opts = stop_opts,
     .options_size = sizeof(struct stop_options),
     .limit_s = 300,

@@ -699,7 +699,7 @@ void opts_help(FILE *out, const struct opt *opts)
         AUTO_FREE char *left = xasprintf("--%s%s%s", o->name, o->arg ? " " : "", o->arg ? o->arg : "");
         fprintf(out, "  %s%*s %s", left, (int)(text_length(left) < 34 ? 34 - text_length(left) : 0), "", o->help);
         if (o->fallback && o->type != OPT_FLAG)
-            fprintf(out, " (default %s)", o->fallback);
+            fprintf(out, " (default: %s)", o->fallback);
         if (o->bits & OPT_CHECKOUT)
             fputs(" *", out);
         fputc('\n', out);

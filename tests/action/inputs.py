@@ -38,7 +38,7 @@ def sentence(option):
     if option["no-effect"]:
         return f"no effect: {text}"
     if option.get("fallback") and option["type"] != "flag":
-        text += f" (default {option['fallback']})"
+        text += f" (default: {option['fallback']})"
     return text
 
 

@@ -22,7 +22,7 @@ for command in '' "${commands[@]}"; do
 		cp "$tmp/page.1" "$tmp/text"
 	fi
 	# shellcheck disable=SC2086
-	missing=$("$mayfly" ${command:-stop} --help | if [ "$command" ]; then cat; else sed -n '/for every command/,$p'; fi |
+	missing=$("$mayfly" ${command:-stop} --help | if [ "$command" ]; then cat; else sed -n '/options of every command/,$p'; fi |
 		sed -n 's/^  \(--[a-z-]*\).*/\1/p' | while read -r option; do
 		grep -qF -- " $option" "$tmp/text" || echo "$option"
 	done)

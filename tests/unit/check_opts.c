@@ -563,7 +563,7 @@ START_TEST(help)
         AUTO_FREE char *name = xasprintf("  --%s ", o->name);
         ck_assert_int_eq(strstr(text, name) != NULL, !(o->bits & OPT_NO_EFFECT));
     }
-    ck_assert_ptr_nonnull(strstr(text, "A duration (default 10m) *\n"));
+    ck_assert_ptr_nonnull(strstr(text, "A duration (default: 10m) *\n"));
     ck_assert_ptr_nonnull(strstr(text, "A secret\n"));
     free(text);
 }

@@ -62,6 +62,19 @@ struct opt {
     const struct opt_values *checkout; /* or NULL: any */
 };
 
+/* A row, by its type: name, field, argument, help, then what else it has. The file defines OPTIONS, the struct of the
+ * fields. */
+#define OPT_ROW(type_, name_, field_, arg_, ...)                                                                       \
+    {                                                                                                                  \
+        .name = name_, .type = type_, .offset = offsetof(OPTIONS, field_), .arg = arg_, .help = __VA_ARGS__            \
+    }
+#define OPT_FLAG(name_, field_, ...) OPT_ROW(OPT_FLAG, name_, field_, NULL, __VA_ARGS__)
+#define OPT_STRING(name_, field_, arg_, ...) OPT_ROW(OPT_STRING, name_, field_, arg_, __VA_ARGS__)
+#define OPT_TEXT(name_, field_, arg_, ...) OPT_ROW(OPT_TEXT, name_, field_, arg_, __VA_ARGS__)
+#define OPT_LIST(name_, field_, arg_, ...) OPT_ROW(OPT_LIST, name_, field_, arg_, __VA_ARGS__)
+#define OPT_NUMBER(name_, field_, arg_, ...) OPT_ROW(OPT_NUMBER, name_, field_, arg_, __VA_ARGS__)
+#define OPT_SECONDS(name_, field_, arg_, ...) OPT_ROW(OPT_SECONDS, name_, field_, arg_, __VA_ARGS__)
+
 /* A table with the struct that it fills; a command takes several (its own, the common ones). */
 struct opt_set {
     const struct opt *opts; /* NULL ends the sets */
