@@ -4,6 +4,15 @@
 #include <stdio.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "ec2.h"
+#include "http.h"
+#include "rows.h"
+#include "sim.h"
+#include "sts.h"
+#include "to_json.h"
+#include "verify.h"
+#include "world_resources.h"
 
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"

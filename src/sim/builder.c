@@ -1,6 +1,12 @@
 /* What a machine does whose user-data bakes an image, or proves one: modelled, also where others run in a sandbox. It
  * reads the nonce and the steps, and says on its console what the real ones say. */
+#include "builder.h"
+#include "faults.h"
+#include "http.h"
+#include "imds.h"
 #include "sim.h"
+#include "text.h"
+#include "world_instances.h"
 
 /* The value of an assignment that the user-data has, owned, or NULL. */
 static char *read_value(const char *script, const char *name)

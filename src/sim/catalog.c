@@ -1,5 +1,10 @@
 /* What is there from the beginning: the same in every region, with ids of its own in each. */
+#include "catalog.h"
 #include "aws.h"
+#include "rows.h"
+#include "sim.h"
+#include "ssm.h"
+#include "world_resources.h"
 
 #include "mayfly/util/clock.h"
 

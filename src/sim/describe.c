@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "describe.h"
 
 #include "mayfly/util/encode.h"
 

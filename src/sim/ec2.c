@@ -1,4 +1,5 @@
 /* The actions of EC2 that are served. */
+#include "ec2.h"
 #include "aws.h"
 
 #define FILTERS "Filter.N.Name Filter.N.Value.N "

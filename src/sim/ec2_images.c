@@ -2,7 +2,16 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "describe.h"
+#include "ec2.h"
+#include "faults.h"
+#include "http.h"
 #include "mayfly/util/clock.h"
+#include "rows.h"
+#include "sim.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 

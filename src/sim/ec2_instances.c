@@ -3,6 +3,12 @@
 #include <stdio.h>
 
 #include "aws.h"
+#include "describe.h"
+#include "ec2.h"
+#include "sim.h"
+#include "world.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 #include "mayfly/util/encode.h"
 

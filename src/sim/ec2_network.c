@@ -2,6 +2,13 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "describe.h"
+#include "ec2.h"
+#include "rows.h"
+#include "sim.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 uint64_t subnet_free(const struct sim *s, const struct subnet *subnet)
 {

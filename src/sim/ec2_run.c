@@ -1,7 +1,14 @@
 /* RunInstances: what it does once all is checked. */
 #include <inttypes.h>
 
+#include "aws.h"
+#include "ec2.h"
 #include "ec2_run.h"
+#include "rates.h"
+#include "rows.h"
+#include "sim.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 static void answer_run(struct call *c, const char *reservation)
 {

@@ -2,7 +2,8 @@
 #ifndef MAYFLY_SIM_EC2_RUN_H
 #define MAYFLY_SIM_EC2_RUN_H
 
-#include "aws.h"
+#include "catalog.h"
+#include "ec2.h"
 
 struct disk { /* a volume to be made; its strings are the request's and the image's */
     const char *device, *type, *kms_key, *snapshot;

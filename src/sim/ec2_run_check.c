@@ -1,5 +1,9 @@
 /* RunInstances: what EC2 checks before it does anything. */
+#include "aws.h"
+#include "catalog.h"
+#include "ec2.h"
 #include "ec2_run.h"
+#include "world_resources.h"
 
 #include "mayfly/util/encode.h"
 

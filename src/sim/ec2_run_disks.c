@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "aws.h"
 #include "ec2_run.h"
+#include "world_resources.h"
 
 #include "mayfly/util/encode.h"
 

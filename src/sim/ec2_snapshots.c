@@ -1,5 +1,9 @@
 /* Snapshots; only our own are seen. */
 #include "aws.h"
+#include "describe.h"
+#include "ec2.h"
+#include "sim.h"
+#include "world_resources.h"
 
 bool snapshot_is_own(const struct snapshot *n)
 {

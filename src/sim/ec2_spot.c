@@ -2,6 +2,12 @@
 #include <ctype.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "describe.h"
+#include "ec2.h"
+#include "sim.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 /* Of a vCPU and an hour, in millionths of a dollar: simple, so that a test can compute it. */
 enum { SPOT_PRICE = 15000, ON_DEMAND_PRICE = 50000, MILLION = 1000000 };

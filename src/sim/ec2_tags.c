@@ -1,5 +1,10 @@
 /* Tags: in answers, in TagSpecification, and by CreateTags, DeleteTags and DescribeTags. */
 #include "aws.h"
+#include "describe.h"
+#include "ec2.h"
+#include "sim.h"
+#include "world_instances.h"
+#include "world_resources.h"
 
 enum { TAG_KEY_MAX = 128, TAG_VALUE_MAX = 256 };
 

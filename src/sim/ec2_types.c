@@ -2,6 +2,10 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "describe.h"
+#include "ec2.h"
+#include "world_resources.h"
 
 static void type_values(const struct call *c UNUSED, const void *row, const char *name, struct strlist *ret)
 {

@@ -2,6 +2,9 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "describe.h"
+#include "ec2.h"
+#include "world_resources.h"
 
 static const struct pairs *volume_tags(const void *row)
 {

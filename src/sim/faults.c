@@ -1,5 +1,12 @@
 /* Scripted faults: which are due, and what they answer. */
+#include "faults.h"
+#include "aws.h"
+#include "github.h"
+#include "http.h"
 #include "sim.h"
+#include "sts.h"
+#include "to_json.h"
+#include "verify.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"

@@ -2,7 +2,16 @@
 #include <inttypes.h>
 #include <strings.h>
 
+#include "github.h"
+#include "github_app.h"
+#include "http.h"
+#include "rates.h"
+#include "rows.h"
 #include "sim.h"
+#include "to_json.h"
+#include "world.h"
+#include "world_instances.h"
+#include "world_runners.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/clock.h"
@@ -13,23 +22,6 @@ enum { NAME_MAX_LEN = 64, LABELS_MAX = 100, LABEL_MAX_LEN = 256, PAGE_DEFAULT = 
 static struct json_object *text(const char *s)
 {
     return sim_text(s);
-}
-
-void respond_json(struct response *res, int status, struct json_object *object)
-{
-    res->status = status;
-    res->content_type = "application/json; charset=utf-8";
-    strbuf_adds(&res->body,
-                json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-    json_object_put(object);
-}
-
-void respond_text(struct response *res, int status, const char *body)
-{
-    res->status = status;
-    res->content_type = "text/plain; charset=utf-8";
-    strbuf_truncate(&res->body, 0);
-    strbuf_adds(&res->body, body);
 }
 
 void github_fail(struct response *res, int status, const char *message)

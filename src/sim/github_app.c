@@ -9,7 +9,11 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include "github.h"
+#include "github_app.h"
+#include "http.h"
 #include "sim.h"
+#include "to_json.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/clock.h"

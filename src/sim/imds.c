@@ -1,7 +1,10 @@
 /* The instance metadata service, version 2. */
 #include <inttypes.h>
 
+#include "http.h"
+#include "imds.h"
 #include "sim.h"
+#include "world_instances.h"
 
 #include "mayfly/codec/gzip.h"
 #include "mayfly/util/clock.h"

@@ -3,6 +3,10 @@
 #include <inttypes.h>
 
 #include "aws.h"
+#include "http.h"
+#include "issuer.h"
+#include "sim.h"
+#include "sts.h"
 
 #include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"

@@ -9,7 +9,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "aws.h"
+#include "catalog.h"
+#include "control.h"
+#include "faults.h"
+#include "github.h"
+#include "github_app.h"
+#include "held.h"
+#include "http.h"
+#include "imds.h"
+#include "issuer.h"
+#include "rates.h"
+#include "sandbox.h"
 #include "sim.h"
+#include "ssm.h"
+#include "standin.h"
+#include "text.h"
+#include "to_json.h"
+#include "verify.h"
+#include "world.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/net/server.h"

@@ -2,6 +2,8 @@
  * just-in-time configurations in each minute. Both are off unless the options say otherwise. */
 #include <inttypes.h>
 
+#include "rates.h"
+#include "rows.h"
 #include "sim.h"
 
 #include "mayfly/util/encode.h"

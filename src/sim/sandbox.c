@@ -9,7 +9,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "imds.h"
+#include "sandbox.h"
 #include "sim.h"
+#include "text.h"
+#include "world_instances.h"
+#include "world_runners.h"
 
 #include "mayfly/crypto/crypto.h"
 

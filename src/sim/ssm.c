@@ -4,6 +4,13 @@
 #include <strings.h>
 
 #include "aws.h"
+#include "catalog.h"
+#include "http.h"
+#include "rows.h"
+#include "sim.h"
+#include "ssm.h"
+#include "to_json.h"
+#include "verify.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"

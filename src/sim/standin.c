@@ -10,7 +10,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "sim.h"
+#include "standin.h"
+#include "to_json.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/clock.h"

@@ -1,27 +1,17 @@
 /* GET /_sim/state: all that is there, as JSON. */
+#include "state.h"
+#include "ec2.h"
 #include "sim.h"
+#include "to_json.h"
+#include "world_instances.h"
+#include "world_resources.h"
+#include "world_runners.h"
 
 #include "mayfly/util/clock.h"
 
 static struct json_object *number(int64_t n)
 {
     return must(json_object_new_int64(n));
-}
-
-struct json_object *pairs_json(const struct pairs *p)
-{
-    struct json_object *o = must(json_object_new_object());
-    for (size_t i = 0; i < p->n; i++)
-        json_object_object_add(o, p->v[2 * i], sim_text(p->v[2 * i + 1]));
-    return o;
-}
-
-struct json_object *list_json(const struct strlist *l)
-{
-    struct json_object *o = must(json_object_new_array());
-    for (size_t i = 0; i < l->n; i++)
-        json_object_array_add(o, sim_text(l->v[i]));
-    return o;
 }
 
 struct json_object *state_job(const struct job *j)

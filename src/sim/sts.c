@@ -1,5 +1,10 @@
 /* STS. */
+#include "sts.h"
 #include "aws.h"
+#include "http.h"
+#include "issuer.h"
+#include "to_json.h"
+#include "verify.h"
 
 #include "mayfly/util/encode.h"
 

@@ -1,23 +1,11 @@
 /* Text that came from outside. */
 #include <ctype.h>
 
-#include "sim.h"
+#include "text.h"
 
-void pairs_take_json(struct pairs *p, struct json_object *parent, const char *key)
+size_t utf8_length(const char *bytes, size_t left)
 {
-    struct json_object *object = NULL;
-    if (!json_object_object_get_ex(parent, key, &object) || !json_object_is_type(object, json_type_object))
-        return;
-    struct json_object_iterator at = json_object_iter_begin(object), end = json_object_iter_end(object);
-    for (; !json_object_iter_equal(&at, &end); json_object_iter_next(&at)) {
-        const char *value = json_object_get_string(json_object_iter_peek_value(&at));
-        pairs_set(p, json_object_iter_peek_name(&at), value ? value : "");
-    }
-}
-
-/* The length of the UTF-8 character at s, or 0: it is none. NUL is none. */
-static size_t utf8_length(const unsigned char *s, size_t left)
-{
+    const unsigned char *s = (const unsigned char *)bytes;
     static const struct {
         unsigned char mask, lead;
         size_t len;
@@ -40,25 +28,12 @@ static size_t utf8_length(const unsigned char *s, size_t left)
 bool is_utf8(const char *bytes, size_t len)
 {
     for (size_t i = 0; i < len;) {
-        size_t n = utf8_length((const unsigned char *)bytes + i, len - i);
+        size_t n = utf8_length(bytes + i, len - i);
         if (n == 0)
             return false;
         i += n;
     }
     return true;
-}
-
-struct json_object *sim_text(const char *s)
-{
-    if (!s)
-        return NULL;
-    AUTO_STRBUF clean = STRBUF_INIT;
-    for (size_t i = 0, len = strlen(s); i < len;) {
-        size_t n = utf8_length((const unsigned char *)s + i, len - i);
-        strbuf_add(&clean, n ? s + i : "?", n ? n : 1);
-        i += n ? n : 1;
-    }
-    return must(json_object_new_string(strbuf_str(&clean)));
 }
 
 void strbuf_add_tail(struct strbuf *sb, const char *bytes, size_t len)

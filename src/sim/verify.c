@@ -1,7 +1,10 @@
 /* Signature Version 4, checked from the request as it came, by code that shares nothing with the signer. */
 #include <ctype.h>
 
+#include "http.h"
+#include "issuer.h"
 #include "sim.h"
+#include "verify.h"
 
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/util/clock.h"

@@ -3,7 +3,18 @@
 #include <stdio.h>
 #include <strings.h>
 
+#include "builder.h"
+#include "rates.h"
+#include "rows.h"
+#include "sandbox.h"
 #include "sim.h"
+#include "ssm.h"
+#include "text.h"
+#include "to_json.h"
+#include "world.h"
+#include "world_instances.h"
+#include "world_resources.h"
+#include "world_runners.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/clock.h"

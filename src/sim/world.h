@@ -1,0 +1,14 @@
+/* What time does to all that exists. */
+#ifndef MAYFLY_SIM_WORLD_H
+#define MAYFLY_SIM_WORLD_H
+
+#include "sim.h"
+
+void world_tick(struct sim *s);
+/* The next moment at which something happens by itself, simulated ms; INT64_MAX: never. */
+int64_t world_next(const struct sim *s);
+void world_clear(struct sim *s);
+/* Is it so long ago that it is seen? */
+bool world_is_seen(const struct sim *s, int64_t since, int64_t lag);
+
+#endif
