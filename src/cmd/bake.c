@@ -487,6 +487,8 @@ static void ask_runner(struct bake_run *r, struct image *image)
     AUTO_CALL *call = &github_downloads_call(&r->session.github)->call;
     if (!ask(r, call, &err) || !github_downloads_result((struct github_call *)call, &r->look.arena, &rows, &err) ||
         !start_take_download(&r->look, image, &rows, &err)) {
+        if (err.domain == ERROR_CANCELLED)
+            return;
         AUTO_FREE char *why = error_format(&err);
         log_warn("GitHub does not say which runner is the newest, so that it will be %s: %s", r->runner_version, why);
         return;
@@ -728,7 +730,7 @@ static bool prepare(struct bake_run *r, struct error *err)
     if (!ask_image(r, image, err))
         return false;
     ask_runner(r, image);
-    return render_payload(r, err) && make_config(r, err) && ask_copies(r, err);
+    return render_payload(r, err) && make_config(r, err) && ask_copies(r, err) && session_goes_on(&r->session, err);
 }
 
 /* --- what a person and a workflow get

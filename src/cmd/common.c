@@ -104,6 +104,11 @@ bool session_open(struct session *s, struct cmd *cmd, struct error *err)
     return aws_creds_fetch(&s->aws, err);
 }
 
+bool session_goes_on(const struct session *s, struct error *err)
+{
+    return !http_readable(s->cloud.signal_fd) || error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
+}
+
 /* STS's words for the encoded part of a refusal, owned; NULL: it cannot be asked, or may not be. */
 static char *decode_denial(struct session *s, const struct aws_denial *d)
 {

@@ -134,7 +134,8 @@ static int64_t name_time(const struct start *s)
 static bool prepare(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
-    if (!start_read(s, err) || !userdata_check(&s->userdata, err) || !start_ask(s, err) || !start_fit(s, err))
+    if (!start_read(s, err) || !userdata_check(&s->userdata, err) || !start_ask(s, err) || !start_fit(s, err) ||
+        !session_goes_on(s->session, err))
         return false;
     for (size_t i = 0; i < s->plan.warnings.n; i++)
         log_warn("%s", s->plan.warnings.v[i]);

@@ -167,6 +167,8 @@ static bool gave_up(const struct call *call)
 struct call *call_loop_next(struct call_loop *loop, int64_t until)
 {
     for (;;) {
+        if (loop->wake_fd >= 0 && http_readable(loop->wake_fd)) /* answers that keep coming must not hide it */
+            return NULL;
         int64_t now = env_mono(loop->env), wake = until;
         bool again = false; /* the list has changed */
         for (struct call *c = loop->calls, *next; c && !again; c = next) {
@@ -204,13 +206,8 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
                     answered(loop, c);
             continue;
         }
-        now = env_mono(loop->env);
-        if (now >= until)
+        if (env_mono(loop->env) >= until)
             return NULL;
-        if (now < wake) { /* woken early: by the descriptor, or libcurl has work to do */
-            if (loop->wake_fd >= 0 && http_readable(loop->wake_fd))
-                return NULL;
-        }
     }
 }
 

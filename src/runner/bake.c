@@ -1,7 +1,8 @@
 #include "mayfly/runner/bake.h"
 
 enum {
-    HURRY_MS = 6500, /* after a signal; GitHub kills after 10 s */
+    HURRY_MS = 6500,     /* after a signal; GitHub kills after 10 s */
+    HURRY_CUT_MS = 2000, /* and RunInstances not waited for any longer, but its instance looked for */
     GIVE_UP_MS = 500,
 };
 
@@ -106,6 +107,7 @@ static void take_signal(struct bake *b, int64_t now)
         return;
     b->hurry_until = now + HURRY_MS;
     b->machine.give_up = now;
+    b->machine.cut_at = now + HURRY_CUT_MS;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
     if (bake_is_proven(b) && bake_region_is_named(b->home) && !b->home->published)
         error_hint(&err, "the image %s is proven and stays, and %s may name it", b->home->image.id,

@@ -151,6 +151,8 @@ static void answer_run(struct bake *b, enum bake_role role, const struct event *
         return;
     case OUTCOME_AMBIGUOUS:
         pair_lost_launch(p, e);
+        if (b->hurry_until) /* it was waited for */
+            p->wait_until = e->now;
         return;
     case OUTCOME_THROTTLED:
         if (role == BAKE_SMOKE)

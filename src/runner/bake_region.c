@@ -12,9 +12,9 @@ enum {
     RETRY_MS = 2000,
     AGAIN_MS = 60000,     /* so long what keeps, shares and publishes is asked for again when it is refused for now */
     PATIENCE_MS = 8000,   /* ends that fail for now are asked for again so long */
-    HURRY_LOOK_MS = 4500, /* before the end: what was asked for and not answered by then is looked for */
-    HURRY_FIND_MS = 3000,
-    LOST_MAX = 3, /* answers of PutParameter */
+    HURRY_LOOK_MS = 5000, /* before the end: what was asked for and not answered by then is looked for */
+    HURRY_FIND_MS = 3750, /* before the end: what is known by then goes, whatever else is not */
+    LOST_MAX = 3,         /* answers of PutParameter */
 };
 enum { LIST_OF_IMAGE, LIST_OF_OLD, LIST_OF_SNAPSHOTS }; /* `who` of ACT_LEFTOVERS */
 
@@ -155,9 +155,10 @@ static bool removals_done(const struct bake_region *r)
 /* --- the image ------------------------------------------------------------------------------------------------------
  */
 
-static void list_image(struct bake_region *r, struct acts *acts)
+static void list_image(struct bake_region *r, int64_t now, struct acts *acts)
 {
     r->image.looking = true;
+    r->image.looked_at = now;
     ask(r, acts,
         (struct act){ .kind = ACT_LEFTOVERS,
                       .who = LIST_OF_IMAGE,
@@ -177,7 +178,7 @@ static void work_image(struct bake_region *r, int64_t now, struct acts *acts, in
     }
     if (r->image.maybe) {
         r->image.ask_at = now + bake_ease(now - r->image.since);
-        list_image(r, acts);
+        list_image(r, now, acts);
         return;
     }
     r->image.asked = true;
@@ -246,14 +247,28 @@ static void image_unseen(struct bake_region *r, int64_t now)
     bake_region_fail(r, &err);
 }
 
+/* Also of an image that is going already: after a signal that does not wait for its snapshots. */
+static void take_snapshot(struct bake_region *r, const char *id)
+{
+    if (strlist_has(&r->image.snapshots, id))
+        return;
+    strlist_add(&r->image.snapshots, id);
+    for (size_t i = 0; i < r->n_removals; i++) {
+        struct bake_removal *x = &r->removals[i];
+        if (!str_eq(x->id, r->image.id))
+            continue;
+        strlist_add(&x->snapshots, id);
+        x->done = x->done && !x->image_gone;
+    }
+}
+
 static void see_image(struct bake_region *r, const struct ec2_leftover *row)
 {
     static const char *const ends[] = { "failed", "error", "invalid", "deregistered", "disabled" };
     r->image.listed = true;
     str_set(&r->image.id, row->id);
-    strlist_clear(&r->image.snapshots);
     for (size_t i = 0; i < row->snapshots.n; i++)
-        strlist_add(&r->image.snapshots, *FIELD_ROW(&row->snapshots, const char *, i));
+        take_snapshot(r, *FIELD_ROW(&row->snapshots, const char *, i));
     told_state(r, row->state);
     for (size_t i = 0; i < ARRAY_SIZE(ends) && !r->undoing; i++) {
         AUTO_ERROR err = { 0 };
@@ -565,11 +580,12 @@ static bool is_found_out(const struct bake_region *r)
 
 /* Until a copy is available, DescribeImages names no snapshots of it, though they are there; their descriptions name
  * it. Source: https://github.com/lstein/LibVM-EC2-Perl/pull/17; "Copied for DestinationAmi ami-… from SourceAmi …". */
-static void list_snapshots(struct bake_region *r, struct acts *acts)
+static void list_snapshots(struct bake_region *r, int64_t now, struct acts *acts)
 {
     AUTO_FREE char *description = xasprintf("*%s*", r->image.id);
     strlist_add(&r->description, description);
     r->image.sought = r->image.looking = true;
+    r->image.looked_at = now;
     ask(r, acts,
         (struct act){ .kind = ACT_LEFTOVERS,
                       .who = LIST_OF_SNAPSHOTS,
@@ -586,7 +602,7 @@ static void answer_list_of_snapshots(struct bake_region *r, const struct event *
         const struct ec2_leftover *l = &e->leftovers[i];
         if (str_eq(ec2_leftover_tag(l, TAG_FLEET), r->config->fleet) && l->description &&
             strstr(l->description, r->image.id))
-            strlist_add(&r->image.snapshots, l->id);
+            take_snapshot(r, l->id);
     }
 }
 
@@ -596,17 +612,32 @@ static bool has_unknown_snapshots(const struct bake_region *r)
     return r->image.id && r->image.snapshots.n == 0 && (!r->image.listed || str_eq(r->image.state, "pending"));
 }
 
-/* An image that was never listed is looked for, since its snapshots are not known. */
-static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+/* After a signal: what is not answered soon is not waited for, but looked for, and then looked for again. */
+static void stop_waiting(struct bake_region *r, int64_t now, int64_t *wake)
 {
-    int64_t look_at = r->hurry_until ? r->hurry_until - HURRY_LOOK_MS : INT64_MAX;
-    if (r->image.asked && now >= look_at) {
+    const int64_t look_at = r->hurry_until - HURRY_LOOK_MS, find_at = r->hurry_until - HURRY_FIND_MS;
+    const int64_t since = r->image.looked_at;
+    const int64_t until = r->image.asked || since < look_at ? look_at : since < find_at ? find_at : r->hurry_until;
+    if (!r->image.asked && !r->image.looking)
+        return;
+    if (now < until) {
+        wake_at(wake, until);
+        return;
+    }
+    if (r->image.asked) {
         r->image.asked = false;
         r->image.unsure = true;
         may_exist(r, now);
     }
-    if (r->image.asked && r->hurry_until)
-        wake_at(wake, look_at);
+    r->image.looking = false;
+    r->image.ask_at = now;
+}
+
+/* An image that was never listed is looked for, since its snapshots are not known. */
+static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
+{
+    if (r->hurry_until)
+        stop_waiting(r, now, wake);
     if (r->image.asked || r->image.looking || !r->image.maybe)
         return;
     if (r->find_until == 0)
@@ -616,14 +647,15 @@ static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, in
     if (!r->image.listed && now < r->find_until) {
         if (now >= r->image.ask_at) {
             r->image.ask_at = now + bake_ease(0);
-            list_image(r, acts);
+            list_image(r, now, acts);
         }
         wake_at(wake, r->image.ask_at);
         return;
     }
     if (r->image.id && r->image.snapshots.n == 0 && !r->image.sought) {
-        list_snapshots(r, acts);
-        return;
+        list_snapshots(r, now, acts);
+        if (!r->hurry_until)
+            return;
     }
     r->image.maybe = false;
     if (r->image.id)
@@ -739,10 +771,16 @@ void bake_region_end(struct bake_region *r, int64_t now, struct acts *acts, int6
         work_removal(r, i, now, acts, wake);
 }
 
+/* Of what has failed only the answer to a publication matters. */
+static bool waits_for_answer(const struct bake_region *r)
+{
+    return r->asked && (!has_failed(r) || r->asked_in == REGION_PUBLISH || r->asked_in == REGION_SAVE);
+}
+
 bool bake_region_is_settled(const struct bake_region *r)
 {
     bool over = r->undoing ? is_found_out(r) : r->phase == REGION_IDLE || r->phase == REGION_DONE;
-    return over && !r->asked && removals_done(r);
+    return over && !waits_for_answer(r) && removals_done(r);
 }
 
 /* The same copy has the same, however often it is asked for. */

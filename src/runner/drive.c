@@ -5,11 +5,14 @@
 #include "mayfly/github/app.h"
 #include "mayfly/runner/tags.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/signals.h"
 
 enum {
-    SCARCE = 500,        /* of GitHub's requests in an hour: others need some too */
-    KEPT_MAX = 32 << 20, /* bytes of the rows of a list that is handed over whole */
-    END_MS = 60000,      /* no attempt to end something begins later: the machine decides anew */
+    SCARCE = 500,          /* of GitHub's requests in an hour: others need some too */
+    KEPT_MAX = 32 << 20,   /* bytes of the rows of a list that is handed over whole */
+    END_MS = 60000,        /* no attempt to end something begins later: the machine decides anew */
+    HURRY_END_MS = 2000,   /* after a signal, what ends something is not waited for any longer, but asked for again */
+    SAME_SIGNAL_MS = 1000, /* timeout(1) sends two, and so do a terminal and its shell */
 };
 
 /* One action in flight. Actions of several pages go through several calls and keep their rows until the last, or hand
@@ -60,7 +63,9 @@ struct driver {
     struct flight *flights;
     struct known_runner *known;
     struct other_scope *scopes;
-    int signal_fd; /* -1 once the signal was told */
+    int signal;          /* that the machine knows of; 0: none has come */
+    int64_t signaled_at; /* monotonic ms */
+    bool left;           /* another one has come: nothing is waited for any longer */
 };
 
 const char *service_name(enum service service)
@@ -524,7 +529,24 @@ static bool polls(const struct flight *f)
     return f->act.kind == ACT_GET || f->act.kind == ACT_LIST || f->act.kind == ACT_LOOK;
 }
 
+/* May be asked for twice, and leaves something behind if it is not heard. */
+static bool removes(const struct flight *f)
+{
+    return f->act.kind == ACT_TERMINATE || f->act.kind == ACT_REMOVE;
+}
+
 /* The machine's limit holds for what is on its way, too: it may have changed its mind. */
+static void limit_flight(const struct driver *d, struct flight *f, int64_t now)
+{
+    struct call *call = flight_call(f);
+    if (call->makes)
+        call->give_up = d->machine->give_up;
+    if (call->makes || polls(f))
+        call->until = d->machine->cut_at;
+    else if (d->signal && removes(f) && call->until == 0)
+        call->until = now + HURRY_END_MS;
+}
+
 static void step(struct driver *d, struct event *e)
 {
     struct acts acts = { 0 };
@@ -533,12 +555,8 @@ static void step(struct driver *d, struct event *e)
     for (size_t i = 0; i < acts.n; i++)
         begin(d, &acts.v[i]);
     acts_clear(&acts);
-    for (struct flight *f = d->flights; f; f = f->next) {
-        if (flight_call(f)->makes)
-            flight_call(f)->give_up = d->machine->give_up;
-        if (flight_call(f)->makes || polls(f))
-            flight_call(f)->until = d->machine->cut_at;
-    }
+    for (struct flight *f = d->flights; f; f = f->next)
+        limit_flight(d, f, e->now);
 }
 
 /* Asks for the next page; this one is handed over and forgotten, if the machine wants it so. */
@@ -612,26 +630,39 @@ static void land(struct driver *d, struct flight *f)
     free_flight(f);
 }
 
+/* The first one is undone, which must be able to wait, and to renew credentials; another one is obeyed at once. */
+static void take_signal(struct driver *d)
+{
+    struct cloud *cloud = d->cloud;
+    struct event signal = { .kind = EVENT_SIGNAL };
+    const int64_t now = env_mono(cloud->loop->env);
+    const int taken = signals_take(cloud->signal_fd);
+    if (d->signal) {
+        d->left = now - d->signaled_at >= SAME_SIGNAL_MS;
+        return;
+    }
+    d->signal = taken;
+    d->signaled_at = now;
+    cloud->aws->wake_fd = -1;
+    cloud->aws->hurry = true;
+    if (cloud->github && cloud->github->app)
+        github_app_hurry(cloud->github->app);
+    step(d, &signal);
+}
+
 void drive(struct cloud *cloud, struct machine *machine)
 {
-    struct driver d = { .cloud = cloud, .machine = machine, .signal_fd = cloud->signal_fd };
+    struct driver d = { .cloud = cloud, .machine = machine };
     struct event start = { .kind = EVENT_START };
     const int wake_fd = cloud->loop->wake_fd, aws_wake_fd = cloud->aws->wake_fd;
-    cloud->loop->wake_fd = d.signal_fd;
+    cloud->loop->wake_fd = cloud->signal_fd;
     step(&d, &start);
-    while (!machine->done) {
+    while (!machine->done && !d.left) {
         struct call *call = call_loop_next(cloud->loop, machine->wake);
         if (call) {
             land(&d, call->tag);
-        } else if (d.signal_fd >= 0 && http_readable(d.signal_fd)) {
-            struct event signal = { .kind = EVENT_SIGNAL };
-            d.signal_fd = -1;
-            /* it stays readable: undoing must be able to wait, and to renew credentials */
-            cloud->loop->wake_fd = cloud->aws->wake_fd = -1;
-            cloud->aws->hurry = true;
-            if (cloud->github && cloud->github->app)
-                github_app_hurry(cloud->github->app);
-            step(&d, &signal);
+        } else if (http_readable(cloud->signal_fd)) {
+            take_signal(&d);
         } else {
             struct event time = { .kind = EVENT_TIME };
             step(&d, &time);
@@ -661,4 +692,6 @@ void drive(struct cloud *cloud, struct machine *machine)
     }
     cloud->loop->wake_fd = wake_fd;
     cloud->aws->wake_fd = aws_wake_fd;
+    if (d.signal) /* what is asked after this is not waited for either */
+        signals_put_back(d.signal);
 }

@@ -336,7 +336,9 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
         more = l->in_flight == 0 && next_phase(l);
     }
     /* After a signal only a removal that is under way is waited for. */
-    bool removing = l->phase == LEFTOVERS_REMOVING;
+    bool removing = false;
+    for (size_t i = l->first; l->phase == LEFTOVERS_REMOVING && i < l->n; i++)
+        removing = removing || l->v[i].stage == LEFTOVER_REMOVING;
     m->done = l->in_flight == 0 || (l->hurry_until && (!removing || e->now >= l->hurry_until));
     m->wake = l->hurry_until ? l->hurry_until : INT64_MAX;
 }

@@ -798,11 +798,22 @@ static void answer_ending(struct reap *r, struct reap_target *t, const struct ev
                   state ? state : "none of those asked for");
 }
 
+/* After a signal nothing is waited for for long. */
+static bool is_unanswered(enum outcome outcome)
+{
+    return outcome == OUTCOME_AMBIGUOUS || outcome == OUTCOME_THROTTLED;
+}
+
 static void answer_batch(struct reap *r, const struct event *e)
 {
     const struct reap_batch *b = r->batches[e->who];
     if ((b->kind == ACT_TERMINATE && part(r, b, REAP_CLEARED, e->outcome)) ||
         (b->kind == ACT_MARK && part(r, b, REAP_TO_MARK, e->outcome)))
+        return;
+    bool again = r->hurry_until && b->kind == ACT_TERMINATE && is_unanswered(e->outcome);
+    for (size_t k = 0; k < b->n && again; k++)
+        set_stage(r, &r->targets[b->members[k]], REAP_CLEARED);
+    if (again)
         return;
     for (size_t k = 0; k < b->n; k++) {
         struct reap_target *t = &r->targets[b->members[k]];
@@ -984,6 +995,19 @@ static void go_on(struct reap *r, int64_t now, struct acts *acts)
     }
 }
 
+/* What had no effect yet is not waited for. */
+static bool is_under_way(const struct reap *r)
+{
+    static const enum reap_stage stages[] = { REAP_FENCING, REAP_ASKING,  REAP_HEARING, REAP_FENCED,
+                                              REAP_LOOKING, REAP_CLEARED, REAP_ENDING };
+    size_t n = 0;
+    for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+        n += r->staged[stages[i]];
+    for (size_t i = 0; i < r->n_ghosts; i++)
+        n += r->ghosts[i].stage == REAP_GHOST_DELETING;
+    return n > 0;
+}
+
 static void step(struct machine *m, const struct event *e, struct acts *acts)
 {
     struct reap *r = (struct reap *)m;
@@ -1005,7 +1029,7 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     m->wake = r->hurry_until                                       ? r->hurry_until
               : r->staged[REAP_FENCED] > 0 && r->flush_at > e->now ? r->flush_at
                                                                    : INT64_MAX;
-    m->done = m->done || (r->hurry_until && e->now >= r->hurry_until);
+    m->done = m->done || (r->hurry_until && (e->now >= r->hurry_until || !is_under_way(r)));
 }
 
 void reap_init(struct reap *r, const struct reap_config *config)

@@ -1,6 +1,7 @@
 #include "mayfly/util/signals.h"
 
 #include <sys/signalfd.h>
+#include <unistd.h>
 
 /* What a person, a supervisor, a shell, a limit of time or a timer of the caller's (alarm() outlives exec) ends a
  * process with. Where nothing is here, nothing changes: SIGTSTP stops, SIGABRT and its like are faults of our own. */
@@ -34,4 +35,18 @@ int signals_open(void)
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGCHLD, SIG_DFL); /* ignored by who started us, it would take the status of a credential_process */
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int signals_take(int fd)
+{
+    struct signalfd_siginfo info;
+    int last = 0;
+    while (read(fd, &info, sizeof(info)) == (ssize_t)sizeof(info))
+        last = (int)info.ssi_signo;
+    return last;
+}
+
+void signals_put_back(int signal)
+{
+    kill(getpid(), signal);
 }

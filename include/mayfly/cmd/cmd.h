@@ -69,6 +69,8 @@ void session_read(struct session *s, struct cmd *cmd, struct error *ret_aws, str
 /* session_open for whoever goes on with one side alone: what is wrong with each is told apart. Without --repo and
  * --fleet, s->fleet is NULL. */
 void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws, struct error *ret_github);
+/* False, with an error, once a signal has come: nothing is to be begun any more. */
+bool session_goes_on(const struct session *s, struct error *err);
 /* Of an error that a lack of permission made: tells what is denied and why, as far as STS may be asked, a line each,
  * and makes the hint name the statement of the command's policy. Others are left alone. */
 void session_explain(struct session *s, const char *command, struct error *err);

@@ -69,6 +69,7 @@ struct bake_region {
         bool lost;                          /* the answer to some attempt was */
         bool sought;                        /* its snapshots, by their description */
         int64_t since, ask_at;              /* since: it may exist */
+        int64_t looked_at;                  /* the last time that it, or its snapshots, were looked for */
         int64_t unseen_until;               /* what it is made from was not seen, and may be until then; 0: it was */
         char *state;                        /* the last told */
     } image;

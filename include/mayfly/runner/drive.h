@@ -26,7 +26,9 @@ struct cloud { /* everything a command talks to; borrowed parts */
     struct clocks clocks; /* by the answers of all machines that were driven, and of what was asked beside them */
 };
 
-/* Runs the machine until it is done. Signals become EVENT_SIGNAL; what is in flight at the end is cancelled. */
+/* Runs the machine until it is done. The first signal becomes EVENT_SIGNAL; another one, from a second later on, ends
+ * this at once, with the machine as it is then. What is in flight at the end is cancelled. After a signal signal_fd is
+ * readable again. */
 void drive(struct cloud *cloud, struct machine *machine);
 
 /* Takes the Date of a call that is done and was answered with success for what EC2's or GitHub's clock says. */
