@@ -7,11 +7,12 @@
 #include "ec2.h"
 #include "faults.h"
 #include "http.h"
-#include "mayfly/util/clock.h"
 #include "rows.h"
 #include "sim.h"
 #include "world_instances.h"
 #include "world_resources.h"
+
+#include "mayfly/util/clock.h"
 
 enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
@@ -467,8 +468,7 @@ void ec2_copy_image(struct call *c)
     image->baked = source->baked;
     image->is_copy = true;
     image->keeps = source->keeps;
-    for (size_t i = 0; i < source->devices.n; i++)
-        strlist_add(&image->devices, source->devices.v[i]);
+    strlist_copy(&image->devices, &source->devices);
     const struct snapshot *original = world_snapshot(c->sim, source->snapshot);
     snapshot->encrypted = is_true(call_param(c, "Encrypted")) || (original && original->encrypted);
     snapshot->description = xasprintf("Copied for DestinationAmi %s from SourceAmi %s for SourceSnapshot %s. Task "

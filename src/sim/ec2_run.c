@@ -121,8 +121,7 @@ static void add_instance(struct call *c, const struct run *r, const char *reserv
     str_set(&i->profile, r->profile);
     str_set(&i->root_device, r->image->root_device);
     take_settings(c, i);
-    for (size_t g = 0; g < r->groups.n; g++)
-        strlist_add(&i->groups, r->groups.v[g]);
+    strlist_copy(&i->groups, &r->groups);
     i->architecture = r->type.architecture;
     i->vcpus = r->type.vcpus;
     i->hops = (int64_t)r->hops;

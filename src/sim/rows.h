@@ -34,4 +34,14 @@
         found_;                                                                                                        \
     })
 
+/* Gives every row to drop(), and makes the array empty. */
+#define ROW_CLEAR(array, n, drop)                                                                                      \
+    do {                                                                                                               \
+        for (size_t at_ = 0; at_ < (n); at_++)                                                                         \
+            drop((array)[at_]);                                                                                        \
+        base_free_pointer(&(array));                                                                                   \
+        (array) = NULL;                                                                                                \
+        (n) = 0;                                                                                                       \
+    } while (0)
+
 #endif

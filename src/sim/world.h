@@ -11,4 +11,10 @@ void world_clear(struct sim *s);
 /* Is it so long ago that it is seen? */
 bool world_is_seen(const struct sim *s, int64_t since, int64_t lag);
 
+/* The earlier one of next and when, if that is after now. */
+static inline int64_t world_earlier(int64_t next, int64_t now, int64_t when)
+{
+    return when > now && when < next ? when : next;
+}
+
 #endif

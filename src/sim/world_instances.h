@@ -62,4 +62,9 @@ const char *world_end_reason(const char *code);
  * sandbox. */
 bool world_copy(struct sim *s, const struct instance *like, size_t n);
 
+void instances_tick(struct sim *s, int64_t now);
+/* When they change next by themselves, after now; INT64_MAX: never. */
+int64_t instances_next(const struct sim *s, int64_t now);
+void instances_clear(struct sim *s);
+
 #endif

@@ -73,7 +73,10 @@ struct snapshot *world_snapshot(const struct sim *s, const char *id);
 struct spot_request *world_spot_request(const struct sim *s, const char *id);
 struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance);
 void world_remove_volume(struct sim *s, struct volume *v);
+/* The instance is gone: its volumes go with it, or become available. */
+void world_detach_volumes(struct sim *s, const char *instance);
 void world_remove_image(struct sim *s, struct image *image);
 void world_remove_snapshot(struct sim *s, struct snapshot *snapshot);
+void resources_clear(struct sim *s);
 
 #endif

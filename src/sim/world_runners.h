@@ -37,7 +37,16 @@ void world_connect(struct sim *s, struct runner *r);
 bool world_assign_job(struct sim *s, struct runner *r);
 /* conclusion: static. remove: its just-in-time runner has done its job. */
 void world_finish_job(struct sim *s, struct job *j, const char *conclusion, bool remove);
+/* Its machine is gone; GitHub sees it after a while. */
+void world_lose_runner(struct sim *s, struct runner *r, int64_t seen_ms);
+/* One more like it, whose name ends in other digits, as many as the end of the other had. */
+struct runner *world_copy_runner(struct sim *s, const struct runner *like);
 /* Somebody took from a job what it ran on. how: static. */
 void world_note_killed(struct sim *s, const struct runner *r, const struct instance *i, const char *how);
+
+void runners_tick(struct sim *s, int64_t now);
+/* When they change next by themselves, after now; INT64_MAX: never. */
+int64_t runners_next(const struct sim *s, int64_t now);
+void runners_clear(struct sim *s);
 
 #endif

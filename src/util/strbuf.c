@@ -103,6 +103,12 @@ void strlist_add(struct strlist *l, const char *s)
     l->v[l->n++] = xstrdup(s);
 }
 
+void strlist_copy(struct strlist *to, const struct strlist *from)
+{
+    for (size_t i = 0; i < from->n; i++)
+        strlist_add(to, from->v[i]);
+}
+
 void strlist_split(struct strlist *l, const char *s, const char *seps)
 {
     while (*s) {

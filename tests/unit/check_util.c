@@ -106,10 +106,14 @@ START_TEST(lists)
         { " a , b ", "a|b" }, { "a,,b,", "a|b" },   { "a\nb\r\n", "a|b" }, { "a b", "a b" },
         { "\t\n, \r", "" },   { ",a,\n,b", "a|b" }, { "a,a", "a|a" },
     };
-    AUTO_STRLIST l = { 0 };
+    AUTO_STRLIST l = { 0 }, more = { 0 };
     strlist_split(&l, cases[_i].s, ",\n");
     AUTO_FREE char *joined = strlist_join(&l, "|");
     ck_assert_str_eq(joined, cases[_i].want);
+    strlist_add(&more, "first");
+    strlist_copy(&more, &l);
+    AUTO_FREE char *both = strlist_join(&more, "|");
+    ck_assert(str_starts(both, "first") && (l.n == 0 || str_eq(both + strlen("first|"), joined)));
     ck_assert_int_eq(strlist_has(&l, "a"), strchr(cases[_i].want, 'a') && !str_eq(cases[_i].want, "a b"));
 }
 END_TEST

@@ -46,6 +46,8 @@ struct strlist {
 #define AUTO_STRLIST CLEANUP(strlist_clear) struct strlist
 
 void strlist_add(struct strlist *l, const char *s);
+/* Appends all of another's. */
+void strlist_copy(struct strlist *to, const struct strlist *from);
 /* Adds the parts of s between separators (any of `seps`), trimmed of blanks, empty ones left out. */
 void strlist_split(struct strlist *l, const char *s, const char *seps);
 bool strlist_has(const struct strlist *l, const char *s);
