@@ -211,9 +211,7 @@ static void reset(struct sim *s)
     app_reset(s);
     faults_clear(s);
     json_object_put(s->log);
-    json_object_put(s->killed);
     s->log = must(json_object_new_array());
-    s->killed = must(json_object_new_array());
     s->lag = (struct lag){ 0 };
     s->offset = s->rate_used = s->rate_reset = 0;
 }

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws.h"
+#include "builder.h"
 #include "catalog.h"
 #include "control.h"
 #include "faults.h"
@@ -28,6 +29,7 @@
 #include "to_json.h"
 #include "verify.h"
 #include "world.h"
+#include "world_instances.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/net/server.h"
@@ -684,6 +686,28 @@ static bool load_faults(struct sim *s, const char *path, struct error *err)
            json_parse(strbuf_str(&text), text.len, path, &json, err) && faults_add(s, json, err);
 }
 
+/* --- what happens in the world --------------------------------------------------------------------------------------
+ */
+
+static bool boot(struct sim *s, struct instance *i)
+{
+    builder_boot(s, i);
+    if (!s->options.sandbox || i->nonce)
+        return false;
+    sandbox_start(s, i);
+    return true;
+}
+
+static void clear(struct sim *s)
+{
+    ssm_clear(s);
+    rates_clear(s);
+}
+
+static const struct world_hooks hooks = {
+    .boot = boot, .tick = builder_tick, .power_cut = sandbox_kill, .poll = sandbox_poll, .clear = clear
+};
+
 static bool open_sim(struct sim *s, const struct options *o, struct error *err)
 {
     char self[4096];
@@ -703,7 +727,6 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
     s->github_token = make_token();
     s->runner_tarball = STRBUF_INIT;
     s->log = must(json_object_new_array());
-    s->killed = must(json_object_new_array());
     s->options = (struct sim_options){ .sandbox = str_eq(o->instances, "sandbox"),
                                        .verbose = o->verbose,
                                        .no_auth = o->no_auth,
@@ -742,14 +765,13 @@ static void close_sim(struct sim *s, const struct options *o)
     strbuf_clear(&s->runner_tarball);
     strlist_clear(&s->options.repos);
     json_object_put(s->log);
-    json_object_put(s->killed);
 }
 
 int main(int argc, char **argv)
 {
     AUTO_ERROR err = { 0 };
     struct options o = { 0 };
-    struct sim s = { 0 };
+    struct sim s = { .hooks = &hooks };
     const struct opt_set sets[] = { { options, &o }, { 0 } };
     const struct opts_source source = { .command = "mayfly-sim", .args = argv + 1, .getenv = no_env };
     if (argc == 2 && str_eq(argv[1], "runner"))

@@ -27,6 +27,7 @@ struct lag { /* ms after which what changed is seen */
 /* All that there is. What a member points to is described by the header of the file that owns it. */
 struct sim {
     struct sim_options options;
+    const struct world_hooks *hooks;
     uint16_t port;
     char *base_url, *self; /* self: path of this program */
     char *access_key, *secret_key, *session_token, *github_token, *work_dir;
@@ -61,6 +62,8 @@ struct sim {
     size_t n_runners;
     struct job **jobs;
     size_t n_jobs;
+    struct killed *killed;
+    size_t n_killed;
     struct fault *faults;
     size_t n_faults;
     struct exchange *held;        /* requests that wait: hold, delay, hang */
@@ -73,8 +76,7 @@ struct sim {
     int64_t refused_runs, refused_mints;
     int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
     struct lag lag;
-    struct json_object *log;    /* of requests */
-    struct json_object *killed; /* jobs whose machine or record somebody took away */
+    struct json_object *log; /* of requests */
 };
 
 /* Simulated milliseconds since 1970. */

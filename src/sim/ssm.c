@@ -60,11 +60,7 @@ void ssm_remove(struct sim *s, struct parameter *p)
 
 void ssm_clear(struct sim *s)
 {
-    for (size_t i = 0; i < s->n_parameters; i++)
-        free_parameter(s->parameters[i]);
-    base_free_pointer(&s->parameters);
-    s->parameters = NULL;
-    s->n_parameters = 0;
+    ROW_CLEAR(s->parameters, s->n_parameters, free_parameter);
 }
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */

@@ -202,6 +202,20 @@ static void add_regions(const struct sim *s, struct json_object *regions)
     }
 }
 
+static void add_killed(const struct sim *s, struct json_object *rows)
+{
+    for (size_t n = 0; n < s->n_killed; n++) {
+        const struct killed *k = &s->killed[n];
+        struct json_object *o = must(json_object_new_object());
+        json_object_object_add(o, "job", number(k->job));
+        json_object_object_add(o, "runner", sim_text(k->runner));
+        json_object_object_add(o, "instance", sim_text(k->instance));
+        json_object_object_add(o, "age_ms", k->instance ? number(k->age) : NULL);
+        json_object_object_add(o, "how", sim_text(k->how));
+        json_object_array_add(rows, o);
+    }
+}
+
 struct json_object *state_json(const struct sim *s)
 {
     struct json_object *o = must(json_object_new_object()), *regions = must(json_object_new_object());
@@ -214,7 +228,7 @@ struct json_object *state_json(const struct sim *s)
     json_object_object_add(refused, "RunInstances", number(s->refused_runs));
     json_object_object_add(refused, "generate-jitconfig", number(s->refused_mints));
     json_object_object_add(o, "refused", refused);
-    json_object_object_add(o, "killed", json_object_get(s->killed));
+    add_killed(s, array_of(o, "killed"));
     struct json_object *runners = array_of(o, "runners"), *jobs = array_of(o, "jobs");
     for (size_t n = 0; n < s->n_runners; n++) {
         const struct runner *r = s->runners[n];

@@ -1,9 +1,6 @@
 /* What time does to all that exists. */
 #include "world.h"
-#include "rates.h"
-#include "sandbox.h"
 #include "sim.h"
-#include "ssm.h"
 #include "world_instances.h"
 #include "world_resources.h"
 #include "world_runners.h"
@@ -23,7 +20,7 @@ void world_tick(struct sim *s)
 {
     int64_t now = sim_now(s);
     if (s->options.sandbox)
-        sandbox_poll(s);
+        s->hooks->poll(s);
     else if (now < s->quiet_until)
         return;
     runners_tick(s, now);
@@ -41,6 +38,5 @@ void world_clear(struct sim *s)
     instances_clear(s);
     runners_clear(s);
     resources_clear(s);
-    ssm_clear(s);
-    rates_clear(s);
+    s->hooks->clear(s);
 }

@@ -2,9 +2,7 @@
 #include <inttypes.h>
 #include <stddef.h>
 
-#include "builder.h"
 #include "rows.h"
-#include "sandbox.h"
 #include "sim.h"
 #include "text.h"
 #include "world.h"
@@ -77,7 +75,7 @@ void world_shutdown(struct sim *s, struct instance *i, const char *code, const c
     struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
     if (r && !i->dead_at && str_eq(code, "Client.UserInitiatedShutdown"))
         world_note_killed(s, r, i, code);
-    sandbox_kill(s, i);
+    s->hooks->power_cut(s, i);
     i->state = guest && i->stop_on_shutdown ? "stopping" : "shutting-down";
     i->reason_code = code;
     i->reason_message = message;
@@ -90,7 +88,7 @@ void world_shutdown(struct sim *s, struct instance *i, const char *code, const c
 void world_stop(struct sim *s, struct instance *i)
 {
     struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
-    sandbox_kill(s, i);
+    s->hooks->power_cut(s, i);
     i->state = "stopping";
     i->reason_code = "Client.UserInitiatedShutdown";
     i->reason_message = "Client.UserInitiatedShutdown: User initiated shutdown";
@@ -104,7 +102,7 @@ void world_kill(struct sim *s, struct instance *i)
 {
     struct runner *r = i->runner ? world_runner(s, i->runner) : NULL;
     i->dead_at = sim_now(s);
-    sandbox_kill(s, i);
+    s->hooks->power_cut(s, i);
     if (r)
         world_lose_runner(s, r, DEATH_SEEN_MS);
 }
@@ -116,34 +114,35 @@ void world_power_off(struct sim *s, struct instance *i)
 }
 
 /* Why EC2 ends instances by itself, as StateReason has it. Source: EC2 API, StateReason. */
-static const char *const end_reasons[] = {
-    "Server.SpotInstanceTermination: Instance terminated by spot interruption",
-    "Server.InsufficientInstanceCapacity: There was insufficient capacity available to satisfy the launch request",
-    "Server.InternalError: An internal error caused the instance to terminate during launch",
-    "Client.VolumeLimitExceeded: The limit on the number of EBS volumes or total storage was exceeded",
-    "Client.InternalError: A client error caused the instance to terminate during launch",
-    "Client.InvalidSnapshot.NotFound: The specified snapshot was not found",
-};
-static const char *const end_codes[] = {
-    "Server.SpotInstanceTermination", "Server.InsufficientInstanceCapacity",
-    "Server.InternalError",           "Client.VolumeLimitExceeded",
-    "Client.InternalError",           "Client.InvalidSnapshot.NotFound",
+static const struct end_reason {
+    const char *code, *message;
+} end_reasons[] = {
+#define REASON(code, text)                                                                                             \
+    {                                                                                                                  \
+        code, code ": " text                                                                                           \
+    }
+    REASON("Server.SpotInstanceTermination", "Instance terminated by spot interruption"),
+    REASON("Server.InsufficientInstanceCapacity",
+           "There was insufficient capacity available to satisfy the launch request"),
+    REASON("Server.InternalError", "An internal error caused the instance to terminate during launch"),
+    REASON("Client.VolumeLimitExceeded", "The limit on the number of EBS volumes or total storage was exceeded"),
+    REASON("Client.InternalError", "A client error caused the instance to terminate during launch"),
+    REASON("Client.InvalidSnapshot.NotFound", "The specified snapshot was not found"),
+#undef REASON
 };
 
-const char *world_end_reason(const char *code)
+static const struct end_reason *find_reason(const char *code)
 {
-    for (size_t i = 0; i < ARRAY_SIZE(end_codes); i++)
-        if (!code || str_eq(end_codes[i], code))
-            return end_codes[i];
+    for (size_t i = 0; i < ARRAY_SIZE(end_reasons); i++)
+        if (!code || str_eq(end_reasons[i].code, code))
+            return &end_reasons[i];
     return NULL;
 }
 
-static const char *end_message(const char *code)
+const char *world_end_reason(const char *code)
 {
-    size_t i = 0;
-    while (!str_eq(end_codes[i], code))
-        i++;
-    return end_reasons[i];
+    const struct end_reason *reason = find_reason(code);
+    return reason ? reason->code : NULL;
 }
 
 /* --- rows --------------------------------------------------------------------------------------------------------- */
@@ -250,11 +249,8 @@ static void boot(struct sim *s, struct instance *i)
     i->state = "running";
     i->reason_code = i->reason_message = NULL;
     i->runner = read_runner_id(i);
-    builder_boot(s, i);
-    if (s->options.sandbox && !i->nonce) {
-        sandbox_start(s, i);
+    if (s->hooks->boot(s, i))
         return;
-    }
     AUTO_FREE char *line =
         xasprintf("[    0.000000] Linux version 6.8.0-sim (%s)\nmayfly: phase booting (1.00s)\n%s", i->id,
                   i->runner || i->nonce ? "" : "mayfly-sim: no MAYFLY_JIT in the user-data\n");
@@ -295,9 +291,8 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
 {
     if (instance_is(i, "pending") && now >= i->running_at)
         boot(s, i);
-    if (i->interrupt_at && now >= i->interrupt_at && instance_is_live(i)) {
-        world_shutdown(s, i, i->interrupt_reason, end_message(i->interrupt_reason));
-    }
+    if (i->interrupt_at && now >= i->interrupt_at && instance_is_live(i))
+        world_shutdown(s, i, i->interrupt_reason, find_reason(i->interrupt_reason)->message);
     if (instance_is(i, "shutting-down") && now >= i->change_at) {
         i->state = "terminated";
         world_detach_volumes(s, i->id);
@@ -306,7 +301,7 @@ static void tick_instance(struct sim *s, struct instance *i, int64_t now)
     }
     if (!s->options.sandbox)
         tick_model(s, i, now);
-    builder_tick(s, i, now);
+    s->hooks->tick(s, i, now);
 }
 
 void instances_tick(struct sim *s, int64_t now)
@@ -343,6 +338,6 @@ int64_t instances_next(const struct sim *s, int64_t now)
 void instances_clear(struct sim *s)
 {
     for (size_t i = 0; i < s->n_instances; i++)
-        sandbox_kill(s, s->instances[i]);
+        s->hooks->power_cut(s, s->instances[i]);
     ROW_CLEAR(s->instances, s->n_instances, free_instance);
 }

@@ -4,7 +4,6 @@
 
 #include "rows.h"
 #include "sim.h"
-#include "to_json.h"
 #include "world.h"
 #include "world_instances.h"
 #include "world_runners.h"
@@ -153,13 +152,18 @@ void world_note_killed(struct sim *s, const struct runner *r, const struct insta
     const struct job *j = r->job ? world_job(s, r->job) : NULL;
     if (!j)
         return;
-    struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "job", must(json_object_new_int64(j->id)));
-    json_object_object_add(o, "runner", sim_text(r->name));
-    json_object_object_add(o, "instance", sim_text(i ? i->id : NULL));
-    json_object_object_add(o, "age_ms", i ? must(json_object_new_int64(sim_now(s) - i->launched)) : NULL);
-    json_object_object_add(o, "how", sim_text(how));
-    json_object_array_add(s->killed, o);
+    struct killed killed = { .job = j->id,
+                             .runner = xstrdup(r->name),
+                             .instance = i ? xstrdup(i->id) : NULL,
+                             .age = i ? sim_now(s) - i->launched : 0,
+                             .how = how };
+    ROW_ADD(s->killed, s->n_killed, killed);
+}
+
+static void free_killed(struct killed k)
+{
+    free(k.runner);
+    free(k.instance);
 }
 
 struct runner *world_copy_runner(struct sim *s, const struct runner *like)
@@ -231,6 +235,7 @@ void runners_clear(struct sim *s)
 {
     ROW_CLEAR(s->runners, s->n_runners, free_runner);
     ROW_CLEAR(s->jobs, s->n_jobs, free_job);
+    ROW_CLEAR(s->killed, s->n_killed, free_killed);
     strlist_clear(&s->runner_groups);
     strlist_clear(&s->labels);
 }

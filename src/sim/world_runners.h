@@ -28,6 +28,12 @@ struct job {
     struct strbuf log;
 };
 
+struct killed {              /* a job whose machine or record somebody took away */
+    int64_t job, age;        /* age: ms of the instance */
+    char *runner, *instance; /* instance NULL: the record */
+    const char *how;         /* static */
+};
+
 struct instance;
 
 struct runner *world_runner(const struct sim *s, int64_t id);
