@@ -32,8 +32,14 @@ void handover_clear(struct launch *l)
     strlist_clear(&h->fleet);
     strlist_clear(&h->label);
     strlist_clear(&h->live);
+    strlist_clear(&h->names);
     error_clear(&h->unclaimed);
     error_clear(&h->unmarked);
+}
+
+void handover_name(struct launch *l, const char *name)
+{
+    strlist_add(&l->handover.names, name);
 }
 
 static void look_up(struct launch *l, struct acts *acts)
@@ -98,6 +104,15 @@ static void go(struct launch *l, enum handover_phase phase, int64_t now)
     l->handover.until = now + PATIENCE_MS < l->end_by ? now + PATIENCE_MS : l->end_by;
 }
 
+/* What is late counts no more, and that is to be known. */
+static void give_up(struct handover *h)
+{
+    struct error *problem = h->phase == HANDOVER_MARKING ? &h->unmarked : &h->unclaimed;
+    if (h->in_flight > 0 && h->phase >= HANDOVER_LAST && problem->domain == ERROR_NONE)
+        error_set(problem, ERROR_TIMEOUT, 0, "EC2 did not answer in time");
+    h->in_flight = 0;
+}
+
 bool handover_step(struct launch *l, bool settled, int64_t now, struct acts *acts)
 {
     struct handover *h = &l->handover;
@@ -118,7 +133,7 @@ bool handover_step(struct launch *l, bool settled, int64_t now, struct acts *act
         wake_at(l, waits ? h->until : shown_at(l));
         return false;
     }
-    h->in_flight = 0; /* what is late counts no more */
+    give_up(h);
     if (h->phase < HANDOVER_LAST && l->config->claims) {
         go(l, HANDOVER_LAST, now);
         look_up(l, acts);
@@ -139,13 +154,12 @@ static bool is_older(int64_t a, const char *a_id, int64_t b, const char *b_id)
     return a != b ? a < b : strcmp(a_id, b_id) < 0;
 }
 
-static const struct launch_slot *find_slot(const struct launch *l, const struct ec2_instance *i)
+static bool is_own(const struct launch *l, const struct ec2_instance *i)
 {
-    const char *runner = ec2_instance_tag(i, TAG_RUNNER);
     for (size_t n = 0; n < l->config->count; n++)
-        if (str_eq(l->slots[n].pair.instance_id, i->id) || (runner && str_eq(l->slots[n].pair.name, runner)))
-            return &l->slots[n];
-    return NULL;
+        if (str_eq(l->slots[n].pair.instance_id, i->id))
+            return true;
+    return strlist_has(&l->handover.names, ec2_instance_tag(i, TAG_RUNNER));
 }
 
 static bool is_first(const struct launch *l)
@@ -165,7 +179,7 @@ static void take_rivals(struct launch *l, const struct event *e)
     struct handover *h = &l->handover;
     for (size_t i = 0; i < e->n_instances; i++) {
         const struct ec2_instance *other = &e->instances[i];
-        if (find_slot(l, other) || !ec2_state_is_live(ec2_instance_state(other)) ||
+        if (is_own(l, other) || !ec2_state_is_live(ec2_instance_state(other)) ||
             !ec2_filters_take(h->filters, ARRAY_SIZE(h->filters), other))
             continue;
         int64_t launched = ec2_instance_launched(other);

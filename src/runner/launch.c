@@ -91,6 +91,7 @@ static void new_name(struct launch *l, struct launch_slot *s)
     strbuf_addf(&name, "%s-", prefix);
     encode_random32(&name, random, sizeof(random));
     str_set(&s->pair.name, strbuf_str(&name));
+    handover_name(l, s->pair.name);
     s->mint_lost = false;
 }
 

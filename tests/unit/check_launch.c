@@ -6,10 +6,11 @@
 
 #include "mayfly/aws/errors.h"
 #include "mayfly/runner/drive.h"
+#include "mayfly/runner/tags.h"
 
 #include "testing.h"
 
-enum { LATENCY_MS = 40, COUNT_MAX = 100, ACTS_MAX = 4000 };
+enum { LATENCY_MS = 40, COUNT_MAX = 100, ACTS_MAX = 4000, NEVER = 1000000000 };
 
 struct world {
     struct launch launch;
@@ -23,8 +24,11 @@ struct world {
     struct {
         struct act act;
         int64_t due;
-    } queue[ACTS_MAX];
+    } queue[ACTS_MAX + 1]; /* and one to swap by */
     size_t queued, answered;
+    int64_t scan_ms, mark_ms;     /* how much longer the first look for the label takes, and a tag; or NEVER */
+    char shown_id[24], *shown_as; /* by that look: the first instance as it was when the look began */
+    size_t n_scans, n_marks;
     int64_t mints[COUNT_MAX], runs[ACTS_MAX], asked_at[ACTS_MAX]; /* when they were asked for */
     size_t n_mints, n_runs, n_gets, n_lists;
     unsigned pages;    /* of a list */
@@ -68,7 +72,17 @@ static void world_free(struct world *w)
 {
     launch_clear(&w->launch);
     strlist_clear(&w->labels);
+    free(w->shown_as);
     free(w);
+}
+
+static void begin_scan(struct world *w)
+{
+    if (w->n_scans++)
+        return;
+    w->queue[w->queued - 1].due += w->scan_ms;
+    snprintf(w->shown_id, sizeof(w->shown_id), "%s", w->launch.slots[0].pair.instance_id);
+    str_set(&w->shown_as, w->launch.slots[0].pair.name);
 }
 
 static void step(struct world *w, struct event *e)
@@ -99,6 +113,13 @@ static void step(struct world *w, struct event *e)
         case ACT_DELETE:
             w->n_deletes++;
             break;
+        case ACT_SCAN:
+            begin_scan(w);
+            break;
+        case ACT_MARK:
+            w->n_marks++;
+            w->queue[w->queued - 1].due += w->mark_ms;
+            break;
         default:
             break;
         }
@@ -120,6 +141,7 @@ static struct ec2_instance instance(struct world *w, size_t who)
     snprintf(w->ids[who], sizeof(w->ids[who]), "i-%zu%s", who, w->nth_run[who] > 1 ? "-again" : "");
     return (struct ec2_instance){ .id = w->ids[who],
                                   .zone = "us-east-1a",
+                                  .launch_time = "2002-02-02T00:00:00Z",
                                   .state_name = taken ? "shutting-down" : "running",
                                   .reason_code = taken ? w->taken : NULL };
 }
@@ -129,9 +151,11 @@ static void answer(struct world *w, const struct act *act)
     struct github_runner runners[COUNT_MAX];
     struct ec2_instance instances[COUNT_MAX];
     AUTO_ERROR err = { 0 };
+    struct ec2_tag tags[] = { { TAG_FLEET, "fleet" }, { TAG_LABEL, "label" }, { TAG_RUNNER, w->shown_as } };
     struct event e = { .kind = EVENT_ANSWER,
                        .act = act->kind,
                        .who = act->who,
+                       .part = act->part,
                        .runners = runners,
                        .instances = instances,
                        .n_runners = 1,
@@ -155,6 +179,13 @@ static void answer(struct world *w, const struct act *act)
         break;
     case ACT_TERMINATE:
     case ACT_CONSOLE:
+    case ACT_MARK:
+        break;
+    case ACT_SCAN:
+        instances[e.n_instances++] = (struct ec2_instance){ .id = w->shown_id,
+                                                            .state_name = "running",
+                                                            .launch_time = "2001-01-01T00:00:00Z",
+                                                            .tags = { .rows = tags, .n = ARRAY_SIZE(tags) } };
         break;
     case ACT_LIST:
         e.n_runners = w->config.count;
@@ -188,13 +219,30 @@ static void answer(struct world *w, const struct act *act)
     step(w, &e);
 }
 
+/* Puts what is answered first in front of all that is in flight. */
+static int64_t first_due(struct world *w)
+{
+    size_t first = w->answered;
+    if (w->answered == w->queued)
+        return INT64_MAX;
+    for (size_t i = first + 1; i < w->queued; i++)
+        if (w->queue[i].due < w->queue[first].due)
+            first = i;
+    for (size_t i = first; i > w->answered; i--) {
+        w->queue[ACTS_MAX] = w->queue[i];
+        w->queue[i] = w->queue[i - 1];
+        w->queue[i - 1] = w->queue[ACTS_MAX];
+    }
+    return w->queue[w->answered].due;
+}
+
 /* Until the machine is done; time jumps from one event to the next. */
 static void run_to_its_end(struct world *w)
 {
     struct event start = { .kind = EVENT_START }, time = { .kind = EVENT_TIME };
     step(w, &start);
     while (!w->launch.machine.done) {
-        int64_t due = w->answered < w->queued ? w->queue[w->answered].due : INT64_MAX;
+        int64_t due = first_due(w);
         if (due <= w->launch.machine.wake) {
             w->now = due;
             answer(w, &w->queue[w->answered++].act);
@@ -558,6 +606,47 @@ START_TEST(taken_back_from_the_last_cell)
 END_TEST
 
 /* With or without a console, what EC2 says of the end comes first. */
+static struct world *world_of_claims(size_t n_cells, const char *taken)
+{
+    struct world *w = taken ? world_of_taken(1, taken, n_cells) : world_new(1, 30000);
+    w->config.fleet = "fleet";
+    w->config.claims = w->config.hands = true;
+    launch_clear(&w->launch);
+    launch_init(&w->launch, &w->config);
+    return w;
+}
+
+/* A look for the label that began when the first instance was there is answered when it has been replaced. */
+START_TEST(gives_no_label_away_to_what_it_replaced)
+{
+    struct world *w = world_of_claims(2, "Server.SpotInstanceTermination");
+    w->scan_ms = 5000;
+    run_to_its_end(w);
+    ck_assert_msg(launch_succeeded(&w->launch), "%s", w->launch.error.message);
+    ck_assert_uint_eq(w->n_taken_back, 1);
+    ck_assert_uint_eq(w->n_scans, 2);
+    ck_assert_uint_eq(w->n_marks, 1);
+    ck_assert_int_eq(w->launch.handover.unclaimed.domain, ERROR_NONE);
+    ck_assert_int_eq(w->launch.handover.unmarked.domain, ERROR_NONE);
+    world_free(w);
+}
+END_TEST
+
+/* No answer holds up a launch whose runner is online, and none is passed over in silence. */
+START_TEST(says_what_was_not_answered)
+{
+    struct world *w = world_of_claims(2, NULL);
+    w->online_after = _i ? 30000 : 1000;
+    w->scan_ms = _i ? 0 : NEVER;
+    w->mark_ms = _i ? NEVER : 0;
+    run(w);
+    const struct handover *h = &w->launch.handover;
+    ck_assert_int_eq(h->unclaimed.domain, _i ? ERROR_NONE : ERROR_TIMEOUT);
+    ck_assert_int_eq(h->unmarked.domain, _i ? ERROR_TIMEOUT : ERROR_NONE);
+    world_free(w);
+}
+END_TEST
+
 START_TEST(hints_of_taken_back)
 {
     static const struct {
@@ -748,6 +837,8 @@ static TCase *clockwork(void)
     tcase_add_loop_test(t, taken_back_from_the_first_cell, 0, 2 * ARRAY_SIZE(reasons));
     tcase_add_loop_test(t, taken_back_from_the_last_cell, 0, ARRAY_SIZE(reasons));
     tcase_add_loop_test(t, taken_back_with_its_job, 0, 2);
+    tcase_add_test(t, gives_no_label_away_to_what_it_replaced);
+    tcase_add_loop_test(t, says_what_was_not_answered, 0, 2);
     tcase_add_loop_test(t, hints_of_taken_back, 0, 5);
     tcase_add_loop_test(t, consoles, 0, 7);
     tcase_add_test(t, outcomes_of_aws);
