@@ -29,6 +29,7 @@ struct scene {
     struct stop_config stop_config;
     struct strlist regions, ids, labels;
     bool is_signalled, crashed;
+    struct limits limits;
 };
 
 static void render(void *ctx, const struct cell *cell, const char *runner_name, int64_t runner_id, const char *jit,
@@ -42,7 +43,7 @@ static void render(void *ctx, const struct cell *cell, const char *runner_name, 
                                        .run = "77/1",
                                        .name = "a",
                                        .runner_id = runner_id,
-                                       .limits = LIMITS_DEFAULT };
+                                       .limits = s->limits };
     struct ec2_tag *tags;
     *ret = (struct ec2_run){ .region = cell->region,
                              .image = cell->image->id,
@@ -88,6 +89,7 @@ static void set_launch(struct scene *s)
                                      .spot = i < model_pick(m, 'm', MAX_CELLS) };
     strlist_add(&s->labels, "mayfly-77-1-label");
     s->config = (struct launch_config){ .label = s->labels.v[0],
+                                        .fleet = fleet,
                                         .labels = &s->labels,
                                         .runner_group = 1,
                                         .name_mark = "mf-abcdef-",
@@ -95,12 +97,17 @@ static void set_launch(struct scene *s)
                                         .plan = &s->plan,
                                         .timeout_ms = 20000 + (int64_t)model_pick(m, 't', 580000),
                                         .jobs_may_wait = model_pick(m, 'w' << 8, 3) == 0,
+                                        .hands = model_pick(m, 'h' << 8, 8) > 0,
                                         .seed = m->seed,
                                         .render = render,
                                         .launched = launched,
                                         .taken_back = taken_back,
                                         .ctx = s };
     s->config.min_count = model_pick(m, 'n', 3) ? s->config.count : 1 + (size_t)model_pick(m, 'N', s->config.count);
+    s->config.claims = s->config.jobs_may_wait && model_pick(m, 'l' << 8, 3) > 0;
+    s->limits = LIMITS_DEFAULT;
+    if (model_pick(m, 'b' << 8, 2)) /* never less than the time limit of the start */
+        s->limits.boot = s->config.timeout_ms / 1000 + 1;
     m->label = s->config.label;
     m->spares_busy = true;
     m->fences = s->config.jobs_may_wait;
@@ -112,6 +119,48 @@ static void set_launch(struct scene *s)
 static int64_t moment(const struct model *m, uint64_t place, int64_t most)
 {
     return (int64_t)model_pick(m, place + 1, 1 + model_pick(m, place, (uint64_t)most));
+}
+
+/* Another start's instance, with a runner; `age`: since its launch, or less than nothing. */
+static struct model_instance *add_others(struct model *m, const char *region, const struct ec2_tag *more, size_t n,
+                                         int64_t age)
+{
+    const int64_t now = m->now;
+    AUTO_FREE char *name = xasprintf("others-%zu", m->n_instances);
+    m->now -= age;
+    struct model_record *r = model_add_record(m, name, 0);
+    AUTO_FREE char *id = xasprintf("%" PRId64, r->id);
+    struct ec2_tag tags[16] = { { TAG_RUNNER_ID, id }, { TAG_RUNNER, name } };
+    memcpy(&tags[2], more, n * sizeof(*more));
+    struct model_instance *i = model_add_instance(m, region, "subnet-z", NULL, tags, n + 2);
+    i->visible_at = i->visible_at > m->now ? i->visible_at : m->now;
+    i->decor = r->decor = true;
+    m->now = now;
+    return i;
+}
+
+/* Other starts that take the label, or nearly: some seconds before this one, or while it is at work. */
+static void add_rivals(struct scene *s)
+{
+    static const struct {
+        const char *fleet, *label;
+    } kinds[] = {
+        { fleet, "mayfly-77-1-label" },
+        { fleet, "mayfly-77-1-label" },
+        { "other/fleet", "mayfly-77-1-label" },
+        { fleet, "mayfly-77-1-other" },
+    };
+    struct model *m = s->model;
+    for (size_t k = 0; k < ARRAY_SIZE(kinds) && s->config.claims; k++) {
+        const uint64_t place = 'V' + k * 256;
+        const struct ec2_tag tags[] = {
+            { TAG_FLEET, kinds[k].fleet }, { TAG_SCOPE, scope },   { TAG_LABEL, kinds[k].label },
+            { TAG_RUN, "79/1" },           { TAG_ROLE, "runner" }, { TAG_LIMITS, "boot=600,idle=1800" },
+        };
+        if (model_pick(m, place, 4) == 0)
+            add_others(m, model_pick(m, place + 1, 2) ? home : away, tags, ARRAY_SIZE(tags),
+                       5000 - moment(m, place + 2, 60000));
+    }
 }
 
 static bool names(const char *text, const char *what)
@@ -142,8 +191,8 @@ static void check_left(struct scene *s)
         model_break(m, 2, "all went well on the way down, and this is left: %s", text);
     for (size_t i = 0; i < m->n_instances; i++) {
         const struct ec2_instance *v = &m->instances[i]->view;
-        if (model_is_live(m, m->instances[i]) && !up_slot_of(s, m->instances[i], 0) && !names(text, v->id) &&
-            !names(text, v->client_token))
+        if (!m->instances[i]->decor && model_is_live(m, m->instances[i]) && !up_slot_of(s, m->instances[i], 0) &&
+            !names(text, v->id) && !names(text, v->client_token))
             model_break(m, 2, "the launch is over and left %s behind; it names %s", v->id, text ? text : "nothing");
     }
     for (size_t r = 0; r < m->n_records; r++) {
@@ -151,7 +200,7 @@ static void check_left(struct scene *s)
         const struct pair *p = &s->launch.slots[record->slot].pair;
         bool named = names(text, record->name) ||
                      (str_eq(p->name, record->name) && (names(text, p->instance_id) || names(text, p->client_token)));
-        if (record->exists && !record->stranger && !up_slot_of(s, NULL, record->id) && !named)
+        if (record->exists && !record->stranger && !record->decor && !up_slot_of(s, NULL, record->id) && !named)
             model_break(m, 2, "the launch is over and left runner %s behind; it names %s", record->name,
                         text ? text : "nothing");
     }
@@ -191,6 +240,76 @@ static void check_up(struct scene *s)
                     s->launch.error.domain ? "an" : "no");
 }
 
+/* What is handed out says so, or the launch says why it does not. */
+static void check_handed(struct scene *s)
+{
+    struct model *m = s->model;
+    bool must = s->config.hands && s->launch.handover.unmarked.domain == ERROR_NONE;
+    for (size_t i = 0; i < m->n_instances; i++) {
+        const char *regions = ec2_instance_tag(&m->instances[i]->view, TAG_HANDED);
+        const bool up = !m->instances[i]->decor && up_slot_of(s, m->instances[i], 0);
+        if (up && must && !names(regions, m->instances[i]->region))
+            model_break(m, 10, "%s is handed out, and its tag says %s", m->instances[i]->view.id,
+                        regions ? regions : "nothing");
+        if (regions && !(up && s->config.hands))
+            model_break(m, 10, "%s is tagged as handed out, and is not", m->instances[i]->view.id);
+    }
+}
+
+static bool is_rival(const struct model_instance *i)
+{
+    return i->decor && str_eq(ec2_instance_tag(&i->view, TAG_FLEET), fleet) &&
+           str_eq(ec2_instance_tag(&i->view, TAG_LABEL), "mayfly-77-1-label");
+}
+
+/* One order for all, told from EC2's words only. */
+static bool was_before(const struct model_instance *a, const struct model_instance *b)
+{
+    int by_time = strcmp(a->view.launch_time, b->view.launch_time);
+    return by_time ? by_time < 0 : strcmp(a->view.id, b->view.id) < 0;
+}
+
+static const struct model_instance *oldest_up(const struct scene *s)
+{
+    const struct model_instance *oldest = NULL;
+    for (size_t i = 0; i < s->model->n_instances; i++) {
+        const struct model_instance *mine = s->model->instances[i];
+        if (!mine->decor && up_slot_of(s, mine, 0) && (!oldest || was_before(mine, oldest)))
+            oldest = mine;
+    }
+    return oldest;
+}
+
+/* Of all that have the label the oldest keeps it. */
+static void check_claim(struct scene *s)
+{
+    struct model *m = s->model;
+    const struct model_instance *mine = oldest_up(s);
+    const bool looked = s->config.claims && s->launch.handover.unclaimed.domain == ERROR_NONE;
+    if (looked && m->last_looks < s->launch.n_regions)
+        model_break(m, 11, "the launch succeeded, and only %zu of %zu regions answered whose the label is",
+                    m->last_looks, s->launch.n_regions);
+    for (size_t i = 0; i < m->n_instances && looked && mine; i++) {
+        const struct model_instance *other = m->instances[i];
+        if (is_rival(other) && other->told_rival && model_is_live(m, other) && was_before(other, mine))
+            model_break(m, 11, "the launch succeeded, and %s has its label, and is older than %s", other->view.id,
+                        mine->view.id);
+    }
+}
+
+static void check_given_way(struct scene *s)
+{
+    struct model *m = s->model;
+    bool told = false;
+    if (!names(s->launch.error.message, "is older"))
+        return;
+    for (size_t i = 0; i < m->n_instances; i++)
+        told = told || (is_rival(m->instances[i]) && m->instances[i]->told_rival &&
+                        names(s->launch.error.message, m->instances[i]->view.id));
+    if (!told || !s->config.claims)
+        model_break(m, 11, "the launch gives way to nobody: %s", s->launch.error.message);
+}
+
 static void check_down(struct scene *s)
 {
     if (s->launch.error.domain == ERROR_NONE)
@@ -203,7 +322,7 @@ static void check_once(struct scene *s)
     for (size_t n = 0; n < s->config.count; n++) {
         size_t live = 0;
         for (size_t i = 0; i < m->n_instances; i++)
-            live += m->instances[i]->slot == n && model_is_live(m, m->instances[i]);
+            live += !m->instances[i]->decor && m->instances[i]->slot == n && model_is_live(m, m->instances[i]);
         if (live > 1)
             model_break(m, 3, "slot %zu has %zu instances", n, live);
     }
@@ -214,6 +333,7 @@ static void run_launch(struct scene *s)
     struct model *m = s->model;
     bool waited_for = m->jobs > 0; /* a job that ends between two questions takes its runner's record along */
     set_launch(s);
+    add_rivals(s);
     launch_init(&s->launch, &s->config);
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 1, 300, "the launch"))
         m->signal_at = m->now + moment(m, 'S', s->config.timeout_ms + 60000);
@@ -229,13 +349,17 @@ static void run_launch(struct scene *s)
         model_trace(m, "the machine is gone");
     } else {
         check_left(s);
-        if (launch_succeeded(&s->launch))
+        if (launch_succeeded(&s->launch)) {
             check_up(s);
-        else
+            check_handed(s);
+            check_claim(s);
+        } else {
             check_down(s);
+            check_given_way(s);
+        }
     }
     if (!s->crashed && m->n_fired == 0 && !waited_for && s->config.timeout_ms >= QUIET_LAUNCH_MS &&
-        !launch_succeeded(&s->launch))
+        !launch_succeeded(&s->launch) && !names(s->launch.error.message, "is older"))
         model_break(m, 1, "nothing went wrong, and the launch failed: %s", s->launch.error.message);
 }
 
@@ -281,17 +405,14 @@ static void add_decor(struct scene *s)
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
         if (model_pick(m, 'D' + k * 256, 4) > 0)
             continue;
-        AUTO_FREE char *name = xasprintf("decor-%zu", k);
-        struct model_record *r = model_add_record(m, name, 0);
-        AUTO_FREE char *id = xasprintf("%" PRId64, r->id);
         const struct ec2_tag tags[] = {
-            { TAG_FLEET, kinds[k].fleet }, { TAG_SCOPE, kinds[k].scope }, { TAG_LABEL, kinds[k].label },
-            { TAG_RUN, kinds[k].run },     { TAG_ROLE, kinds[k].role },   { TAG_NAME, kinds[k].name },
-            { TAG_RUNNER_ID, id },         { TAG_RUNNER, name },          { TAG_LIMITS, "boot=600,idle=1800" },
+            { TAG_FLEET, kinds[k].fleet },        { TAG_SCOPE, kinds[k].scope },
+            { TAG_LABEL, kinds[k].label },        { TAG_RUN, kinds[k].run },
+            { TAG_ROLE, kinds[k].role },          { TAG_NAME, kinds[k].name },
+            { TAG_LIMITS, "boot=600,idle=1800" },
         };
-        r->stranger = !str_eq(kinds[k].scope, scope);
-        struct model_instance *i = model_add_instance(m, kinds[k].region, "subnet-z", NULL, tags, ARRAY_SIZE(tags));
-        i->decor = true;
+        struct model_instance *i = add_others(m, kinds[k].region, tags, ARRAY_SIZE(tags), 0);
+        i->record->stranger = !str_eq(kinds[k].scope, scope);
     }
 }
 
@@ -331,9 +452,10 @@ static void set_stop(struct scene *s)
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = m->hurry_from = INT64_MAX;
     m->silent = 0;
+    m->scan_failed = false;
     for (size_t i = 0; i < m->n_instances; i++) {
         m->instances[i]->known_at = 0;
-        m->instances[i]->end_asked = false;
+        m->instances[i]->end_asked = m->instances[i]->scanned = false;
     }
     m->kills = m->deletes = 0;
     for (size_t r = 0; r < m->n_records; r++)
@@ -428,7 +550,7 @@ static void run_stop(struct scene *s)
 /* --- one seed ----------------------------------------------------------------------------------------------------- */
 
 struct counts {
-    uint64_t up, down, crashed, stopped, signalled;
+    uint64_t up, down, crashed, stopped, signalled, gave_way;
 };
 
 static void count(const struct scene *s, bool stopped, struct counts *c)
@@ -439,6 +561,7 @@ static void count(const struct scene *s, bool stopped, struct counts *c)
     c->crashed += s->crashed;
     c->stopped += stopped;
     c->signalled += s->is_signalled;
+    c->gave_way += names(s->launch.error.message, "is older");
 }
 
 static void play(struct model *m, void *counts)
@@ -473,8 +596,8 @@ START_TEST(seeds)
     bool enough = seeds_play(&s, SEEDS, (uint64_t)_i, CHUNKS);
     if (getenv("MAYFLY_MODEL_STATS"))
         printf("seeds %" PRIu64 ", up %" PRIu64 ", down %" PRIu64 ", crashed %" PRIu64 ", signalled %" PRIu64
-               ", stops %" PRIu64 "\n",
-               s.n, c.up, c.down, c.crashed, c.signalled, c.stopped);
+               ", stops %" PRIu64 ", gave way %" PRIu64 "\n",
+               s.n, c.up, c.down, c.crashed, c.signalled, c.stopped, c.gave_way);
     if (!enough)
         return;
     /* A model whose faults never happen proves nothing. */
@@ -483,6 +606,7 @@ START_TEST(seeds)
     ck_assert_uint_gt(c.up, s.n / 20);
     ck_assert_uint_gt(c.down, s.n / 20);
     ck_assert_uint_gt(c.crashed, s.n / 50);
+    ck_assert_uint_gt(c.gave_way, s.n / 200);
 }
 END_TEST
 

@@ -468,7 +468,7 @@ static void show_instance(struct model *m, struct flight *f, const struct model_
     v->tags = (struct field_list){ 0 };
     for (size_t t = 0; t < i->view.tags.n; t++) {
         struct ec2_tag tag = *FIELD_ROW(&i->view.tags, struct ec2_tag, t);
-        if (str_eq(tag.key, TAG_MARK))
+        if (str_eq(tag.key, i->lagging))
             tag.value = i->old_mark;
         if (tag.value)
             add_tag(m, &v->tags, tag.key, tag.value);
@@ -513,33 +513,50 @@ static void describe(struct model *m, struct flight *f)
     }
 }
 
+/* A reaper's mark, as the test judges by it. */
+static void keep_mark(struct model *m, const struct flight *f, struct model_instance *i)
+{
+    const char *at = f->act.mark ? strchr(f->act.mark, '@') : NULL;
+    if (i->n_marks && i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at == INT64_MAX)
+        i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at = m->now;
+    if (!at)
+        return;
+    AUTO_FREE char *rule = xstrndup(f->act.mark, (size_t)(at - f->act.mark));
+    i->marks[i->n_marks++ % ARRAY_SIZE(i->marks)] =
+        (struct model_mark){ .rule = arena_strdup(&m->arena, rule), .asked_at = f->sent_at, .gone_at = INT64_MAX };
+}
+
 /* The tag as a whole is replaced, or taken away. */
+static void set_tag(struct model *m, const struct flight *f, struct model_instance *i, uint64_t place)
+{
+    struct field_list tags = { 0 };
+    const char *key = f->act.tag ? f->act.tag : TAG_MARK;
+    i->lagging = key;
+    i->old_mark = ec2_instance_tag(&i->view, key);
+    i->mark_seen_at = m->now;
+    if ((i->old_mark || f->act.tag) && model_fault(m, FAULT_TAG_LAGS, place, m->per_mille * 2, i->view.id))
+        i->mark_seen_at += between(m, (uint64_t)m->now, 100, 30000);
+    for (size_t t = 0; t < i->view.tags.n; t++) {
+        const struct ec2_tag *tag = FIELD_ROW(&i->view.tags, struct ec2_tag, t);
+        if (!str_eq(tag->key, key))
+            add_tag(m, &tags, tag->key, tag->value);
+    }
+    if (f->act.mark)
+        add_tag(m, &tags, key, f->act.mark);
+    i->view.tags = tags;
+}
+
+/* One id that EC2 does not know yet, and none is tagged. */
 static void mark_instances(struct model *m, struct flight *f)
 {
-    for (size_t n = 0; n < f->n_ids; n++) {
+    for (size_t n = 0; n < f->n_ids; n++)
+        if (!m->reaps && m->now < find_instance(m, f->ids[n])->visible_at)
+            f->outcome = OUTCOME_NOT_FOUND;
+    for (size_t n = 0; n < f->n_ids && f->outcome == OUTCOME_OK; n++) {
         struct model_instance *i = find_instance(m, f->ids[n]);
-        struct field_list tags = { 0 };
-        i->old_mark = ec2_instance_tag(&i->view, TAG_MARK);
-        i->mark_seen_at = m->now;
-        const char *at = f->act.mark ? strchr(f->act.mark, '@') : NULL;
-        if (i->n_marks && i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at == INT64_MAX)
-            i->marks[(i->n_marks - 1) % ARRAY_SIZE(i->marks)].gone_at = m->now;
-        if (at) {
-            AUTO_FREE char *rule = xstrndup(f->act.mark, (size_t)(at - f->act.mark));
-            i->marks[i->n_marks++ % ARRAY_SIZE(i->marks)] = (struct model_mark){ .rule = arena_strdup(&m->arena, rule),
-                                                                                 .asked_at = f->sent_at,
-                                                                                 .gone_at = INT64_MAX };
-        }
-        if (i->old_mark && model_fault(m, FAULT_TAG_LAGS, (uint64_t)m->now << 8 | n, m->per_mille * 2, i->view.id))
-            i->mark_seen_at += between(m, (uint64_t)m->now, 100, 30000);
-        for (size_t t = 0; t < i->view.tags.n; t++) {
-            const struct ec2_tag *tag = FIELD_ROW(&i->view.tags, struct ec2_tag, t);
-            if (!str_eq(tag->key, TAG_MARK))
-                add_tag(m, &tags, tag->key, tag->value);
-        }
-        if (f->act.mark)
-            add_tag(m, &tags, TAG_MARK, f->act.mark);
-        i->view.tags = tags;
+        if (!f->act.tag)
+            keep_mark(m, f, i);
+        set_tag(m, f, i, (uint64_t)m->now << 8 | n);
     }
 }
 
@@ -964,7 +981,7 @@ static void check_delete(struct model *m, size_t of, const struct act *a)
     }
     if (r && r->fence_asked == 0)
         r->fence_asked = m->now;
-    if (!r || r->stranger)
+    if (!r || r->stranger || (r->decor && !m->may_touch))
         model_break(m, 8, "deletes runner %" PRId64 ", which is not its own", a->runner_id);
     for (size_t n = 0; r && m->may_touch && n < m->n_instances; n++)
         if (m->instances[n]->record == r && !m->may_touch(m, m->instances[n]))
@@ -1006,6 +1023,18 @@ static void check_terminate(struct model *m, const struct act *a)
         model_break(m, 4, "terminates %s, whose runner was seen to be busy and is", a->instance_id);
 }
 
+/* Only a launch tags, and only what it hands out. */
+static void check_mark(struct model *m, const struct act *a)
+{
+    if (m->may_touch || !str_eq(a->tag, TAG_HANDED))
+        model_break(m, 8, "sets the tag %s", a->tag ? a->tag : TAG_MARK);
+    for (size_t n = 0; n < a->ids->n; n++) {
+        const struct model_instance *i = find_instance(m, a->ids->v[n]);
+        if (!i || i->decor || !i->was_online || i->end_asked)
+            model_break(m, 1, "hands out %s, which is not up or not its own", a->ids->v[n]);
+    }
+}
+
 static void check_run(struct model *m, const struct act *a, const struct ec2_run *run)
 {
     check_token(m, run);
@@ -1039,6 +1068,7 @@ static struct flight *new_flight(struct model *m, size_t of, const struct act *a
     f->flight.of = of;
     f->flight.act.scope = copy(m, a->scope);
     f->flight.act.mark = copy(m, a->mark);
+    f->flight.act.tag = copy(m, a->tag);
     f->flight.act.repo = copy(m, a->repo);
     f->flight.act.region = copy(m, a->region);
     f->flight.act.name = copy(m, a->name);
@@ -1149,6 +1179,8 @@ static void send(struct model *m, size_t of, const struct act *a)
         check_ends(m, of, a);
     else if (a->kind == ACT_TERMINATE)
         check_terminate(m, a);
+    else if (a->kind == ACT_MARK)
+        check_mark(m, a);
     f->sent_at = m->now;
     f->fault = draw(m, a, place);
     if (f->fault == FAULT_REFUSED) {
@@ -1243,6 +1275,15 @@ static void note_reaper(struct model *m, const struct flight *f)
     }
 }
 
+/* What a launch reads of its label. */
+static void note_rivals(struct model *m, const struct flight *f)
+{
+    m->last_looks += f->outcome == OUTCOME_OK && f->act.part == HANDOVER_LAST;
+    for (size_t n = 0; n < f->n_instances && f->outcome == OUTCOME_OK; n++)
+        if (ec2_state_is_live(ec2_instance_state(&f->instances[n])))
+            find_instance(m, f->instances[n].id)->told_rival = true;
+}
+
 /* What the machine knows from now on. */
 static void note(struct model *m, const struct flight *f)
 {
@@ -1261,7 +1302,10 @@ static void note(struct model *m, const struct flight *f)
     } else if (f->act.kind == ACT_SETTLE && f->n_instances > 0) {
         m->unsure_token[who] = NULL;
     }
-    bool knows = f->act.kind == ACT_RUN || f->act.kind == ACT_SETTLE || f->act.kind == ACT_SCAN;
+    if (f->act.kind == ACT_SCAN && !m->may_touch)
+        note_rivals(m, f);
+    bool knows =
+        f->act.kind == ACT_RUN || f->act.kind == ACT_SETTLE || (f->act.kind == ACT_SCAN && m->may_touch != NULL);
     for (size_t n = 0; knows && f->outcome == OUTCOME_OK && n < f->n_instances; n++) {
         struct model_instance *i = find_instance(m, f->instances[n].id);
         if (!i->known_at && (!m->may_touch || m->may_touch(m, i)))
@@ -1329,6 +1373,7 @@ static void answer(struct model *m, struct flight *f)
                        .now = m->now,
                        .act = f->act.kind,
                        .who = f->act.who,
+                       .part = f->act.part,
                        .outcome = f->outcome,
                        .error = &err,
                        .pages = f->act.kind == ACT_LIST ? 1 + (unsigned)model_pick(m, 'p', 4) : 0,

@@ -44,7 +44,7 @@ enum fault {
     FAULT_SILENCE,                       /* after a signal, to all questions of a kind, in flight or to come */
     FAULT_OF_REAPERS,                    /* the following happen to reapers alone */
     FAULT_LIST_SKIPS = FAULT_OF_REAPERS, /* a record is missing in a list: another was deleted between two pages */
-    FAULT_TAG_LAGS,                      /* descriptions show the old mark for up to 30 s */
+    FAULT_TAG_LAGS,                      /* descriptions show a tag's old value for up to 30 s */
     FAULT_BLIP,                          /* a runner that works is offline for up to 6 minutes */
     FAULT_HANGS,                         /* a machine: its runner goes offline for ever, and does not power off */
     FAULT_JOB_NOW,    /* a job begins on an idle runner just before a question about it takes effect; its flag lies */
@@ -89,6 +89,7 @@ struct model_record {
     const char *name;
     size_t slot;
     bool stranger, exists, online, busy, took_job;
+    bool decor;                 /* its instance is */
     bool lies_fully;            /* while the flag lies, deletion succeeds too */
     bool says_offline;          /* by FAULT_REGISTRATION_LIES, as long as its job runs */
     bool other_run;             /* its job is of none that launched anything */
@@ -112,11 +113,13 @@ struct model_instance {
     const char *region;
     size_t slot;
     struct model_record *record;
-    bool decor; /* not of the launch: put there for stop */
+    bool decor;      /* not of the launch: another start's, or put there for stop */
+    bool told_rival; /* an answer to a look for the launch's label showed it */
     int64_t launched_at, running_at, dead_at, visible_at, endable_at, mark_seen_at;
     struct model_mark marks[16]; /* the newest, in turn */
     size_t n_marks;              /* ever */
-    const char *old_mark;        /* seen until mark_seen_at */
+    const char *lagging;         /* the key of a tag whose old value, or NULL: */
+    const char *old_mark;        /* is seen until mark_seen_at */
     int64_t death_seen_at;
     int64_t unheard_at;            /* GitHub did not hear of its runner then; 0: never */
     int64_t kept_at, looked_at[2]; /* tagged mayfly:keep after its launch; last described by its id; 0: not yet */
@@ -196,6 +199,7 @@ struct model {
     int64_t steps, idle_steps, end_by;
     size_t kills, deletes;
     bool scan_failed;
+    size_t last_looks; /* for the launch's label, that were answered well */
     bool undo_trouble; /* something else than OK came back on the way down, or its way there was unclear */
 
     int broken; /* the invariant, from 1; 0: none */
