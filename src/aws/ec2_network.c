@@ -178,15 +178,67 @@ static const struct field regions_fields[] = {
     { 0 },
 };
 
-struct aws_call *ec2_describe_regions_call(struct aws *aws, const char *region)
+/* A call without parameters. */
+static struct aws_call *plain_call(struct aws *aws, const char *region, const char *action)
 {
     struct strbuf body = STRBUF_INIT;
-    query_begin(&body, "DescribeRegions", EC2_VERSION);
-    return ec2_call_new(aws, region, "DescribeRegions", &body);
+    query_begin(&body, action, EC2_VERSION);
+    return ec2_call_new(aws, region, action, &body);
+}
+
+struct aws_call *ec2_describe_regions_call(struct aws *aws, const char *region)
+{
+    return plain_call(aws, region, "DescribeRegions");
 }
 
 bool ec2_describe_regions_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
                                  struct error *err)
 {
     return take_rows(call, regions_fields, arena, ret, err);
+}
+
+/* --- encryption --------------------------------------------------------------------------------------------------- */
+
+struct word {
+    const char *text;
+};
+static const struct field encryption_fields[] = { STR("ebsEncryptionByDefault", struct word, text), { 0 } };
+static const struct field key_fields[] = { STR("kmsKeyId", struct word, text), { 0 } };
+
+/* The one word of an answer, which must be there. */
+static bool take_word(const struct aws_call *call, const struct field *fields, struct arena *arena, const char **ret,
+                      struct error *err)
+{
+    struct word word = { 0 };
+    if (!ec2_decode(call, fields, &word, arena, err))
+        return false;
+    if (str_empty(word.text))
+        return error_set(err, ERROR_PARSE, 0, "the answer to %s has no %s", call->call.name, fields->path);
+    *ret = word.text;
+    return true;
+}
+
+struct aws_call *ec2_get_encryption_call(struct aws *aws, const char *region)
+{
+    return plain_call(aws, region, "GetEbsEncryptionByDefault");
+}
+
+bool ec2_get_encryption_result(const struct aws_call *call, bool *ret, struct error *err)
+{
+    AUTO_ARENA arena = { 0 };
+    const char *text;
+    if (!take_word(call, encryption_fields, &arena, &text, err))
+        return false;
+    *ret = str_eq(text, "true");
+    return true;
+}
+
+struct aws_call *ec2_get_default_key_call(struct aws *aws, const char *region)
+{
+    return plain_call(aws, region, "GetEbsDefaultKmsKeyId");
+}
+
+bool ec2_get_default_key_result(const struct aws_call *call, struct arena *arena, const char **ret, struct error *err)
+{
+    return take_word(call, key_fields, arena, ret, err);
 }

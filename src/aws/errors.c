@@ -336,8 +336,8 @@ static bool is_about_room(enum aws_class class)
 }
 
 #define HINT_KMS                                                                                                       \
-    "most often a KMS key that EC2 may not use: allow these credentials kms:CreateGrant and the rest that `mayfly "    \
-    "policy start --volume-kms-key KEY` prints, and the key to the spot service's role"
+    "most often a KMS key that EC2 may not use, which `mayfly doctor` names: allow these credentials kms:CreateGrant " \
+    "and the rest that `mayfly policy start --volume-kms-key KEY` prints, and the key to the spot service's role"
 #define HINT_SPOT "EC2 took the spot instance back: add on-demand to --market, or name more --types and --subnets"
 
 /* The reasons that are no codes of RunInstances; a code that ends in a dot is the beginning of several.

@@ -24,6 +24,7 @@ static void doctor_clear(struct doctor *d)
     error_clear(&d->aws_error);
     error_clear(&d->github_error);
     free(d->places);
+    strlist_clear(&d->keys);
     free(d->image_ids);
     free(d->unusable);
 }

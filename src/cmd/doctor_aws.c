@@ -218,6 +218,7 @@ static void ask_network(struct doctor *d, struct place *p)
         p->groups = doctor_ask(d, ec2_describe_groups_call(aws, p->region, &groups));
     if (d->start.spec->types.n > 0)
         p->offerings = doctor_ask(d, ec2_describe_offerings_call(aws, p->region, &d->start.spec->types));
+    p->encryption = doctor_ask(d, ec2_get_encryption_call(aws, p->region));
 }
 
 /* The rows of an answer. One that cannot be read counts as one that did not come. */
@@ -291,6 +292,40 @@ static void judge_site(struct doctor *d, const struct site *site)
         judge_types(d, p, site, subnet);
 }
 
+/* --- encryption --------------------------------------------------------------------------------------------------- */
+
+/* Those of the volumes that the options name. */
+static void find_keys(struct doctor *d)
+{
+    AUTO_STRLIST params = { 0 };
+    AUTO_ERROR told = { 0 }; /* by the check of the options */
+    if (params_make(d->start.spec, "/dev/sda1", NULL, &params, &told))
+        params_keys(&params, &d->keys);
+}
+
+/* The default key matters only where something is encrypted with it. */
+static void take_encryption(struct doctor *d, struct place *p)
+{
+    struct call *call = &p->encryption->call;
+    if (doctor_answered(call) && !ec2_get_encryption_result(p->encryption, &p->encrypts.by_default, &call->error))
+        error_prefix(&call->error, "%s", call->name);
+    if (p->encrypts.by_default || strlist_has(&d->keys, ""))
+        p->key = doctor_ask(d, ec2_get_default_key_call(&d->session.aws, p->region));
+}
+
+static void judge_encryption(struct doctor *d, struct place *p)
+{
+    struct call *call = p->key ? &p->key->call : NULL;
+    if (doctor_answered(call) && !ec2_get_default_key_result(p->key, &d->arena, &p->encrypts.key, &call->error))
+        error_prefix(&call->error, "%s", call->name);
+    if (call && !doctor_answered(call))
+        tell_unseen(d, CHECK_ENCRYPTION, "the account's default key", p->key);
+    if (!doctor_answered(&p->encryption->call))
+        tell_unseen(d, CHECK_ENCRYPTION, "the account's encryption by default", p->encryption);
+    if (doctor_answered(&p->encryption->call) || d->keys.n > 0)
+        doctor_encryption(&d->findings, p->region, &d->keys, &p->encrypts);
+}
+
 /* --- the flow ----------------------------------------------------------------------------------------------------- */
 
 void doctor_ask_regions(struct doctor *d)
@@ -331,6 +366,7 @@ bool doctor_look_at_aws(struct doctor *d, struct error *err)
 {
     struct plan *plan = &d->start.plan;
     AUTO_FREE struct aws_call **images = xcalloc(plan->n_images, sizeof(struct aws_call *));
+    find_keys(d);
     for (size_t i = 0; i < plan->n_images; i++)
         if (!find_place(d, plan->images[i].region)->dead)
             images[i] = doctor_ask(d, start_find_image_call(&d->start, &plan->images[i]));
@@ -346,14 +382,18 @@ bool doctor_look_at_aws(struct doctor *d, struct error *err)
         if (d->places[i].dead)
             continue;
         take_network(d, &d->places[i]);
+        take_encryption(d, &d->places[i]);
         for (size_t t = 0; t < DOCTOR_TRIALS; t++)
             judge_trial(d, &d->places[i], &trials[t], d->places[i].trials[t]);
     }
     if (!look_at_images(d, images, err)) /* which runs what take_network asked, too */
         return false;
-    for (size_t i = 0; i < plan->regions.n; i++)
+    for (size_t i = 0; i < plan->regions.n; i++) {
         if (d->places[i].tables)
             take_rows(d, d->places[i].tables, ec2_describe_route_tables_result, &d->places[i].table_rows);
+        if (!d->places[i].dead)
+            judge_encryption(d, &d->places[i]);
+    }
     return true;
 }
 
@@ -457,26 +497,6 @@ static bool try_cells(struct doctor *d, struct error *err)
     return true;
 }
 
-/* EC2 accepts a launch with a key that may not be used, and terminates the instance then. */
-static void tell_keys(struct doctor *d)
-{
-    AUTO_STRLIST params = { 0 }, keys = { 0 };
-    AUTO_ERROR told = { 0 }; /* by the check of the options */
-    if (!params_make(d->start.spec, "/dev/sda1", NULL, &params, &told))
-        return;
-    params_keys(&params, &keys);
-    for (size_t i = 0; i < keys.n; i++) {
-        const char *key = str_empty(keys.v[i]) ? NULL : keys.v[i];
-        struct finding *f = finding_add(&d->findings, CHECK_LAUNCH, FINDING_NOT_CHECKED,
-                                        "encryption of the volume with %s", key ? key : "the account's default key");
-        finding_result(f, "a dry run does not ask KMS");
-        finding_fix(f,
-                    "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints "
-                    "what to allow; so it does for the default key of an account that encrypts by default",
-                    key ? key : "KEY");
-    }
-}
-
 bool doctor_try_launch(struct doctor *d, struct error *err)
 {
     struct start *s = &d->start;
@@ -510,7 +530,6 @@ bool doctor_try_launch(struct doctor *d, struct error *err)
         return true;
     }
     s->name_mark = runner_name_mark(s->account, d->session.fleet);
-    tell_keys(d);
     return try_cells(d, err);
 }
 

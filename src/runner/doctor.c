@@ -30,6 +30,7 @@ static const char *const check_names[] = {
     [CHECK_ROUTE] = "route",
     [CHECK_EGRESS] = "egress",
     [CHECK_TYPE] = "type",
+    [CHECK_ENCRYPTION] = "encryption",
     [CHECK_USER_DATA] = "user-data",
     [CHECK_LAUNCH] = "launch",
     [CHECK_PLACES] = "places",
@@ -421,6 +422,44 @@ bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char
         finding_fix(new, "is it spelled right? Name other --types, or another region");
     }
     return here;
+}
+
+/* --- encryption --------------------------------------------------------------------------------------------------- */
+
+/* AWS's own key of the account, which all of its principals may use for volumes. */
+static bool is_aws_key(const char *key)
+{
+    return str_eq(key, "alias/aws/ebs") || str_ends(key, ":alias/aws/ebs");
+}
+
+/* EC2 accepts a launch with a key that may not be used, and terminates the instance then. */
+static void judge_key(struct findings *f, const char *region, const char *key)
+{
+    struct finding *new =
+        finding_add(f, CHECK_ENCRYPTION, FINDING_OK, "checked which key encrypts volumes in %s", region);
+    finding_result(new, "%s", key ? key : "the account's default key");
+    if (key && is_aws_key(key)) {
+        finding_result(new, "AWS's own key of the account, which needs no permission");
+        return;
+    }
+    new->status = FINDING_NOT_CHECKED;
+    finding_result(new, "a dry run does not ask KMS whether it may be used");
+    finding_fix(new,
+                "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints what "
+                "to allow",
+                key ? key : "KEY");
+}
+
+void doctor_encryption(struct findings *f, const char *region, const struct strlist *keys,
+                       const struct volume_encryption *account)
+{
+    if (account->by_default)
+        judge_key(f, region, account->key);
+    for (size_t i = 0; i < keys->n; i++)
+        judge_key(f, region, str_empty(keys->v[i]) ? account->key : keys->v[i]);
+    if (!account->by_default && keys->n == 0)
+        finding_result(finding_add(f, CHECK_ENCRYPTION, FINDING_OK, "checked which key encrypts volumes in %s", region),
+                       "the account encrypts none by default");
 }
 
 /* --- GitHub ------------------------------------------------------------------------------------------------------- */

@@ -132,6 +132,8 @@ static const struct {
     { "ec2:DescribeRouteTables", "Read", "doctor" },
     { "ec2:DescribeSecurityGroups", "Read", "doctor" },
     { "ec2:DescribeInstanceTypeOfferings", "Read", "doctor" },
+    { "ec2:GetEbsEncryptionByDefault", "Read", "doctor" },
+    { "ec2:GetEbsDefaultKmsKeyId", "Read", "doctor" },
     { "ec2:DescribeVolumes", "Read", "reap" },
     { "ec2:DescribeSpotInstanceRequests", "Read", "reap" },
     { "ssm:GetParameter", "ReadParameter", "start doctor" },

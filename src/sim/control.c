@@ -213,6 +213,8 @@ static void reset(struct sim *s)
     json_object_put(s->log);
     s->log = must(json_object_new_array());
     s->lag = (struct lag){ 0 };
+    free(s->encryption.key);
+    s->encryption = (struct encryption){ 0 };
     s->offset = s->rate_used = s->rate_reset = 0;
 }
 
@@ -430,6 +432,31 @@ static void serve_group(struct sim *s, const char *rest, const struct request *r
     respond_text(res, 200, "");
 }
 
+struct new_encryption {
+    const char *key;
+    bool by_default;
+};
+static const struct field encryption_fields[] = {
+    { .path = "key", .type = FIELD_STR, .offset = offsetof(struct new_encryption, key) },
+    { .path = "by_default", .type = FIELD_BOOL, .offset = offsetof(struct new_encryption, by_default) },
+    { 0 },
+};
+
+static void serve_encryption(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct new_encryption want = { 0 };
+    if (!json_decode_text(strbuf_str(&r->body), r->body.len, encryption_fields, &want, &arena, "the encryption",
+                          &err)) {
+        respond_text(res, 400, err.message);
+        return;
+    }
+    s->encryption.by_default = want.by_default;
+    str_set(&s->encryption.key, want.key);
+    respond_text(res, 200, "");
+}
+
 static void serve_app(struct sim *s, const char *rest UNUSED, const struct request *r, struct response *res)
 {
     AUTO_ERROR err = { 0 };
@@ -554,6 +581,7 @@ static const struct {
     { "images/", true, serve_image, "PUT ID {keeps, devices: [NAME, …]}: whose volumes stay, and further ones" },
     { "subnets/", true, serve_subnet, "PUT ID {route: igw|nat|none, map_public, room}" },
     { "security-groups/", true, serve_group, "PUT ID {egress}" },
+    { "encryption", true, serve_encryption, "PUT {by_default, key}: of the account's new volumes; no key: AWS's own" },
     { "clock", true, serve_clock, "POST {advance_seconds}" },
     { "lag", true, serve_lag, "POST {ec2_ms, github_ms}: so long nobody sees what changed" },
     { "faults", false, serve_faults, "GET; POST adds, PUT replaces, DELETE: {service, action, fault, nth, times, …}" },

@@ -56,6 +56,8 @@ const struct action ec2_actions[] = {
     { "DescribeRouteTables", ec2_describe_route_tables, "RouteTableId.N " FILTERS PAGES },
     { "DescribeInstanceTypeOfferings", ec2_describe_offerings, "LocationType " FILTERS PAGES },
     { "DescribeRegions", ec2_describe_regions, "RegionName.N AllRegions? " FILTERS },
+    { "GetEbsEncryptionByDefault", ec2_get_encryption, "" },
+    { "GetEbsDefaultKmsKeyId", ec2_get_default_key, "" },
     { "DescribeInstanceTypes", ec2_describe_types, "InstanceType.N " FILTERS PAGES },
     { 0 },
 };

@@ -57,6 +57,8 @@ void ec2_create_group(struct call *c);
 void ec2_describe_types(struct call *c);
 void ec2_describe_offerings(struct call *c);
 void ec2_describe_regions(struct call *c);
+void ec2_get_encryption(struct call *c);
+void ec2_get_default_key(struct call *c);
 void ec2_describe_route_tables(struct call *c);
 void ec2_describe_snapshots(struct call *c);
 void ec2_delete_snapshot(struct call *c);

@@ -211,9 +211,11 @@ static struct disk *find_disk(struct run *r, const char *device)
     return NULL;
 }
 
-/* What a type has without being asked. */
-static void set_defaults(struct disk *d)
+/* What the account and the type give without being asked. */
+static void set_defaults(const struct encryption *e, struct disk *d)
 {
+    d->encrypted = d->encrypted || e->by_default;
+    d->kms_key = d->encrypted && !d->kms_key ? e->key : d->kms_key;
     if (!str_eq(d->type, "gp3"))
         return;
     d->iops = d->iops ? d->iops : find_type("gp3")->min_iops;
@@ -249,6 +251,6 @@ bool run_check_disks(struct call *c, struct run *r)
             return false;
     }
     for (size_t i = 0; i < r->n_disks; i++)
-        set_defaults(&r->disks[i]);
+        set_defaults(&c->sim->encryption, &r->disks[i]);
     return true;
 }

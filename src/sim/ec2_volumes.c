@@ -115,3 +115,23 @@ void ec2_delete_volume(struct call *c)
     world_remove_volume(c->sim, v);
     call_return_true(c);
 }
+
+/* --- encryption --------------------------------------------------------------------------------------------------- */
+
+void ec2_get_encryption(struct call *c)
+{
+    if (!call_is_wet(c))
+        return;
+    call_begin(c);
+    element_bool(&c->res->body, "ebsEncryptionByDefault", c->sim->encryption.by_default);
+    call_end(c);
+}
+
+void ec2_get_default_key(struct call *c)
+{
+    if (!call_is_wet(c))
+        return;
+    call_begin(c);
+    element(&c->res->body, "kmsKeyId", c->sim->encryption.key ? c->sim->encryption.key : "alias/aws/ebs");
+    call_end(c);
+}

@@ -752,7 +752,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
 static void close_sim(struct sim *s, const struct options *o)
 {
     char *owned[] = { s->self,         s->base_url,      s->access_key,   s->secret_key, s->session_token,
-                      s->github_token, s->runner_sha256, s->source_token, s->oidc_token };
+                      s->github_token, s->runner_sha256, s->source_token, s->oidc_token, s->encryption.key };
     issuer_clear(s);
     faults_clear(s);
     app_close(s);

@@ -20,6 +20,11 @@ struct sim_options {
     int64_t credential_life; /* s; 0: as asked for */
 };
 
+struct encryption { /* of the account's new volumes, in every region */
+    bool by_default;
+    char *key; /* of those that name none; NULL: AWS's own */
+};
+
 struct lag { /* ms after which what changed is seen */
     int64_t ec2, github;
 };
@@ -76,6 +81,7 @@ struct sim {
     int64_t refused_runs, refused_mints;
     int64_t next_runner, next_job, next_request, next_instance, rate_used, rate_reset;
     struct lag lag;
+    struct encryption encryption;
     struct json_object *log; /* of requests */
 };
 

@@ -218,6 +218,8 @@ def ask_all(a, token):
     ec2.describe_route_tables()
     ec2.describe_instance_type_offerings(LocationType="availability-zone")
     ec2.describe_regions()
+    ec2.get_ebs_encryption_by_default()
+    ec2.get_ebs_default_kms_key_id()
     ec2.describe_instance_types()
     a.ssm.put_parameter(Name="/mayfly/x", Value=image, Type="String", DataType="aws:ec2:image")
     a.ssm.get_parameter(Name="/mayfly/x")

@@ -210,6 +210,14 @@ static struct aws_call *describe_regions(struct aws *aws, const struct args *a)
 {
     return ec2_describe_regions_call(aws, a->region);
 }
+static struct aws_call *get_encryption(struct aws *aws, const struct args *a)
+{
+    return ec2_get_encryption_call(aws, a->region);
+}
+static struct aws_call *get_default_key(struct aws *aws, const struct args *a)
+{
+    return ec2_get_default_key_call(aws, a->region);
+}
 LISTED(describe_offerings, ec2_describe_offerings_call, &ids)
 /* And those that take none. */
 LISTED(get_console_output, ec2_get_console_output_call, a->id, a->latest)
@@ -278,6 +286,8 @@ static const struct {
     { "ec2_describe_groups_call", describe_groups },
     { "ec2_describe_offerings_call", describe_offerings },
     { "ec2_describe_regions_call", describe_regions },
+    { "ec2_get_encryption_call", get_encryption },
+    { "ec2_get_default_key_call", get_default_key },
     { "ssm_get_parameter_call", get_parameter },
     { "ssm_put_parameter_call", put_parameter },
     { "sts_get_caller_identity_call", get_caller_identity },

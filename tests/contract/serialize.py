@@ -306,6 +306,14 @@ def ec2_describe_regions_call(r):
     return {}, "DescribeRegions", {}
 
 
+def ec2_get_encryption_call(r):
+    return {}, "GetEbsEncryptionByDefault", {}
+
+
+def ec2_get_default_key_call(r):
+    return {}, "GetEbsDefaultKmsKeyId", {}
+
+
 ec2_describe_offerings_call = looked_up("DescribeInstanceTypeOfferings", "instance-type", LocationType="availability-zone")
 
 

@@ -38,7 +38,7 @@ control DELETE log >/dev/null
 doctor
 expect 'all is well' 0 out 'a launch would work' out 'account 123456789012, arn:aws:sts::123456789012:assumed-role/mayfly/simulator'
 equal 'nothing is wrong' "$(grep -c -e ^problem -e '^not checked' <<<"$out")" 0
-for check in options limits credentials clock region permission image image-age runner-version subnet route egress type user-data launch \
+for check in options limits credentials clock region permission image image-age runner-version subnet route egress type encryption user-data launch \
 	places token github rate-limit runner-group; do
 	equal "it checks $check" "$(grep -cE "^(ok|warning) +$check: " <<<"$out" | sed 's/^[1-9].*/yes/')" yes
 done
@@ -193,15 +193,30 @@ line 'the other is left' 0 'ok +places: ' '1 of 2 places'
 no_faults
 run "$mayfly" doctor "${args[@]}" --placement-group nowhere
 problem 'a placement group that is none' launch InvalidPlacementGroup.Unknown '--placement-group'
+
+# --- keys of volumes ---
+key=arn:aws:kms:us-east-1:123456789012:key/0a1b
 doctor --volume-kms-key alias/ci
-unseen 'a key that only KMS knows' launch 'encryption of the volume with alias/ci: a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/ci`'
+unseen 'a key that only KMS knows' encryption 'encrypts volumes in us-east-1: alias/ci, a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/ci`'
 doctor --block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true,"KmsKeyId":"alias/disk"}},{"DeviceName":"/dev/sdg","Ebs":{"VolumeSize":8,"Encrypted":true}}]'
-unseen 'the key of another disk' launch 'encryption of the volume with alias/disk: a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/disk`'
-unseen 'a disk with the default key' launch "the account's default key"
-doctor --volume-encrypted
-unseen 'the default key' launch "the account's default key"
+unseen 'the key of another disk' encryption 'alias/disk, a dry run does not ask KMS' '`mayfly policy start --volume-kms-key alias/disk`'
+line 'a disk with the default key' 0 'ok +encryption: ' "alias/aws/ebs, AWS's own key"
 doctor
-equal 'no key, no word' "$(grep -c KMS <<<"$out")" 0
+line 'no key' 0 'ok +encryption: ' 'the account encrypts none by default'
+equal 'so the default key is not asked for' "$(control GET log | jq '[.[] | select(.action == "GetEbsDefaultKmsKeyId")] | length')" 1
+control PUT encryption '{"by_default":true}' >/dev/null
+doctor
+line "an account that encrypts by default, by AWS's own key" 0 'ok +encryption: ' "alias/aws/ebs, AWS's own key"
+control PUT encryption "{\"by_default\":true,\"key\":\"$key\"}" >/dev/null
+doctor
+unseen "by the account's own" encryption "$key, a dry run does not ask KMS" "\`mayfly policy start --volume-kms-key $key\`"
+for action in GetEbsEncryptionByDefault GetEbsDefaultKmsKeyId; do
+	refuse ec2 $action
+	doctor
+	unseen "no $action" encryption "ec2:$action" 'the statement Read of `mayfly policy doctor`'
+done
+no_faults
+control PUT encryption '{"by_default":false}' >/dev/null
 run "$mayfly" doctor "${args[@]}" --volume-size 2
 problem 'a volume smaller than the image' launch InvalidBlockDeviceMapping
 head -c 11000 /dev/urandom | base64 -w 100 >"$tmp/long.sh"

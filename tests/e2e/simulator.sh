@@ -224,6 +224,21 @@ here DescribeInstanceTypes InstanceType.1=m7g.large InstanceType.2=t3.micro
 expect 'types' 200 out '<item>arm64</item>' out '<defaultVCpus>2<' out '<sizeInMiB>1024<'
 here DescribeInstanceTypeOfferings LocationType=availability-zone Filter.1.Name=instance-type Filter.1.Value.1=g5.xlarge
 equal 'where a type is to be had' "$(all location)" 'us-east-1a us-east-1b'
+here GetEbsEncryptionByDefault
+expect 'volumes are not encrypted by default' 200 out '<ebsEncryptionByDefault>false<'
+here GetEbsDefaultKmsKeyId
+expect "AWS's own key" 200 out '<kmsKeyId>alias/aws/ebs<'
+control PUT encryption '{"by_default":true,"key":"arn:aws:kms:us-east-1:123456789012:key/0a1b"}' >/dev/null
+here GetEbsEncryptionByDefault
+expect 'volumes are encrypted by default' 200 out '<ebsEncryptionByDefault>true<'
+here GetEbsDefaultKmsKeyId
+expect 'a key of the account' 200 out '<kmsKeyId>arn:aws:kms:us-east-1:123456789012:key/0a1b<'
+here "${run[@]}"
+id=$(all instanceId | cut -d' ' -f1)
+equal 'a volume has it' "$(state "[.regions[].volumes[] | select(.instance == \"$id\")][0] | \"\(.encrypted) \(.kms_key)\"")" \
+	'true arn:aws:kms:us-east-1:123456789012:key/0a1b'
+control PUT encryption '{}' >/dev/null
+here TerminateInstances InstanceId.1="$id"
 here DescribeSubnets DryRun=true
 refused 'a dry run of a description' 412 DryRunOperation
 

@@ -111,6 +111,19 @@ ROWS(groups, ec2_describe_groups_result, r, struct ec2_group, {
     }
 })
 ROWS(regions, ec2_describe_regions_result, r, struct ec2_region, { touch(r->name); })
+static bool encryption(const struct aws_call *c, struct arena *arena UNUSED, struct error *err)
+{
+    bool on;
+    return ec2_get_encryption_result(c, &on, err);
+}
+static bool default_key(const struct aws_call *c, struct arena *arena, struct error *err)
+{
+    const char *key;
+    if (!ec2_get_default_key_result(c, arena, &key, err))
+        return false;
+    HOLDS(!str_empty(key));
+    return true;
+}
 ROWS(offerings, ec2_describe_offerings_result, r, struct ec2_offering, {
     touch(r->type);
     touch(r->zone);
@@ -257,6 +270,8 @@ static const struct {
     { "GetParameter", "AmazonSSM.GetParameter", parameter },
     { "AssumeRoleWithWebIdentity", NULL, assumed },
     { "DeleteVolume", NULL, deleted },
+    { "GetEbsEncryptionByDefault", NULL, encryption },
+    { "GetEbsDefaultKmsKeyId", NULL, default_key },
 };
 
 void fuzz_ec2(struct input *in)

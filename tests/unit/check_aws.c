@@ -623,6 +623,10 @@ START_TEST(network_requests)
              BY("DescribeRouteTables", "vpc-id"));
     has_body(ec2_describe_offerings_call(&no_aws, "us-east-1", &two), "DescribeInstanceTypeOfferings",
              BY("DescribeInstanceTypeOfferings", "instance-type") "&LocationType=availability-zone");
+    has_body(ec2_get_encryption_call(&no_aws, "us-east-1"), "GetEbsEncryptionByDefault",
+             "Action=GetEbsEncryptionByDefault&Version=2016-11-15");
+    has_body(ec2_get_default_key_call(&no_aws, "us-east-1"), "GetEbsDefaultKmsKeyId",
+             "Action=GetEbsDefaultKmsKeyId&Version=2016-11-15");
     has_body(sts_decode_message_call(&no_aws, "us-east-1", "a+b/c="), "DecodeAuthorizationMessage",
              "Action=DecodeAuthorizationMessage&Version=2011-06-15&EncodedMessage=a%2Bb%2Fc%3D");
     struct aws_call *dry = ec2_tag_call(&no_aws, "us-east-1", "i-1", "k", "v");
@@ -731,6 +735,32 @@ START_TEST(answers_of_subnets_and_offerings)
 }
 END_TEST
 
+/* As EC2's reference has them. */
+START_TEST(answers_of_encryption)
+{
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    const char *key = NULL;
+    bool on = !_i;
+    AUTO_CALL *encryption =
+        &answered(ec2_get_encryption_call(&no_aws, "us-east-1"),
+                  _i ? "<GetEbsEncryptionByDefaultResponse><requestId>r</requestId><ebsEncryptionByDefault>true"
+                       "</ebsEncryptionByDefault></GetEbsEncryptionByDefaultResponse>"
+                     : "<GetEbsEncryptionByDefaultResponse><requestId>r</requestId><ebsEncryptionByDefault>false"
+                       "</ebsEncryptionByDefault></GetEbsEncryptionByDefaultResponse>")
+             ->call;
+    AUTO_CALL *keys =
+        &answered(ec2_get_default_key_call(&no_aws, "us-east-1"),
+                  "<GetEbsDefaultKmsKeyIdResponse><requestId>r</requestId><kmsKeyId>arn:aws:kms:us-east-1:"
+                  "123456789012:key/0a1b</kmsKeyId></GetEbsDefaultKmsKeyIdResponse>")
+             ->call;
+    ASSERT_OK(ec2_get_encryption_result((struct aws_call *)encryption, &on, &err), &err);
+    ck_assert_int_eq(on, _i);
+    ASSERT_OK(ec2_get_default_key_result((struct aws_call *)keys, &arena, &key, &err), &err);
+    ck_assert_str_eq(key, "arn:aws:kms:us-east-1:123456789012:key/0a1b");
+}
+END_TEST
+
 /* A serial line may have null bytes on it: what comes behind one counts. */
 START_TEST(console)
 {
@@ -786,6 +816,7 @@ START_TEST(answers_of_another_form)
     AUTO_STRBUF text = STRBUF_INIT;
     struct aws *a = &no_aws;
     const char r[] = "us-east-1", *word;
+    bool on;
     struct ec2_instance instance;
     struct ec2_page instances;
     struct ec2_leftovers page;
@@ -842,6 +873,13 @@ START_TEST(answers_of_another_form)
             "names no image");
     REFUSES(ec2_describe_groups_call(a, r, &one_id), ec2_describe_groups_result(c, &arena, &rows, &err), "",
             "DescribeSecurityGroups");
+    REFUSES(ec2_get_encryption_call(a, r), ec2_get_encryption_result(c, &on, &err), "", "GetEbsEncryptionByDefault");
+    REFUSES(ec2_get_encryption_call(a, r), ec2_get_encryption_result(c, &on, &err),
+            "<GetEbsEncryptionByDefaultResponse><ebsEncryp", "GetEbsEncryptionByDefault");
+    REFUSES(ec2_get_encryption_call(a, r), ec2_get_encryption_result(c, &on, &err),
+            "<GetEbsEncryptionByDefaultResponse/>", "has no ebsEncryptionByDefault");
+    REFUSES(ec2_get_default_key_call(a, r), ec2_get_default_key_result(c, &arena, &word, &err),
+            "<GetEbsDefaultKmsKeyIdResponse><kmsKeyId></kmsKeyId></GetEbsDefaultKmsKeyIdResponse>", "has no kmsKeyId");
     REFUSES(ssm_get_parameter_call(a, r, "/x"), ssm_get_parameter_result(c, &arena, &word, &err), "<html>",
             "GetParameter");
     REFUSES(sts_get_caller_identity_call(a, r), sts_get_caller_identity_result(c, &arena, &who, &err), "",
@@ -1199,6 +1237,7 @@ static TCase *requests(void)
     tcase_add_test(t, answer_of_route_tables);
     tcase_add_test(t, answer_of_groups);
     tcase_add_test(t, answers_of_subnets_and_offerings);
+    tcase_add_loop_test(t, answers_of_encryption, 0, 2);
     tcase_add_test(t, console);
     tcase_add_test(t, decoded_message);
     tcase_add_test(t, answers_of_another_form);

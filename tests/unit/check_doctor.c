@@ -308,6 +308,40 @@ START_TEST(rates)
 }
 END_TEST
 
+static const struct {
+    struct volume_encryption account;
+    const char *key; /* of the options, or NULL */
+    size_t n;        /* findings */
+    enum finding_status status;
+    const char *result, *fix; /* of the last one */
+} encryptions[] = {
+    { { false, NULL }, NULL, 1, FINDING_OK, "the account encrypts none by default", NULL },
+    { { true, "alias/aws/ebs" }, NULL, 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL },
+    { { true, "arn:aws:kms:r:1:alias/aws/ebs" }, NULL, 1, FINDING_OK, "AWS's own key", NULL },
+    { { true, "arn:aws:kms:r:1:key/0a1b" },
+      NULL,
+      1,
+      FINDING_NOT_CHECKED,
+      "arn:aws:kms:r:1:key/0a1b, a dry run",
+      "--volume-kms-key arn:aws:kms:r:1:key/0a1b`" },
+    { { true, NULL }, NULL, 1, FINDING_NOT_CHECKED, "the account's default key, a dry run", "--volume-kms-key KEY`" },
+    { { false, NULL }, "alias/ci", 1, FINDING_NOT_CHECKED, "alias/ci, a dry run", "--volume-kms-key alias/ci`" },
+    { { false, "alias/aws/ebs" }, "", 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL },
+    { { false, NULL }, "", 1, FINDING_NOT_CHECKED, "the account's default key, a dry run", "--volume-kms-key KEY`" },
+    { { true, "alias/aws/ebs" }, "alias/ci", 2, FINDING_NOT_CHECKED, "alias/ci", "alias/ci" },
+};
+START_TEST(encryption)
+{
+    AUTO_FINDINGS f = { 0 };
+    char *given[] = { (char *)encryptions[_i].key };
+    const struct strlist keys = { .v = given, .n = given[0] ? 1 : 0 };
+    doctor_encryption(&f, "r", &keys, &encryptions[_i].account);
+    ck_assert_uint_eq(f.n, encryptions[_i].n);
+    ck_assert_str_eq(last(&f)->did, "checked which key encrypts volumes in r");
+    is_finding(&f, encryptions[_i].status, encryptions[_i].result, encryptions[_i].fix);
+}
+END_TEST
+
 /* --- which cells to try ------------------------------------------------------------------------------------------- */
 
 /* 2 markets x 3 types x 3 subnets, in the plan's order. */
@@ -405,6 +439,7 @@ static TCase *judgements(void)
     tcase_add_loop_test(t, egress, 0, 11);
     tcase_add_test(t, groups_that_do_not_fit);
     tcase_add_test(t, types_in_a_zone);
+    tcase_add_loop_test(t, encryption, 0, 9);
     tcase_add_test(t, rates);
     tcase_add_loop_test(t, picks, 1, 20);
     return t;

@@ -1,4 +1,5 @@
-/* EC2's network, and where instance types are to be had: what a person gets wrong about it. Reading only.
+/* EC2's network, where instance types are to be had, and how the account encrypts volumes: what a person gets wrong
+ * about it. Reading only.
  *
  * Each operation is a pair, as in ec2.h, of one page: what is asked for by few values fits. Strings live in the arena
  * of the decoder; NULL when absent. */
@@ -70,5 +71,15 @@ struct ec2_region {
 struct aws_call *ec2_describe_regions_call(struct aws *aws, const char *region);
 MUST_CHECK bool ec2_describe_regions_result(const struct aws_call *call, struct arena *arena, struct field_list *ret,
                                             struct error *err);
+
+/* Whether the account encrypts every new volume of the region, also those of a launch that asks for none.
+ * Source: EC2 API, GetEbsEncryptionByDefault. */
+struct aws_call *ec2_get_encryption_call(struct aws *aws, const char *region);
+MUST_CHECK bool ec2_get_encryption_result(const struct aws_call *call, bool *ret, struct error *err);
+/* The key of volumes that are encrypted without naming one: an ARN, or "alias/aws/ebs", AWS's own key of the account.
+ * In the arena. Source: EC2 API, GetEbsDefaultKmsKeyId. */
+struct aws_call *ec2_get_default_key_call(struct aws *aws, const char *region);
+MUST_CHECK bool ec2_get_default_key_result(const struct aws_call *call, struct arena *arena, const char **ret,
+                                           struct error *err);
 
 #endif

@@ -10,10 +10,11 @@ enum { DOCTOR_TRIALS = 3, DOCTOR_RIDDLES_MAX = 8 };
 /* A region of the plan, and what EC2 is asked in it. */
 struct place {
     const char *region;
-    bool dead;                                                          /* EC2 does not answer there */
-    struct aws_call *instances, *subnets, *groups, *offerings, *tables; /* NULL: not asked */
+    bool dead; /* EC2 does not answer there */
+    struct aws_call *instances, *subnets, *groups, *offerings, *tables, *encryption, *key; /* NULL: not asked */
     struct aws_call *trials[DOCTOR_TRIALS];
     const char *instance; /* of the fleet, or NULL */
+    struct volume_encryption encrypts;
     struct field_list subnet_rows, group_rows, offering_rows, table_rows;
 };
 
@@ -36,6 +37,7 @@ struct doctor {
     const char *newest_runner;            /* that GitHub offers, or NULL */
     struct field_list downloads;          /* struct github_download */
     struct place *places;                 /* one a region of the plan */
+    struct strlist keys;                  /* that the options encrypt volumes with, as params_keys has them */
     const char **image_ids;               /* of each image that is named by a parameter */
     bool *unusable;                       /* cells that would not take an instance */
     bool refused;                         /* RunInstances is, by a policy */

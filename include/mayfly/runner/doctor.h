@@ -22,6 +22,7 @@ enum check {
     CHECK_ROUTE,
     CHECK_EGRESS,
     CHECK_TYPE,
+    CHECK_ENCRYPTION,
     CHECK_USER_DATA,
     CHECK_LAUNCH,
     CHECK_PLACES,
@@ -94,6 +95,15 @@ void doctor_egress(struct findings *f, const struct site *site, const struct ec2
 /* Is the type offered in the subnet's zone? offerings: struct ec2_offering. */
 bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char *region, const char *type,
                  const struct field_list *offerings);
+/* How the account encrypts volumes that do not say so. */
+struct volume_encryption {
+    bool by_default;
+    const char *key; /* of those that name none; NULL: not known */
+};
+/* May the keys be used that the volumes of a launch in the region are encrypted with? keys: those that the options
+ * name, as params_keys has them. */
+void doctor_encryption(struct findings *f, const char *region, const struct strlist *keys,
+                       const struct volume_encryption *account);
 /* now: seconds since 1970. */
 void doctor_rate(struct findings *f, const struct github_rate *rate, int64_t now);
 
