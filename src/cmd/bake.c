@@ -207,6 +207,7 @@ struct bake_run {
     struct bake bake;
     struct strbuf user_data, smoke_data; /* base64 */
     size_t payload_size;
+    int64_t began; /* monotonic ms */
     char *name, *nonce, *image_name, *description, *parameter, *run, *source, *steps_text, *runner_version;
     struct arena arena;
 };
@@ -444,7 +445,7 @@ static bool take_places(struct bake_run *r, struct error *err)
 
 static bool ask(struct bake_run *r, struct call *call, struct error *err)
 {
-    call->give_up = env_mono(r->cmd->env) + ASK_MS;
+    call->give_up = r->cmd->until;
     return call_run(&r->session.loop, call, err);
 }
 
@@ -704,7 +705,8 @@ static bool make_config(struct bake_run *r, struct error *err)
         .share = &r->o->share,
         .keep = r->o->keep,
         .deprecate_after = r->o->deprecate_after,
-        .timeout_ms = r->spec->timeout * 1000,
+        .timeout_s = r->spec->timeout,
+        .timeout_ms = r->spec->timeout * 1000 - (env_mono(r->cmd->env) - r->began),
         .copies = &r->copies,
         .copy_timeout_ms = r->o->copy_timeout * 1000,
         .render = render,
@@ -909,6 +911,7 @@ static void report_rest(struct bake_run *r)
 
 static bool bake(struct bake_run *r, struct error *err)
 {
+    r->session.loop.until = r->session.aws.until = 0; /* it has limits of its own, and has to undo what it did */
     bake_init(&r->bake, &r->config);
     log_info("image: %s from %s, steps: %s", r->image_name, r->source, r->steps_text);
     drive(&r->session.cloud, &r->bake.machine);
@@ -926,11 +929,14 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     CLEANUP(run_clear)
     struct bake_run r = { .cmd = cmd,
                           .o = options,
+                          .began = env_mono(cmd->env),
                           .spec = &((struct bake_options *)options)->spec,
                           .user_data = STRBUF_INIT,
                           .smoke_data = STRBUF_INIT };
     if (!take_recipe(&r, err) || !check_options(&r, err))
         return false;
+    const int64_t limit = r.spec->timeout * 1000;
+    cmd->until = r.began + (limit < ASK_MS ? limit : ASK_MS);
     make_payload(&r);
     if (!str_empty(r.o->payload))
         return write_payload(&r, err);

@@ -133,8 +133,7 @@ static void time_out(struct bake *b, int64_t now)
     bool stays_up = b->phase == BAKE_BUILD && bake_box_says_done(b, BAKE_BUILDER);
     error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s%s%s",
               stays_up ? "the builder says that it is done, and is not stopped" : waits[b->phase],
-              (long long)(b->config->timeout_ms / 1000), told->n ? "; it came to " : "",
-              told->n ? told->v[told->n - 1] : "");
+              (long long)b->config->timeout_s, told->n ? "; it came to " : "", told->n ? told->v[told->n - 1] : "");
     if (stays_up)
         error_hint(&err, "bake again: its system did not power off, or EC2 did not notice");
     error_hint(&err, "give it more by --bake-timeout, or a larger type by --types");

@@ -130,6 +130,7 @@ static void world_init(struct world *w)
                                       .share = &w->share,
                                       .keep = 2,
                                       .deprecate_after = DEPRECATE_AFTER,
+                                      .timeout_s = TIMEOUT_MS / 1000,
                                       .timeout_ms = TIMEOUT_MS,
                                       .copies = &w->copies,
                                       .copy_timeout_ms = COPY_TIMEOUT_MS,

@@ -20,7 +20,8 @@ struct bake_config {            /* borrowed, valid as long as the bake */
     const struct strlist *share;  /* with these accounts; or NULL */
     size_t keep;                  /* so many images of the name are kept, the new one counted; 0: all */
     int64_t deprecate_after;      /* seconds; older images that stay are deprecated so long after this one; 0: never */
-    int64_t timeout_ms;           /* from the start to a proven image */
+    int64_t timeout_s;            /* as it was asked for: what is told */
+    int64_t timeout_ms;           /* from the start of the machine to a proven image */
     const struct strlist *copies; /* further regions, each once, not the home region; or NULL */
     int64_t copy_timeout_ms;      /* from then on, until each copy is available */
     /* The parameters of RunInstances; image: of the smoke boot, NULL: the cell's. Strings go into the arena. */
