@@ -118,9 +118,9 @@ static void fail_ssm(struct response *res, int status, const char *code, const c
     bool own = str_eq(code, "SerializationException") || str_eq(code, "UnknownOperationException");
     struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *type = xasprintf("%s%s", own ? "com.amazon.coral.service#" : "", code);
-    json_object_object_add(o, "__type", sim_text(type));
+    json_add_text(o, "__type", type);
     if (!str_eq(code, "ParameterNotFound")) /* it says nothing else */
-        json_object_object_add(o, str_eq(code, "AccessDeniedException") ? "Message" : "message", sim_text(message));
+        json_add_text(o, str_eq(code, "AccessDeniedException") ? "Message" : "message", message);
     aws_request_id(res, NULL);
     respond_json(res, status, o);
     res->content_type = "application/x-amz-json-1.1";

@@ -236,13 +236,12 @@ static struct json_object *parameters_json(const struct sim *s)
     struct json_object *rows = must(json_object_new_array());
     for (size_t i = 0; i < s->n_parameters; i++) {
         const struct parameter *p = s->parameters[i];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "region", sim_text(p->region));
-        json_object_object_add(o, "name", sim_text(p->name));
-        json_object_object_add(o, "value", sim_text(p->value));
-        json_object_object_add(o, "type", sim_text(p->type));
-        json_object_object_add(o, "version", must(json_object_new_int64(p->version)));
-        json_object_array_add(rows, o);
+        struct json_object *o = json_add_row(rows);
+        json_add_text(o, "region", p->region);
+        json_add_text(o, "name", p->name);
+        json_add_text(o, "value", p->value);
+        json_add_text(o, "type", p->type);
+        json_add_int(o, "version", p->version);
     }
     return rows;
 }
@@ -519,7 +518,7 @@ static void serve_release(struct sim *s, const char *rest UNUSED, const struct r
         return;
     struct json_object *o = must(json_object_new_object());
     int64_t n = (int64_t)held_release(s, change.n, change.drop);
-    json_object_object_add(o, "released", must(json_object_new_int64(n)));
+    json_add_int(o, "released", n);
     respond_json(res, 200, o);
 }
 

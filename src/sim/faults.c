@@ -166,14 +166,13 @@ struct json_object *faults_json(const struct sim *s)
     struct json_object *rows = must(json_object_new_array());
     for (size_t i = 0; i < s->n_faults; i++) {
         const struct fault *f = &s->faults[i];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "service", sim_text(f->service));
-        json_object_object_add(o, "action", sim_text(f->action));
-        json_object_object_add(o, "fault", sim_text(f->kind->name));
-        json_object_object_add(o, "when", sim_text(f->when == FAULT_AFTER ? "after" : "before"));
-        json_object_object_add(o, "skip", must(json_object_new_int64(f->skip)));
-        json_object_object_add(o, "times", must(json_object_new_int64(f->times)));
-        json_object_array_add(rows, o);
+        struct json_object *o = json_add_row(rows);
+        json_add_text(o, "service", f->service);
+        json_add_text(o, "action", f->action);
+        json_add_text(o, "fault", f->kind->name);
+        json_add_text(o, "when", f->when == FAULT_AFTER ? "after" : "before");
+        json_add_int(o, "skip", f->skip);
+        json_add_int(o, "times", f->times);
     }
     return rows;
 }

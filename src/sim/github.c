@@ -19,18 +19,13 @@
 
 enum { NAME_MAX_LEN = 64, LABELS_MAX = 100, LABEL_MAX_LEN = 256, PAGE_DEFAULT = 30, PAGE_LIMIT = 100 };
 
-static struct json_object *text(const char *s)
-{
-    return sim_text(s);
-}
-
 void github_fail(struct response *res, int status, const char *message)
 {
     struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *number = xasprintf("%d", status);
-    json_object_object_add(o, "message", text(message));
-    json_object_object_add(o, "documentation_url", text("https://docs.github.com/rest/actions/self-hosted-runners"));
-    json_object_object_add(o, "status", text(number)); /* a string, as GitHub has it */
+    json_add_text(o, "message", message);
+    json_add_text(o, "documentation_url", "https://docs.github.com/rest/actions/self-hosted-runners");
+    json_add_text(o, "status", number); /* a string, as GitHub has it */
     str_set(&res->code, message);
     respond_json(res, status, o);
 }
@@ -76,7 +71,7 @@ static bool is_known(const struct sim *s, const struct request *q, const struct 
 }
 
 /* q NULL: as it is. */
-static struct json_object *runner_json(const struct sim *s, const struct request *q, const struct runner *r)
+static void add_runner_json(struct json_object *o, const struct sim *s, const struct request *q, const struct runner *r)
 {
     bool online = r->online, busy = r->busy;
     if (q) {
@@ -85,24 +80,21 @@ static struct json_object *runner_json(const struct sim *s, const struct request
         busy =
             busy && world_is_seen(s, r->busy_since, s->lag.github) && !is_lie(q, r, "idle") && !is_lie(q, r, "offline");
     }
-    struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
+    json_add_int(o, "id", r->id);
+    json_add_int(o, "runner_group_id", r->group);
+    json_add_text(o, "name", r->name);
+    json_add_text(o, "os", r->connected ? "linux" : "unknown");
+    json_add_text(o, "status", online ? "online" : "offline");
+    json_add_bool(o, "busy", busy);
+    json_add_bool(o, "ephemeral", true);
+    json_add_text(o, "version", r->connected ? "2.337.0" : NULL);
+    struct json_object *labels = json_add_array(o, "labels");
     for (size_t i = 0; i < r->labels.n; i++) {
-        struct json_object *label = must(json_object_new_object());
-        json_object_object_add(label, "id", must(json_object_new_int64(label_id(s, r->labels.v[i]))));
-        json_object_object_add(label, "name", text(r->labels.v[i]));
-        json_object_object_add(label, "type", text(is_own_label(r->labels.v[i]) ? "read-only" : "custom"));
-        json_object_array_add(labels, label);
+        struct json_object *label = json_add_row(labels);
+        json_add_int(label, "id", label_id(s, r->labels.v[i]));
+        json_add_text(label, "name", r->labels.v[i]);
+        json_add_text(label, "type", is_own_label(r->labels.v[i]) ? "read-only" : "custom");
     }
-    json_object_object_add(o, "id", must(json_object_new_int64(r->id)));
-    json_object_object_add(o, "runner_group_id", must(json_object_new_int64(r->group)));
-    json_object_object_add(o, "name", text(r->name));
-    json_object_object_add(o, "os", text(r->connected ? "linux" : "unknown"));
-    json_object_object_add(o, "status", text(online ? "online" : "offline"));
-    json_object_object_add(o, "busy", must(json_object_new_boolean(busy)));
-    json_object_object_add(o, "ephemeral", must(json_object_new_boolean(true)));
-    json_object_object_add(o, "version", r->connected ? text("2.337.0") : NULL);
-    json_object_object_add(o, "labels", labels);
-    return o;
 }
 
 /* --- generate-jitconfig ------------------------------------------------------------------------------------------- */
@@ -113,18 +105,18 @@ static struct json_object *encoded(struct json_object *file)
     const char *json = json_object_to_json_string_ext(file, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     encode_base64(&out, json, strlen(json));
     json_object_put(file);
-    return text(strbuf_str(&out));
+    return sim_text(strbuf_str(&out));
 }
 
 static struct json_object *random_number(size_t bytes)
 {
     if (bytes == 3)
-        return text("AQAB"); /* the exponent, 65537 */
+        return sim_text("AQAB"); /* the exponent, 65537 */
     uint8_t random[256];
     AUTO_STRBUF out = STRBUF_INIT;
     env_system.random(NULL, random, sizeof(random));
     encode_base64(&out, random, bytes);
-    return text(strbuf_str(&out));
+    return sim_text(strbuf_str(&out));
 }
 
 /* base64(JSON{file: base64(content)}), in the shape and size of GitHub's. */
@@ -136,25 +128,24 @@ static struct json_object *jit_config(const struct sim *s, const struct runner *
     } numbers[] = { { "d", 256 },        { "dp", 128 },      { "dq", 128 }, { "exponent", 3 },
                     { "inverseQ", 128 }, { "modulus", 256 }, { "p", 128 },  { "q", 128 } };
     struct json_object *files = must(json_object_new_object()), *runner = must(json_object_new_object());
-    struct json_object *credentials = must(json_object_new_object()), *data = must(json_object_new_object());
-    struct json_object *rsa = must(json_object_new_object());
+    struct json_object *credentials = must(json_object_new_object()), *rsa = must(json_object_new_object());
     AUTO_FREE char *id = xasprintf("%" PRId64, r->id), *broker = xasprintf("%s/runner/", s->base_url);
-    json_object_object_add(runner, "AgentId", text(id));
-    json_object_object_add(runner, "AgentName", text(r->name));
-    json_object_object_add(runner, "DisableUpdate", text("True"));
-    json_object_object_add(runner, "Ephemeral", text("True"));
-    json_object_object_add(runner, "PoolId", text("1"));
-    json_object_object_add(runner, "PoolName", NULL);
-    json_object_object_add(runner, "ServerUrl", text(broker));
-    json_object_object_add(runner, "WorkFolder", text(r->work_folder));
-    json_object_object_add(runner, "GitHubUrl", text(s->base_url));
-    json_object_object_add(runner, "ServerUrlV2", text(broker));
-    json_object_object_add(runner, "UseV2Flow", text("true"));
-    json_object_object_add(data, "ClientId", text(r->secret));
-    json_object_object_add(data, "AuthorizationUrl", text(broker));
-    json_object_object_add(data, "RequireFipsCryptography", text("True"));
-    json_object_object_add(credentials, "Scheme", text("OAuth"));
-    json_object_object_add(credentials, "Data", data);
+    json_add_text(runner, "AgentId", id);
+    json_add_text(runner, "AgentName", r->name);
+    json_add_text(runner, "DisableUpdate", "True");
+    json_add_text(runner, "Ephemeral", "True");
+    json_add_text(runner, "PoolId", "1");
+    json_add_null(runner, "PoolName");
+    json_add_text(runner, "ServerUrl", broker);
+    json_add_text(runner, "WorkFolder", r->work_folder);
+    json_add_text(runner, "GitHubUrl", s->base_url);
+    json_add_text(runner, "ServerUrlV2", broker);
+    json_add_text(runner, "UseV2Flow", "true");
+    json_add_text(credentials, "Scheme", "OAuth");
+    struct json_object *data = json_add_object(credentials, "Data");
+    json_add_text(data, "ClientId", r->secret);
+    json_add_text(data, "AuthorizationUrl", broker);
+    json_add_text(data, "RequireFipsCryptography", "True");
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         json_object_object_add(rsa, numbers[i].name, random_number(numbers[i].bytes));
     json_object_object_add(files, ".runner", encoded(runner));
@@ -297,7 +288,7 @@ static void generate_jitconfig(struct github_call *c)
     }
     const struct runner *runner = add_runner(c, &mint);
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "runner", runner_json(c->sim, NULL, runner));
+    add_runner_json(json_add_object(o, "runner"), c->sim, NULL, runner);
     json_object_object_add(o, "encoded_jit_config", jit_config(c->sim, runner));
     respond_json(c->res, 201, o);
 }
@@ -369,7 +360,7 @@ static void page_end(struct github_call *c, struct page *p, const char *key)
         add_link(c, &link, 1, "first");
     if (link.len > 0)
         pairs_set(&c->res->headers, "Link", strbuf_str(&link));
-    json_object_object_add(o, "total_count", must(json_object_new_int64((int64_t)p->total)));
+    json_add_int(o, "total_count", (int64_t)p->total);
     json_object_object_add(o, key, p->rows);
     respond_json(c->res, 200, o);
 }
@@ -384,7 +375,7 @@ static void list_runners(struct github_call *c)
         const struct runner *r = c->sim->runners[i];
         if (str_eq(r->scope, c->scope) && (!name || strcasecmp(r->name, name) == 0) &&
             is_known(c->sim, c->request, r) && page_takes(&page))
-            json_object_array_add(page.rows, runner_json(c->sim, c->request, r));
+            add_runner_json(json_add_row(page.rows), c->sim, c->request, r);
     }
     page_end(c, &page, "runners");
 }
@@ -401,10 +392,15 @@ static struct runner *runner_of(struct github_call *c)
 static void get_runner(struct github_call *c)
 {
     const struct runner *r = runner_of(c);
-    if (r && is_known(c->sim, c->request, r))
-        respond_json(c->res, 200, runner_json(c->sim, c->request, r));
-    else if (r)
+    if (!r)
+        return;
+    if (!is_known(c->sim, c->request, r)) {
         refuse(c->res, 404, "Not Found");
+        return;
+    }
+    struct json_object *o = must(json_object_new_object());
+    add_runner_json(o, c->sim, c->request, r);
+    respond_json(c->res, 200, o);
 }
 
 static void delete_runner(struct github_call *c)
@@ -425,22 +421,20 @@ static void delete_runner(struct github_call *c)
     c->res->status = 204;
 }
 
-static struct json_object *group_json(const struct github_call *c, int64_t id)
+static void add_group(struct json_object *o, const struct github_call *c, int64_t id)
 {
-    struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *url =
         xasprintf("%s/api/v3%s/actions/runner-groups/%" PRId64 "/runners", c->sim->base_url, c->scope, id);
-    json_object_object_add(o, "id", must(json_object_new_int64(id)));
-    json_object_object_add(o, "name", text(c->sim->runner_groups.v[id - 1]));
-    json_object_object_add(o, "visibility", text("all"));
-    json_object_object_add(o, "default", must(json_object_new_boolean(id == 1)));
-    json_object_object_add(o, "runners_url", text(url));
-    json_object_object_add(o, "inherited", must(json_object_new_boolean(false)));
-    json_object_object_add(o, "allows_public_repositories", must(json_object_new_boolean(false)));
-    json_object_object_add(o, "restricted_to_workflows", must(json_object_new_boolean(false)));
-    json_object_object_add(o, "selected_workflows", must(json_object_new_array()));
-    json_object_object_add(o, "workflow_restrictions_read_only", must(json_object_new_boolean(false)));
-    return o;
+    json_add_int(o, "id", id);
+    json_add_text(o, "name", c->sim->runner_groups.v[id - 1]);
+    json_add_text(o, "visibility", "all");
+    json_add_bool(o, "default", id == 1);
+    json_add_text(o, "runners_url", url);
+    json_add_bool(o, "inherited", false);
+    json_add_bool(o, "allows_public_repositories", false);
+    json_add_bool(o, "restricted_to_workflows", false);
+    json_add_array(o, "selected_workflows");
+    json_add_bool(o, "workflow_restrictions_read_only", false);
 }
 
 static void list_groups(struct github_call *c)
@@ -452,51 +446,42 @@ static void list_groups(struct github_call *c)
     struct page page = page_begin(c);
     for (size_t i = 0; i < c->sim->runner_groups.n; i++)
         if (page_takes(&page))
-            json_object_array_add(page.rows, group_json(c, (int64_t)i + 1));
+            add_group(json_add_row(page.rows), c, (int64_t)i + 1);
     page_end(c, &page, "runner_groups");
 }
 
 /* --- runs and jobs ------------------------------------------------------------------------------------------------ */
 
-static struct json_object *date(int64_t ms)
+static void add_job(struct json_object *o, const struct sim *s, const struct job *j)
 {
-    return ms ? text(clock_rfc3339(ms / 1000).s) : NULL;
-}
-
-static struct json_object *job_json(const struct sim *s, const struct job *j)
-{
-    struct json_object *o = must(json_object_new_object()), *labels = must(json_object_new_array());
     bool seen = world_is_seen(s, j->started, s->lag.github); /* else it is queued still */
     AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/jobs/%" PRId64, s->base_url, j->scope, j->id);
     AUTO_FREE char *run = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, s->base_url, j->scope, j->run_id);
     AUTO_FREE char *html = xasprintf("%s%s/actions/runs/%" PRId64 "/job/%" PRId64, s->base_url,
                                      j->scope + strlen("/repos"), j->run_id, j->id);
-    for (size_t i = 0; i < j->labels.n; i++)
-        json_object_array_add(labels, text(j->labels.v[i]));
-    json_object_object_add(o, "id", must(json_object_new_int64(j->id)));
-    json_object_object_add(o, "run_id", must(json_object_new_int64(j->run_id)));
-    json_object_object_add(o, "run_attempt", must(json_object_new_int64(j->attempt)));
-    json_object_object_add(o, "run_url", text(run));
-    json_object_object_add(o, "node_id", text("CR_simulated"));
-    json_object_object_add(o, "head_sha", text("0a11ce0000000000000000000000000000000000"));
-    json_object_object_add(o, "head_branch", text("main"));
-    json_object_object_add(o, "workflow_name", text("CI"));
-    json_object_object_add(o, "name", text(j->name));
-    json_object_object_add(o, "url", text(url));
-    json_object_object_add(o, "html_url", text(html));
-    json_object_object_add(o, "check_run_url", text(url));
-    json_object_object_add(o, "status", text(seen ? j->status : "queued"));
-    json_object_object_add(o, "conclusion", seen && j->conclusion ? text(j->conclusion) : NULL);
-    json_object_object_add(o, "created_at", date(j->created));
-    json_object_object_add(o, "started_at", date(j->started ? j->started : j->created));
-    json_object_object_add(o, "completed_at", date(j->completed));
-    json_object_object_add(o, "labels", labels);
-    json_object_object_add(o, "runner_id", must(json_object_new_int64(seen ? j->runner_id : 0)));
-    json_object_object_add(o, "runner_name", text(seen && j->runner_name ? j->runner_name : ""));
-    json_object_object_add(o, "runner_group_id", must(json_object_new_int64(j->group)));
-    json_object_object_add(o, "runner_group_name", text(j->group ? s->runner_groups.v[j->group - 1] : ""));
-    json_object_object_add(o, "steps", must(json_object_new_array()));
-    return o;
+    json_add_int(o, "id", j->id);
+    json_add_int(o, "run_id", j->run_id);
+    json_add_int(o, "run_attempt", j->attempt);
+    json_add_text(o, "run_url", run);
+    json_add_text(o, "node_id", "CR_simulated");
+    json_add_text(o, "head_sha", "0a11ce0000000000000000000000000000000000");
+    json_add_text(o, "head_branch", "main");
+    json_add_text(o, "workflow_name", "CI");
+    json_add_text(o, "name", j->name);
+    json_add_text(o, "url", url);
+    json_add_text(o, "html_url", html);
+    json_add_text(o, "check_run_url", url);
+    json_add_text(o, "status", seen ? j->status : "queued");
+    json_add_text(o, "conclusion", seen ? j->conclusion : NULL);
+    json_add_date(o, "created_at", j->created);
+    json_add_date(o, "started_at", j->started ? j->started : j->created);
+    json_add_date(o, "completed_at", j->completed);
+    json_add_list(o, "labels", &j->labels);
+    json_add_int(o, "runner_id", seen ? j->runner_id : 0);
+    json_add_text(o, "runner_name", seen && j->runner_name ? j->runner_name : "");
+    json_add_int(o, "runner_group_id", j->group);
+    json_add_text(o, "runner_group_name", j->group ? s->runner_groups.v[j->group - 1] : "");
+    json_add_array(o, "steps");
 }
 
 /* The last attempt of a run; 0: there is none such. */
@@ -534,7 +519,7 @@ static void list_jobs(struct github_call *c)
         const struct job *j = c->sim->jobs[i];
         if (j->run_id == c->ids[0] && str_eq(j->scope, c->scope) && (j->attempt == attempt || (all && !c->ids[1])) &&
             page_takes(&page))
-            json_object_array_add(page.rows, job_json(c->sim, j));
+            add_job(json_add_row(page.rows), c->sim, j);
     }
     page_end(c, &page, "jobs");
 }
@@ -542,10 +527,13 @@ static void list_jobs(struct github_call *c)
 static void get_job(struct github_call *c)
 {
     const struct job *j = world_job(c->sim, c->ids[0]);
-    if (j && str_eq(j->scope, c->scope))
-        respond_json(c->res, 200, job_json(c->sim, j));
-    else
+    if (!j || !str_eq(j->scope, c->scope)) {
         refuse(c->res, 404, "Not Found");
+        return;
+    }
+    struct json_object *o = must(json_object_new_object());
+    add_job(o, c->sim, j);
+    respond_json(c->res, 200, o);
 }
 
 static void downloads(struct github_call *c)
@@ -556,13 +544,12 @@ static void downloads(struct github_call *c)
     for (size_t i = 0; i < ARRAY_SIZE(architectures); i++) {
         AUTO_FREE char *file = xasprintf("actions-runner-linux-%s-2.337.0.tar.gz", architectures[i]);
         AUTO_FREE char *url = xasprintf("%s/dist/%s", s->base_url, file);
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "os", text("linux"));
-        json_object_object_add(o, "architecture", text(architectures[i]));
-        json_object_object_add(o, "download_url", text(url));
-        json_object_object_add(o, "filename", text(file));
-        json_object_object_add(o, "sha256_checksum", text(s->runner_sha256));
-        json_object_array_add(rows, o);
+        struct json_object *o = json_add_row(rows);
+        json_add_text(o, "os", "linux");
+        json_add_text(o, "architecture", architectures[i]);
+        json_add_text(o, "download_url", url);
+        json_add_text(o, "filename", file);
+        json_add_text(o, "sha256_checksum", s->runner_sha256);
     }
     respond_json(c->res, 200, rows);
 }
@@ -695,18 +682,15 @@ static bool is_api_version(const char *version)
 
 static void rate_limit(struct sim *s, const struct request *r, struct response *res)
 {
-    struct json_object *o = must(json_object_new_object()), *resources = must(json_object_new_object());
-    struct json_object *core = must(json_object_new_object());
-    json_object_object_add(core, "limit", must(json_object_new_int64(s->options.rate_limit)));
-    json_object_object_add(core, "used", must(json_object_new_int64(s->rate_used)));
-    json_object_object_add(core, "remaining", must(json_object_new_int64(s->options.rate_limit - s->rate_used)));
-    json_object_object_add(core, "reset", must(json_object_new_int64(s->rate_reset)));
-    json_object_object_add(resources, "core", json_object_get(core));
+    struct json_object *o = must(json_object_new_object()), *resources = json_add_object(o, "resources");
+    struct json_object *core = json_add_object(resources, "core");
+    json_add_int(core, "limit", s->options.rate_limit);
+    json_add_int(core, "used", s->rate_used);
+    json_add_int(core, "remaining", s->options.rate_limit - s->rate_used);
+    json_add_int(core, "reset", s->rate_reset);
     json_object_object_add(resources, "search", json_object_get(core)); /* of its own at GitHub; nobody here searches */
-    json_object_object_add(o, "resources", resources);
     if (!str_eq(pairs_get(&r->headers, "x-github-api-version"), "2026-03-10"))
         json_object_object_add(o, "rate", json_object_get(core));
-    json_object_put(core);
     respond_json(res, 200, o);
 }
 
@@ -808,18 +792,13 @@ static struct runner *runner_by_secret(struct sim *s, const struct request *r)
 
 static void send_job(const struct job *j, struct response *res)
 {
-    struct json_object *o = must(json_object_new_object()), *commands = must(json_object_new_array());
-    struct json_object *env = must(json_object_new_object());
-    for (size_t i = 0; i < j->commands.n; i++)
-        json_object_array_add(commands, text(j->commands.v[i]));
-    for (size_t i = 0; i < j->env.n; i++)
-        json_object_object_add(env, j->env.v[2 * i], text(j->env.v[2 * i + 1]));
-    json_object_object_add(o, "id", must(json_object_new_int64(j->id)));
-    json_object_object_add(o, "name", text(j->name));
-    json_object_object_add(o, "repository", text(strchr(j->scope + 1, '/') + 1));
-    json_object_object_add(o, "run_id", must(json_object_new_int64(j->run_id)));
-    json_object_object_add(o, "commands", commands);
-    json_object_object_add(o, "env", env);
+    struct json_object *o = must(json_object_new_object());
+    json_add_int(o, "id", j->id);
+    json_add_text(o, "name", j->name);
+    json_add_text(o, "repository", strchr(j->scope + 1, '/') + 1);
+    json_add_int(o, "run_id", j->run_id);
+    json_add_list(o, "commands", &j->commands);
+    json_add_pairs(o, "env", &j->env);
     respond_json(res, 200, o);
 }
 

@@ -16,7 +16,6 @@
 #include "to_json.h"
 
 #include "mayfly/codec/json.h"
-#include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
 enum { KEY_BITS = 2048, JWT_MAX_S = 600, FIRST_INSTALLATION = 1001, KEY_MAX = 65536 };
@@ -132,32 +131,20 @@ const char *app_client_id(void)
 
 /* --- what it is made of ------------------------------------------------------------------------------------------- */
 
-static struct json_object *number(int64_t n)
-{
-    return must(json_object_new_int64(n));
-}
-
-static struct json_object *date(int64_t ms)
-{
-    return sim_text(clock_rfc3339(ms / 1000).s);
-}
-
-static struct json_object *account_json(const struct sim *s, const char *login)
+static void add_account(struct json_object *o, const struct sim *s, const char *login)
 {
     static const char *const urls[] = { "followers_url", "following_url",     "gists_url",  "starred_url",
                                         "repos_url",     "subscriptions_url", "events_url", "received_events_url",
                                         "url",           "organizations_url", "html_url",   "avatar_url" };
-    struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *url = xasprintf("%s/api/v3/users/%s", s->base_url, login);
-    json_object_object_add(o, "login", sim_text(login));
-    json_object_object_add(o, "id", number(1));
-    json_object_object_add(o, "node_id", sim_text("O_simulated"));
-    json_object_object_add(o, "gravatar_id", sim_text(""));
-    json_object_object_add(o, "type", sim_text("Organization"));
-    json_object_object_add(o, "site_admin", must(json_object_new_boolean(false)));
+    json_add_text(o, "login", login);
+    json_add_int(o, "id", 1);
+    json_add_text(o, "node_id", "O_simulated");
+    json_add_text(o, "gravatar_id", "");
+    json_add_text(o, "type", "Organization");
+    json_add_bool(o, "site_admin", false);
     for (size_t i = 0; i < ARRAY_SIZE(urls); i++)
-        json_object_object_add(o, urls[i], sim_text(url));
-    return o;
+        json_add_text(o, urls[i], url);
 }
 
 /* The owner of "octo/demo" or "octo", owned. */
@@ -186,24 +173,27 @@ static struct json_object *installation_json(const struct sim *s, const char *ac
     AUTO_FREE char *tokens = xasprintf("%s/access_tokens", base);
     AUTO_FREE char *html = xasprintf("%s/organizations/%s/settings/installations/%" PRId64, s->base_url, account, id);
     AUTO_FREE char *repositories = xasprintf("%s/api/v3/installation/repositories", s->base_url);
-    json_object_object_add(o, "id", number(id));
-    json_object_object_add(o, "client_id", sim_text(client_id));
-    json_object_object_add(o, "account", account_json(s, account));
-    json_object_object_add(o, "access_tokens_url", sim_text(tokens));
-    json_object_object_add(o, "repositories_url", sim_text(repositories));
-    json_object_object_add(o, "html_url", sim_text(html));
-    json_object_object_add(o, "app_id", number(app_id));
-    json_object_object_add(o, "app_slug", sim_text(slug));
-    json_object_object_add(o, "target_id", number(1));
-    json_object_object_add(o, "target_type", sim_text("Organization"));
-    json_object_object_add(o, "repository_selection", sim_text(app->repositories.n ? "selected" : "all"));
-    json_object_object_add(o, "permissions", pairs_json(&app->permissions));
-    json_object_object_add(o, "events", must(json_object_new_array()));
-    json_object_object_add(o, "single_file_name", NULL);
-    json_object_object_add(o, "created_at", date(app->since));
-    json_object_object_add(o, "updated_at", date(app->since));
-    json_object_object_add(o, "suspended_at", app->suspended ? date(app->since) : NULL);
-    json_object_object_add(o, "suspended_by", app->suspended ? account_json(s, account) : NULL);
+    json_add_int(o, "id", id);
+    json_add_text(o, "client_id", client_id);
+    add_account(json_add_object(o, "account"), s, account);
+    json_add_text(o, "access_tokens_url", tokens);
+    json_add_text(o, "repositories_url", repositories);
+    json_add_text(o, "html_url", html);
+    json_add_int(o, "app_id", app_id);
+    json_add_text(o, "app_slug", slug);
+    json_add_int(o, "target_id", 1);
+    json_add_text(o, "target_type", "Organization");
+    json_add_text(o, "repository_selection", app->repositories.n ? "selected" : "all");
+    json_add_pairs(o, "permissions", &app->permissions);
+    json_add_array(o, "events");
+    json_add_null(o, "single_file_name");
+    json_add_date(o, "created_at", app->since);
+    json_add_date(o, "updated_at", app->since);
+    json_add_date(o, "suspended_at", app->suspended ? app->since : 0);
+    if (app->suspended)
+        add_account(json_add_object(o, "suspended_by"), s, account);
+    else
+        json_add_null(o, "suspended_by");
     return o;
 }
 
@@ -211,19 +201,19 @@ static struct json_object *about_json(const struct sim *s)
 {
     struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *html = xasprintf("%s/apps/%s", s->base_url, slug);
-    json_object_object_add(o, "id", number(app_id));
-    json_object_object_add(o, "client_id", sim_text(client_id));
-    json_object_object_add(o, "slug", sim_text(slug));
-    json_object_object_add(o, "node_id", sim_text("A_simulated"));
-    json_object_object_add(o, "owner", account_json(s, "octo"));
-    json_object_object_add(o, "name", sim_text("Mayfly"));
-    json_object_object_add(o, "description", NULL);
-    json_object_object_add(o, "external_url", sim_text(html));
-    json_object_object_add(o, "html_url", sim_text(html));
-    json_object_object_add(o, "created_at", date(s->app->since));
-    json_object_object_add(o, "updated_at", date(s->app->since));
-    json_object_object_add(o, "permissions", pairs_json(&s->app->permissions));
-    json_object_object_add(o, "events", must(json_object_new_array()));
+    json_add_int(o, "id", app_id);
+    json_add_text(o, "client_id", client_id);
+    json_add_text(o, "slug", slug);
+    json_add_text(o, "node_id", "A_simulated");
+    add_account(json_add_object(o, "owner"), s, "octo");
+    json_add_text(o, "name", "Mayfly");
+    json_add_null(o, "description");
+    json_add_text(o, "external_url", html);
+    json_add_text(o, "html_url", html);
+    json_add_date(o, "created_at", s->app->since);
+    json_add_date(o, "updated_at", s->app->since);
+    json_add_pairs(o, "permissions", &s->app->permissions);
+    json_add_array(o, "events");
     return o;
 }
 
@@ -452,10 +442,10 @@ static void create_token(struct api *a)
     app->tokens = xreallocarray(app->tokens, app->n_tokens + 1, sizeof(*app->tokens));
     app->tokens[app->n_tokens++] = t;
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "token", sim_text(t.token));
-    json_object_object_add(o, "expires_at", date(t.expires));
-    json_object_object_add(o, "permissions", pairs_json(&t.permissions));
-    json_object_object_add(o, "repository_selection", sim_text(t.repositories.n ? "selected" : "all"));
+    json_add_text(o, "token", t.token);
+    json_add_date(o, "expires_at", t.expires);
+    json_add_pairs(o, "permissions", &t.permissions);
+    json_add_text(o, "repository_selection", t.repositories.n ? "selected" : "all");
     respond_json(a->res, 201, o);
 }
 
@@ -549,25 +539,24 @@ bool app_serve(struct sim *s, const char *path, const char *bearer, const struct
 struct json_object *app_json(const struct sim *s)
 {
     const struct app *app = s->app;
-    struct json_object *o = must(json_object_new_object()), *tokens = must(json_object_new_array());
+    struct json_object *o = must(json_object_new_object());
+    json_add_text(o, "client_id", client_id);
+    json_add_int(o, "id", app_id);
+    json_add_pairs(o, "permissions", &app->permissions);
+    json_add_list(o, "repositories", &app->repositories);
+    json_add_bool(o, "suspended", app->suspended);
+    json_add_bool(o, "installed", !app->uninstalled);
+    struct json_object *tokens = json_add_array(o, "tokens");
     for (size_t i = 0; i < app->n_tokens; i++) {
         struct app_token *t = &app->tokens[i];
-        struct json_object *row = must(json_object_new_object());
-        json_object_object_add(row, "token", sim_text(t->token));
-        json_object_object_add(row, "account", sim_text(t->account));
-        json_object_object_add(row, "repositories", list_json(&t->repositories));
-        json_object_object_add(row, "permissions", pairs_json(&t->permissions));
-        json_object_object_add(row, "expires_at", date(t->expires));
-        json_object_object_add(row, "works", must(json_object_new_boolean(app_token(s, t->token) != NULL)));
-        json_object_array_add(tokens, row);
+        struct json_object *row = json_add_row(tokens);
+        json_add_text(row, "token", t->token);
+        json_add_text(row, "account", t->account);
+        json_add_list(row, "repositories", &t->repositories);
+        json_add_pairs(row, "permissions", &t->permissions);
+        json_add_date(row, "expires_at", t->expires);
+        json_add_bool(row, "works", app_token(s, t->token) != NULL);
     }
-    json_object_object_add(o, "client_id", sim_text(client_id));
-    json_object_object_add(o, "id", number(app_id));
-    json_object_object_add(o, "permissions", pairs_json(&app->permissions));
-    json_object_object_add(o, "repositories", list_json(&app->repositories));
-    json_object_object_add(o, "suspended", must(json_object_new_boolean(app->suspended)));
-    json_object_object_add(o, "installed", must(json_object_new_boolean(!app->uninstalled)));
-    json_object_object_add(o, "tokens", tokens);
     return o;
 }
 

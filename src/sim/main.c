@@ -264,18 +264,16 @@ static void log_request(struct sim *s, const struct exchange *x)
     const struct request *r = &x->request;
     AUTO_FREE char *region = verify_scope(r, SCOPE_REGION);
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
-    json_object_object_add(o, "time", must(json_object_new_int64(sim_now(s))));
-    json_object_object_add(o, "service", sim_text(r->service));
-    json_object_object_add(o, "method", sim_text(r->method));
-    json_object_object_add(o, "path", sim_text(r->path));
-    json_object_object_add(o, "action", sim_text(r->action));
-    json_object_object_add(o, "region", sim_text(region));
-    json_object_object_add(
-        o, "status",
-        must(json_object_new_int(x->ending == END_ANSWER || x->ending == END_CUT ? x->response.status : 0)));
-    json_object_object_add(o, "code", sim_text(x->response.code));
-    json_object_object_add(o, "fault", sim_text(x->fault));
+    json_add_int(o, "n", x->n);
+    json_add_int(o, "time", sim_now(s));
+    json_add_text(o, "service", r->service);
+    json_add_text(o, "method", r->method);
+    json_add_text(o, "path", r->path);
+    json_add_text(o, "action", r->action);
+    json_add_text(o, "region", region);
+    json_add_int(o, "status", x->ending == END_ANSWER || x->ending == END_CUT ? x->response.status : 0);
+    json_add_text(o, "code", x->response.code);
+    json_add_text(o, "fault", x->fault);
     if (json_object_array_length(s->log) >= LOG_MAX)
         json_object_array_del_idx(s->log, 0, LOG_MAX / 2);
     json_object_array_add(s->log, o);
@@ -288,13 +286,13 @@ static void log_request(struct sim *s, const struct exchange *x)
 static struct json_object *held_row(const struct exchange *x)
 {
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "n", must(json_object_new_int64(x->n)));
-    json_object_object_add(o, "service", sim_text(x->request.service));
-    json_object_object_add(o, "action", sim_text(x->request.action));
-    json_object_object_add(o, "method", sim_text(x->request.method));
-    json_object_object_add(o, "path", sim_text(x->request.path));
-    json_object_object_add(o, "when", sim_text(x->served ? "after" : "before"));
-    json_object_object_add(o, "fault", sim_text(x->fault));
+    json_add_int(o, "n", x->n);
+    json_add_text(o, "service", x->request.service);
+    json_add_text(o, "action", x->request.action);
+    json_add_text(o, "method", x->request.method);
+    json_add_text(o, "path", x->request.path);
+    json_add_text(o, "when", x->served ? "after" : "before");
+    json_add_text(o, "fault", x->fault);
     return o;
 }
 

@@ -127,23 +127,21 @@ static char *sealed(const struct parameter *p)
     return strbuf_steal(&out);
 }
 
-static struct json_object *parameter_json(const struct parameter *p, const char *selector, bool decrypt)
+static void add_parameter(struct json_object *o, const struct parameter *p, const char *selector, bool decrypt)
 {
-    struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *arn = arn_of(p), *hidden = sealed(p);
     AUTO_FREE char *seconds = xasprintf("%" PRId64 ".%03" PRId64, p->modified / 1000, p->modified % 1000);
     bool secure = str_eq(p->type, "SecureString") && !decrypt;
-    json_object_object_add(o, "ARN", sim_text(arn));
-    json_object_object_add(o, "DataType", sim_text(p->data_type));
+    json_add_text(o, "ARN", arn);
+    json_add_text(o, "DataType", p->data_type);
     json_object_object_add(o, "LastModifiedDate",
                            must(json_object_new_double_s((double)p->modified / 1000.0, seconds)));
-    json_object_object_add(o, "Name", sim_text(p->name));
+    json_add_text(o, "Name", p->name);
     if (selector)
-        json_object_object_add(o, "Selector", sim_text(selector));
-    json_object_object_add(o, "Type", sim_text(p->type));
-    json_object_object_add(o, "Value", sim_text(secure ? hidden : p->value));
-    json_object_object_add(o, "Version", must(json_object_new_int64(p->version)));
-    return o;
+        json_add_text(o, "Selector", selector);
+    json_add_text(o, "Type", p->type);
+    json_add_text(o, "Value", secure ? hidden : p->value);
+    json_add_int(o, "Version", p->version);
 }
 
 static void get_parameter(struct call *c, struct json_object *body)
@@ -164,7 +162,7 @@ static void get_parameter(struct call *c, struct json_object *body)
                     name);
     } else {
         struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "Parameter", parameter_json(p, selector, get.decrypt));
+        add_parameter(json_add_object(o, "Parameter"), p, selector, get.decrypt);
         answer(c, o);
     }
 }
@@ -268,8 +266,8 @@ static void put_parameter(struct call *c, struct json_object *body)
     if (put.description)
         str_set(&p->description, put.description);
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "Tier", sim_text(strlen(put.value) > STANDARD_MAX ? "Advanced" : "Standard"));
-    json_object_object_add(o, "Version", must(json_object_new_int64(p->version)));
+    json_add_text(o, "Tier", strlen(put.value) > STANDARD_MAX ? "Advanced" : "Standard");
+    json_add_int(o, "Version", p->version);
     answer(c, o);
 }
 

@@ -7,241 +7,208 @@
 #include "world_resources.h"
 #include "world_runners.h"
 
-#include "mayfly/util/clock.h"
-
-static struct json_object *number(int64_t n)
-{
-    return must(json_object_new_int64(n));
-}
-
 struct json_object *state_job(const struct job *j)
 {
     struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "id", number(j->id));
-    json_object_object_add(o, "run_id", number(j->run_id));
-    json_object_object_add(o, "name", sim_text(j->name));
-    json_object_object_add(o, "run_attempt", number(j->attempt));
-    json_object_object_add(o, "repository", sim_text(j->scope + strlen("/repos/")));
-    json_object_object_add(o, "labels", list_json(&j->labels));
-    json_object_object_add(o, "runner_id", number(j->runner_id));
-    json_object_object_add(o, "status", sim_text(j->status));
-    json_object_object_add(o, "conclusion", sim_text(j->conclusion));
-    json_object_object_add(o, "runner_name", sim_text(j->runner_name));
-    json_object_object_add(o, "log", sim_text(strbuf_str(&j->log)));
+    json_add_int(o, "id", j->id);
+    json_add_int(o, "run_id", j->run_id);
+    json_add_text(o, "name", j->name);
+    json_add_int(o, "run_attempt", j->attempt);
+    json_add_text(o, "repository", j->scope + strlen("/repos/"));
+    json_add_list(o, "labels", &j->labels);
+    json_add_int(o, "runner_id", j->runner_id);
+    json_add_text(o, "status", j->status);
+    json_add_text(o, "conclusion", j->conclusion);
+    json_add_text(o, "runner_name", j->runner_name);
+    json_add_text(o, "log", strbuf_str(&j->log));
     return o;
 }
 
-static struct json_object *boolean(bool value)
+static void add_placement(struct json_object *o, const struct instance *i)
 {
-    return must(json_object_new_boolean(value));
+    json_add_text(o, "zone", i->zone);
+    json_add_text(o, "tenancy", i->tenancy);
+    json_add_text(o, "group", i->placement_group);
+    json_add_text(o, "host", i->host);
 }
 
-static struct json_object *placement_json(const struct instance *i)
+static void add_metadata(struct json_object *o, const struct instance *i)
 {
-    struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "zone", sim_text(i->zone));
-    json_object_object_add(o, "tenancy", sim_text(i->tenancy));
-    json_object_object_add(o, "group", sim_text(i->placement_group));
-    json_object_object_add(o, "host", sim_text(i->host));
-    return o;
+    json_add_text(o, "tokens", i->http_tokens);
+    json_add_text(o, "endpoint", i->http_endpoint);
+    json_add_text(o, "ipv6", i->http_ipv6);
+    json_add_text(o, "tags", i->metadata_tags);
+    json_add_int(o, "hops", i->hops);
 }
 
-static struct json_object *metadata_json(const struct instance *i)
+static void add_instance(struct json_object *o, const struct sim *s, const struct instance *i)
 {
-    struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "tokens", sim_text(i->http_tokens));
-    json_object_object_add(o, "endpoint", sim_text(i->http_endpoint));
-    json_object_object_add(o, "ipv6", sim_text(i->http_ipv6));
-    json_object_object_add(o, "tags", sim_text(i->metadata_tags));
-    json_object_object_add(o, "hops", number(i->hops));
-    return o;
-}
-
-static struct json_object *instance_json(const struct sim *s, const struct instance *i)
-{
-    struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *address = instance_address(s, i), *open = instance_public_address(i);
-    json_object_object_add(o, "id", sim_text(i->id));
-    json_object_object_add(o, "state", sim_text(i->state));
-    json_object_object_add(o, "reason", sim_text(i->reason_code));
-    json_object_object_add(o, "dead", boolean(i->dead_at != 0));
-    json_object_object_add(o, "reservation", sim_text(i->reservation));
-    json_object_object_add(o, "profile", sim_text(i->profile));
-    json_object_object_add(o, "runner_id", number(i->runner));
-    json_object_object_add(o, "console", sim_text(strbuf_str(&i->console)));
-    json_object_object_add(o, "image", sim_text(i->image));
-    json_object_object_add(o, "type", sim_text(i->type));
-    json_object_object_add(o, "zone", sim_text(i->zone));
-    json_object_object_add(o, "placement", placement_json(i));
-    json_object_object_add(o, "subnet", sim_text(i->subnet));
-    json_object_object_add(o, "security_groups", list_json(&i->groups));
-    json_object_object_add(o, "address", sim_text(address));
-    json_object_object_add(o, "public_address", sim_text(open));
-    json_object_object_add(o, "metadata_options", metadata_json(i));
-    json_object_object_add(o, "key_name", sim_text(i->key_name));
-    json_object_object_add(o, "credits", sim_text(i->credits));
-    json_object_object_add(o, "monitoring", boolean(i->monitoring));
-    json_object_object_add(o, "ebs_optimized", boolean(i->ebs_optimized));
-    json_object_object_add(o, "protected", boolean(i->protect));
-    json_object_object_add(o, "on_shutdown", sim_text(i->stop_on_shutdown ? "stop" : "terminate"));
-    json_object_object_add(o, "lifecycle", sim_text(i->spot_request ? "spot" : "on-demand"));
-    json_object_object_add(o, "client_token", sim_text(i->client_token));
-    json_object_object_add(o, "launched", sim_text(clock_rfc3339(i->launched / 1000).s));
-    json_object_object_add(o, "launched_ms", number(i->launched));
-    json_object_object_add(o, "changed_ms", number(i->change_at)); /* 0: no state has passed */
-    json_object_object_add(o, "user_data_bytes", number((int64_t)i->user_data.len));
-    json_object_object_add(o, "tags", pairs_json(&i->tags));
-    return o;
+    json_add_text(o, "id", i->id);
+    json_add_text(o, "state", i->state);
+    json_add_text(o, "reason", i->reason_code);
+    json_add_bool(o, "dead", i->dead_at != 0);
+    json_add_text(o, "reservation", i->reservation);
+    json_add_text(o, "profile", i->profile);
+    json_add_int(o, "runner_id", i->runner);
+    json_add_text(o, "console", strbuf_str(&i->console));
+    json_add_text(o, "image", i->image);
+    json_add_text(o, "type", i->type);
+    json_add_text(o, "zone", i->zone);
+    add_placement(json_add_object(o, "placement"), i);
+    json_add_text(o, "subnet", i->subnet);
+    json_add_list(o, "security_groups", &i->groups);
+    json_add_text(o, "address", address);
+    json_add_text(o, "public_address", open);
+    add_metadata(json_add_object(o, "metadata_options"), i);
+    json_add_text(o, "key_name", i->key_name);
+    json_add_text(o, "credits", i->credits);
+    json_add_bool(o, "monitoring", i->monitoring);
+    json_add_bool(o, "ebs_optimized", i->ebs_optimized);
+    json_add_bool(o, "protected", i->protect);
+    json_add_text(o, "on_shutdown", i->stop_on_shutdown ? "stop" : "terminate");
+    json_add_text(o, "lifecycle", i->spot_request ? "spot" : "on-demand");
+    json_add_text(o, "client_token", i->client_token);
+    json_add_date(o, "launched", i->launched);
+    json_add_int(o, "launched_ms", i->launched);
+    json_add_int(o, "changed_ms", i->change_at); /* 0: no state has passed */
+    json_add_int(o, "user_data_bytes", (int64_t)i->user_data.len);
+    json_add_pairs(o, "tags", &i->tags);
 }
 
-static struct json_object *volume_json(const struct volume *v)
+static void add_volume(struct json_object *o, const struct volume *v)
 {
-    struct json_object *o = must(json_object_new_object());
-    json_object_object_add(o, "id", sim_text(v->id));
-    json_object_object_add(o, "instance", sim_text(v->instance));
-    json_object_object_add(o, "state", sim_text(v->instance ? "in-use" : "available"));
-    json_object_object_add(o, "device", sim_text(v->device));
-    json_object_object_add(o, "type", sim_text(v->type));
-    json_object_object_add(o, "size", number(v->size));
-    json_object_object_add(o, "iops", number(v->iops));
-    json_object_object_add(o, "throughput", number(v->throughput));
-    json_object_object_add(o, "initialization_rate", number(v->rate));
-    json_object_object_add(o, "encrypted", boolean(v->encrypted));
-    json_object_object_add(o, "kms_key", sim_text(v->kms_key));
-    json_object_object_add(o, "snapshot", sim_text(v->snapshot));
-    json_object_object_add(o, "delete_on_termination", boolean(v->delete_on_termination));
-    json_object_object_add(o, "tags", pairs_json(&v->tags));
-    return o;
+    json_add_text(o, "id", v->id);
+    json_add_text(o, "instance", v->instance);
+    json_add_text(o, "state", v->instance ? "in-use" : "available");
+    json_add_text(o, "device", v->device);
+    json_add_text(o, "type", v->type);
+    json_add_int(o, "size", v->size);
+    json_add_int(o, "iops", v->iops);
+    json_add_int(o, "throughput", v->throughput);
+    json_add_int(o, "initialization_rate", v->rate);
+    json_add_bool(o, "encrypted", v->encrypted);
+    json_add_text(o, "kms_key", v->kms_key);
+    json_add_text(o, "snapshot", v->snapshot);
+    json_add_bool(o, "delete_on_termination", v->delete_on_termination);
+    json_add_pairs(o, "tags", &v->tags);
 }
 
-/* The array under key, made if there is none. */
-static struct json_object *array_of(struct json_object *o, const char *key)
+/* A new row of an array in the object of a region, which is made if there is none. */
+static struct json_object *add_row(struct json_object *regions, const char *region, const char *kind)
 {
-    struct json_object *array = NULL;
-    if (!json_object_object_get_ex(o, key, &array)) {
-        array = must(json_object_new_array());
-        json_object_object_add(o, key, array);
+    static const char *const kinds[] = {
+        "instances", "volumes", "spot_requests", "client_tokens", "images", "snapshots"
+    };
+    struct json_object *o = NULL, *rows = NULL;
+    if (!json_object_object_get_ex(regions, region, &o)) {
+        o = json_add_object(regions, region);
+        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+            json_add_array(o, kinds[i]);
     }
-    return array;
-}
-
-/* The object of a region, made if there is none. */
-static struct json_object *region_of(struct json_object *regions, const char *name)
-{
-    struct json_object *region = NULL;
-    if (!json_object_object_get_ex(regions, name, &region)) {
-        region = must(json_object_new_object());
-        json_object_object_add(regions, name, region);
-        array_of(region, "instances");
-        array_of(region, "volumes");
-        array_of(region, "spot_requests");
-        array_of(region, "client_tokens");
-        array_of(region, "images");
-        array_of(region, "snapshots");
-    }
-    return region;
+    json_object_object_get_ex(o, kind, &rows);
+    return json_add_row(rows);
 }
 
 /* Our own images and snapshots. */
-static void add_images(const struct sim *s, struct json_object *regions)
+static void add_images(struct json_object *regions, const struct sim *s)
 {
     for (size_t n = 0; n < s->n_images; n++) {
         const struct image *i = s->images[n];
         if (!image_is_own(i))
             continue;
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "id", sim_text(i->id));
-        json_object_object_add(o, "name", sim_text(i->name));
-        json_object_object_add(o, "state", sim_text(image_state(s, i)));
-        json_object_object_add(o, "architecture", sim_text(i->architecture));
-        json_object_object_add(o, "size", number(i->gib));
-        json_object_object_add(o, "created", number(i->created));
-        json_object_object_add(o, "deprecated", number(i->deprecated_at));
-        json_object_object_add(o, "shared", list_json(&i->shared));
-        json_object_object_add(o, "snapshot", sim_text(i->snapshot));
-        json_object_object_add(o, "tags", pairs_json(&i->tags));
-        json_object_array_add(array_of(region_of(regions, i->region), "images"), o);
+        struct json_object *o = add_row(regions, i->region, "images");
+        json_add_text(o, "id", i->id);
+        json_add_text(o, "name", i->name);
+        json_add_text(o, "state", image_state(s, i));
+        json_add_text(o, "architecture", i->architecture);
+        json_add_int(o, "size", i->gib);
+        json_add_int(o, "created", i->created);
+        json_add_int(o, "deprecated", i->deprecated_at);
+        json_add_list(o, "shared", &i->shared);
+        json_add_text(o, "snapshot", i->snapshot);
+        json_add_pairs(o, "tags", &i->tags);
     }
     for (size_t n = 0; n < s->n_snapshots; n++) {
         const struct snapshot *snapshot = s->snapshots[n];
         if (!snapshot_is_own(snapshot))
             continue;
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "id", sim_text(snapshot->id));
-        json_object_object_add(o, "description", sim_text(snapshot->description));
-        json_object_object_add(o, "size", number(snapshot->gib));
-        json_object_object_add(o, "tags", pairs_json(&snapshot->tags));
-        json_object_array_add(array_of(region_of(regions, snapshot->region), "snapshots"), o);
+        struct json_object *o = add_row(regions, snapshot->region, "snapshots");
+        json_add_text(o, "id", snapshot->id);
+        json_add_text(o, "description", snapshot->description);
+        json_add_int(o, "size", snapshot->gib);
+        json_add_pairs(o, "tags", &snapshot->tags);
     }
 }
 
-static void add_regions(const struct sim *s, struct json_object *regions)
+static void add_regions(struct json_object *regions, const struct sim *s)
 {
     for (size_t n = 0; n < s->n_instances; n++)
-        json_object_array_add(array_of(region_of(regions, s->instances[n]->region), "instances"),
-                              instance_json(s, s->instances[n]));
+        add_instance(add_row(regions, s->instances[n]->region, "instances"), s, s->instances[n]);
     for (size_t n = 0; n < s->n_volumes; n++)
-        json_object_array_add(array_of(region_of(regions, s->volumes[n]->region), "volumes"),
-                              volume_json(s->volumes[n]));
+        add_volume(add_row(regions, s->volumes[n]->region, "volumes"), s->volumes[n]);
     for (size_t n = 0; n < s->n_spot_requests; n++) {
         const struct spot_request *q = s->spot_requests[n];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "id", sim_text(q->id));
-        json_object_object_add(o, "instance", sim_text(q->instance));
-        json_object_object_add(o, "price", sim_text(q->price));
-        json_object_object_add(o, "tags", pairs_json(&q->tags));
-        json_object_array_add(array_of(region_of(regions, q->region), "spot_requests"), o);
+        struct json_object *o = add_row(regions, q->region, "spot_requests");
+        json_add_text(o, "id", q->id);
+        json_add_text(o, "instance", q->instance);
+        json_add_text(o, "price", q->price);
+        json_add_pairs(o, "tags", &q->tags);
     }
     for (size_t n = 0; n < s->n_tokens; n++) {
         const struct client_token *t = &s->tokens[n];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "token", sim_text(t->token));
-        json_object_object_add(o, "zone", sim_text(t->zone));
-        json_object_object_add(o, "made", sim_text(t->made));
-        json_object_array_add(array_of(region_of(regions, t->region), "client_tokens"), o);
+        struct json_object *o = add_row(regions, t->region, "client_tokens");
+        json_add_text(o, "token", t->token);
+        json_add_text(o, "zone", t->zone);
+        json_add_text(o, "made", t->made);
     }
 }
 
-static void add_killed(const struct sim *s, struct json_object *rows)
+static void add_killed(struct json_object *rows, const struct sim *s)
 {
     for (size_t n = 0; n < s->n_killed; n++) {
         const struct killed *k = &s->killed[n];
-        struct json_object *o = must(json_object_new_object());
-        json_object_object_add(o, "job", number(k->job));
-        json_object_object_add(o, "runner", sim_text(k->runner));
-        json_object_object_add(o, "instance", sim_text(k->instance));
-        json_object_object_add(o, "age_ms", k->instance ? number(k->age) : NULL);
-        json_object_object_add(o, "how", sim_text(k->how));
-        json_object_array_add(rows, o);
+        struct json_object *o = json_add_row(rows);
+        json_add_int(o, "job", k->job);
+        json_add_text(o, "runner", k->runner);
+        json_add_text(o, "instance", k->instance);
+        if (k->instance)
+            json_add_int(o, "age_ms", k->age);
+        else
+            json_add_null(o, "age_ms");
+        json_add_text(o, "how", k->how);
+    }
+}
+
+static void add_runners(struct json_object *rows, const struct sim *s)
+{
+    for (size_t n = 0; n < s->n_runners; n++) {
+        const struct runner *r = s->runners[n];
+        struct json_object *o = json_add_row(rows);
+        json_add_int(o, "id", r->id);
+        json_add_text(o, "name", r->name);
+        json_add_text(o, "scope", r->scope);
+        json_add_int(o, "group", r->group);
+        json_add_text(o, "status", r->online ? "online" : "offline");
+        json_add_bool(o, "busy", r->busy);
+        json_add_list(o, "labels", &r->labels);
     }
 }
 
 struct json_object *state_json(const struct sim *s)
 {
-    struct json_object *o = must(json_object_new_object()), *regions = must(json_object_new_object());
-    json_object_object_add(o, "time", sim_text(clock_rfc3339(sim_now(s) / 1000).s));
-    json_object_object_add(o, "time_ms", number(sim_now(s)));
-    json_object_object_add(o, "regions", regions);
-    add_images(s, regions);
-    add_regions(s, regions);
-    struct json_object *refused = must(json_object_new_object());
-    json_object_object_add(refused, "RunInstances", number(s->refused_runs));
-    json_object_object_add(refused, "generate-jitconfig", number(s->refused_mints));
-    json_object_object_add(o, "refused", refused);
-    add_killed(s, array_of(o, "killed"));
-    struct json_object *runners = array_of(o, "runners"), *jobs = array_of(o, "jobs");
-    for (size_t n = 0; n < s->n_runners; n++) {
-        const struct runner *r = s->runners[n];
-        struct json_object *row = must(json_object_new_object());
-        json_object_object_add(row, "id", number(r->id));
-        json_object_object_add(row, "name", sim_text(r->name));
-        json_object_object_add(row, "scope", sim_text(r->scope));
-        json_object_object_add(row, "group", number(r->group));
-        json_object_object_add(row, "status", sim_text(r->online ? "online" : "offline"));
-        json_object_object_add(row, "busy", boolean(r->busy));
-        json_object_object_add(row, "labels", list_json(&r->labels));
-        json_object_array_add(runners, row);
-    }
+    struct json_object *o = must(json_object_new_object());
+    json_add_date(o, "time", sim_now(s));
+    json_add_int(o, "time_ms", sim_now(s));
+    struct json_object *regions = json_add_object(o, "regions");
+    add_images(regions, s);
+    add_regions(regions, s);
+    struct json_object *refused = json_add_object(o, "refused");
+    json_add_int(refused, "RunInstances", s->refused_runs);
+    json_add_int(refused, "generate-jitconfig", s->refused_mints);
+    add_killed(json_add_array(o, "killed"), s);
+    add_runners(json_add_array(o, "runners"), s);
+    struct json_object *jobs = json_add_array(o, "jobs");
     for (size_t n = 0; n < s->n_jobs; n++)
         json_object_array_add(jobs, state_job(s->jobs[n]));
     return o;

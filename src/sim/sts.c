@@ -70,18 +70,16 @@ const struct action sts_actions[] = {
 
 static char *encode_denial(const char *action, const char *resource)
 {
-    struct json_object *o = must(json_object_new_object()), *context = must(json_object_new_object());
-    struct json_object *principal = must(json_object_new_object());
+    struct json_object *o = must(json_object_new_object());
     AUTO_STRBUF out = STRBUF_INIT;
     AUTO_FREE char *caller = xasprintf(CALLER, aws_account);
-    json_object_object_add(principal, "id", sim_text("AROASIMULATED00000001:simulator"));
-    json_object_object_add(principal, "arn", sim_text(caller));
-    json_object_object_add(context, "principal", principal);
-    json_object_object_add(context, "action", sim_text(action));
-    json_object_object_add(context, "resource", sim_text(resource));
-    json_object_object_add(o, "allowed", must(json_object_new_boolean(false)));
-    json_object_object_add(o, "explicitDeny", must(json_object_new_boolean(false)));
-    json_object_object_add(o, "context", context);
+    json_add_bool(o, "allowed", false);
+    json_add_bool(o, "explicitDeny", false);
+    struct json_object *context = json_add_object(o, "context"), *principal = json_add_object(context, "principal");
+    json_add_text(principal, "id", "AROASIMULATED00000001:simulator");
+    json_add_text(principal, "arn", caller);
+    json_add_text(context, "action", action);
+    json_add_text(context, "resource", resource);
     const char *json = json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
     strbuf_adds(&out, mark);
     encode_base64(&out, json, strlen(json));
