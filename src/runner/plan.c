@@ -1,6 +1,7 @@
 #include "mayfly/runner/plan.h"
 
 #include "mayfly/codec/json.h"
+#include "mayfly/runner/params.h"
 
 enum { CELLS_MAX = 10000 };
 
@@ -311,6 +312,35 @@ static void warn_of_ignored(struct plan *plan, const struct spec *s)
     }
 }
 
+/* A key is of one region, which its ARN names, and EC2 takes it in no other. */
+static bool check_key(const struct plan *plan, const char *key, struct error *err)
+{
+    for (size_t i = 0; str_starts(key, "arn:") && i < plan->regions.n; i++) {
+        AUTO_FREE char *here = xasprintf(":kms:%s:", plan->regions.v[i]);
+        if (strstr(key, here))
+            continue;
+        error_set(err, ERROR_USAGE, 0, "the KMS key `%.200s` is not one of %s, where the plan launches", key,
+                  plan->regions.v[i]);
+        error_hint(err,
+                   "name a key as alias/NAME that each region has, or drop %s from --region, --regions or --places",
+                   plan->regions.v[i]);
+        return false;
+    }
+    return true;
+}
+
+static bool check_keys(const struct plan *plan, const struct spec *s, struct error *err)
+{
+    AUTO_STRLIST params = { 0 }, keys = { 0 };
+    if (!params_make(s, "/dev/sda1", NULL, &params, err))
+        return false;
+    params_keys(&params, &keys);
+    for (size_t i = 0; i < keys.n; i++)
+        if (!check_key(plan, keys.v[i], err))
+            return false;
+    return true;
+}
+
 bool plan_sites(struct plan *plan, const struct spec *s, const char *default_region, struct error *err)
 {
     for (size_t i = 0; i < s->regions.n; i++) {
@@ -326,6 +356,8 @@ bool plan_sites(struct plan *plan, const struct spec *s, const char *default_reg
         strlist_add(&plan->regions, default_region);
     if (placed)
         warn_of_ignored(plan, s);
+    if (!check_keys(plan, s, err))
+        return false;
     if ((needs_images(plan) && !add_images(plan, s, default_region, err)) ||
         (!placed && !add_subnets(plan, s, default_region, err)))
         return false;

@@ -106,24 +106,6 @@ static bool check_together(const struct spec *s, struct error *err)
     return true;
 }
 
-/* A key is of one region, which its ARN names, and EC2 takes it in no other. */
-static bool check_keys(const struct spec *s, const struct strlist *params, struct error *err)
-{
-    AUTO_STRLIST keys = { 0 };
-    params_keys(params, &keys);
-    for (size_t i = 0; i < keys.n; i++)
-        for (size_t k = 0; str_starts(keys.v[i], "arn:") && k < s->regions.n; k++) {
-            AUTO_FREE char *of = xasprintf(":kms:%s:", s->regions.v[k]);
-            if (strstr(keys.v[i], of))
-                continue;
-            error_set(err, ERROR_USAGE, 0, "the KMS key `%.200s` is not one of %s, which --regions names", keys.v[i],
-                      s->regions.v[k]);
-            error_hint(err, "name a key as alias/NAME that each region has, or remove the region from --regions");
-            return false;
-        }
-    return true;
-}
-
 bool spec_check(const struct spec *s, struct error *err)
 {
     AUTO_STRLIST params = { 0 }, packages = { 0 };
@@ -137,6 +119,6 @@ bool spec_check(const struct spec *s, struct error *err)
     if (s->market.n == 0)
         return error_set(err, ERROR_USAGE, 0, "--market names none: spot, on-demand, or both in the order to try");
     return check_types(&s->types, err) && check_labels(s, err) && check_names(s, err) && check_together(s, err) &&
-           params_make(s, "/dev/sda1", NULL, &params, err) && check_keys(s, &params, err) &&
-           params_tags(s, &arena, &tags, NULL, err) && params_packages(s, &packages, err);
+           params_make(s, "/dev/sda1", NULL, &params, err) && params_tags(s, &arena, &tags, NULL, err) &&
+           params_packages(s, &packages, err);
 }

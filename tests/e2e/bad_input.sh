@@ -138,6 +138,8 @@ run "$mayfly" start --dry-run --types m7i.large --regions us-west-2 --volume-kms
 expect 'a key of another region' 2 err 'the KMS key `arn:aws:kms:us-east-1:123456789012:key/0a1b` is not one of us-west-2' err 'alias/NAME'
 run "$mayfly" start --dry-run --types m7i.large --regions us-east-1,us-west-2 --block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true,"KmsKeyId":"arn:aws:kms:us-west-2:123456789012:key/0a1b"}}]'
 expect 'a key of one of two regions' 2 err 'is not one of us-east-1'
+run "$mayfly" start --dry-run --types m7i.large --region us-west-2 --volume-kms-key arn:aws:kms:us-east-1:123456789012:key/0a1b
+expect 'a key of another region than --region' 2 err 'is not one of us-west-2, where the plan launches' err 'drop us-west-2 from --region'
 # Services have no HOME: the file is where the password database says.
 if unshare -rm true 2>/dev/null; then
 	sed "s|^root:.*|root:x:0:0:root:$tmp/service:/bin/sh|" /etc/passwd >"$tmp/passwd"

@@ -274,6 +274,39 @@ START_TEST(parameters)
 }
 END_TEST
 
+/* The keys of all volumes, each once; "" for a volume that is encrypted and names none. */
+START_TEST(keys_of_volumes)
+{
+#define DISK(name, ebs) "{\"DeviceName\": \"/dev/" name "\", \"Ebs\": {\"VolumeSize\": 8" ebs "}}"
+#define WITH(key) ", \"Encrypted\": true, \"KmsKeyId\": \"" key "\""
+    static const struct {
+        struct spec s;
+        const char *want; /* joined by | */
+    } cases[] = {
+        { { .count = 1 }, "-" },
+        { { .volume_size = 50 }, "-" },
+        { { .volume_encrypted = true }, "" },
+        { { .volume_kms_key = (char *)"alias/k" }, "alias/k" },
+        { { .block_devices = (char *)"[" DISK("sdf", ", \"Encrypted\": false") "]" }, "-" },
+        { { .block_devices = (char *)"[" DISK("sdf", ", \"Encrypted\": true") "]" }, "" },
+        { { .block_devices = (char *)"[" DISK("sdf", ", \"KmsKeyId\": \"0a1b\"") "]" }, "0a1b" },
+        { { .volume_kms_key = (char *)"alias/k",
+            .block_devices = (char *)"[" DISK("sdf", WITH("0a1b")) ", " DISK("sdg", WITH("alias/k")) "]" },
+          "0a1b|alias/k" },
+        { { .volume_encrypted = true, .block_devices = (char *)"[" DISK("sdf", WITH("0a1b")) "]" }, "0a1b|" },
+        /* The entry for the root device overrides the options of the volume. */
+        { { .volume_kms_key = (char *)"alias/k", .block_devices = (char *)"[" DISK("root", WITH("0a1b")) "]" },
+          "0a1b" },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRLIST params = { 0 }, keys = { 0 };
+    ASSERT_OK(params_make(&cases[_i].s, "/dev/root", NULL, &params, &err), &err);
+    params_keys(&params, &keys);
+    AUTO_FREE char *got = keys.n ? strlist_join(&keys, "|") : xstrdup("-");
+    ck_assert_str_eq(got, cases[_i].want);
+}
+END_TEST
+
 /* Every volume goes with its instance, whatever the image says of it; what the user says of one is not said twice. */
 START_TEST(volumes_of_the_image)
 {
@@ -474,6 +507,47 @@ START_TEST(sites_refused)
     ck_assert(!plan_sites(&plan, &s, HOME, &err));
     ck_assert_int_eq(err.domain, ERROR_USAGE);
     ck_assert_msg(strstr(err.message, cases[_i].why) != NULL, "%s", err.message);
+}
+END_TEST
+
+#define KEY_OF(region) "arn:aws:kms:" region ":123456789012:key/0a1b"
+#define PLACE(region) "{\"region\": \"" region "\", \"subnetId\": \"" SUBNET "\", \"securityGroupId\": \"" SG "\"}"
+
+/* A key's ARN has to be of every region where the plan launches, wherever that comes from. */
+START_TEST(keys_of_regions)
+{
+    static const struct {
+        struct words w;
+        const char *key, *why; /* why NULL: it is */
+    } cases[] = {
+        { { .images = AMI, .subnets = SUBNET, .groups = SG }, KEY_OF(HOME), NULL },
+        { { .images = AMI, .subnets = SUBNET, .groups = SG }, "alias/ci", NULL },
+        { { .images = AMI, .subnets = SUBNET, .groups = SG }, KEY_OF(AWAY), "is not one of us-east-1" },
+        { { .regions = AWAY, .images = AWAY "/" AMI, .subnets = AWAY "/" SUBNET, .groups = AWAY "/" SG },
+          KEY_OF(HOME),
+          "is not one of us-west-2" },
+        { { .regions = HOME " " AWAY, .images = "ssm:/x" }, KEY_OF(HOME), "is not one of us-west-2" },
+        { { .places = "[" PLACE(AWAY) "]", .images = "ssm:/x" }, KEY_OF(AWAY), NULL },
+        { { .places = "[" PLACE(AWAY) "]", .images = "ssm:/x" }, KEY_OF(HOME), "is not one of us-west-2" },
+        { { .places = "[" PLACE(HOME) "," PLACE(AWAY) "]", .images = "ssm:/x" },
+          KEY_OF(HOME),
+          "is not one of us-west-2" },
+    };
+    AUTO_ERROR err = { 0 };
+    AUTO_FREE char *block_devices =
+        xasprintf("[{\"DeviceName\": \"/dev/sdf\", \"Ebs\": {\"VolumeSize\": 8, \"Encrypted\": true, "
+                  "\"KmsKeyId\": \"%s\"}}]",
+                  cases[_i].key);
+    for (unsigned further = 0; further < 2; further++) {
+        CLEANUP(plan_clear) struct plan plan = { 0 };
+        CLEANUP(spec_free) struct spec s = spec_of(&cases[_i].w);
+        s.volume_kms_key = further ? NULL : (char *)cases[_i].key;
+        s.block_devices = further ? block_devices : NULL;
+        if (cases[_i].why)
+            ASSERT_FAILS(plan_sites(&plan, &s, HOME, &err), &err, cases[_i].why);
+        else
+            ASSERT_OK(plan_sites(&plan, &s, HOME, &err), &err);
+    }
 }
 END_TEST
 
@@ -1031,6 +1105,7 @@ static TCase *specs(void)
     tcase_add_test(t, runner_architectures);
     tcase_add_loop_test(t, spec_refused, 0, 65);
     tcase_add_loop_test(t, parameters, 0, 8);
+    tcase_add_loop_test(t, keys_of_volumes, 0, 10);
     tcase_add_loop_test(t, volumes_of_the_image, 0, 4);
     tcase_add_loop_test(t, own_tags, 0, 3);
     tcase_add_loop_test(t, coerced_tags, 0, 13);
@@ -1043,6 +1118,7 @@ static TCase *plans(void)
 {
     TCase *t = tcase_create("plan");
     tcase_add_loop_test(t, sites_refused, 0, 23);
+    tcase_add_loop_test(t, keys_of_regions, 0, 8);
     tcase_add_loop_test(t, plan_order, 0, 13);
     tcase_add_loop_test(t, plan_refused, 0, 3);
     tcase_add_loop_test(t, image_fits, 0, 8);
