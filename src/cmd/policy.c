@@ -1,11 +1,13 @@
 #include "mayfly/runner/policy.h"
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/params.h"
 #include "mayfly/runner/tags.h"
+#include "mayfly/util/log.h"
 
 struct policy_options {
-    struct strlist regions, subnets, security_groups, images, types, placement_groups, roles;
-    char *kms_key, *account, *partition, *subject, *owner_id, *repo_id;
+    struct strlist regions, subnets, security_groups, images, types, placement_groups, roles, kms_keys;
+    char *block_devices, *account, *partition, *subject, *owner_id, *repo_id;
 };
 
 #define OPTIONS struct policy_options
@@ -24,7 +26,9 @@ static const struct opt policy_opts[] = {
     OPT_LIST("types", types, "PATTERN[,PATTERN…]", "instance types to allow, such as m7i.* (default: any)",
              .aliases = "ec2-instance-type"),
     OPT_LIST("placement-group", placement_groups, "NAME", "placement group to launch into"),
-    OPT_STRING("volume-kms-key", kms_key, "KEY", "KMS key of encrypted volumes: ID, alias/NAME or ARN"),
+    OPT_LIST("volume-kms-key", kms_keys, "KEY[,KEY…]", "KMS keys of encrypted volumes: ID, alias/NAME or ARN"),
+    OPT_TEXT("block-devices", block_devices, "JSON", "as for `start`; its KMS keys are allowed",
+             .aliases = "block-device-mappings"),
     OPT_LIST("pass-role", roles, "NAME|ARN", "role that `start --instance-profile` passes to instances"),
     OPT_STRING("subject", subject, "SUBJECT",
                "for trust: workflows to accept, such as environment:NAME, pull_request, or * for all",
@@ -119,17 +123,34 @@ static const char *first_of(const char *a, const char *b)
     return str_empty(a) ? b : a;
 }
 
+/* Those that are named, and those of --block-devices. */
+static bool find_keys(const struct policy_options *o, struct strlist *ret, struct error *err)
+{
+    const struct spec spec = { .block_devices = o->block_devices };
+    AUTO_STRLIST params = { 0 };
+    for (size_t i = 0; i < o->kms_keys.n; i++)
+        strlist_add(ret, o->kms_keys.v[i]);
+    if (!params_make(&spec, "/dev/sda1", NULL, &params, err))
+        return false;
+    params_keys(&params, ret);
+    if (strlist_has(ret, "") && o->kms_keys.n == 0)
+        log_warn("a volume of --block-devices is encrypted with the account's default key: `mayfly doctor` names it, "
+                 "--volume-kms-key KEY allows it");
+    return true;
+}
+
 static bool run(struct cmd *cmd, void *options, struct error *err)
 {
     const struct policy_options *o = options;
     const char *repo = first_of(cmd->common.repo, cmd->getenv("GITHUB_REPOSITORY"));
     AUTO_FREE char *fleet = str_empty(repo) ? NULL : fleet_of_scope(repo);
-    AUTO_STRLIST regions = { 0 };
+    AUTO_STRLIST regions = { 0 }, keys = { 0 };
     for (size_t i = 0; i < o->regions.n; i++)
         strlist_add(&regions, o->regions.v[i]);
     if (regions.n == 0 && !str_empty(cmd->common.region))
         strlist_add(&regions, cmd->common.region);
     if (!check_commands(&cmd->rest, err) || !check(o, &regions, err) || !check_fleet(cmd->common.fleet, err) ||
+        !find_keys(o, &keys, err) ||
         (!str_empty(repo) && !github_scope_check(repo, err))) /* `*` would trust all of GitHub */
         return false;
     const char *partition = first_of(o->partition, regions.n ? aws_partition(regions.v[0]) : NULL);
@@ -144,7 +165,7 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         .images = &o->images,
         .types = &o->types,
         .placement_groups = &o->placement_groups,
-        .kms_key = o->kms_key,
+        .kms_keys = &keys,
         .roles = &o->roles,
     };
     /* Workflows run in repositories, also those of an enterprise. */

@@ -15,6 +15,7 @@ enum { ENCODED_SHOWN = 2000 }; /* characters of a message */
 #define NETWORK OWN("subnet/{subnet}") " " OWN("security-group/{group}") " " OWN("network-interface/*")
 #define PARAMETERS "arn:{partition}:ssm:{region}:{account}:parameter{parameter}"
 #define KEYS "arn:{partition}:kms:{region}:{account}:key/{key} {keyarn}"
+#define KEYS_BEHIND_ALIASES "arn:{partition}:kms:{region}:{account}:key/{aliaskey} {aliasarn}"
 #define VIA_EC2 "ec2.{region}.amazonaws.com*" /* in China it ends with .cn */
 #define PUBLISHED "arn:{partition}:ssm:{region}:{account}:parameter{published}"
 
@@ -56,14 +57,19 @@ static const struct statement {
     { .sid = "PassRunnerRole",
       .resources = "{role}",
       .conditions = { { "StringEquals", "iam:PassedToService", "ec2.amazonaws.com" } } },
-    /* EC2 does these in the name of whoever launches. Source: EBS User Guide, "Requirements for Amazon EBS encryption".
-     */
-    { .sid = "UseKey",
-      .resources = KEYS,
+    /* EC2 does these in the name of whoever launches. IAM knows keys by their ARNs: an alias is a condition on the key
+     * behind it, which keys that are named otherwise must not have to meet. Source: EBS User Guide, "Requirements for
+     * Amazon EBS encryption"; KMS Developer Guide, "Use aliases to control access to KMS keys". */
+    { .sid = "UseKey", .resources = KEYS, .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 } } },
+    { .sid = "UseKeyByAlias",
+      .resources = KEYS_BEHIND_ALIASES,
       .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 },
                       { "ForAnyValue:StringEquals", "kms:ResourceAliases", "{alias}" } } },
     { .sid = "GrantKey",
       .resources = KEYS,
+      .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 }, { "Bool", "kms:GrantIsForAWSResource", "true" } } },
+    { .sid = "GrantKeyByAlias",
+      .resources = KEYS_BEHIND_ALIASES,
       .conditions = { { "StringLike", "kms:ViaService", VIA_EC2 },
                       { "Bool", "kms:GrantIsForAWSResource", "true" },
                       { "ForAnyValue:StringEquals", "kms:ResourceAliases", "{alias}" } } },
@@ -151,7 +157,13 @@ static const struct {
     { "kms:GenerateDataKeyWithoutPlaintext", "UseKey", "start bake" },
     { "kms:ReEncryptFrom", "UseKey", "start bake" },
     { "kms:ReEncryptTo", "UseKey", "start bake" },
+    { "kms:Decrypt", "UseKeyByAlias", "start bake" },
+    { "kms:DescribeKey", "UseKeyByAlias", "start bake" },
+    { "kms:GenerateDataKeyWithoutPlaintext", "UseKeyByAlias", "start bake" },
+    { "kms:ReEncryptFrom", "UseKeyByAlias", "start bake" },
+    { "kms:ReEncryptTo", "UseKeyByAlias", "start bake" },
     { "kms:CreateGrant", "GrantKey", "start bake" },
+    { "kms:CreateGrant", "GrantKeyByAlias", "start bake" },
     { "ec2:TerminateInstances", "EndOwn", "start stop reap" },
     { "ec2:GetConsoleOutput", "EndOwn", "start reap status bake" },
     { "ec2:CreateTags", "MarkOwn", "reap" },
@@ -190,7 +202,7 @@ bool policy_is_for(const char *command)
 /* What the templates' lists hold, made ready from the scope. */
 struct lists {
     struct strlist partition, account, fleet, region, subnet, group, image, parameter, published, type, placement, role;
-    struct strlist key, keyarn, alias;
+    struct strlist key, keyarn, alias, aliaskey, aliasarn;
 };
 
 static void fill(struct strlist *ret, const struct strlist *given, const char *placeholder)
@@ -259,15 +271,30 @@ static void fill_roles(const struct strlist *roles, struct lists *l)
     }
 }
 
-/* IAM knows keys by their ARNs; an alias is a condition on the key behind it. */
-static void fill_key(const char *key, struct lists *l)
+static void fill_once(struct strlist *ret, const char *value)
 {
-    const char *alias = str_empty(key) ? NULL : str_starts(key, "alias/") ? key : strstr(key, ":alias/");
-    if (alias) {
-        strlist_add(&l->alias, alias + (*alias == ':'));
-        strlist_add(&l->key, "*");
-    } else if (!str_empty(key)) {
-        strlist_add(str_starts(key, "arn:") ? &l->keyarn : &l->key, key);
+    if (!strlist_has(ret, value))
+        strlist_add(ret, value);
+}
+
+/* "arn:aws:kms:eu-west-1:123456789012:alias/ci" stands for a key of the same region and account. */
+static void fill_alias(const char *key, struct lists *l)
+{
+    static const char mark[] = ":alias/";
+    const char *at = strstr(key, mark);
+    fill_once(&l->alias, at ? at + 1 : key);
+    AUTO_FREE char *keys = at ? xasprintf("%.*s:key/*", (int)(at - key), key) : xstrdup("*");
+    fill_once(at ? &l->aliasarn : &l->aliaskey, keys);
+}
+
+static void fill_keys(const struct strlist *keys, struct lists *l)
+{
+    for (size_t i = 0; keys && i < keys->n; i++) {
+        const char *key = keys->v[i];
+        if (str_starts(key, "alias/") || strstr(key, ":alias/"))
+            fill_alias(key, l);
+        else if (!str_empty(key))
+            fill_once(str_starts(key, "arn:") ? &l->keyarn : &l->key, key);
     }
 }
 
@@ -283,14 +310,14 @@ static void lists_fill(const struct policy_scope *s, struct lists *l)
     fill(&l->type, s->types, NULL);
     fill(&l->placement, s->placement_groups, NULL);
     fill_roles(s->roles, l);
-    fill_key(s->kms_key, l);
+    fill_keys(s->kms_keys, l);
 }
 
 static void lists_clear(struct lists *l)
 {
-    struct strlist *const all[] = { &l->partition, &l->account, &l->fleet,     &l->region,    &l->subnet,
-                                    &l->group,     &l->image,   &l->parameter, &l->published, &l->type,
-                                    &l->placement, &l->role,    &l->key,       &l->keyarn,    &l->alias };
+    struct strlist *const all[] = { &l->partition, &l->account,   &l->fleet,     &l->region,   &l->subnet,    &l->group,
+                                    &l->image,     &l->parameter, &l->published, &l->type,     &l->placement, &l->role,
+                                    &l->key,       &l->keyarn,    &l->alias,     &l->aliaskey, &l->aliasarn };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         strlist_clear(all[i]);
 }
@@ -315,7 +342,9 @@ static const struct strlist *find_list(const struct lists *l, const char *name)
                 { "{role}", &l->role },
                 { "{key}", &l->key },
                 { "{keyarn}", &l->keyarn },
-                { "{alias}", &l->alias } };
+                { "{alias}", &l->alias },
+                { "{aliaskey}", &l->aliaskey },
+                { "{aliasarn}", &l->aliasarn } };
     for (size_t i = 0; i < ARRAY_SIZE(all); i++)
         if (str_eq(all[i].name, name))
             return all[i].list;

@@ -27,6 +27,16 @@ run "$mayfly" policy bake --image ssm:/ci/ami
 expect 'as a bake does, and what was before' 0 out 'parameter/ci/ami"' out 'parameter/ci/ami/previous"' out 'parameter/mayfly/*'
 run "$mayfly" policy start --volume-kms-key alias/ci --region eu-west-1 --account 123456789012
 expect 'a key of volumes' 0 out '"kms:CreateGrant"' out '"kms:ResourceAliases": "alias/ci"' out 'arn:aws:kms:eu-west-1:123456789012:key/*'
+run "$mayfly" policy start --volume-kms-key alias/ci,0a1b --region eu-west-1 --account 123456789012 --json \
+	--block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true,"KmsKeyId":"alias/disk"}}]'
+equal 'keys by ids need no alias' "$(jq -c '.Statement[] | select(.Sid == "UseKey") | [.Resource, .Condition["ForAnyValue:StringEquals"]]' <<<"$out")" \
+	'["arn:aws:kms:eu-west-1:123456789012:key/0a1b",null]'
+equal 'those of further volumes are allowed, too' "$(jq -c '.Statement[] | select(.Sid == "GrantKeyByAlias")
+	| .Condition["ForAnyValue:StringEquals"]["kms:ResourceAliases"]' <<<"$out")" '["alias/ci","alias/disk"]'
+run "$mayfly" policy start --block-devices '[{"DeviceName":"/dev/sdf","Ebs":{"VolumeSize":8,"Encrypted":true}}]'
+expect 'a key that has no name here' 0 err '`mayfly doctor` names it'
+run "$mayfly" policy start --block-devices '{'
+expect 'volumes that are no JSON' 2 err '--block-devices'
 run "$mayfly" policy trust --repo octo/demo --owner-id 1 --repo-id 2 --account 123456789012
 expect 'who may take the role on, by both names' 0 out '"repo:octo/demo:ref:refs/heads/main"' out '"repo:octo@1/demo@2:ref:refs/heads/main"'
 

@@ -82,42 +82,70 @@ START_TEST(what_iam_takes)
 }
 END_TEST
 
-/* Who launches with a key needs it, through EC2 alone; grants are for EC2's own use. */
-START_TEST(a_key)
+/* The one or several strings of a member, joined by commas; owned. */
+static char *texts_of(struct json_object *o, const char *name)
+{
+    struct json_object *v = o ? member(o, name) : NULL;
+    AUTO_STRLIST all = { 0 };
+    for (size_t i = 0; json_object_is_type(v, json_type_array) && i < json_object_array_length(v); i++)
+        strlist_add(&all, json_object_get_string(json_object_array_get_idx(v, i)));
+    if (json_object_is_type(v, json_type_string))
+        strlist_add(&all, json_object_get_string(v));
+    return strlist_join(&all, ",");
+}
+
+#define KEY(account, id) "arn:aws:kms:eu-west-1:" account ":key/" id
+
+/* A statement of keys, which is there exactly if it has resources. */
+static void is_about_keys(struct json_object *document, const char *sid, const char *resources, const char *aliases)
+{
+    struct json_object *s = statement(document, sid), *conditions = s ? member(s, "Condition") : NULL;
+    AUTO_FREE char *got = texts_of(s, "Resource"), *actions = texts_of(s, "Action");
+    AUTO_FREE char *behind =
+        texts_of(conditions ? member(conditions, "ForAnyValue:StringEquals") : NULL, "kms:ResourceAliases");
+    AUTO_FREE char *grants = texts_of(conditions ? member(conditions, "Bool") : NULL, "kms:GrantIsForAWSResource");
+    AUTO_FREE char *via = texts_of(conditions ? member(conditions, "StringLike") : NULL, "kms:ViaService");
+    bool grant = str_starts(sid, "Grant");
+    ck_assert_str_eq(got, resources);
+    ck_assert_str_eq(behind, aliases);
+    ck_assert_int_eq(s != NULL, !str_empty(resources));
+    if (!s)
+        return;
+    ck_assert_str_eq(via, "ec2.eu-west-1.amazonaws.com*");
+    ck_assert_str_eq(grants, grant ? "true" : "");
+    ck_assert_int_eq(str_eq(actions, "kms:CreateGrant"), grant);
+}
+
+/* Who launches with a key needs it, through EC2 only; grants are for EC2's own use. A key that is named by its id or
+ * ARN need not have an alias that another one is named by. */
+START_TEST(some_keys)
 {
     static const struct {
-        const char *key, *resource, *alias;
+        const char *keys, *resources, *behind, *aliases;
     } cases[] = {
-        { "0a1b", "arn:aws:kms:eu-west-1:1:key/0a1b", NULL },
-        { "mrk-1", "arn:aws:kms:eu-west-1:1:key/mrk-1", NULL },
-        { "arn:aws:kms:eu-west-1:2:key/0a1b", "arn:aws:kms:eu-west-1:2:key/0a1b", NULL },
-        { "alias/ci", "arn:aws:kms:eu-west-1:1:key/*", "alias/ci" },
-        { "arn:aws:kms:eu-west-1:1:alias/ci", "arn:aws:kms:eu-west-1:1:key/*", "alias/ci" },
+        { "0a1b", KEY("1", "0a1b"), "", "" },
+        { "mrk-1", KEY("1", "mrk-1"), "", "" },
+        { KEY("2", "0a1b"), KEY("2", "0a1b"), "", "" },
+        { "alias/ci", "", KEY("1", "*"), "alias/ci" },
+        { "arn:aws:kms:eu-west-1:2:alias/ci", "", KEY("2", "*"), "alias/ci" },
+        { "alias/ci alias/disk", "", KEY("1", "*"), "alias/ci,alias/disk" },
+        { "0a1b alias/ci " KEY("2", "0a1b"), KEY("1", "0a1b") "," KEY("2", "0a1b"), KEY("1", "*"), "alias/ci" },
+        { "alias/ci arn:aws:kms:eu-west-1:2:alias/ci", "", KEY("1", "*") "," KEY("2", "*"), "alias/ci" },
+        { "", "", "", "" },
     };
-    static const char *const sids[] = { "UseKey", "GrantKey" };
     const struct strlist regions = { .v = (char *[]){ "eu-west-1" }, .n = 1 };
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        const struct policy_scope scope = { .account = "1", .regions = &regions, .kms_key = cases[i].key };
-        AUTO_JSON *document = make("start", &scope), *stop = make("stop reap status doctor", &scope);
-        for (size_t k = 0; k < ARRAY_SIZE(sids); k++) {
-            struct json_object *s = statement(document, sids[k]);
-            ck_assert_ptr_null(statement(stop, sids[k]));
-            ck_assert_ptr_nonnull(s);
-            struct json_object *conditions = member(s, "Condition");
-            ck_assert_str_eq(text_of(s, "Resource"), cases[i].resource);
-            ck_assert_str_eq(text_of(member(conditions, "StringLike"), "kms:ViaService"),
-                             "ec2.eu-west-1.amazonaws.com*");
-            struct json_object *aliases = member(conditions, "ForAnyValue:StringEquals");
-            ck_assert_pstr_eq(aliases ? text_of(aliases, "kms:ResourceAliases") : NULL, cases[i].alias);
-            struct json_object *grants = member(conditions, "Bool");
-            ck_assert_pstr_eq(grants ? text_of(grants, "kms:GrantIsForAWSResource") : NULL, k ? "true" : NULL);
-        }
-        ck_assert_str_eq(text_of(statement(document, "GrantKey"), "Action"), "kms:CreateGrant");
-    }
-    const struct policy_scope none = { .kms_key = "" };
-    AUTO_JSON *without = make("start bake", &none);
-    ck_assert_ptr_null(statement(without, "UseKey"));
-    ck_assert_str_eq(policy_statement("start", "kms:CreateGrant", "arn:aws:kms:eu-west-1:1:key/0a1b"), "GrantKey");
+    AUTO_STRLIST keys = { 0 };
+    strlist_split(&keys, cases[_i].keys, " ");
+    strlist_add(&keys, ""); /* the account's default key, which has no name here */
+    const struct policy_scope scope = { .account = "1", .regions = &regions, .kms_keys = &keys };
+    AUTO_JSON *document = make("start", &scope), *stop = make("stop reap status doctor", &scope);
+    is_about_keys(document, "UseKey", cases[_i].resources, "");
+    is_about_keys(document, "GrantKey", cases[_i].resources, "");
+    is_about_keys(document, "UseKeyByAlias", cases[_i].behind, cases[_i].aliases);
+    is_about_keys(document, "GrantKeyByAlias", cases[_i].behind, cases[_i].aliases);
+    ck_assert_ptr_null(statement(stop, "UseKey"));
+    ck_assert_ptr_null(statement(stop, "UseKeyByAlias"));
+    ck_assert_str_eq(policy_statement("start", "kms:CreateGrant", KEY("1", "0a1b")), "GrantKey");
     ck_assert_ptr_null(policy_statement("stop", "kms:CreateGrant", NULL));
 }
 END_TEST
@@ -289,7 +317,7 @@ static TCase *policy_cases(void)
     tcase_add_loop_test(t, examples, 0, ARRAY_SIZE(documents));
     tcase_add_test(t, what_iam_takes);
     tcase_add_test(t, several_commands);
-    tcase_add_test(t, a_key);
+    tcase_add_loop_test(t, some_keys, 0, 9);
     tcase_add_test(t, least);
     tcase_add_test(t, filled_in);
     tcase_add_test(t, parameters);

@@ -19,8 +19,8 @@ struct policy_scope {
     const struct strlist *images; /* as --image takes them: ids restrict the images, ssm: the parameters */
     const struct strlist *types;  /* "m7i.*"; else any type */
     const struct strlist *placement_groups;
-    const char *kms_key;         /* of volumes: id, alias/NAME or ARN; else none */
-    const struct strlist *roles; /* that instances may be given: names or ARNs; else none */
+    const struct strlist *kms_keys; /* of volumes: ids, alias/NAME or ARNs; "" and NULL: none */
+    const struct strlist *roles;    /* that instances may be given: names or ARNs; else none */
 };
 
 /* Is there a policy for this command? */
