@@ -1,9 +1,8 @@
 /* RunInstances: what it does once all is checked. */
-#include <inttypes.h>
 
+#include "ec2_run.h"
 #include "aws.h"
 #include "ec2.h"
-#include "ec2_run.h"
 #include "rates.h"
 #include "rows.h"
 #include "sim.h"

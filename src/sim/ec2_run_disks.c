@@ -4,6 +4,7 @@
 
 #include "aws.h"
 #include "ec2_run.h"
+#include "sim.h"
 #include "world_resources.h"
 
 #include "mayfly/util/encode.h"

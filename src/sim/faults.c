@@ -1,7 +1,7 @@
 /* Scripted faults: which are due, and what they answer. */
 #include "faults.h"
 #include "aws.h"
-#include "github.h"
+#include "github_call.h"
 #include "http.h"
 #include "sim.h"
 #include "sts.h"

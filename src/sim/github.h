@@ -1,4 +1,4 @@
-/* GitHub's REST API, and what the stand-in for the runner program talks to. */
+/* GitHub's REST API. */
 #ifndef MAYFLY_SIM_GITHUB_H
 #define MAYFLY_SIM_GITHUB_H
 
@@ -8,11 +8,9 @@
 enum { SIM_TOKEN_LEN = 520 };
 
 void github_serve(struct sim *s, const struct request *r, struct response *res);
-void github_fail(struct response *res, int status, const char *message);
 /* What every answer of GitHub carries. */
 void github_finish(struct sim *s, const struct request *r, struct response *res);
 /* The name by which faults and the log know a request to GitHub; owned. */
 char *github_action(const struct request *r);
-void broker_serve(struct sim *s, const struct request *r, struct response *res);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "github.h"
 #include "github_app.h"
+#include "github_call.h"
 #include "http.h"
 #include "sim.h"
 #include "to_json.h"

@@ -8,7 +8,6 @@
 #include "sim.h"
 #include "sts.h"
 
-#include "mayfly/util/clock.h"
 #include "mayfly/util/encode.h"
 
 enum { LIFE = 3600, OIDC_LIFE = 300, ISSUED_MAX = 1000, TOKEN_LEN = 900 };

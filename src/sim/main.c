@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "aws.h"
+#include "broker.h"
 #include "builder.h"
 #include "catalog.h"
 #include "control.h"
@@ -34,7 +35,6 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/net/server.h"
 #include "mayfly/util/clock.h"
-#include "mayfly/util/encode.h"
 #include "mayfly/util/opts.h"
 #include "mayfly/version.h"
 

@@ -1,6 +1,5 @@
 /* Rate limits of the kind that a client should not meet: EC2's bucket of RunInstances in each region, and GitHub's of
  * just-in-time configurations in each minute. Both are off unless the options say otherwise. */
-#include <inttypes.h>
 
 #include "rates.h"
 #include "rows.h"
