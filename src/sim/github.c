@@ -11,6 +11,17 @@
 
 #include "mayfly/util/encode.h"
 
+char *github_new_token(void)
+{
+    AUTO_STRBUF token = STRBUF_INIT;
+    AUTO_FREE char *a = sim_random_id("ghs_1234_eyJ", 36), *b = sim_random_id(".", 64), *c = sim_random_id("_", 64);
+    strbuf_adds(&token, a);
+    while (token.len < SIM_TOKEN_LEN)
+        strbuf_addf(&token, "%s%s", b, c);
+    strbuf_truncate(&token, SIM_TOKEN_LEN);
+    return strbuf_steal(&token);
+}
+
 /* --- scopes and routes -------------------------------------------------------------------------------------------- */
 
 /* "/repos/o/r", "/orgs/o" or "/enterprises/o" at the front of path, owned; NULL when there is none such here. */

@@ -1,569 +1,59 @@
-/* Options, what scripted faults do to a request, and the one loop in which requests are served and time passes. */
+/* The simulator from its beginning to its end, and the one loop in which requests are served and time passes. */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "aws.h"
-#include "broker.h"
 #include "builder.h"
 #include "catalog.h"
 #include "control.h"
+#include "exchange.h"
 #include "faults.h"
 #include "github.h"
 #include "github_app.h"
 #include "held.h"
-#include "http.h"
-#include "imds.h"
 #include "issuer.h"
+#include "options.h"
 #include "rates.h"
 #include "sandbox.h"
 #include "sim.h"
 #include "ssm.h"
 #include "standin.h"
-#include "text.h"
-#include "to_json.h"
-#include "verify.h"
 #include "world.h"
 #include "world_instances.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/net/server.h"
-#include "mayfly/util/clock.h"
-#include "mayfly/util/opts.h"
 #include "mayfly/version.h"
 
-enum { HEAD_MAX = 64 << 10, BODY_MAX = 4 << 20, TICK_MS = 50, HTTP_DATE_MAX = 40 };
+enum { HEAD_MAX = 64 << 10, BODY_MAX = 4 << 20, TICK_MS = 50 };
 
-struct options {
-    char *instances, *port_file, *env_file, *state_dir, *faults, *run_rate, *app_key, *app_public_key;
-    struct strlist repos;
-    uint64_t port, boot, online, idle_removal, terminate_delay, image_delay, bake, rate_limit, mint_rate,
-        credential_life;
-    int64_t app_token_life;
-    bool no_auth, verbose, help, version;
+/* --- what the world asks others for ------------------------------------------------------------------------------- */
+
+static bool boot(struct sim *s, struct instance *i)
+{
+    builder_boot(s, i);
+    if (!s->options.sandbox || i->nonce)
+        return false;
+    sandbox_start(s, i);
+    return true;
+}
+
+static void clear(struct sim *s)
+{
+    ssm_clear(s);
+    rates_clear(s);
+}
+
+static const struct world_hooks hooks = {
+    .boot = boot, .tick = builder_tick, .power_cut = sandbox_kill, .poll = sandbox_poll, .clear = clear
 };
 
-#define ROW(member) .offset = offsetof(struct options, member)
-
-static const struct opt options[] = {
-    { .name = "port",
-      .type = OPT_NUMBER,
-      ROW(port),
-      .arg = "N",
-      .help = "port on 127.0.0.1; 0 takes a free one",
-      .fallback = "0",
-      .max = 65535 },
-    { .name = "port-file", .type = OPT_STRING, ROW(port_file), .arg = "FILE", .help = "write the port there" },
-    { .name = "env-file",
-      .type = OPT_STRING,
-      ROW(env_file),
-      .arg = "FILE",
-      .help = "write the settings there, for a shell to source" },
-    { .name = "instances",
-      .type = OPT_STRING,
-      ROW(instances),
-      .arg = "model|sandbox",
-      .help = "model only lets time pass, sandbox runs the user-data",
-      .fallback = "model",
-      .choices = "model sandbox" },
-    { .name = "repos",
-      .type = OPT_LIST,
-      ROW(repos),
-      .arg = "OWNER[/REPO][,…]",
-      .help = "repositories and organisations that exist besides octo/demo and octo",
-      .aliases = "repo" },
-    { .name = "boot",
-      .type = OPT_NUMBER,
-      ROW(boot),
-      .arg = "MS",
-      .help = "milliseconds from pending to running",
-      .fallback = "1000",
-      .max = 86400000 },
-    { .name = "online",
-      .type = OPT_NUMBER,
-      ROW(online),
-      .arg = "MS",
-      .help = "milliseconds from running to a runner online (model)",
-      .fallback = "1000",
-      .max = 86400000 },
-    { .name = "idle-removal",
-      .type = OPT_NUMBER,
-      ROW(idle_removal),
-      .arg = "MS",
-      .help = "milliseconds after which GitHub forgets an idle runner; 0: never",
-      .fallback = "0",
-      .max = UINT32_MAX },
-    { .name = "terminate-delay",
-      .type = OPT_NUMBER,
-      ROW(terminate_delay),
-      .arg = "MS",
-      .help = "milliseconds from shutting-down to terminated",
-      .fallback = "500",
-      .max = 86400000 },
-    { .name = "image-delay",
-      .type = OPT_NUMBER,
-      ROW(image_delay),
-      .arg = "MS",
-      .help = "milliseconds from CreateImage to an available image",
-      .fallback = "1000",
-      .max = 86400000 },
-    { .name = "credential-life",
-      .type = OPT_NUMBER,
-      ROW(credential_life),
-      .arg = "SECONDS",
-      .help = "life of temporary credentials; 0: as asked for, else an hour",
-      .fallback = "0",
-      .max = 86400 },
-    { .name = "bake",
-      .type = OPT_NUMBER,
-      ROW(bake),
-      .arg = "MS",
-      .help = "milliseconds that a builder takes, which is always modelled",
-      .fallback = "1000",
-      .max = 86400000 },
-    { .name = "rate-limit",
-      .type = OPT_NUMBER,
-      ROW(rate_limit),
-      .arg = "N",
-      .help = "requests an hour that GitHub allows",
-      .fallback = "5000",
-      .max = UINT32_MAX },
-    { .name = "run-rate",
-      .type = OPT_STRING,
-      ROW(run_rate),
-      .arg = "PER_SECOND,BURST",
-      .help = "RunInstances that EC2 allows in a region, as its 2,5; else any number" },
-    { .name = "mint-rate",
-      .type = OPT_NUMBER,
-      ROW(mint_rate),
-      .arg = "PER_MINUTE",
-      .help = "just-in-time configurations that GitHub makes; 0: any number",
-      .fallback = "0",
-      .max = 1000000 },
-    { .name = "app-key",
-      .type = OPT_STRING,
-      ROW(app_key),
-      .arg = "FILE",
-      .help = "play a GitHub App, installed everywhere: make its private key and write it there" },
-    { .name = "app-public-key",
-      .type = OPT_STRING,
-      ROW(app_public_key),
-      .arg = "FILE",
-      .help = "play one whose public key is there, PEM" },
-    { .name = "app-token-life",
-      .type = OPT_SECONDS,
-      ROW(app_token_life),
-      .arg = "DURATION",
-      .help = "how long the tokens of the App work",
-      .fallback = "1h",
-      .min = 1,
-      .max = 86400 },
-    { .name = "faults",
-      .type = OPT_STRING,
-      ROW(faults),
-      .arg = "FILE",
-      .help = "scripted faults, as PUT /_sim/faults takes them" },
-    { .name = "state-dir",
-      .type = OPT_STRING,
-      ROW(state_dir),
-      .arg = "DIR",
-      .help = "where sandboxes live; else a temporary directory" },
-    { .name = "no-auth", .type = OPT_FLAG, ROW(no_auth), .help = "accept any signature" },
-    { .name = "verbose", .type = OPT_FLAG, ROW(verbose), .help = "tell every request, and every one that waits" },
-    { .name = "help", .type = OPT_FLAG, ROW(help), .help = "print this help" },
-    { .name = "version", .type = OPT_FLAG, ROW(version), .help = "print the version" },
-    { 0 },
-};
-
-static const char *no_env(const char *name UNUSED)
-{
-    return NULL;
-}
-
-/* --- one request -------------------------------------------------------------------------------------------------- */
-
-enum ending { END_ANSWER, END_CLOSE, END_RESET, END_CUT };
-
-struct exchange {
-    struct request request;
-    struct response response;
-    struct server_request *http;
-    bool judged_before, served, judged_after;
-    enum ending ending;
-    const char *fault; /* static: what happened to it, for the log */
-    /* While it waits: */
-    struct exchange *next;
-    int64_t n, until; /* until: simulated ms, INT64_MAX: until it is released */
-    int64_t date;     /* seconds that its Date is ahead */
-    bool waits, close_then;
-};
-
-static void route(struct sim *s, const struct request *r, struct response *res)
-{
-    static const struct {
-        const char *service;
-        void (*serve)(struct sim *, const struct request *, struct response *);
-    } routes[] = {
-        { "ec2", aws_serve },      { "sts", aws_serve },   { "ssm", ssm_serve },       { "github", github_serve },
-        { "_sim", control_serve }, { "imds", imds_serve }, { "runner", broker_serve }, { "issuer", issuer_serve },
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
-        if (str_eq(routes[i].service, r->service)) {
-            routes[i].serve(s, r, res);
-            return;
-        }
-    }
-    res->content_type = "application/octet-stream";
-    res->status = str_starts(r->path, "/dist/actions-runner-linux-") ? 200 : 404;
-    if (res->status == 200)
-        strbuf_add(&res->body, s->runner_tarball.data, s->runner_tarball.len);
-}
-
-/* Which service is asked, and for what. */
-static void identify(struct request *r)
-{
-    static const struct {
-        const char *prefix, *service;
-    } prefixes[] = {
-        { "/api/v3/", "github" }, { "/_sim/", "_sim" },          { "/imds/", "imds" },
-        { "/runner/", "runner" }, { "/credentials/", "issuer" }, { "/federation/", "issuer" },
-        { "/token", "issuer" },   { "/oidc/", "issuer" },        { "/imds/role/", "issuer" },
-    };
-    r->service = "dist";
-    for (size_t i = 0; i < ARRAY_SIZE(prefixes); i++)
-        if (str_starts(r->path, prefixes[i].prefix))
-            r->service = prefixes[i].service;
-    if (str_eq(r->path, "/") && str_eq(r->method, "POST")) {
-        AUTO_FREE char *service = verify_scope(r, SCOPE_SERVICE);
-        const char *target = pairs_get(&r->headers, "x-amz-target");
-        if (target || str_eq(service, "ssm")) {
-            r->service = "ssm";
-            r->action = xstrdup(target && strchr(target, '.') ? strchr(target, '.') + 1 : "?");
-            return;
-        }
-        r->form_ok = form_parse(strbuf_str(&r->body), r->body.len, &r->form);
-        const char *action = pairs_get(&r->form, "Action");
-        r->service = str_eq(service, "sts") || str_eq(action, "AssumeRoleWithWebIdentity") ? "sts" : "ec2";
-        r->action = xstrdup(action ? action : "?");
-    } else if (str_eq(r->service, "github")) {
-        r->action = github_action(r);
-    } else {
-        r->action = xasprintf("%s %s", r->method, r->path);
-    }
-}
-
-static void log_request(struct sim *s, const struct exchange *x)
-{
-    enum { LOG_MAX = 50000 };
-    const struct request *r = &x->request;
-    AUTO_FREE char *region = verify_scope(r, SCOPE_REGION);
-    struct json_object *o = must(json_object_new_object());
-    json_add_int(o, "n", x->n);
-    json_add_int(o, "time", sim_now(s));
-    json_add_text(o, "service", r->service);
-    json_add_text(o, "method", r->method);
-    json_add_text(o, "path", r->path);
-    json_add_text(o, "action", r->action);
-    json_add_text(o, "region", region);
-    json_add_int(o, "status", x->ending == END_ANSWER || x->ending == END_CUT ? x->response.status : 0);
-    json_add_text(o, "code", x->response.code);
-    json_add_text(o, "fault", x->fault);
-    if (json_object_array_length(s->log) >= LOG_MAX)
-        json_object_array_del_idx(s->log, 0, LOG_MAX / 2);
-    json_object_array_add(s->log, o);
-    if (s->options.verbose)
-        fprintf(stderr, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
-}
-
-/* --- requests that wait ------------------------------------------------------------------------------------------- */
-
-static struct json_object *held_row(const struct exchange *x)
-{
-    struct json_object *o = must(json_object_new_object());
-    json_add_int(o, "n", x->n);
-    json_add_text(o, "service", x->request.service);
-    json_add_text(o, "action", x->request.action);
-    json_add_text(o, "method", x->request.method);
-    json_add_text(o, "path", x->request.path);
-    json_add_text(o, "when", x->served ? "after" : "before");
-    json_add_text(o, "fault", x->fault);
-    return o;
-}
-
-static void hold(struct sim *s, struct exchange *x, const struct fault *f)
-{
-    x->waits = true;
-    x->close_then = f->kind->close;
-    x->until = f->ms >= 0 ? sim_now(s) + f->ms : INT64_MAX;
-    x->next = s->held;
-    s->held = x;
-    if (s->options.verbose) { /* who reads this need not ask for /_sim/held again and again */
-        struct json_object *row = held_row(x);
-        fprintf(stderr, "%s\n", json_object_to_json_string_ext(row, JSON_C_TO_STRING_PLAIN));
-        json_object_put(row);
-    }
-}
-
-static void unlink_held(struct sim *s, const struct exchange *x)
-{
-    struct exchange **at = &s->held;
-    while (*at && *at != x)
-        at = &(*at)->next;
-    if (*at)
-        *at = x->next;
-}
-
-static void let_go(struct sim *s, struct exchange *x, bool drop)
-{
-    unlink_held(s, x);
-    x->waits = false;
-    if (drop)
-        x->ending = END_CLOSE;
-    server_resume(x->http);
-}
-
-struct json_object *held_json(const struct sim *s)
-{
-    struct json_object *rows = must(json_object_new_array());
-    for (const struct exchange *x = s->held; x; x = x->next)
-        json_object_array_add(rows, held_row(x));
-    return rows;
-}
-
-size_t held_release(struct sim *s, int64_t n, bool drop)
-{
-    size_t released = 0;
-    for (struct exchange *x = s->held, *next; x; x = next) {
-        next = x->next;
-        if (n && x->n != n)
-            continue;
-        let_go(s, x, drop);
-        released++;
-    }
-    return released;
-}
-
-static void held_tick(struct sim *s)
-{
-    int64_t now = sim_now(s);
-    for (struct exchange *x = s->held, *next; x; x = next) {
-        next = x->next;
-        if (now >= x->until)
-            let_go(s, x, x->close_then);
-    }
-}
-
-static int64_t held_next(const struct sim *s)
-{
-    int64_t next = INT64_MAX;
-    for (const struct exchange *x = s->held; x; x = x->next)
-        if (x->until < next)
-            next = x->until;
-    return next;
-}
-
-/* --- where every response leaves ---------------------------------------------------------------------------------- */
-
-/* What a fault does to an exchange. The service's own code runs afterwards unless x->served. */
-static void apply_fault(struct sim *s, struct exchange *x, const struct fault *f)
-{
-    struct response *res = &x->response;
-    x->fault = f->kind->name;
-    switch (f->kind->effect) {
-    case EFFECT_ERROR:
-    case EFFECT_STATUS:
-        fault_answer(f, &x->request, res);
-        x->served = true;
-        break;
-    case EFFECT_HIDE:
-        x->request.hide = true;
-        if (str_eq(x->request.service, "github")) {
-            fault_answer(f, &x->request, res);
-            x->served = true;
-        }
-        break;
-    case EFFECT_EMPTY_PAGE:
-        x->request.empty_page = true;
-        break;
-    case EFFECT_LOOP:
-        x->request.loop = true;
-        break;
-    case EFFECT_DATE:
-        x->date = f->seconds;
-        break;
-    case EFFECT_LIE:
-        x->request.lie = f->kind->name;
-        x->request.liar = f->runner;
-        break;
-    case EFFECT_CLOSE:
-        x->ending = END_CLOSE;
-        break;
-    case EFFECT_RESET:
-        x->ending = END_RESET;
-        break;
-    case EFFECT_CUT:
-        x->ending = END_CUT;
-        break;
-    case EFFECT_GARBAGE:
-        strbuf_truncate(&res->body, 0);
-        strbuf_add(&res->body, "\x80\xff<{[\"\x01 garbage", 14);
-        break;
-    case EFFECT_WAIT:
-        hold(s, x, f);
-        break;
-    }
-}
-
-static void http_date(const struct sim *s, int64_t ahead, char out[static HTTP_DATE_MAX])
-{
-    time_t t = (time_t)(sim_now(s) / 1000 + ahead);
-    struct tm tm;
-    gmtime_r(&t, &tm);
-    strftime(out, HTTP_DATE_MAX, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-}
-
-/* Gives half of a body whose length was announced whole. */
-static size_t half_body(void *ctx, uint64_t at, char *out, size_t max)
-{
-    const struct response *res = ctx;
-    size_t half = res->body.len / 2, n = at < half ? half - (size_t)at : 0;
-    n = n < max ? n : max;
-    memcpy(out, res->body.data + at, n);
-    return n;
-}
-
-static enum server_verdict send_response(const struct sim *s, struct exchange *x, struct server_response *out)
-{
-    char date[HTTP_DATE_MAX];
-    struct response *res = &x->response;
-    http_date(s, x->date, date);
-    pairs_add(&out->headers, "Date", date);
-    pairs_copy(&out->headers, &res->headers);
-    out->status = res->status;
-    out->content_type = res->content_type;
-    if (x->ending == END_CUT && res->body.len > 1) {
-        out->read = half_body;
-        out->read_ctx = res;
-        out->length = res->body.len;
-    } else {
-        strbuf_clear(&out->body);
-        out->body = res->body;
-        res->body = STRBUF_INIT;
-    }
-    return SERVER_ANSWER;
-}
-
-static enum server_verdict finish(struct sim *s, struct exchange *x, struct server_response *out)
-{
-    if (!str_eq(x->request.service, "_sim"))
-        log_request(s, x);
-    if (x->ending == END_RESET) {
-        /* Linux resets a connection that is taken apart so; a close would say goodbye first. */
-        const struct sockaddr nowhere = { .sa_family = AF_UNSPEC };
-        (void)connect(server_socket(x->http), &nowhere, sizeof(nowhere));
-    }
-    return x->ending == END_CLOSE || x->ending == END_RESET ? SERVER_CLOSE : send_response(s, x, out);
-}
-
-/* Does it only look? Other requests may change what happens next. */
-static bool only_reads(const struct request *r)
-{
-    return (str_eq(r->service, "ec2") && str_starts(r->action, "Describe")) ||
-           (str_eq(r->service, "github") && str_eq(r->method, "GET"));
-}
-
-/* Goes on with an exchange from where it stands; called again when one that waited is let go on. */
-static enum server_verdict advance(struct sim *s, struct exchange *x, struct server_response *out)
-{
-    bool scripted = !str_eq(x->request.service, "_sim");
-    const struct fault *f;
-    if (!x->judged_before) {
-        x->judged_before = true;
-        if (scripted && (f = fault_due(s, &x->request, FAULT_BEFORE)) != NULL)
-            apply_fault(s, x, f);
-        if (x->waits)
-            return SERVER_WAIT;
-    }
-    if (x->ending != END_ANSWER && !x->served)
-        return finish(s, x, out);
-    if (!x->served) {
-        world_tick(s);
-        if (x->request.body.overflow)
-            respond_text(&x->response, 413, "the body is too long\n");
-        else
-            route(s, &x->request, &x->response);
-        x->served = true;
-        if (!only_reads(&x->request))
-            s->quiet_until = 0;
-        world_tick(s);
-    }
-    if (!x->judged_after) {
-        x->judged_after = true;
-        if (str_eq(x->request.service, "github"))
-            github_finish(s, &x->request, &x->response);
-        if (scripted && (f = fault_due(s, &x->request, FAULT_AFTER)) != NULL)
-            apply_fault(s, x, f);
-        if (x->waits)
-            return SERVER_WAIT;
-    }
-    return finish(s, x, out);
-}
-
-/* The server's request as the services see it: the same texts, and what the simulator found out about them. */
-static struct exchange *begin(struct sim *s, struct server_request *http)
-{
-    struct exchange *x = xcalloc(1, sizeof(*x));
-    x->http = http;
-    x->n = ++s->next_request;
-    x->request = (struct request){ .method = http->method,
-                                   .path = http->path,
-                                   .raw_path = http->raw_path,
-                                   .query = http->query,
-                                   .headers = http->headers,
-                                   .body = http->body };
-    x->response = (struct response){ .status = 404, .body = STRBUF_INIT };
-    identify(&x->request);
-    return x;
-}
-
-static enum server_verdict serve(void *ctx, struct server_request *http, struct server_response *out)
-{
-    if (!http->state)
-        http->state = begin(ctx, http);
-    return advance(ctx, http->state, out);
-}
-
-static void forget(void *ctx, struct server_request *http)
-{
-    struct exchange *x = http->state;
-    unlink_held(ctx, x);
-    pairs_clear(&x->request.form);
-    free(x->request.action);
-    strbuf_clear(&x->response.body);
-    pairs_clear(&x->response.headers);
-    free(x->response.code);
-    free(x);
-}
-
-/* --- the program -------------------------------------------------------------------------------------------------- */
-
-/* "ghs_…", opaque, of the length GitHub's have had since 2026: with dots and underscores. */
-static char *make_token(void)
-{
-    AUTO_STRBUF token = STRBUF_INIT;
-    AUTO_FREE char *a = sim_random_id("ghs_1234_eyJ", 36), *b = sim_random_id(".", 64), *c = sim_random_id("_", 64);
-    strbuf_adds(&token, a);
-    while (token.len < SIM_TOKEN_LEN)
-        strbuf_addf(&token, "%s%s", b, c);
-    strbuf_truncate(&token, SIM_TOKEN_LEN);
-    return strbuf_steal(&token);
-}
+/* --- running ------------------------------------------------------------------------------------------------------ */
 
 /* How a client comes to GitHub: by the token, or as the App. */
 static char *github_settings(const struct sim *s, const struct options *o)
@@ -637,8 +127,8 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
                                           .body_max = BODY_MAX,
                                           .long_bodies = true, /* they are logged, and faults apply to them */
                                           .no_date = true,
-                                          .serve = serve,
-                                          .forget = forget,
+                                          .serve = exchange_serve,
+                                          .forget = exchange_forget,
                                           .ctx = s };
     struct server *server = server_new(&config, err);
     if (!server) {
@@ -664,6 +154,8 @@ static bool run(struct sim *s, const struct options *o, struct error *err)
     return ok;
 }
 
+/* --- beginning and end -------------------------------------------------------------------------------------------- */
+
 static void remove_dir(const char *dir)
 {
     char *argv[] = { (char *)"rm", (char *)"-rf", (char *)dir, NULL };
@@ -684,28 +176,6 @@ static bool load_faults(struct sim *s, const char *path, struct error *err)
            json_parse(strbuf_str(&text), text.len, path, &json, err) && faults_add(s, json, err);
 }
 
-/* --- what happens in the world --------------------------------------------------------------------------------------
- */
-
-static bool boot(struct sim *s, struct instance *i)
-{
-    builder_boot(s, i);
-    if (!s->options.sandbox || i->nonce)
-        return false;
-    sandbox_start(s, i);
-    return true;
-}
-
-static void clear(struct sim *s)
-{
-    ssm_clear(s);
-    rates_clear(s);
-}
-
-static const struct world_hooks hooks = {
-    .boot = boot, .tick = builder_tick, .power_cut = sandbox_kill, .poll = sandbox_poll, .clear = clear
-};
-
 static bool open_sim(struct sim *s, const struct options *o, struct error *err)
 {
     char self[4096];
@@ -722,7 +192,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
     s->secret_key = sim_random_id("", 40);
     s->session_token = sim_random_id("IQoJ", 60);
     s->source_token = sim_random_id("src.", 40);
-    s->github_token = make_token();
+    s->github_token = github_new_token();
     s->runner_tarball = STRBUF_INIT;
     s->log = must(json_object_new_array());
     s->options = (struct sim_options){ .sandbox = str_eq(o->instances, "sandbox"),
@@ -738,8 +208,7 @@ static bool open_sim(struct sim *s, const struct options *o, struct error *err)
                                        .mint_rate = (int64_t)o->mint_rate,
                                        .app_token_life = o->app_token_life * 1000,
                                        .terminate_delay = (int64_t)o->terminate_delay };
-    for (size_t i = 0; i < o->repos.n; i++)
-        strlist_add(&s->options.repos, o->repos.v[i]);
+    strlist_copy(&s->options.repos, &o->repos);
     if (!strlist_has(&s->options.repos, "octo/demo"))
         strlist_add(&s->options.repos, "octo/demo");
     catalog_seed(s);
@@ -770,14 +239,11 @@ int main(int argc, char **argv)
     AUTO_ERROR err = { 0 };
     struct options o = { 0 };
     struct sim s = { .hooks = &hooks };
-    const struct opt_set sets[] = { { options, &o }, { 0 } };
-    const struct opts_source source = { .command = "mayfly-sim", .args = argv + 1, .getenv = no_env };
     if (argc == 2 && str_eq(argv[1], "runner"))
         return standin_main();
-    bool ok = opts_parse(sets, &source, &err);
+    bool ok = options_parse(argv + 1, &o, &err);
     if (ok && o.help) {
-        printf("usage: mayfly-sim [OPTIONS]\n\nPlays EC2, STS, SSM, IMDS and GitHub on a loopback port.\n\noptions:\n");
-        opts_help(stdout, options);
+        options_help(stdout);
         control_help(stdout);
         faults_help(stdout);
         catalog_help(stdout);
@@ -793,6 +259,6 @@ int main(int argc, char **argv)
             fprintf(stderr, "hint: %s\n", err.hint);
     }
     close_sim(&s, &o);
-    opts_clear(options, &o);
+    options_clear(&o);
     return error_exit_status(&err);
 }
