@@ -12,6 +12,9 @@ enum {
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
     AGAIN_MS = 3000,         /* a stop that finds nothing looks again */
+    STARTING_S = 120,        /* what a start may take beyond its time limit */
+    DATE_LAG_MS = 31000,     /* of an answer's Date */
+    OLD_MS = 1500000,        /* of what no start can be at work with any more */
 };
 
 static const char fleet[] = "o/r", scope[] = "o/r", run_id[] = "77", home[] = "us-east-1", away[] = "eu-west-1";
@@ -28,7 +31,7 @@ struct scene {
     char *announced[MAX_SLOTS];    /* the instances that the newest `launched` named */
     struct stop_config stop_config;
     struct strlist regions, ids, labels;
-    bool is_signalled, crashed;
+    bool is_signalled, crashed, wide; /* wide: stop searched all regions, too */
     struct limits limits;
 };
 
@@ -297,16 +300,21 @@ static void check_claim(struct scene *s)
     }
 }
 
+/* Only to one that is older than some of its own. */
 static void check_given_way(struct scene *s)
 {
     struct model *m = s->model;
-    bool told = false;
+    const struct model_instance *other = NULL;
+    bool older = false;
     if (!names(s->launch.error.message, "is older"))
         return;
     for (size_t i = 0; i < m->n_instances; i++)
-        told = told || (is_rival(m->instances[i]) && m->instances[i]->told_rival &&
-                        names(s->launch.error.message, m->instances[i]->view.id));
-    if (!told || !s->config.claims)
+        if (is_rival(m->instances[i]) && m->instances[i]->told_rival &&
+            names(s->launch.error.message, m->instances[i]->view.id))
+            other = m->instances[i];
+    for (size_t i = 0; i < m->n_instances; i++)
+        older = older || (other && !m->instances[i]->decor && was_before(other, m->instances[i]));
+    if (!older || !s->config.claims)
         model_break(m, 11, "the launch gives way to nobody: %s", s->launch.error.message);
 }
 
@@ -370,8 +378,24 @@ static bool is_tagged(const struct model_instance *i, const char *key, const cha
     return str_eq(ec2_instance_tag(&i->view, key), value);
 }
 
-/* What stop is asked to end, told from the tags alone. */
-static bool is_meant(const struct model *m, const struct model_instance *i)
+/* Did no finished start hand it out, and can none that is at work have launched it, which ends before its instance's
+ * boot limit and what its undoing takes? */
+static bool is_orphan(const struct model_instance *i, int64_t when)
+{
+    struct limits l = LIMITS_DEFAULT;
+    return limits_parse(ec2_instance_tag(&i->view, TAG_LIMITS), &l) && !ec2_instance_tag(&i->view, TAG_HANDED) &&
+           when - i->launched_at >= (l.boot + STARTING_S) * 1000 - 1000;
+}
+
+/* Of the run, and not of an attempt after this one. */
+static bool is_of_run(const struct model_instance *i, const struct stop_config *c)
+{
+    const char *run = ec2_instance_tag(&i->view, TAG_RUN);
+    return str_starts(run, "77/") && (!c->run_attempt || strcmp(run + 3, c->run_attempt) <= 0);
+}
+
+/* What stop is asked to end, told from the tags and the time of its launch. */
+static bool is_meant_at(const struct model *m, const struct model_instance *i, int64_t when)
 {
     const struct scene *s = m->ctx;
     const struct stop_config *c = &s->stop_config;
@@ -384,8 +408,13 @@ static bool is_meant(const struct model *m, const struct model_instance *i)
         return false;
     if (c->label)
         return is_tagged(i, TAG_LABEL, c->label);
-    return str_starts(ec2_instance_tag(&i->view, TAG_RUN), "77/") && is_tagged(i, TAG_ROLE, "runner") &&
-           (!c->name || is_tagged(i, TAG_NAME, c->name));
+    return is_of_run(i, c) && is_tagged(i, TAG_ROLE, "runner") && (!c->name || is_tagged(i, TAG_NAME, c->name)) &&
+           (!c->empty || is_orphan(i, when));
+}
+
+static bool is_meant(const struct model *m, const struct model_instance *i)
+{
+    return is_meant_at(m, i, m->now);
 }
 
 /* Others' instances, each near to ours in one way. */
@@ -400,6 +429,8 @@ static void add_decor(struct scene *s)
         { home, fleet, "o/other", "mayfly-77-1-label", "77/1", "runner", "a" }, /* its runner's id is of that scope */
         { away, fleet, scope, "mayfly-77-1-label", "77/2", "runner", "a" },
         { home, fleet, scope, "mayfly-77-1-label", "77/1", "bake", "a" },
+        { home, fleet, scope, "mayfly-77-2-label", "77/2", "runner", "a" },
+        { away, fleet, scope, "mayfly-77-1-other", "77/1", "runner", "a" },
     };
     struct model *m = s->model;
     for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
@@ -409,10 +440,29 @@ static void add_decor(struct scene *s)
             { TAG_FLEET, kinds[k].fleet },        { TAG_SCOPE, kinds[k].scope },
             { TAG_LABEL, kinds[k].label },        { TAG_RUN, kinds[k].run },
             { TAG_ROLE, kinds[k].role },          { TAG_NAME, kinds[k].name },
-            { TAG_LIMITS, "boot=600,idle=1800" },
+            { TAG_LIMITS, "boot=600,idle=1800" }, { TAG_HANDED, kinds[k].region },
         };
-        struct model_instance *i = add_others(m, kinds[k].region, tags, ARRAY_SIZE(tags), 0);
+        const bool handed = model_pick(m, 'd' + k * 256, 2), old = model_pick(m, 'O' + k * 256, 2);
+        struct model_instance *i = add_others(m, kinds[k].region, tags, ARRAY_SIZE(tags) - !handed,
+                                              old ? (int64_t)model_pick(m, 'o' + k * 256, OLD_MS) : 0);
         i->record->stranger = !str_eq(kinds[k].scope, scope);
+    }
+}
+
+/* Another machine: it knows nothing. */
+static void forget(struct model *m)
+{
+    m->silent = 0;
+    m->scan_failed = false;
+    m->kills = m->deletes = 0;
+    for (size_t i = 0; i < m->n_instances; i++) {
+        m->instances[i]->known_at = 0;
+        m->instances[i]->end_asked = m->instances[i]->scanned = false;
+    }
+    for (size_t i = 0; i < m->n_records; i++) {
+        struct model_record *r = m->records[i];
+        r->fence_asked = 0;
+        r->fence_answered = r->fenced = r->told_deleted = r->told_busy = r->refused_busy = false;
     }
 }
 
@@ -428,8 +478,9 @@ static void set_stop(struct scene *s)
                                .regions = &s->regions,
                                .instances = &s->ids,
                                .run_id = run_id,
+                               .run_attempt = (const char *const[]){ NULL, "1", "2" }[model_pick(m, 'a' << 8, 3)],
                                .force = model_pick(m, 'f', 4) == 0 };
-    switch (model_pick(m, 'w', 5)) {
+    switch (model_pick(m, 'w', 7)) {
     case 0:
         c->label = s->config.label;
         break;
@@ -442,6 +493,11 @@ static void set_stop(struct scene *s)
             if (model_pick(m, 'I' + i * 256, 2))
                 strlist_add(&s->ids, m->instances[i]->view.id);
         break;
+    case 3:
+    case 4:
+        c->empty = true;
+        c->name = model_pick(m, 'W', 4) ? NULL : "a";
+        break;
     default:
         break;
     }
@@ -451,18 +507,7 @@ static void set_stop(struct scene *s)
     m->spares_busy = m->fences = c->instances->n == 0 && !c->label && !c->force;
     m->end_by = m->now + STOP_LIMIT_MS;
     m->signal_at = m->crash_after = m->hurry_from = INT64_MAX;
-    m->silent = 0;
-    m->scan_failed = false;
-    for (size_t i = 0; i < m->n_instances; i++) {
-        m->instances[i]->known_at = 0;
-        m->instances[i]->end_asked = m->instances[i]->scanned = false;
-    }
-    m->kills = m->deletes = 0;
-    for (size_t r = 0; r < m->n_records; r++)
-        m->records[r]->fence_asked = 0;
-    for (size_t r = 0; r < m->n_records; r++) /* another process: it knows nothing */
-        m->records[r]->fence_answered = m->records[r]->fenced = m->records[r]->told_deleted = m->records[r]->told_busy =
-            m->records[r]->refused_busy = false;
+    forget(m);
     if (m->per_mille && model_fault(m, FAULT_SIGNAL, 2, 200, "the stop"))
         m->signal_at = m->now + moment(m, 'T', 60000);
     m->no_rights = m->per_mille && model_fault(m, FAULT_NO_RIGHTS, 3, 100, "the stop");
@@ -486,7 +531,8 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
     if (!t) {
         if (live && i->scanned)
             model_break(m, 8, "stop saw %s and left it without a word", id);
-        if (live && stop->n == 0 && m->signalled_at == INT64_MAX && i->visible_at < m->began_at + AGAIN_MS)
+        const int64_t again = stop->config->wide ? 0 : AGAIN_MS;
+        if (live && stop->n == 0 && m->signalled_at == INT64_MAX && i->visible_at < m->began_at + again)
             model_break(m, 8, "stop found nothing, and %s was to be seen from %lld ms on", id,
                         (long long)(i->visible_at - m->began_at));
         return; /* EC2 did not show it: it has its tags, and the reaper */
@@ -507,37 +553,61 @@ static void check_stopped(struct scene *s, const struct stop *stop, const struct
         model_break(m, 8, "stop left runner %s alone", i->record->name);
 }
 
+/* What a stop with empty outputs leaves alone, it names, and says why. */
+static void check_spared(struct scene *s, const struct stop *stop)
+{
+    struct model *m = s->model;
+    for (size_t n = 0; n < m->n_instances; n++) {
+        const struct model_instance *i = m->instances[n];
+        const bool handed = strlist_has(&stop->handed, i->view.id), starting = strlist_has(&stop->starting, i->view.id);
+        if ((handed || starting) && !s->stop_config.empty)
+            model_break(m, 12, "stop spares %s, and its outputs were not empty", i->view.id);
+        if (handed && !ec2_instance_tag(&i->view, TAG_HANDED))
+            model_break(m, 12, "stop says that %s was handed out, and it was not", i->view.id);
+        if (starting && is_orphan(i, m->began_at - DATE_LAG_MS))
+            model_break(m, 12, "stop says that the start of %s may be at work, and it cannot be", i->view.id);
+    }
+    if (stop->stranger && (!stop->config->wide || str_eq(stop->strange_fleet, fleet)))
+        model_break(m, 12, "stop says that %s is of another fleet", stop->stranger);
+}
+
 static void check_stop(struct scene *s, const struct stop *stop)
 {
     struct model *m = s->model;
     bool several = false;
     for (size_t i = 1; i < stop->n; i++)
         several = several || !str_eq(stop->targets[i].label, stop->targets[0].label);
-    bool must_ask = several && stop->by_run && !s->stop_config.name && !s->stop_config.force;
+    bool must_ask = several && stop->by_run && !s->stop_config.name && !s->stop_config.force && !s->stop_config.empty;
     if (must_ask && m->kills + m->deletes > 0)
         model_break(m, 8, "several labels, no name, and stop ended something");
     if (m->signalled_at == INT64_MAX && must_ask != stop->several_labels)
         model_break(m, 8, "stop says %s", stop->several_labels ? "several labels" : "one label");
-    if (m->scan_failed && stop->error.domain == ERROR_NONE)
-        model_break(m, 8, "a region could not be searched, and stop has no error");
-    if (stop->error.domain != ERROR_NONE || must_ask)
+    if (m->scan_failed && stop->error.domain == ERROR_NONE && stop->unread.n == 0)
+        model_break(m, 8, "a region could not be searched, and stop does not say so");
+    check_spared(s, stop);
+    if (stop->error.domain != ERROR_NONE || stop->unread.n > 0 || must_ask)
         return;
     for (size_t i = 0; i < m->n_instances; i++)
-        if (is_meant(m, m->instances[i]))
+        if (is_meant_at(m, m->instances[i], m->began_at - DATE_LAG_MS))
             check_stopped(s, stop, m->instances[i]);
 }
 
-static void run_stop(struct scene *s)
+/* The second search of the command, in all regions, for what is not found in those that were configured. */
+static void run_wide(struct scene *s, const struct stop *first)
 {
     struct model *m = s->model;
     CLEANUP(stop_clear) struct stop stop = { 0 };
     AUTO_ERROR err = { 0 };
-    add_decor(s);
-    model_pass(m, moment(m, 'P', 120000));
-    set_stop(s);
-    model_trace(m, "stop: %s%s%s%s, %zu instances named", s->stop_config.label ? "by label" : "",
-                s->stop_config.name ? "by name" : "", s->stop_config.force ? " force" : "",
-                s->regions.n > 1 ? " in two regions" : "", s->ids.n);
+    if (!stop_misses(first))
+        return;
+    if (!strlist_has(&s->regions, away))
+        strlist_add(&s->regions, away);
+    s->stop_config.wide = true;
+    s->wide = true;
+    m->phase = 2;
+    m->end_by = m->now + STOP_LIMIT_MS;
+    forget(m);
+    model_trace(m, "stop: in all regions");
     if (!stop_init(&stop, &s->stop_config, &err)) {
         model_break(m, 8, "stop refuses: %s", err.message);
         return;
@@ -547,10 +617,32 @@ static void run_stop(struct scene *s)
         check_stop(s, &stop);
 }
 
+static void run_stop(struct scene *s)
+{
+    struct model *m = s->model;
+    CLEANUP(stop_clear) struct stop stop = { 0 };
+    AUTO_ERROR err = { 0 };
+    add_decor(s);
+    model_pass(m, moment(m, 'P', model_pick(m, 'p', 3) ? 120000 : OLD_MS));
+    set_stop(s);
+    model_trace(m, "stop: %s%s%s%s%s, %zu instances named", s->stop_config.label ? "by label" : "",
+                s->stop_config.name ? "by name" : "", s->stop_config.force ? " force" : "",
+                s->regions.n > 1 ? " in two regions" : "", s->stop_config.empty ? " empty" : "", s->ids.n);
+    if (!stop_init(&stop, &s->stop_config, &err)) {
+        model_break(m, 8, "stop refuses: %s", err.message);
+        return;
+    }
+    model_run(m, &stop.machine);
+    if (!m->broken)
+        check_stop(s, &stop);
+    if (!m->broken)
+        run_wide(s, &stop);
+}
+
 /* --- one seed ----------------------------------------------------------------------------------------------------- */
 
 struct counts {
-    uint64_t up, down, crashed, stopped, signalled, gave_way;
+    uint64_t up, down, crashed, stopped, signalled, gave_way, wide, empty;
 };
 
 static void count(const struct scene *s, bool stopped, struct counts *c)
@@ -560,6 +652,8 @@ static void count(const struct scene *s, bool stopped, struct counts *c)
     c->down += !s->crashed && !up;
     c->crashed += s->crashed;
     c->stopped += stopped;
+    c->wide += s->wide;
+    c->empty += s->stop_config.empty;
     c->signalled += s->is_signalled;
     c->gave_way += names(s->launch.error.message, "is older");
 }
@@ -574,10 +668,10 @@ static void play(struct model *m, void *counts)
                 : launch_succeeded(&s.launch) ? "succeeded"
                                               : s.launch.error.message);
     bool stops = !m->broken && (s.crashed || model_pick(m, 'X', 2));
-    if (counts)
-        count(&s, stops, counts);
     if (stops)
         run_stop(&s);
+    if (counts)
+        count(&s, stops, counts);
     launch_clear(&s.launch);
     for (size_t i = 0; i < MAX_SLOTS; i++)
         free(s.announced[i]);
@@ -596,8 +690,8 @@ START_TEST(seeds)
     bool enough = seeds_play(&s, SEEDS, (uint64_t)_i, CHUNKS);
     if (getenv("MAYFLY_MODEL_STATS"))
         printf("seeds %" PRIu64 ", up %" PRIu64 ", down %" PRIu64 ", crashed %" PRIu64 ", signalled %" PRIu64
-               ", stops %" PRIu64 ", gave way %" PRIu64 "\n",
-               s.n, c.up, c.down, c.crashed, c.signalled, c.stopped, c.gave_way);
+               ", stops %" PRIu64 ", gave way %" PRIu64 ", empty %" PRIu64 ", wide %" PRIu64 "\n",
+               s.n, c.up, c.down, c.crashed, c.signalled, c.stopped, c.gave_way, c.empty, c.wide);
     if (!enough)
         return;
     /* A model whose faults never happen proves nothing. */
@@ -607,6 +701,8 @@ START_TEST(seeds)
     ck_assert_uint_gt(c.down, s.n / 20);
     ck_assert_uint_gt(c.crashed, s.n / 50);
     ck_assert_uint_gt(c.gave_way, s.n / 200);
+    ck_assert_uint_gt(c.empty, s.n / 20);
+    ck_assert_uint_gt(c.wide, s.n / 20);
 }
 END_TEST
 

@@ -269,7 +269,8 @@ struct model_instance *model_add_instance(struct model *m, const char *region, c
 {
     struct model_instance *i = arena_alloc(&m->arena, sizeof(*i));
     uint64_t place = (uint64_t)(m->n_instances + 1) << 24, runner_id = 0;
-    AUTO_FREE char *id = xasprintf("i-%017zx", m->n_instances + 1);
+    /* Which of two launched in one second has the lower id is chance. */
+    AUTO_FREE char *id = xasprintf("i-%017zx", model_pick(m, 'i', 2) ? m->n_instances + 1 : 0xfff - m->n_instances);
     AUTO_FREE char *zone = xasprintf("zone-of-%s", subnet);
     m->instances = xreallocarray(m->instances, m->n_instances + 1, sizeof(struct model_instance *));
     m->instances[m->n_instances++] = i;
@@ -475,6 +476,18 @@ static void show_instance(struct model *m, struct flight *f, const struct model_
     }
 }
 
+static bool is_in_filter(const struct ec2_filter *filter, const char *value)
+{
+    for (size_t n = 0; value && n < filter->values->n; n++) {
+        const char *wanted = filter->values->v[n];
+        const size_t len = strlen(wanted);
+        if (filter->pattern ? len > 0 && wanted[len - 1] == '*' && strncmp(value, wanted, len - 1) == 0
+                            : str_eq(value, wanted))
+            return true;
+    }
+    return false;
+}
+
 static bool matches(const struct model *m, const struct model_instance *i, const struct flight *f)
 {
     const struct act *a = &f->act;
@@ -492,7 +505,7 @@ static bool matches(const struct model *m, const struct model_instance *i, const
                             : str_eq(filter->name, "instance-id")         ? i->view.id
                             : str_eq(filter->name, "instance-state-name") ? state_seen(m, i)
                                                                           : NULL;
-        if (!value || !strlist_has(filter->values, value))
+        if (!is_in_filter(filter, value))
             return false;
     }
     return true;
@@ -1356,7 +1369,8 @@ static void turn_page(struct model *m, size_t of, struct event *e)
 static int64_t date_of(struct model *m, const struct flight *f)
 {
     int64_t date = MODEL_EPOCH + m->now / 1000;
-    if (m->reaps && model_fault(m, FAULT_DATE_LAGS, (uint64_t)m->now << 8 | f->act.who % 256, m->per_mille, "a Date"))
+    if ((m->reaps || m->may_touch) &&
+        model_fault(m, FAULT_DATE_LAGS, (uint64_t)m->now << 8 | f->act.who % 256, m->per_mille, "a Date"))
         date -= between(m, (uint64_t)m->now, 1, 30);
     const int64_t ahead = date * 1000 - m->now; /* time goes on between its answers */
     if (!is_of_github(f->act.kind) && ahead > m->date_ahead[f->of])
