@@ -20,7 +20,8 @@ enum {
     AT_MOST = MANY + MAX_PASSES,
     KINDS = 16, /* of instances; 7 are special */
     LONGEST_LIFE_S = 14400,
-    CLOCK_SLACK_S = 31, /* that a Date may lag, and the second that it is cut off to */
+    CUT_S = 3,                  /* what is lost of the moment of a mark: it is told in whole seconds three times */
+    CLOCK_SLACK_S = 30 + CUT_S, /* that a Date may lag, too */
 };
 
 static const char fleet[] = "o/r", home[] = "us-east-1", away[] = "eu-west-1", mark[] = "mf-abcdef-";
@@ -145,7 +146,7 @@ static bool is_confirmed(const struct model *m, const struct model_instance *i, 
     for (size_t p = 0; p < ARRAY_SIZE(promised); p++)
         if (str_eq(promised[p].rule, rule))
             window = promised[p].window_s;
-    window -= lies(m, FAULT_DATE_LAGS) ? CLOCK_SLACK_S : 1;
+    window -= lies(m, FAULT_DATE_LAGS) ? CLOCK_SLACK_S : CUT_S;
     for (size_t n = 0; n < i->n_marks && n < ARRAY_SIZE(i->marks); n++)
         if (str_eq(i->marks[n].rule, rule) && m->now - i->marks[n].asked_at >= window * 1000 &&
             i->marks[n].gone_at > m->began_at - MINUTE)
