@@ -118,18 +118,31 @@ if [ "${1-}" != go ]; then
 	fi
 
 	units=/etc/systemd/system
-	[ ! -e $units/mayfly-guard.service ] || die "second boot" "a machine runs one job"
+	guard=$units/mayfly-guard.service
+	# An image of a machine that ran has its guard. Nitro shows the instance's id, Xen a number of the instance; without
+	# either it is taken for the same machine.
+	dmi=/sys/class/dmi/id
+	which="cat $dmi/board_asset_tag $dmi/product_uuid 2>/dev/null | grep -iEom1 '^(i-|ec2)[-0-9a-f]+'"
+	machine=$(eval "$which")
+	once="a machine runs one job"
+	# An image of ours has this file, too; to a systemd that runs it is news, and a reload takes longer than all the rest.
+	reload=
+	if [ -e $guard ]; then
+		{ [ "$machine" ] && ! grep -qF "$machine" $guard; } || die "second boot" "$once"
+	elif [ -e $units/poweroff.target.d/mayfly.conf ]; then
+		reload=--no-reload
+	fi
 	unit() {
 		cat >"$units/$1" || die units "$1"
 	}
-	# In any boot but this one grep fails, and the machine goes off.
+	# In any boot of this machine but this one it fails, and the machine goes off.
 	unit mayfly-guard.service <<-END
 		[Unit]
 		Description=Mayfly: no second boot
 		DefaultDependencies=no
 		FailureAction=poweroff-immediate
 		[Service]
-		ExecStart=/bin/grep $boot_id /proc/sys/kernel/random/boot_id
+		ExecStart=/bin/sh -c "grep -q $boot_id /proc/sys/kernel/random/boot_id || $which | grep -qvF '$machine' || { echo 'mayfly: failed: second boot ($once)' >/dev/console; exit 1; }"
 		[Install]
 		WantedBy=sysinit.target
 	END
@@ -148,10 +161,7 @@ if [ "${1-}" != go ]; then
 		[Service]
 		ExecStart=/bin/sh -c 'echo "mayfly: failed: deadline (up for ${life}s)" >/dev/console'
 	END
-	# A power-off that hangs, whoever asked for it, is forced after a minute. An image of ours has it; to a systemd that
-	# runs it is news, and a reload takes longer than all the rest.
-	reload=
-	[ ! -e $units/poweroff.target.d/mayfly.conf ] || reload=--no-reload
+	# A power-off that hangs, whoever asked for it, is forced after a minute.
 	mkdir -p $units/poweroff.target.d
 	unit poweroff.target.d/mayfly.conf <<-END
 		[Unit]

@@ -222,6 +222,10 @@ static void hint_by_console(const char *console, struct error *err)
     if (launch_console_is_deprecated(console))
         error_hint(err,
                    "the image's runner is too old for GitHub: bake the image again, or use one with a newer runner");
+    else if (launch_console_is_second_boot(console))
+        error_hint(
+            err, "it is a second boot of a disk that had a job: the instance was rebooted, or the image was made of a "
+                 "machine that had run one; use another image, or bake one");
     else if (failure)
         error_hint(err, "its console says what failed: %s", failure);
     else if (status)

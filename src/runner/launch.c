@@ -1061,3 +1061,10 @@ char *launch_console_failure(const char *console)
 {
     return last_after(console, "mayfly: failed: ", "\r\n");
 }
+
+bool launch_console_is_second_boot(const char *console)
+{
+    AUTO_FREE char *failure = launch_console_failure(console);
+    /* Its own line may not have reached the console. */
+    return (failure && str_starts(failure, "second boot")) || strstr(console, "mayfly-guard.service: Failed");
+}

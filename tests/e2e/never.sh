@@ -10,6 +10,9 @@ run "$mayfly" start "${args[@]}" --timeout 60s --pre-runner-script 'echo no disk
 expect 'a boot that fails ends the start with its reason' 1 err 'is terminated before its runner came online' \
 	err 'mayfly: phase pre-runner' err 'hint: its console says what failed: pre-runner script (exit 7)'
 equal 'and leaves nothing' "$(state "$gone")" 0
+run "$mayfly" start "${args[@]}" --timeout 60s --pre-runner-script \
+	'echo "mayfly-guard.service: Failed with result exit-code"; kill -KILL $PPID'
+expect 'a disk that had a job says so' 1 err 'hint: it is a second boot of a disk that had a job' err 'or bake one'
 run "$mayfly" start "${args[@]}" --timeout 10s --pre-runner-script 'sleep 100'
 expect 'a boot that hangs ends it with its phase' 1 err 'its runner did not come online after 10 s' \
 	err 'hint: the last phase its console shows is `pre-runner`'

@@ -684,7 +684,48 @@ case_systemd_second_boot() {
 	rm "$units/multi-user.target.wants/user-data.service"
 	power_on 20
 	expect log 'mayfly-guard.service'
+	expect log 'mayfly: failed: second boot (a machine runs one job)'
 	[ "$(wc -l <"$d/disk/srv/ran")" = 1 ] || fail "the runner ran again"
+}
+
+# has_run TIMES
+has_run() {
+	[ "$(wc -l <"$d/disk/srv/ran")" = "$1" ] || fail "the runner ran $(wc -l <"$d/disk/srv/ran") times, not $1"
+}
+
+# A new instance of an image of a machine that ran a job: it runs, once, by its own limits.
+case_systemd_image_of_a_machine_that_ran() {
+	machine 'echo >>/srv/ran' LIFE_SECONDS=21600
+	sed -i 's,/sys/class/dmi/id,/srv/dmi,g' "$d/disk/root/user-data"
+	mkdir "$d/disk/srv/dmi"
+	echo i-00000000000000001 >"$d/disk/srv/dmi/board_asset_tag"
+	echo ec200000-0000-0000-0000-000000000001 >"$d/disk/srv/dmi/product_uuid"
+	power_on 30
+	has_run 1
+	echo i-00000000000000002 >"$d/disk/srv/dmi/board_asset_tag"
+	script "$d/disk/opt/actions-runner/run.sh" 'echo >>/srv/ran; exec sleep 300'
+	sed -i "s/^MAYFLY_LIFE_SECONDS=.*/MAYFLY_LIFE_SECONDS='12'/" "$d/disk/root/user-data"
+	power_on 40
+	has_run 2
+	expect log 'mayfly: failed: deadline'
+	power_on 20
+	has_run 2
+	expect log 'mayfly: failed: second boot (a machine runs one job)'
+}
+
+# Xen shows no id, but a number; where nothing is shown, it is the same machine.
+case_systemd_image_of_a_machine_on_xen() {
+	machine 'echo >>/srv/ran'
+	sed -i 's,/sys/class/dmi/id,/srv/dmi,g' "$d/disk/root/user-data"
+	mkdir "$d/disk/srv/dmi"
+	echo EC2CEFAC-DCE1-EED5-4E48-83AD3EF51BFB >"$d/disk/srv/dmi/product_uuid"
+	power_on 30
+	echo EC2CEFAC-DCE1-EED5-4E48-83AD3EF51BFC >"$d/disk/srv/dmi/product_uuid"
+	power_on 30
+	has_run 2
+	echo Not Specified >"$d/disk/srv/dmi/product_uuid"
+	power_on 20
+	has_run 2
 }
 
 ### The file

@@ -672,22 +672,28 @@ START_TEST(consoles)
 {
     static const struct {
         const char *console, *phase, *status;
-        bool deprecated;
+        bool deprecated, second;
     } cases[] = {
-        { "mayfly: phase runner-exited 7 (4.00s)\r\nmayfly: phase poweroff (4.01s)\r\n", "poweroff", "7", true },
+        { "mayfly: phase runner-exited 7 (4.00s)\r\nmayfly: phase poweroff (4.01s)\r\n", "poweroff", "7", true, false },
         { "An error occurred: Runner version v2.317.0 is deprecated and cannot receive messages.\n"
           "mayfly: phase runner-exited 0 (4.00s)\nmayfly: phase poweroff (4.01s)\n",
-          "poweroff", "0", true },
-        { "mayfly: phase runner-exited 1 (4.00s)\nmayfly: phase poweroff (4.01s)\n", "poweroff", "1", false },
-        { "mayfly: phase runner-exited 77 (4.00s)\n", "runner-exited", "77", false },
-        { "mayfly: phase docker-ready (4.00s)\n", "docker-ready", NULL, false },
-        { "image v2 is deprecated\n", NULL, NULL, false },
-        { "", NULL, NULL, false },
+          "poweroff", "0", true, false },
+        { "mayfly: phase runner-exited 1 (4.00s)\nmayfly: phase poweroff (4.01s)\n", "poweroff", "1", false, false },
+        { "mayfly: phase runner-exited 77 (4.00s)\n", "runner-exited", "77", false, false },
+        { "mayfly: phase docker-ready (4.00s)\n", "docker-ready", NULL, false, false },
+        { "image v2 is deprecated\n", NULL, NULL, false, false },
+        { "mayfly: failed: second boot (a machine runs one job)\r\n", NULL, NULL, false, true },
+        { "mayfly: phase booting (2.00s)\nmayfly: failed: second boot (old /run/mayfly)\n", "booting", NULL, false,
+          true },
+        { "\033[0;1;39mmayfly-guard.service: Failed with result 'exit-code'.\r\n", NULL, NULL, false, true },
+        { "[  OK  ] Started mayfly-guard.service - Mayfly: no second boot.\r\n", NULL, NULL, false, false },
+        { "", NULL, NULL, false, false },
     };
     AUTO_FREE char *phase = launch_console_phase(cases[_i].console), *status = launch_console_exit(cases[_i].console);
     ck_assert_pstr_eq(phase, cases[_i].phase);
     ck_assert_pstr_eq(status, cases[_i].status);
     ck_assert(launch_console_is_deprecated(cases[_i].console) == cases[_i].deprecated);
+    ck_assert(launch_console_is_second_boot(cases[_i].console) == cases[_i].second);
 }
 END_TEST
 
@@ -840,7 +846,7 @@ static TCase *clockwork(void)
     tcase_add_test(t, gives_no_label_away_to_what_it_replaced);
     tcase_add_loop_test(t, says_what_was_not_answered, 0, 2);
     tcase_add_loop_test(t, hints_of_taken_back, 0, 5);
-    tcase_add_loop_test(t, consoles, 0, 7);
+    tcase_add_loop_test(t, consoles, 0, 11);
     tcase_add_test(t, outcomes_of_aws);
     tcase_add_test(t, no_refusal_ends_a_doubt);
     tcase_add_test(t, what_is_no_refusal);

@@ -1061,7 +1061,7 @@ START_TEST(userdata_limit)
     static const struct {
         size_t script;
         bool packed, fits;
-    } cases[] = { { 0, false, true },   { 1500, false, true }, { 3000, true, true },
+    } cases[] = { { 0, false, true },   { 1000, false, true }, { 3000, true, true },
                   { 6800, true, true }, { 9000, true, false }, { 16000, true, false } };
     AUTO_ERROR err = { 0 };
     AUTO_STRBUF pre_runner = STRBUF_INIT, jit = STRBUF_INIT, script = STRBUF_INIT, packed = STRBUF_INIT,

@@ -120,5 +120,8 @@ char *launch_console_exit(const char *console);
 bool launch_console_is_deprecated(const char *console);
 /* Why boot.sh gave up, in its own words ("pre-runner script (exit 7)"), owned, or NULL. */
 char *launch_console_failure(const char *console);
+/* Was it powered off since a machine of this disk had a job already? It was booted again, or its image was made of such
+ * a machine. */
+bool launch_console_is_second_boot(const char *console);
 
 #endif
