@@ -101,17 +101,16 @@ struct fault_text {
     const char *service, *action, *fault, *when, *code, *message, *runner;
     int64_t nth, skip, times, status, ms, for_ms, seconds;
 };
-#define FAULT_FIELD(name, field_type)                                                                                  \
-    {                                                                                                                  \
-        .path = #name, .type = (field_type), .offset = offsetof(struct fault_text, name)                               \
-    }
+
+#define FIELDS struct fault_text
 static const struct field fault_fields[] = {
-    FAULT_FIELD(service, FIELD_STR), FAULT_FIELD(action, FIELD_STR), FAULT_FIELD(fault, FIELD_STR),
-    FAULT_FIELD(when, FIELD_STR),    FAULT_FIELD(code, FIELD_STR),   FAULT_FIELD(message, FIELD_STR),
-    FAULT_FIELD(nth, FIELD_INT),     FAULT_FIELD(skip, FIELD_INT),   FAULT_FIELD(times, FIELD_INT),
-    FAULT_FIELD(status, FIELD_INT),  FAULT_FIELD(ms, FIELD_INT),     FAULT_FIELD(for_ms, FIELD_INT),
-    FAULT_FIELD(seconds, FIELD_INT), FAULT_FIELD(runner, FIELD_STR), { 0 },
+    F_STR("service", service), F_STR("action", action),   F_STR("fault", fault),
+    F_STR("when", when),       F_STR("code", code),       F_STR("message", message),
+    F_STR("runner", runner),   F_INT("nth", nth),         F_INT("skip", skip),
+    F_INT("times", times),     F_INT("status", status),   F_INT("ms", ms),
+    F_INT("for_ms", for_ms),   F_INT("seconds", seconds), { 0 },
 };
+#undef FIELDS
 
 static bool fault_add(struct sim *s, struct json_object *json, struct error *err)
 {

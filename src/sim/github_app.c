@@ -565,16 +565,16 @@ struct change {
     bool suspended, installed, revoke;
     struct field_list repositories;
 };
+
+#define FIELDS struct change
 static const struct field change_fields[] = {
-    { .path = "suspended", .type = FIELD_BOOL, .offset = offsetof(struct change, suspended) },
-    { .path = "installed", .type = FIELD_BOOL, .offset = offsetof(struct change, installed) },
-    { .path = "revoke", .type = FIELD_BOOL, .offset = offsetof(struct change, revoke) },
-    { .path = "repositories",
-      .type = FIELD_LIST,
-      .offset = offsetof(struct change, repositories),
-      .item_size = sizeof(char *) },
+    F_BOOL("suspended", suspended),
+    F_BOOL("installed", installed),
+    F_BOOL("revoke", revoke),
+    F_STRINGS("repositories", repositories),
     { 0 },
 };
+#undef FIELDS
 
 bool app_change(struct sim *s, struct json_object *body, struct error *err)
 {

@@ -105,11 +105,10 @@ struct get {
     const char *name;
     bool decrypt;
 };
-static const struct field get_fields[] = {
-    { .path = "Name", .type = FIELD_STR, .offset = offsetof(struct get, name) },
-    { .path = "WithDecryption", .type = FIELD_BOOL, .offset = offsetof(struct get, decrypt) },
-    { 0 },
-};
+
+#define FIELDS struct get
+static const struct field get_fields[] = { F_STR("Name", name), F_BOOL("WithDecryption", decrypt), { 0 } };
+#undef FIELDS
 
 /* Parameters of AWS itself belong to no account. */
 static char *arn_of(const struct parameter *p)
@@ -174,20 +173,19 @@ struct put {
     struct field_list tags;
     bool overwrite;
 };
-#define PUT_FIELD(json, field_type, member)                                                                            \
-    {                                                                                                                  \
-        .path = (json), .type = (field_type), .offset = offsetof(struct put, member)                                   \
-    }
+
+#define FIELDS struct put
 static const struct field put_fields[] = {
-    PUT_FIELD("Name", FIELD_STR, name),
-    PUT_FIELD("Value", FIELD_STR, value),
-    PUT_FIELD("Type", FIELD_STR, type),
-    PUT_FIELD("DataType", FIELD_STR, data_type),
-    PUT_FIELD("Tier", FIELD_STR, tier),
-    PUT_FIELD("Description", FIELD_STR, description),
-    PUT_FIELD("Overwrite", FIELD_BOOL, overwrite),
+    F_STR("Name", name),
+    F_STR("Value", value),
+    F_STR("Type", type),
+    F_STR("DataType", data_type),
+    F_STR("Tier", tier),
+    F_STR("Description", description),
+    F_BOOL("Overwrite", overwrite),
     { 0 },
 };
+#undef FIELDS
 
 /* Absent is one of them. */
 static bool check_word(struct call *c, const char *member, const char *value, const char *words)
