@@ -63,7 +63,7 @@ static const struct field instance_fields[] = {
     INSTANCE("placement/availabilityZone", zone, FORM_ZONE),
     INSTANCE("subnetId", subnet, FORM_SUBNET),
     INSTANCE("instanceLifecycle", lifecycle, FORM_WORD),
-    INSTANCE("clientToken", client_token, FORM_ANY),
+    INSTANCE("clientToken", client_token, FORM_WORD),
     INSTANCE("instanceState/name", state_name, FORM_WORD),
     INSTANCE("launchTime", launch_time, FORM_TIME),
     INSTANCE("stateReason/code", reason_code, FORM_WORD),
@@ -229,7 +229,10 @@ static const struct field page_reservation_fields[] = {
       .offset = offsetof(struct ec2_page, instances),
       .items = instance_fields,
       .item_size = sizeof(struct ec2_instance) },
-    { .path = "reservationSet/item/ownerId", .type = FIELD_STR, .offset = offsetof(struct ec2_page, owner) },
+    { .path = "reservationSet/item/ownerId",
+      .type = FIELD_STR,
+      .offset = offsetof(struct ec2_page, owner),
+      .form = FORM_WORD },
     { .path = "nextToken", .type = FIELD_STR, .offset = offsetof(struct ec2_page, next_token) },
     { 0 },
 };
@@ -253,6 +256,11 @@ bool ec2_describe_instances_rows(const struct aws_call *call, struct arena *aren
     return true;
 }
 
+bool ec2_no_id(struct error *err)
+{
+    return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
+}
+
 bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
                                    struct error *err)
 {
@@ -261,7 +269,7 @@ bool ec2_describe_instances_result(const struct aws_call *call, struct arena *ar
     if (!ec2_describe_instances_rows(call, arena, &page, &skipped, err))
         return false;
     if (skipped)
-        return error_set(err, ERROR_PARSE, 0, "the answer to DescribeInstances has an instance without an id");
+        return ec2_no_id(err);
     *ret = page;
     return true;
 }

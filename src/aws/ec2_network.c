@@ -7,14 +7,19 @@ struct rows {
     struct field_list list;
 };
 
-#define STR(path_, struct_, member)                                                                                    \
+#define STR(path_, struct_, member, form_)                                                                             \
     {                                                                                                                  \
-        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct_, member)                                        \
+        .path = (path_), .type = FIELD_STR, .offset = offsetof(struct_, member), .form = (form_)                       \
     }
 #define ROWS(path_, struct_, member, fields, row)                                                                      \
     {                                                                                                                  \
         .path = (path_), .type = FIELD_LIST, .offset = offsetof(struct_, member), .items = (fields),                   \
         .item_size = sizeof(row)                                                                                       \
+    }
+#define STRINGS(path_, struct_, member, form_)                                                                         \
+    {                                                                                                                  \
+        .path = (path_), .type = FIELD_LIST, .offset = offsetof(struct_, member), .item_size = sizeof(const char *),   \
+        .form = (form_)                                                                                                \
     }
 
 /* A description by one filter, and the rows of its answer. */
@@ -41,10 +46,10 @@ static bool take_rows(const struct aws_call *call, const struct field *fields, s
 /* --- subnets ------------------------------------------------------------------------------------------------------ */
 
 static const struct field subnet_fields[] = {
-    STR("subnetId", struct ec2_subnet, id),
-    STR("vpcId", struct ec2_subnet, vpc),
-    STR("availabilityZone", struct ec2_subnet, zone),
-    STR("state", struct ec2_subnet, state),
+    STR("subnetId", struct ec2_subnet, id, FORM_SUBNET),
+    STR("vpcId", struct ec2_subnet, vpc, FORM_VPC),
+    STR("availabilityZone", struct ec2_subnet, zone, FORM_ZONE),
+    STR("state", struct ec2_subnet, state, FORM_WORD),
     { .path = "availableIpAddressCount", .type = FIELD_INT, .offset = offsetof(struct ec2_subnet, free) },
     { .path = "mapPublicIpOnLaunch", .type = FIELD_BOOL, .offset = offsetof(struct ec2_subnet, maps_public) },
     { 0 },
@@ -69,25 +74,25 @@ bool ec2_describe_subnets_result(const struct aws_call *call, struct arena *aren
 
 /* A route has one target, in an element of its kind; a NAT instance is named by its interface too. */
 static const struct field route_fields[] = {
-    STR("destinationCidrBlock", struct ec2_route, to),
-    STR("gatewayId", struct ec2_route, target),
-    STR("natGatewayId", struct ec2_route, target),
-    STR("transitGatewayId", struct ec2_route, target),
-    STR("vpcPeeringConnectionId", struct ec2_route, target),
-    STR("networkInterfaceId", struct ec2_route, target),
-    STR("localGatewayId", struct ec2_route, target),
-    STR("carrierGatewayId", struct ec2_route, target),
-    STR("state", struct ec2_route, state),
+    STR("destinationCidrBlock", struct ec2_route, to, FORM_ADDRESSES),
+    STR("gatewayId", struct ec2_route, target, FORM_WORD),
+    STR("natGatewayId", struct ec2_route, target, FORM_WORD),
+    STR("transitGatewayId", struct ec2_route, target, FORM_WORD),
+    STR("vpcPeeringConnectionId", struct ec2_route, target, FORM_WORD),
+    STR("networkInterfaceId", struct ec2_route, target, FORM_WORD),
+    STR("localGatewayId", struct ec2_route, target, FORM_WORD),
+    STR("carrierGatewayId", struct ec2_route, target, FORM_WORD),
+    STR("state", struct ec2_route, state, FORM_WORD),
     { 0 },
 };
 static const struct field association_fields[] = {
-    STR("subnetId", struct ec2_association, subnet),
+    STR("subnetId", struct ec2_association, subnet, FORM_SUBNET),
     { .path = "main", .type = FIELD_BOOL, .offset = offsetof(struct ec2_association, main) },
     { 0 },
 };
 static const struct field table_fields[] = {
-    STR("routeTableId", struct ec2_route_table, id),
-    STR("vpcId", struct ec2_route_table, vpc),
+    STR("routeTableId", struct ec2_route_table, id, FORM_WORD),
+    STR("vpcId", struct ec2_route_table, vpc, FORM_VPC),
     ROWS("routeSet/item", struct ec2_route_table, routes, route_fields, struct ec2_route),
     ROWS("associationSet/item", struct ec2_route_table, associations, association_fields, struct ec2_association),
     { 0 },
@@ -112,17 +117,17 @@ bool ec2_describe_route_tables_result(const struct aws_call *call, struct arena 
 
 /* Ports are text: ICMP's are -1. */
 static const struct field permission_fields[] = {
-    STR("ipProtocol", struct ec2_permission, protocol),
-    STR("fromPort", struct ec2_permission, from),
-    STR("toPort", struct ec2_permission, to),
-    ROWS("ipRanges/item/cidrIp", struct ec2_permission, cidrs, NULL, const char *),
-    ROWS("prefixListIds/item/prefixListId", struct ec2_permission, others, NULL, const char *),
-    ROWS("groups/item/groupId", struct ec2_permission, others, NULL, const char *),
+    STR("ipProtocol", struct ec2_permission, protocol, FORM_WORD),
+    STR("fromPort", struct ec2_permission, from, FORM_WORD),
+    STR("toPort", struct ec2_permission, to, FORM_WORD),
+    STRINGS("ipRanges/item/cidrIp", struct ec2_permission, cidrs, FORM_ADDRESSES),
+    STRINGS("prefixListIds/item/prefixListId", struct ec2_permission, others, FORM_WORD),
+    STRINGS("groups/item/groupId", struct ec2_permission, others, FORM_GROUP),
     { 0 },
 };
 static const struct field group_fields[] = {
-    STR("groupId", struct ec2_group, id),
-    STR("vpcId", struct ec2_group, vpc),
+    STR("groupId", struct ec2_group, id, FORM_GROUP),
+    STR("vpcId", struct ec2_group, vpc, FORM_VPC),
     ROWS("ipPermissionsEgress/item", struct ec2_group, egress, permission_fields, struct ec2_permission),
     { 0 },
 };
@@ -145,8 +150,8 @@ bool ec2_describe_groups_result(const struct aws_call *call, struct arena *arena
 /* --- offerings ---------------------------------------------------------------------------------------------------- */
 
 static const struct field offering_fields[] = {
-    STR("instanceType", struct ec2_offering, type),
-    STR("location", struct ec2_offering, zone),
+    STR("instanceType", struct ec2_offering, type, FORM_TYPE),
+    STR("location", struct ec2_offering, zone, FORM_ZONE),
     { 0 },
 };
 static const struct field offerings_fields[] = {
@@ -170,7 +175,7 @@ bool ec2_describe_offerings_result(const struct aws_call *call, struct arena *ar
 /* --- regions ------------------------------------------------------------------------------------------------------ */
 
 static const struct field region_fields[] = {
-    STR("regionName", struct ec2_region, name),
+    STR("regionName", struct ec2_region, name, FORM_ZONE),
     { 0 },
 };
 static const struct field regions_fields[] = {
@@ -202,8 +207,8 @@ bool ec2_describe_regions_result(const struct aws_call *call, struct arena *aren
 struct word {
     const char *text;
 };
-static const struct field encryption_fields[] = { STR("ebsEncryptionByDefault", struct word, text), { 0 } };
-static const struct field key_fields[] = { STR("kmsKeyId", struct word, text), { 0 } };
+static const struct field encryption_fields[] = { STR("ebsEncryptionByDefault", struct word, text, FORM_WORD), { 0 } };
+static const struct field key_fields[] = { STR("kmsKeyId", struct word, text, FORM_KEY), { 0 } };
 
 /* The one word of an answer, which must be there. */
 static bool take_word(const struct aws_call *call, const struct field *fields, struct arena *arena, const char **ret,

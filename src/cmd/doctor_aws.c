@@ -69,6 +69,7 @@ static void ask_region(struct doctor *d, struct place *p)
 static void judge_region(struct doctor *d, struct place *p)
 {
     struct ec2_page page = { 0 };
+    size_t skipped;
     AUTO_ERROR err = { 0 };
     const struct error *wrong = &p->instances->call.error;
     bool denied = aws_is_denial(wrong->code);
@@ -88,7 +89,7 @@ static void judge_region(struct doctor *d, struct place *p)
         doctor_tell_failure(d, f, p->instances, "start");
         return;
     }
-    if (!ec2_describe_instances_result(p->instances, &d->arena, &page, &err)) {
+    if (!ec2_describe_instances_rows(p->instances, &d->arena, &page, &skipped, &err)) {
         f->status = FINDING_PROBLEM;
         doctor_tell_error(f, &err);
         return;
@@ -272,6 +273,8 @@ static void judge_site(struct doctor *d, const struct site *site)
     bool seen = doctor_answered(p->subnets ? &p->subnets->call : NULL);
     if (!seen)
         tell_unseen(d, CHECK_SUBNET, site->subnet, p->subnets);
+    else if (!subnet && doctor_find_subnet(&p->subnet_rows, NULL))
+        doctor_not_checked(d, CHECK_SUBNET, site->subnet, "EC2's answer has a subnet without an id, which may be this");
     else if (!doctor_subnet(&d->findings, site, subnet, d->start.spec->count))
         rule_out(d, site->subnet, NULL);
     if (!subnet)
@@ -284,7 +287,7 @@ static void judge_site(struct doctor *d, const struct site *site)
         tell_unseen(d, CHECK_EGRESS, site->subnet, p->groups);
     else
         doctor_egress(&d->findings, site, subnet, &p->group_rows);
-    if (!subnet)
+    if (!subnet || !subnet->zone)
         doctor_not_checked(d, CHECK_TYPE, site->subnet, "its zone is not known");
     else if (!doctor_answered(p->offerings ? &p->offerings->call : NULL))
         tell_unseen(d, CHECK_TYPE, site->subnet, p->offerings);

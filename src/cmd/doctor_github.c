@@ -143,7 +143,7 @@ static void judge_downloads(struct doctor *d, const struct github_call *call)
 static bool is_group(const struct github_group *g, const char *wanted)
 {
     uint64_t id;
-    return parse_uint(wanted, INT32_MAX, &id) ? g->id == (int64_t)id : str_eq(g->name, wanted);
+    return !g->unclear && (parse_uint(wanted, INT32_MAX, &id) ? g->id == (int64_t)id : str_eq(g->name, wanted));
 }
 
 /* Looks through the pages; *ret_found: it is among the groups. False: GitHub failed, *refused is why. */

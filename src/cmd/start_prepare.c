@@ -450,10 +450,12 @@ static bool take_runner_group(struct start *s, struct error *err)
             return false;
         for (size_t i = 0; i < rows.n; i++) {
             const struct github_group *group = FIELD_ROW(&rows, const struct github_group, i);
-            if (str_eq(group->name, name)) {
-                s->runner_group = group->id;
-                return true;
-            }
+            if (!str_eq(group->name, name))
+                continue;
+            if (group->unclear)
+                return error_set(err, ERROR_PARSE, 0, "%s", group->unclear);
+            s->runner_group = group->id;
+            return true;
         }
         if (!github_call_turn((struct github_call *)call, &paging, rows.n, &more, err))
             return false;

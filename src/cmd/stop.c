@@ -73,7 +73,7 @@ static void search_all_clear(struct search_all *a)
 
 static void add_region(struct strlist *regions, const char *region)
 {
-    if (aws_region_is_valid(region) && !strlist_has(regions, region))
+    if (region && aws_region_is_valid(region) && !strlist_has(regions, region))
         strlist_add(regions, region);
 }
 
@@ -103,7 +103,7 @@ static void add_named_regions(struct session *session, struct search_all *ret)
     AUTO_ARENA arena = { 0 };
     AUTO_ERROR err = { 0 };
     struct paging paging = { 0 };
-    bool more = true;
+    bool more = true, unclear = false;
     for (unsigned page = 1; more && page <= RUNNER_PAGES; page++) {
         struct field_list rows = { 0 };
         AUTO_CALL *call = &github_list_runners_call(&session->github, page, NULL)->call;
@@ -113,6 +113,10 @@ static void add_named_regions(struct session *session, struct search_all *ret)
         drive_tell_time(&session->cloud, CLOCK_GITHUB, call);
         for (size_t i = 0; i < rows.n; i++) {
             const char *name = FIELD_ROW(&rows, const struct github_runner, i)->name;
+            if (!name) { /* it may be anywhere */
+                unclear = true;
+                continue;
+            }
             AUTO_FREE char *mark = xstrndup(name, MARK_LEN);
             AUTO_FREE char *region = NULL;
             int64_t epoch;
@@ -122,7 +126,7 @@ static void add_named_regions(struct session *session, struct search_all *ret)
         if (!github_call_turn((struct github_call *)call, &paging, rows.n, &more, &err))
             return;
     }
-    ret->listed = !more;
+    ret->listed = !more && !unclear;
 }
 
 static void find_regions(struct session *session, const struct strlist *first, struct search_all *ret)

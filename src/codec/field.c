@@ -25,30 +25,23 @@ static const struct {
     [FORM_VOLUME] = { "vol-", LOWER DIGITS "-" },
     [FORM_SPOT_REQUEST] = { "sir-", LOWER DIGITS "-" },
     [FORM_SUBNET] = { "subnet-", LOWER DIGITS "-" },
+    [FORM_VPC] = { "vpc-", LOWER DIGITS "-" },
+    [FORM_GROUP] = { "sg-", LOWER DIGITS "-" },
+    [FORM_ADDRESSES] = { "", LOWER DIGITS ".:/" },
     [FORM_ZONE] = { "", LOWER DIGITS "-" },
     [FORM_TYPE] = { "", LOWER DIGITS ".-" },
     [FORM_WORD] = { "", LOWER DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ_.-" },
+    [FORM_KEY] = { "", LOWER DIGITS "ABCDEFGHIJKLMNOPQRSTUVWXYZ_:/-" },
     [FORM_TIME] = { "", DIGITS "TZ:.+-" },
 };
 
-enum { FORM_LENGTH = 64, NAME_LENGTH = 255 };
-
-/* C0, DEL, and C1 as UTF-8 has it. */
-static bool has_control(const char *s)
-{
-    for (const unsigned char *p = (const unsigned char *)s; *p; p++)
-        if (*p < 0x20 || *p == 0x7f || (*p == 0xc2 && p[1] >= 0x80 && p[1] < 0xa0))
-            return true;
-    return false;
-}
+enum { FORM_LENGTH = 64, KEY_LENGTH = 2048 };
 
 bool form_is(enum form form, const char *s)
 {
     if (form == FORM_ANY)
         return true;
-    if (form == FORM_NAME)
-        return strlen(s) <= NAME_LENGTH && !has_control(s);
     const size_t n = strlen(forms[form].prefix), len = strlen(s);
-    return str_starts(s, forms[form].prefix) && len > n && len <= FORM_LENGTH &&
+    return str_starts(s, forms[form].prefix) && len > n && len <= (form == FORM_KEY ? KEY_LENGTH : FORM_LENGTH) &&
            s[n + strspn(s + n, forms[form].set)] == '\0';
 }

@@ -386,3 +386,66 @@ bool github_call_decode(const struct github_call *call, const struct field *fiel
     error_hint(err, HINT_OTHER);
     return false;
 }
+
+/* What can be known of a row that makes no sense: each field by itself. */
+static void read_unclear(struct json_object *item, const struct github_rows *what, struct arena *arena, char *row,
+                         const char *why)
+{
+    memset(row, 0, what->size);
+    for (const struct field *f = what->row; f->path; f++) {
+        struct field one[] = { *f, { 0 } };
+        AUTO_ERROR ignored = { 0 };
+        one[0].required = false;
+        if (!json_decode(item, one, row, arena, "", &ignored) && f->type == FIELD_LIST)
+            *(struct field_list *)(void *)(row + f->offset) = (struct field_list){ 0 };
+    }
+    *(const char **)(void *)(row + what->unclear) = arena_strdup(arena, why);
+}
+
+static bool read_rows(struct json_object *list, const struct github_rows *what, const char *name, struct arena *arena,
+                      struct field_list *ret, struct error *err)
+{
+    for (size_t i = 0; i < json_object_array_length(list); i++) {
+        struct json_object *item = json_object_array_get_idx(list, i);
+        char *row = field_list_add(ret, what->size, arena);
+        AUTO_ERROR bad = { 0 };
+        if (arena_size(arena) > 2 * (size_t)FIELD_DECODED_MAX)
+            return error_set(err, ERROR_PARSE, 0, "%s holds more than %d bytes", name, FIELD_DECODED_MAX);
+        if (!json_decode(item, what->row, row, arena, name, &bad))
+            read_unclear(item, what, arena, row, bad.message);
+    }
+    return true;
+}
+
+static struct json_object *find_list(struct json_object *answer, const char *member)
+{
+    struct json_object *list = answer;
+    if (member && (!json_object_is_type(answer, json_type_object) || !json_object_object_get_ex(answer, member, &list)))
+        return NULL;
+    return json_object_is_type(list, json_type_array) ? list : NULL;
+}
+
+bool github_call_rows(const struct github_call *call, const struct github_rows *what, struct arena *arena,
+                      struct field_list *ret_rows, struct error *err)
+{
+    const struct strbuf *body = &call->call.exchange.response.body;
+    AUTO_FREE char *name = xasprintf("GitHub's answer to %s", call->call.name);
+    AUTO_JSON *answer = NULL;
+    struct field_list rows = { 0 };
+    if (!json_parse(strbuf_str(body), body->len, name, &answer, err)) {
+        error_hint(err, HINT_OTHER);
+        return false;
+    }
+    struct json_object *list = find_list(answer, what->member);
+    if (!list) {
+        error_set(err, ERROR_PARSE, 0, "%s has the wrong form: %s%s%s", name,
+                  what->member ? "`" : "a list was expected", what->member ? what->member : "",
+                  what->member ? "` is missing" : "");
+        error_hint(err, HINT_OTHER);
+        return false;
+    }
+    if (!read_rows(list, what, name, arena, &rows, err))
+        return false;
+    *ret_rows = rows;
+    return true;
+}

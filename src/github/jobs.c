@@ -4,10 +4,7 @@
 
 enum { PER_PAGE = GITHUB_JOBS_PAGE };
 
-struct rows {
-    struct field_list list;
-};
-
+/* Labels and names have no form: they are compared alone. */
 static const struct field job_fields[] = {
     { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_job, id), .required = true },
     { .path = "status",
@@ -23,14 +20,11 @@ static const struct field job_fields[] = {
     { 0 },
 };
 
-static const struct field jobs_fields[] = {
-    { .path = "jobs",
-      .type = FIELD_LIST,
-      .offset = offsetof(struct rows, list),
-      .required = true,
-      .items = job_fields,
-      .item_size = sizeof(struct github_job) },
-    { 0 },
+static const struct github_rows job_rows = {
+    .member = "jobs",
+    .row = job_fields,
+    .size = sizeof(struct github_job),
+    .unclear = offsetof(struct github_job, unclear),
 };
 
 bool github_job_has_label(const struct github_job *j, const char *label)
@@ -51,9 +45,5 @@ struct github_call *github_list_jobs_call(struct github *g, const char *repo, in
 bool github_list_jobs_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
                              struct error *err)
 {
-    struct rows rows = { 0 };
-    if (!github_call_decode(call, jobs_fields, &rows, arena, err))
-        return false;
-    *ret_rows = rows.list;
-    return true;
+    return github_call_rows(call, &job_rows, arena, ret_rows, err);
 }

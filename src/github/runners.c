@@ -43,18 +43,11 @@ static const struct field jit_fields[] = {
     { 0 },
 };
 
-struct rows {
-    struct field_list list;
-};
-
-static const struct field runners_fields[] = {
-    { .path = "runners",
-      .type = FIELD_LIST,
-      .offset = offsetof(struct rows, list),
-      .required = true,
-      .items = runner_fields,
-      .item_size = sizeof(struct github_runner) },
-    { 0 },
+static const struct github_rows runner_rows = {
+    .member = "runners",
+    .row = runner_fields,
+    .size = sizeof(struct github_runner),
+    .unclear = offsetof(struct github_runner, unclear),
 };
 
 struct github_call *github_jit_call(struct github *g, const char *name, int64_t runner_group,
@@ -163,57 +156,7 @@ struct github_call *github_list_runners_call(struct github *g, unsigned page, co
 bool github_list_runners_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
                                 struct error *err)
 {
-    struct rows rows = { 0 };
-    if (!github_call_decode(call, runners_fields, &rows, arena, err))
-        return false;
-    *ret_rows = rows.list;
-    return true;
-}
-
-/* What can be known of a row that makes no sense. */
-static void read_unclear(struct json_object *item, struct github_runner *r, struct arena *arena, const char *why)
-{
-    static const struct field id[] = {
-        { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_runner, id) },
-        { 0 },
-    };
-    static const struct field name[] = {
-        { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_runner, name) },
-        { 0 },
-    };
-    AUTO_ERROR ignored = { 0 };
-    *r = (struct github_runner){ .unclear = arena_strdup(arena, why) };
-    if (!json_decode(item, id, r, arena, "", &ignored))
-        error_clear(&ignored);
-    (void)!json_decode(item, name, r, arena, "", &ignored);
-}
-
-bool github_list_runners_rows(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
-                              struct error *err)
-{
-    const struct strbuf *body = &call->call.exchange.response.body;
-    AUTO_ERROR why = { 0 }, ignored = { 0 };
-    AUTO_JSON *object = NULL;
-    struct json_object *list = NULL;
-    struct field_list rows = { 0 };
-    if (github_list_runners_result(call, arena, ret_rows, &why))
-        return true;
-    if (!json_parse(strbuf_str(body), body->len, "", &object, &ignored) ||
-        !json_object_is_type(object, json_type_object) || !json_object_object_get_ex(object, "runners", &list) ||
-        !json_object_is_type(list, json_type_array))
-        return error_move(err, &why);
-    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        struct json_object *item = json_object_array_get_idx(list, i);
-        struct github_runner *row = field_list_add(&rows, sizeof(*row), arena);
-        AUTO_ERROR bad = { 0 };
-        if (arena_size(arena) > 2 * (size_t)FIELD_DECODED_MAX)
-            return error_move(err, &why);
-        if (!json_decode(item, runner_fields, row, arena, what, &bad))
-            read_unclear(item, row, arena, bad.message);
-    }
-    *ret_rows = rows;
-    return true;
+    return github_call_rows(call, &runner_rows, arena, ret_rows, err);
 }
 
 struct github_call *github_delete_runner_call(struct github *g, int64_t id)
@@ -233,6 +176,12 @@ static const struct field download_fields[] = {
     { 0 },
 };
 
+static const struct github_rows download_rows = {
+    .row = download_fields,
+    .size = sizeof(struct github_download),
+    .unclear = offsetof(struct github_download, unclear),
+};
+
 struct github_call *github_downloads_call(struct github *g)
 {
     AUTO_FREE char *path = xasprintf("%s/actions/runners/downloads", g->config->path);
@@ -242,41 +191,31 @@ struct github_call *github_downloads_call(struct github *g)
 bool github_downloads_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
                              struct error *err)
 {
-    const struct strbuf *body = &call->call.exchange.response.body;
-    AUTO_FREE char *what = xasprintf("GitHub's answer to %s", call->call.name);
-    AUTO_JSON *list = NULL;
     struct field_list rows = { 0 };
-    if (!json_parse(strbuf_str(body), body->len, what, &list, err))
+    size_t kept = 0;
+    if (!github_call_rows(call, &download_rows, arena, &rows, err))
         return false;
-    if (!json_object_is_type(list, json_type_array))
-        return error_set(err, ERROR_PARSE, 0, "%s has the wrong form: a list was expected", what);
-    for (size_t i = 0; i < json_object_array_length(list); i++) {
-        void *row = field_list_add(&rows, sizeof(struct github_download), arena);
-        if (!json_decode(json_object_array_get_idx(list, i), download_fields, row, arena, what, err))
-            return false;
-    }
+    struct github_download *v = rows.rows;
+    for (size_t i = 0; i < rows.n; i++)
+        if (!v[i].unclear)
+            v[kept++] = v[i];
+    rows.n = kept;
     *ret_rows = rows;
     return true;
 }
 
+/* A name has no form: it is compared alone. */
 static const struct field group_fields[] = {
     { .path = "id", .type = FIELD_ID, .offset = offsetof(struct github_group, id), .required = true },
-    { .path = "name",
-      .type = FIELD_STR,
-      .offset = offsetof(struct github_group, name),
-      .required = true,
-      .form = FORM_NAME },
+    { .path = "name", .type = FIELD_STR, .offset = offsetof(struct github_group, name), .required = true },
     { 0 },
 };
 
-static const struct field groups_fields[] = {
-    { .path = "runner_groups",
-      .type = FIELD_LIST,
-      .offset = offsetof(struct rows, list),
-      .required = true,
-      .items = group_fields,
-      .item_size = sizeof(struct github_group) },
-    { 0 },
+static const struct github_rows group_rows = {
+    .member = "runner_groups",
+    .row = group_fields,
+    .size = sizeof(struct github_group),
+    .unclear = offsetof(struct github_group, unclear),
 };
 
 struct github_call *github_list_groups_call(struct github *g, unsigned page, const char *visible_to)
@@ -293,11 +232,7 @@ struct github_call *github_list_groups_call(struct github *g, unsigned page, con
 bool github_list_groups_result(const struct github_call *call, struct arena *arena, struct field_list *ret_rows,
                                struct error *err)
 {
-    struct rows rows = { 0 };
-    if (!github_call_decode(call, groups_fields, &rows, arena, err))
-        return false;
-    *ret_rows = rows.list;
-    return true;
+    return github_call_rows(call, &group_rows, arena, ret_rows, err);
 }
 
 static const struct field rate_fields[] = {

@@ -521,8 +521,13 @@ static void answer_phase(struct bake_region *r, const struct event *e)
     if (r->phase == REGION_SAVE && e->outcome == OUTCOME_AMBIGUOUS && ++r->lost_answers < LOST_MAX)
         return; /* it is asked for again */
     bool gone = r->phase == REGION_DEPRECATE && e->outcome != OUTCOME_OK && ec2_leftover_is_gone(e->error);
+    AUTO_ERROR no_id = { 0 };
     if (e->outcome != OUTCOME_OK && r->phase >= REGION_SAVE && !gone) {
         prune_failed(r, e->error);
+        return;
+    }
+    if (r->phase == REGION_USED && e->n_skipped && !ec2_no_id(&no_id)) { /* nor its image */
+        prune_failed(r, &no_id);
         return;
     }
     switch (r->phase) {

@@ -376,7 +376,12 @@ void doctor_egress(struct findings *f, const struct site *site, const struct ec2
     for (size_t i = 0; i < site->security_groups.n; i++) {
         const char *id = site->security_groups.v[i];
         const struct ec2_group *g = find_group(groups, id);
-        if (!g || (subnet && !str_eq(g->vpc, subnet->vpc))) {
+        if (!g && find_group(groups, NULL)) {
+            new->status = FINDING_NOT_CHECKED;
+            finding_result(new, "EC2's answer has a group without an id, which may be %s", id);
+            return;
+        }
+        if (!g || (subnet && g->vpc && subnet->vpc && !str_eq(g->vpc, subnet->vpc))) {
             new->status = FINDING_PROBLEM;
             finding_result(new, g ? "%s is of another VPC than %s" : "there is no %s in this region and account", id,
                            site->subnet);
@@ -404,16 +409,20 @@ void doctor_egress(struct findings *f, const struct site *site, const struct ec2
 bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char *region, const char *type,
                  const struct field_list *offerings)
 {
-    bool here = false, anywhere = false;
+    bool here = false, anywhere = false, unclear = false;
     for (size_t i = 0; i < offerings->n; i++) {
         const struct ec2_offering *o = FIELD_ROW(offerings, const struct ec2_offering, i);
         anywhere = anywhere || str_eq(o->type, type);
         here = here || (str_eq(o->type, type) && str_eq(o->zone, subnet->zone));
+        unclear = unclear || ((!o->type || str_eq(o->type, type)) && (!o->zone || str_eq(o->zone, subnet->zone)));
     }
     struct finding *new = finding_add(f, CHECK_TYPE, here ? FINDING_OK : FINDING_AVOIDABLE,
                                       "looked whether %s is offered in %s", type, subnet->zone);
     if (here) {
         finding_result(new, "it is");
+    } else if (unclear) {
+        new->status = FINDING_NOT_CHECKED;
+        finding_result(new, "EC2's answer has an offering without a type or a zone, which may be this one");
     } else if (anywhere) {
         finding_result(new, "it is not, but elsewhere in %s", region);
         finding_fix(new, "name subnets of other zones with --subnets, or other --types");
@@ -421,7 +430,7 @@ bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char
         finding_result(new, "it is not, nor anywhere in %s", region);
         finding_fix(new, "is it spelled right? Name other --types, or another region");
     }
-    return here;
+    return here || unclear;
 }
 
 /* --- encryption --------------------------------------------------------------------------------------------------- */

@@ -29,6 +29,7 @@ struct flight {
     const char *token; /* of the next page, in the arena */
     struct ec2_instance *instances;
     size_t n_instances;
+    size_t n_skipped; /* of all pages */
     struct github_runner *runners;
     size_t n_runners;
     unsigned page;
@@ -400,18 +401,17 @@ static void remember(struct driver *d, const struct flight *f, const struct gith
     k->busy = r->busy;
 }
 
-/* Who takes a list page by page judges each row by itself, and takes what makes no sense for unknown. For others such a
- * row could be the one that they ask for. */
-static bool list_runners(struct flight *f, struct field_list *ret, struct error *err)
+/* Who takes a list page by page judges each row by itself, also what makes no sense. Who waits for runners takes such a
+ * row for none, and asks for it alone; for who looks for a name it may be the one. */
+static bool take_runner(struct flight *f, const struct github_runner *r, struct error *err)
 {
-    return f->act.by_page ? github_list_runners_rows(f->github, &f->arena, ret, err)
-                          : github_list_runners_result(f->github, &f->arena, ret, err);
-}
-
-static bool list_instances(struct flight *f, struct ec2_page *ret, size_t *ret_skipped, struct error *err)
-{
-    return f->act.by_page ? ec2_describe_instances_rows(f->aws, &f->arena, ret, ret_skipped, err)
-                          : ec2_describe_instances_result(f->aws, &f->arena, ret, err);
+    bool is_other = r->name && !str_eq(r->name, f->name);
+    if (f->act.kind == ACT_LIST ? r->unclear && !f->act.by_page : is_other)
+        return true;
+    if (f->act.kind == ACT_FIND && r->unclear)
+        return error_set(err, ERROR_PARSE, 0, "%s", r->unclear);
+    keep_runner(f, r);
+    return true;
 }
 
 /* Reads the answer into the flight. *ret_more: another page was asked for, and the flight goes on. */
@@ -424,6 +424,7 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     struct ec2_page page = { 0 };
     struct ec2_leftovers leftovers = { 0 };
     AUTO_STRBUF text = STRBUF_INIT;
+    size_t skipped = 0;
     switch (f->act.kind) {
     case ACT_MINT:
         if (!github_jit_result(f->github, f->name, &f->arena, &jit, err))
@@ -447,13 +448,11 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
         return true;
     case ACT_FIND:
     case ACT_LIST:
-        if (!list_runners(f, &rows, err))
+        if (!github_list_runners_result(f->github, &f->arena, &rows, err))
             return false;
-        for (size_t i = 0; i < rows.n; i++) {
-            const struct github_runner *r = FIELD_ROW(&rows, const struct github_runner, i);
-            if (f->act.kind == ACT_LIST || str_eq(r->name, f->name))
-                keep_runner(f, r);
-        }
+        for (size_t i = 0; i < rows.n; i++)
+            if (!take_runner(f, FIELD_ROW(&rows, const struct github_runner, i), err))
+                return false;
         e->pages = f->page;
         return f->act.kind == ACT_FIND || github_call_turn(f->github, &f->paging, rows.n, ret_more, err);
     case ACT_JOBS:
@@ -471,13 +470,15 @@ static bool decode(struct driver *d, struct flight *f, struct event *e, bool *re
     case ACT_SETTLE:
     case ACT_LOOK:
     case ACT_SCAN:
-        if (!list_instances(f, &page, &e->n_skipped, err))
+        if (!ec2_describe_instances_rows(f->aws, &f->arena, &page, &skipped, err))
             return false;
+        f->n_skipped += skipped;
+        e->n_skipped = f->act.by_page ? skipped : f->n_skipped;
         drop_strangers(f, &page.instances, sizeof(struct ec2_instance));
         keep_instances(f, &page.instances);
         e->account = page.owner;
         f->token = page.next_token;
-        return aws_call_turn(&f->aws->call, &f->paging, page.instances.n + e->n_skipped, f->token, ret_more, err);
+        return aws_call_turn(&f->aws->call, &f->paging, page.instances.n + skipped, f->token, ret_more, err);
     case ACT_LEFTOVERS:
         if (!ec2_list_leftovers_result(f->aws, f->act.leftover, &f->arena, &leftovers, err))
             return false;

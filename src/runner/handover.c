@@ -204,6 +204,8 @@ bool handover_answer(struct launch *l, const struct event *e, struct error *err)
     if (e->act == ACT_MARK || l->undoing)
         return true;
     take_rivals(l, e);
+    if (e->n_skipped && problem->domain == ERROR_NONE && h->phase == HANDOVER_LAST)
+        (void)ec2_no_id(problem);
     if (!h->rival || is_first(l))
         return true;
     error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` too, and is older",

@@ -578,7 +578,7 @@ static void answer_look(struct launch *l, const struct event *e)
             continue;
         }
         if (!found) {
-            if (e->now - s->launched_at > VANISHED_MS) {
+            if (e->n_skipped == 0 && e->now - s->launched_at > VANISHED_MS) {
                 AUTO_ERROR err = { 0 };
                 error_set(&err, ERROR_AWS, 0, "EC2 does not know instance %s, which it launched", s->pair.instance_id);
                 fail_slot(l, s, &err);

@@ -220,8 +220,11 @@ static void answer_use(struct leftovers *l, const struct event *e)
         struct leftover *o = &l->v[i];
         if (o->stage != LEFTOVER_TODO || o->region != e->who || o->facts.unproven)
             continue;
+        AUTO_ERROR no_id = { 0 };
         if (e->outcome != OUTCOME_OK)
             fail(o, e->error);
+        else if (e->n_skipped && !ec2_no_id(&no_id)) /* nor its image */
+            fail(o, &no_id);
         for (size_t n = 0; n < e->n_instances && o->stage == LEFTOVER_TODO; n++)
             if (str_eq(e->instances[n].image, o->id))
                 keep(o, used);

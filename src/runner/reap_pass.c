@@ -424,7 +424,7 @@ static void answer_close(struct reap *r, const struct event *e)
         if (e->outcome != OUTCOME_OK) {
             give_up(r, t, e->error);
         } else if (!i || ec2_instance_launched(i) != r->rows.v[t->row].launched) {
-            t->ruling = changed;
+            t->ruling = !i && e->n_skipped ? unseen : changed;
             set_stage(r, t, REAP_DONE);
         } else {
             take_details(r, t, i);
@@ -484,11 +484,16 @@ static bool begin_jobs(struct reap *r, int64_t now UNUSED, struct acts *acts)
  * the same runner that is over. */
 static void take_job(struct reap_target *t, const struct github_job *job)
 {
+    if (job->unclear) { /* unless it has another runner it may be its own */
+        if (t->facts.job != REAP_JOB_RUNNING && (str_empty(job->runner_name) || str_eq(job->runner_name, t->runner)))
+            t->facts.job = REAP_JOB_UNKNOWN;
+        return;
+    }
     bool mine = !str_empty(t->runner) && str_eq(job->runner_name, t->runner), over = str_eq(job->status, "completed");
     bool waits = str_eq(job->status, "queued") && str_empty(job->runner_name) && github_job_has_label(job, t->label);
     if (mine && !over)
         t->facts.job = REAP_JOB_RUNNING;
-    else if (mine && t->facts.job != REAP_JOB_RUNNING)
+    else if (mine && t->facts.job != REAP_JOB_RUNNING && t->facts.job != REAP_JOB_UNKNOWN)
         t->facts.job = REAP_JOB_COMPLETED;
     else if (waits && t->facts.job == REAP_JOB_NONE)
         t->facts.job = REAP_JOB_QUEUED;
@@ -500,9 +505,12 @@ static void take_jobs(struct reap *r, struct reap_target *t, const struct event 
 {
     if (e->outcome != OUTCOME_OK)
         t->facts.job = REAP_JOB_UNKNOWN;
-    for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++)
+    for (size_t k = 0; k < e->n_jobs && e->outcome == OUTCOME_OK; k++) {
         take_job(t, &e->jobs[k]);
-    if (t->facts.job == REAP_JOB_UNKNOWN && r->jobs_error.domain == ERROR_NONE)
+        if (t->facts.job == REAP_JOB_UNKNOWN && e->jobs[k].unclear && r->jobs_error.domain == ERROR_NONE)
+            error_set(&r->jobs_error, ERROR_PARSE, 0, "%s", e->jobs[k].unclear);
+    }
+    if (e->outcome != OUTCOME_OK && r->jobs_error.domain == ERROR_NONE)
         error_copy(&r->jobs_error, e->error);
 }
 
@@ -747,9 +755,14 @@ static void answer_fencing(struct reap *r, struct reap_target *t, const struct e
     }
 }
 
-/* Is it still what was judged? Without its record a runner exits, and its machine may power off before we come. */
-static void look_again(struct reap *r, struct reap_target *t, const struct ec2_instance *i)
+/* Is it still what was judged? maybe: it may be one that could not be read. Without its record a runner exits, and its
+ * machine may power off before we come. */
+static void look_again(struct reap *r, struct reap_target *t, const struct ec2_instance *i, bool maybe)
 {
+    if (!i && maybe) {
+        spare(r, t, unseen);
+        return;
+    }
     if (t->fenced && (!i || !ec2_state_is_live(ec2_instance_state(i)))) {
         t->ended = true;
         set_stage(r, t, REAP_DONE);
@@ -824,7 +837,7 @@ static void answer_batch(struct reap *r, const struct event *e)
         else if (b->kind == ACT_MARK)
             set_stage(r, t, REAP_DONE);
         else
-            look_again(r, t, find_instance(e, target_id(r, t)));
+            look_again(r, t, find_instance(e, target_id(r, t)), e->n_skipped > 0);
     }
 }
 
@@ -861,9 +874,10 @@ static void answer_ghost_look(struct reap *r, const struct event *e)
     const struct reap_batch *b = r->batches[e->who];
     for (size_t k = 0; k < b->n; k++) {
         struct reap_ghost *g = &r->ghosts[b->members[k]];
+        AUTO_ERROR no_id = { 0 };
         g->stage = REAP_GHOST_DONE;
-        if (e->outcome != OUTCOME_OK) {
-            error_copy(&g->error, e->error);
+        if (e->outcome != OUTCOME_OK || (e->n_skipped && !ec2_no_id(&no_id))) {
+            error_copy(&g->error, e->outcome != OUTCOME_OK ? e->error : &no_id);
             continue;
         }
         g->absent = true;

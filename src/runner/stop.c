@@ -138,22 +138,28 @@ static void add_target(struct stop *s, const struct ec2_instance *i, const char 
     }
 }
 
+static void cannot_read(struct stop *s, const char *region, const struct error *why)
+{
+    if (!s->config->wide && s->error.domain == ERROR_NONE)
+        error_copy(&s->error, why);
+    if (!s->config->wide || strlist_has(&s->unread, region))
+        return;
+    if (s->unread.n == 0)
+        error_copy(&s->unread_why, why);
+    strlist_add(&s->unread, region);
+}
+
 static void answer_scan(struct stop *s, const struct event *e)
 {
     s->scanning--;
     const char *region = s->config->regions->v[e->who / s->n_searches];
-    if (e->outcome != OUTCOME_OK && s->config->wide) {
-        if (s->unread.n == 0)
-            error_copy(&s->unread_why, e->error);
-        if (!strlist_has(&s->unread, region))
-            strlist_add(&s->unread, region);
+    AUTO_ERROR no_id = { 0 };
+    if (e->outcome != OUTCOME_OK)
+        cannot_read(s, region, e->error);
+    else if (e->n_skipped && !ec2_no_id(&no_id)) /* it may be meant; the others are ended all the same */
+        cannot_read(s, region, &no_id);
+    if (e->outcome != OUTCOME_OK)
         return;
-    }
-    if (e->outcome != OUTCOME_OK) {
-        if (s->error.domain == ERROR_NONE)
-            error_copy(&s->error, e->error);
-        return;
-    }
     for (size_t n = 0; n < e->n_instances; n++) {
         const struct ec2_instance *i = &e->instances[n];
         if (!is_wanted(s, i))

@@ -54,16 +54,18 @@ static void match(const struct github_runner *record)
 }
 
 ROWS(runners, github_list_runners_result, r, struct github_runner, {
-    HOLDS(r->name && r->status);
+    HOLDS(r->unclear || (r->name && r->status));
+    if (r->unclear)
+        continue;
     HOLDS(reap_read_record(r) < REAP_RECORD_COUNT);
     match(r);
 })
 ROWS(jobs, github_list_jobs_result, j, struct github_job, {
-    HOLDS(j->status);
+    HOLDS(j->unclear || j->status);
     (void)github_job_has_label(j, "mayfly-1");
 })
 ROWS(download_rows, github_downloads_result, d, struct github_download, HOLDS(d->os && d->architecture && d->url))
-ROWS(groups, github_list_groups_result, g, struct github_group, HOLDS(g->name))
+ROWS(groups, github_list_groups_result, g, struct github_group, HOLDS(g->unclear || g->name))
 
 /* What doctor would make of it. */
 static bool downloads(const struct github_call *c, struct arena *arena, struct error *err)

@@ -23,7 +23,7 @@ struct record {
 
 struct job {
     int64_t run_id;
-    const char *status, *runner, *label;
+    const char *status, *runner, *label; /* status: NULL: it makes no sense */
 };
 
 struct fault {
@@ -186,7 +186,10 @@ static void list_jobs(struct world *w, const struct act *a, struct event *e)
         if (w->jobs[n].run_id != a->run_id)
             continue;
         struct github_job *j = &rows[e->n_jobs++];
-        *j = (struct github_job){ .id = 1, .status = w->jobs[n].status, .runner_name = w->jobs[n].runner };
+        *j = (struct github_job){ .id = 1,
+                                  .status = w->jobs[n].status,
+                                  .runner_name = w->jobs[n].runner,
+                                  .unclear = w->jobs[n].status ? NULL : "it makes no sense" };
         *(const char **)field_list_add(&j->labels, sizeof(const char *), &w->arena) = w->jobs[n].label;
     }
     e->jobs = rows;
@@ -760,6 +763,9 @@ START_TEST(jobs_save_and_condemn)
         { "online", { 5, "queued", "", "other" }, "idle" },
         { "online", { 5, "waiting", "", "mine" }, "idle" }, /* may wait for days for somebody's approval */
         { NULL, { 5, "queued", "", "mine" }, "no-runner" },
+        { "online", { 5, NULL, "i-1", "mine" }, "job-unknown" },
+        { "online", { 5, NULL, NULL, "mine" }, "job-unknown" },
+        { "online", { 5, NULL, "i-2", "mine" }, "idle" },
     };
     struct world w;
     world_init(&w);
@@ -1646,7 +1652,7 @@ static TCase *judging(void)
     tcase_add_loop_test(t, overdue_is_ended_whatever_github_says, 0, 6);
     tcase_add_loop_test(t, overdue_and_its_record, 0, 2);
     tcase_add_test(t, no_confirm_ends_at_first_sight);
-    tcase_add_loop_test(t, jobs_save_and_condemn, 0, 12);
+    tcase_add_loop_test(t, jobs_save_and_condemn, 0, 15);
     tcase_add_loop_test(t, jobs_that_cannot_be_read, 0, 9);
     tcase_add_test(t, each_run_is_read_once);
     return t;

@@ -83,6 +83,8 @@ struct ec2_page {
 MUST_CHECK bool ec2_describe_instances_result(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
                                               struct error *err);
 
+/* The error of an answer with such an instance; false. */
+bool ec2_no_id(struct error *err);
 /* The same for who can do with less: an instance without an id is left out; *ret_skipped: of so many. */
 MUST_CHECK bool ec2_describe_instances_rows(const struct aws_call *call, struct arena *arena, struct ec2_page *ret,
                                             size_t *ret_skipped, struct error *err);

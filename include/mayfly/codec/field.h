@@ -21,18 +21,21 @@ enum field_type {
 /* What a string of a server's may look like, so that what is printed or sent on holds no other characters. A string
  * that has not its form is absent in XML, and an error in JSON. */
 enum form {
-    FORM_ANY,
+    FORM_ANY,      /* what a person may have chosen: it is only compared, or cleaned where it is printed */
     FORM_INSTANCE, /* "i-" and letters, digits, dashes; and so on */
     FORM_IMAGE,
     FORM_SNAPSHOT,
     FORM_VOLUME,
     FORM_SPOT_REQUEST,
     FORM_SUBNET,
-    FORM_ZONE, /* "us-east-1a", "us-west-2-lax-1a" */
-    FORM_TYPE, /* "m7i.large", "u-6tb1.metal" */
-    FORM_WORD, /* "running", "in_progress", "Server.InternalError" */
-    FORM_TIME, /* "2026-01-31T01:02:03.000Z" */
-    FORM_NAME, /* what a person may have chosen: UTF-8 without control characters, 255 bytes at most; or "" */
+    FORM_VPC,
+    FORM_GROUP,
+    FORM_ADDRESSES, /* "10.0.0.0/8", "2001:db8::/32" */
+    FORM_ZONE,      /* "us-east-1a", "us-west-2-lax-1a" */
+    FORM_TYPE,      /* "m7i.large", "u-6tb1.metal" */
+    FORM_WORD,      /* "running", "in_progress", "Server.InternalError" */
+    FORM_TIME,      /* "2026-01-31T01:02:03.000Z" */
+    FORM_KEY,       /* "alias/aws/ebs", "arn:aws:kms:us-east-1:123456789012:key/1234abcd" */
 };
 
 MUST_CHECK bool form_is(enum form form, const char *s);
@@ -44,7 +47,7 @@ struct field {
     bool required;             /* absent or null is an error; JSON only, XML omits what is empty */
     const struct field *items; /* FIELD_LIST: the table of one row; NULL: rows are strings (const char *) */
     size_t item_size;          /* FIELD_LIST: sizeof one row */
-    enum form form;            /* of a string, or of the strings of a list */
+    enum form form;            /* of a string; in XML also of the strings of a list */
 };
 
 /* A row, by its type. The file defines FIELDS, the struct of the members. */

@@ -67,6 +67,16 @@ bool github_call_unchanged(const struct github_call *call);
  * URL nobody follows. False: the list does not end. */
 MUST_CHECK bool github_call_turn(const struct github_call *call, struct paging *paging, size_t rows, bool *ret_more,
                                  struct error *err);
+/* A list in an answer, of whose rows each is read by itself: one that makes no sense must not hide the others. */
+struct github_rows {
+    const char *member; /* of the answer, which has the list; NULL: the answer is the list */
+    const struct field *row;
+    size_t size;    /* of a row */
+    size_t unclear; /* where in it a const char * says why it makes no sense: what can be read of it is there all the
+                       same, the rest is zero; NULL: it makes sense */
+};
+MUST_CHECK bool github_call_rows(const struct github_call *call, const struct github_rows *what, struct arena *arena,
+                                 struct field_list *ret_rows, struct error *err);
 /* Fills out from the answer, an object, by the table. */
 MUST_CHECK bool github_call_decode(const struct github_call *call, const struct field *fields, void *out,
                                    struct arena *arena, struct error *err);

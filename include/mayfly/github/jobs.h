@@ -11,6 +11,8 @@ struct github_job { /* strings live in the decoder's arena */
     const char *status;       /* "queued", "in_progress", "completed"; also "waiting", "requested", "pending" */
     const char *runner_name;  /* NULL or "" until a runner has it */
     struct field_list labels; /* const char *: what the job asks for */
+    const char *unclear;      /* why GitHub's answer on it makes no sense: then what is not known is 0 or NULL; NULL: it
+                                 makes sense */
 };
 
 bool github_job_has_label(const struct github_job *j, const char *label);
@@ -22,7 +24,7 @@ enum { GITHUB_JOBS_PAGE = 30 };
 /* Page 1, 2, … of GITHUB_JOBS_PAGE, of all attempts: a job that is run again may use the runners of an earlier attempt.
  * repo: "owner/name", checked by github_scope_path. */
 struct github_call *github_list_jobs_call(struct github *g, const char *repo, int64_t run_id, unsigned page);
-/* Rows of struct github_job. */
+/* Rows of struct github_job; what makes no sense is a row that is `unclear`. */
 MUST_CHECK bool github_list_jobs_result(const struct github_call *call, struct arena *arena,
                                         struct field_list *ret_rows, struct error *err);
 

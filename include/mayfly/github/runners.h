@@ -10,8 +10,8 @@ struct github_runner { /* strings live in the decoder's arena */
     int64_t id;
     const char *name, *status; /* status: "online" or "offline" */
     bool busy;
-    const char *unclear; /* why GitHub's answer on it makes no sense: then id is 0 and name NULL where they are not
-                            known, and the rest says nothing; NULL: it makes sense */
+    const char *unclear; /* why GitHub's answer on it makes no sense: then what is not known is 0 or NULL; NULL: it
+                            makes sense */
 };
 
 bool github_runner_is_online(const struct github_runner *r);
@@ -35,21 +35,18 @@ MUST_CHECK bool github_get_runner_result(const struct github_call *call, struct 
 
 /* Page 1, 2, … of 100; name: only records of this name, or NULL. */
 struct github_call *github_list_runners_call(struct github *g, unsigned page, const char *name);
-/* Rows of struct github_runner. */
+/* Rows of struct github_runner; what makes no sense is a row that is `unclear`. */
 MUST_CHECK bool github_list_runners_result(const struct github_call *call, struct arena *arena,
                                            struct field_list *ret_rows, struct error *err);
-
-/* The same for who can do with less: what makes no sense is a row that is `unclear`. */
-MUST_CHECK bool github_list_runners_rows(const struct github_call *call, struct arena *arena,
-                                         struct field_list *ret_rows, struct error *err);
 
 struct github_call *github_delete_runner_call(struct github *g, int64_t id);
 
 struct github_download {
     const char *os, *architecture, *url, *sha256;
+    const char *unclear; /* NULL */
 };
 struct github_call *github_downloads_call(struct github *g);
-/* Rows of struct github_download. */
+/* Rows of struct github_download, those that make sense. */
 MUST_CHECK bool github_downloads_result(const struct github_call *call, struct arena *arena,
                                         struct field_list *ret_rows, struct error *err);
 
@@ -57,6 +54,7 @@ MUST_CHECK bool github_downloads_result(const struct github_call *call, struct a
 struct github_group {
     int64_t id;
     const char *name;
+    const char *unclear; /* as a runner's */
 };
 /* Page 1, 2, … of 100; visible_to: only groups that this repository of the organisation ("demo") may use, or NULL. */
 struct github_call *github_list_groups_call(struct github *g, unsigned page, const char *visible_to);

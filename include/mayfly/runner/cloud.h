@@ -101,7 +101,7 @@ struct event { /* borrowed, valid during the step */
     const struct error *error; /* when the outcome is not OK */
     const struct ec2_instance *instances;
     size_t n_instances;
-    size_t n_skipped;    /* instances by page that have no id */
+    size_t n_skipped;    /* instances that have no id: by page, or of all pages */
     const char *account; /* of an instance in this answer, or NULL */
     const struct github_runner *runners;
     size_t n_runners;
