@@ -35,18 +35,17 @@ static enum found find(const struct aws_creds_from *from, struct creds_source *s
 /* The file is rewritten by whoever runs the container, so it is read each time. */
 static bool authorize(struct aws *aws, const struct creds_source *s, struct strbuf *header, struct error *err)
 {
-    AUTO_STRBUF token = STRBUF_INIT;
-    const char *value = aws->config->getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN");
+    static const char variable[] = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
+    AUTO_SECRET token = { 0 };
+    const char *value = aws->config->getenv(variable);
+    bool ok = !str_empty(s->token_file)
+                  ? token_read(s->token_file, TOKEN_LINE, "the container's authorization token file", &token, err)
+                  : str_blank(value) || token_parse(value, strlen(value), TOKEN_LINE, variable, &token, err);
     header->secret = true;
-    if (!str_empty(s->token_file)) {
-        if (!creds_read_token(s->token_file, "the container's authorization token", &token, err))
-            return false;
-        value = strbuf_str(&token);
-    }
-    if (str_empty(value))
-        return true;
-    secret_hide(value);
-    strbuf_addf(header, "Authorization: %s", value);
+    if (!secret_is_set(&token))
+        return ok;
+    secret_hide(token.value); /* for as long as an answer may repeat it */
+    strbuf_addf(header, "Authorization: %s", token.value);
     return true;
 }
 

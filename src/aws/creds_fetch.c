@@ -5,14 +5,7 @@
 #include "mayfly/util/log.h"
 #include "mayfly/version.h"
 
-enum {
-    RENEW_BEFORE = 300 /* s */,
-    AGAIN_MS = 60000,
-    PATIENCE_MS = 10000,
-    HURRY_MS = 1500,
-    BODY_MAX = 64 * 1024,
-    TOKEN_MAX = 64 * 1024
-};
+enum { RENEW_BEFORE = 300 /* s */, AGAIN_MS = 60000, PATIENCE_MS = 10000, HURRY_MS = 1500, BODY_MAX = 64 * 1024 };
 
 /* --- a question over HTTP ----------------------------------------------------------------------------------------- */
 
@@ -168,22 +161,6 @@ bool creds_refused(const char *what, int status, const struct strbuf *json, stru
     error_set(err, is_passing(status) ? ERROR_AWS : ERROR_CONFIG, status, "%s: HTTP %d%s%.80s%s%.200s", what, status,
               a.code ? " " : "", a.code ? a.code : "", a.message ? ": " : "", a.message ? a.message : "");
     return false;
-}
-
-bool creds_read_token(const char *path, const char *what, struct strbuf *ret, struct error *err)
-{
-    *ret = STRBUF_MAX(TOKEN_MAX);
-    ret->secret = true;
-    if (!strbuf_read_file(ret, path, what, err)) {
-        err->domain = ERROR_CONFIG;
-        return false;
-    }
-    while (ret->len > 0 && strchr("\r\n", ret->data[ret->len - 1]))
-        strbuf_truncate(ret, ret->len - 1);
-    if (ret->len == 0 || strlen(strbuf_str(ret)) != ret->len || strpbrk(strbuf_str(ret), "\r\n"))
-        return error_set(err, ERROR_CONFIG, 0, "%s: `%s` does not hold a token of one line", what, path);
-    secret_hide(strbuf_str(ret));
-    return true;
 }
 
 /* --- fetching and renewing ---------------------------------------------------------------------------------------- */

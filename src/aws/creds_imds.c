@@ -132,13 +132,18 @@ static bool get_session(struct aws *aws, const struct creds_source *s, struct st
         AUTO_FREE char *problem = xstrdup(err->message);
         return nothing_found(aws, s, problem, err);
     }
-    if (status != 200 || token.len == 0) {
+    if (status != 200) {
         AUTO_FREE char *problem = xasprintf("HTTP %d", status);
         return nothing_found(aws, s, problem, err);
     }
+    AUTO_SECRET session = { 0 };
+    if (!token_parse(strbuf_str(&token), token.len, TOKEN_WORD, "its session token", &session, err)) {
+        AUTO_FREE char *problem = xstrdup(err->message);
+        return nothing_found(aws, s, problem, err);
+    }
     ret_header->secret = true;
-    secret_hide(strbuf_str(&token));
-    strbuf_addf(ret_header, "X-aws-ec2-metadata-token: %s", strbuf_str(&token));
+    secret_hide(session.value);
+    strbuf_addf(ret_header, "X-aws-ec2-metadata-token: %s", session.value);
     return true;
 }
 

@@ -61,14 +61,6 @@ char *creds_profile_name(const struct aws_creds_from *from)
 
 /* --- static keys -------------------------------------------------------------------------------------------------- */
 
-bool creds_is_printable(const char *s)
-{
-    for (; *s; s++)
-        if (*s <= ' ' || *s > '~')
-            return false;
-    return true;
-}
-
 enum found creds_take(const char *id, const char *secret, const char *token, const char *where, struct aws_creds *ret,
                       struct error *err)
 {
@@ -79,7 +71,7 @@ enum found creds_take(const char *id, const char *secret, const char *token, con
     }
     if (str_empty(id))
         return ABSENT;
-    if (!creds_is_printable(id) || !creds_is_printable(secret) || (token && !creds_is_printable(token))) {
+    if (!token_is_word(id) || !token_is_word(secret) || (!str_empty(token) && !token_is_word(token))) {
         error_set(err, ERROR_CONFIG, 0, "AWS credentials from %s hold a blank, a line break or a control character",
                   where);
         error_hint(err, "often a line break was pasted at the end: set the value again without it");

@@ -5,6 +5,7 @@
 #include "mayfly/aws/call.h"
 #include "mayfly/codec/field.h"
 #include "mayfly/util/arena.h"
+#include "mayfly/util/token.h"
 
 enum found { FOUND, ABSENT, BROKEN };
 
@@ -28,8 +29,6 @@ char *creds_profile_name(const struct aws_creds_from *from);
 /* Takes keys over when they are whole and can stand in a header; ABSENT when there is neither id nor secret. */
 enum found creds_take(const char *id, const char *secret, const char *token, const char *where, struct aws_creds *ret,
                       struct error *err);
-/* ASCII without blanks: anything else would break out of the header that carries it. */
-bool creds_is_printable(const char *s);
 /* role_arn, role_session_name, external_id and duration_seconds of the profile. */
 MUST_CHECK bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, struct error *err);
 void creds_role_clear(struct creds_role *r);
@@ -58,8 +57,6 @@ MUST_CHECK bool creds_sso_token(const struct strbuf *json, const char *session, 
                                 const char **ret, struct error *err);
 /* Sets an error of an answer that is not 200, with the message that it may hold. */
 bool creds_refused(const char *what, int status, const struct strbuf *json, struct error *err);
-/* A token of one line in a file. */
-MUST_CHECK bool creds_read_token(const char *path, const char *what, struct strbuf *ret, struct error *err);
 /* Credentials by STS, with a web identity. */
 MUST_CHECK bool creds_assume_with_token(struct aws *aws, const struct creds_role *role, const char *token,
                                         struct aws_creds *ret, struct error *err);

@@ -93,7 +93,7 @@ static bool decode_token(const struct strbuf *json, struct arena *arena, struct 
 {
     if (!json_decode_text(strbuf_str(json), json->len, token_fields, ret, arena, what_cache, err))
         return false;
-    if (str_empty(ret->access_token) || !creds_is_printable(ret->access_token)) {
+    if (!token_is_word(ret->access_token)) {
         error_set(err, ERROR_CONFIG, 0, "%s: accessToken is empty, or holds a blank or a control character",
                   what_cache);
         error_hint(err, "log in again: aws sso login");
@@ -134,7 +134,7 @@ static bool may_renew(const struct token *t, int64_t now)
     const char *const needed[] = { t->refresh_token, t->client_id, t->client_secret };
     int64_t until;
     for (size_t i = 0; i < ARRAY_SIZE(needed); i++)
-        if (str_empty(needed[i]) || !creds_is_printable(needed[i]))
+        if (!token_is_word(needed[i]))
             return false;
     return t->registration_expires_at && clock_parse_lenient(t->registration_expires_at, &until) && until > now;
 }
@@ -211,7 +211,7 @@ static bool renew(struct aws *aws, const struct creds_source *s, struct token *t
     }
     if (!json_decode_text(strbuf_str(&answer), answer.len, renewed_fields, &r, arena, what, err))
         return false;
-    if (str_empty(r.access_token) || !creds_is_printable(r.access_token) || r.seconds <= 0 || r.seconds > 366 * 86400)
+    if (!token_is_word(r.access_token) || r.seconds <= 0 || r.seconds > 366 * 86400)
         return error_set(err, ERROR_PARSE, 0, "%s: no usable accessToken came back", what);
     secret_hide(r.access_token);
     t->access_token = r.access_token;

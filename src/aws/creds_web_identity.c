@@ -35,9 +35,9 @@ static enum found find_file(const struct aws_creds_from *from, struct creds_sour
 
 static bool fetch_file(struct aws *aws, const struct creds_source *s, struct aws_creds *ret, struct error *err)
 {
-    AUTO_STRBUF token = STRBUF_INIT;
-    return creds_read_token(s->token_file, "the web identity token file", &token, err) &&
-           creds_assume_with_token(aws, &s->role, strbuf_str(&token), ret, err);
+    AUTO_SECRET token = { 0 };
+    return token_read(s->token_file, TOKEN_WORD, "the web identity token file", &token, err) &&
+           creds_assume_with_token(aws, &s->role, token.value, ret, err);
 }
 
 const struct creds_provider creds_web_identity = {
@@ -91,10 +91,14 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     int status = 0;
     AUTO_FREE char *audience = aws_oidc_audience(aws->config->region);
     AUTO_FREE char *url = xasprintf("%s%caudience=%s", s->url, strchr(s->url, '?') ? '&' : '?', audience);
-    const char *token = aws->config->getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN");
+    static const char variable[] = "ACTIONS_ID_TOKEN_REQUEST_TOKEN";
+    const char *given = aws->config->getenv(variable);
+    AUTO_SECRET token = { 0 }, identity = { 0 };
+    if (!token_parse(given, strlen(given), TOKEN_WORD, variable, &token, err))
+        return false;
     header.secret = true;
-    secret_hide(token);
-    strbuf_addf(&header, "Authorization: Bearer %s", token);
+    secret_hide(token.value);
+    strbuf_addf(&header, "Authorization: Bearer %s", token.value);
     const struct creds_question q = {
         .name = what, .method = "GET", .url = url, .headers = { strbuf_str(&header) }, .total_ms = 5000, .attempts = 4
     };
@@ -107,8 +111,8 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     }
     if (!json_decode_text(strbuf_str(&body), body.len, oidc_fields, &oidc, &arena, what, err))
         return false;
-    secret_hide(oidc.value);
-    return creds_assume_with_token(aws, &s->role, oidc.value, ret, err);
+    return token_parse(oidc.value, strlen(oidc.value), TOKEN_WORD, what, &identity, err) &&
+           creds_assume_with_token(aws, &s->role, identity.value, ret, err);
 }
 
 const struct creds_provider creds_oidc = {

@@ -241,14 +241,14 @@ static bool is_path(const char *s)
 static bool add_own(struct bake_run *r, const char *path, struct error *err)
 {
     AUTO_STRBUF text = STRBUF_MAX(OWN_RECIPE_MAX);
-    if (!strbuf_read_file(&text, path, "the recipe", err)) {
+    if (!strbuf_read_text(&text, path, "the recipe", err)) {
         err->domain = ERROR_CONFIG;
         return false;
     }
-    if (strlen(strbuf_str(&text)) != text.len)
-        return error_set(err, ERROR_CONFIG, 0, "the recipe `%s` holds a NUL byte", path);
     if (text.len == 0)
         return error_set(err, ERROR_CONFIG, 0, "the recipe `%s` is empty", path);
+    if (text_drop_returns(&text))
+        log_warn("the recipe `%s` has Windows line endings, which are converted", path);
     strlist_add(&r->own, strbuf_str(&text));
     AUTO_FREE char *step = xasprintf("own-%zu", r->own.n);
     strlist_add(&r->steps, step);

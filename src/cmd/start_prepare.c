@@ -5,6 +5,7 @@
 #include "mayfly/runner/params.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/text.h"
 #include "mayfly/version.h"
 
 enum {
@@ -55,34 +56,18 @@ static void make_label(struct start *s)
         strlist_add(&s->labels, s->spec->labels.v[i]);
 }
 
-/* A script that was saved on Windows: bash would take the carriage returns for part of its commands. */
-static void drop_carriage_returns(struct start *s)
-{
-    AUTO_STRBUF lf = STRBUF_MAX(PRE_RUNNER_MAX);
-    const char *text = strbuf_str(&s->pre_runner);
-    for (const char *p = text; *p; p++)
-        if (!str_starts(p, "\r\n"))
-            strbuf_addc(&lf, *p);
-    if (lf.len == s->pre_runner.len)
-        return;
-    strlist_add(&s->plan.warnings, "the pre-runner script has Windows line endings, which are converted");
-    strbuf_truncate(&s->pre_runner, 0);
-    strbuf_adds(&s->pre_runner, strbuf_str(&lf));
-}
-
 static bool read_pre_runner(struct start *s, struct error *err)
 {
     const struct spec *spec = s->spec;
     if (!str_empty(spec->pre_runner_script))
         strbuf_adds(&s->pre_runner, spec->pre_runner_script);
     if (!str_empty(spec->pre_runner_file) &&
-        !strbuf_read_file(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
+        !strbuf_read_text(&s->pre_runner, spec->pre_runner_file, "the pre-runner script", err)) {
         err->domain = ERROR_CONFIG;
         return false;
     }
-    if (strlen(strbuf_str(&s->pre_runner)) != s->pre_runner.len)
-        return error_set(err, ERROR_CONFIG, 0, "the pre-runner script holds a NUL byte");
-    drop_carriage_returns(s);
+    if (text_drop_returns(&s->pre_runner))
+        strlist_add(&s->plan.warnings, "the pre-runner script has Windows line endings, which are converted");
     return true;
 }
 

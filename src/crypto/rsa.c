@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 
 #include "mayfly/util/encode.h"
+#include "mayfly/util/text.h"
 
 enum { BITS_MIN = 2048 };
 
@@ -32,13 +33,10 @@ void rsa_key_free_pointer(struct rsa_key **key)
 
 static const char begin[] = "-----BEGIN ", end[] = "-----END ", dashes[] = "-----", blanks[] = " \t\r\n";
 
-/* Line breaks that were written as \n and \r become real ones: no PEM has a backslash of its own. A byte order mark
- * goes.
- */
+/* Line breaks that were written as \n and \r become real ones: no PEM has a backslash of its own. */
 static void restore_lines(const char *pem, size_t len, struct strbuf *out)
 {
-    size_t i = len >= 3 && memcmp(pem, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
-    for (; i < len; i++) {
+    for (size_t i = 0; i < len; i++) {
         char next = i + 1 < len ? pem[i + 1] : '\0';
         if (pem[i] != '\\' || (next != 'n' && next != 'r')) {
             strbuf_addc(out, pem[i]);
@@ -184,19 +182,20 @@ bool rsa_key_read(const char *pem, size_t len, const char *what, struct rsa_key 
 {
     AUTO_STRBUF text = STRBUF_INIT;
     bool passphrase = false;
-    normalize(pem, len, &text);
-    if (strlen(strbuf_str(&text)) != text.len) {
-        error_set(err, ERROR_CONFIG, 0, "%s holds a NUL byte", what);
-        error_hint(err, "it is saved as UTF-16, or is no PEM: save it as UTF-8");
+    if (!text_begin(&pem, &len, what, err))
         return false;
-    }
-    CLEANUP(free_bio) BIO *bio = must(BIO_new_mem_buf(strbuf_str(&text), (int)text.len));
+    normalize(pem, len, &text);
+    const char *plain = strbuf_str(&text); /* may have come out of base64 */
+    size_t plain_len = text.len;
+    if (!text_begin(&plain, &plain_len, what, err))
+        return false;
+    CLEANUP(free_bio) BIO *bio = must(BIO_new_mem_buf(plain, (int)plain_len));
     EVP_PKEY *pkey = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &passphrase);
     ERR_clear_error();
     AUTO_RSA_KEY *key = xcalloc(1, sizeof(*key));
     key->pkey = pkey;
     if (!pkey)
-        return refuse(passphrase ? others[0].words : strbuf_str(&text), what, err);
+        return refuse(passphrase ? others[0].words : plain, what, err);
     if (!check(pkey, what, err))
         return false;
     if (!is_whole(pkey))

@@ -5,6 +5,7 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
+#include "mayfly/util/token.h"
 
 enum {
     JWT_BACK = 60,   /* seconds: GitHub's clock may be behind */
@@ -295,7 +296,7 @@ static bool take_token(struct installation *i, const struct github_call *c, stru
     const char *date = http_header(&c->call.exchange.response, "Date");
     if (!github_call_decode(c, minted_fields, &m, &arena, err))
         return false;
-    if (!github_token_is_valid(m.token, strlen(m.token)) || !clock_parse_rfc3339(m.expires_at, &expires))
+    if (!token_is_word(m.token) || !clock_parse_rfc3339(m.expires_at, &expires))
         return error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no token, or no time of its end",
                          c->call.name);
     if (!date || !clock_parse_http(date, &now)) /* how long it lives is by GitHub's clock */

@@ -1,8 +1,9 @@
 #include "mayfly/github/auth.h"
 
 #include "mayfly/net/url.h"
+#include "mayfly/util/token.h"
 
-enum { TOKEN_MAX = 4096, KEY_MAX = 32768 };
+enum { KEY_MAX = 32768 };
 
 static const char enterprise_prefix[] = "enterprises/"; /* no owner can have this name: it is a page of GitHub's */
 
@@ -84,55 +85,14 @@ static bool find_api(const char *(*getenv_fn)(const char *), char **ret, struct 
 
 /* --- the token ---------------------------------------------------------------------------------------------------- */
 
-bool github_token_is_valid(const char *token, size_t len)
-{
-    for (size_t i = 0; i < len; i++)
-        if (token[i] <= ' ' || token[i] > '~')
-            return false;
-    return len > 0;
-}
-
-/* Without the blanks and line breaks around it, which come of pasting and of editors. */
-static bool take_token(const char *value, size_t len, const char *where, struct secret *ret, struct error *err)
-{
-    static const char blank[] = { ' ', '\t', '\r', '\n' };
-    for (; len > 0 && memchr(blank, value[len - 1], sizeof(blank)); len--)
-        ;
-    for (; len > 0 && memchr(blank, *value, sizeof(blank)); len--)
-        value++;
-    if (len == 0)
-        return error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s is empty", where);
-    if (!github_token_is_valid(value, len)) {
-        error_set(err, ERROR_CONFIG, 0, "the GitHub token from %s holds a blank, a line break or a control character",
-                  where);
-        error_hint(err, "it is one word, like ghp_…: set it again, alone");
-        return false;
-    }
-    secret_set(ret, value, len);
-    return true;
-}
-
-static bool token_from_file(const char *path, struct secret *ret, struct error *err)
-{
-    AUTO_STRBUF text = STRBUF_MAX(TOKEN_MAX);
-    text.secret = true;
-    if (!strbuf_read_file(&text, path, "the GitHub token file", err)) {
-        err->domain = ERROR_CONFIG;
-        error_hint(err, "--github-token-file names a file that this user can read and that holds the token alone");
-        return false;
-    }
-    AUTO_FREE char *where = xasprintf("the file `%s`", path);
-    return take_token(strbuf_str(&text), text.len, where, ret, err);
-}
-
-/* The first of these variables that is not empty. */
+/* The first of these variables that is not blank: as everywhere, such a one counts as not given. */
 static const char *first_of(const char *const *vars, size_t n, const char *(*getenv_fn)(const char *),
                             const char **ret_name)
 {
     for (size_t i = 0; i < n; i++) {
         const char *value = getenv_fn(vars[i]);
         *ret_name = vars[i];
-        if (!str_empty(value))
+        if (!str_blank(value))
             return value;
     }
     return NULL;
@@ -148,10 +108,12 @@ static bool find_token(const char *token_file, const char *(*getenv_fn)(const ch
 {
     const char *name, *value;
     if (!str_empty(token_file))
-        return token_from_file(token_file, ret, err);
+        return token_read(token_file, TOKEN_WORD, "the GitHub token file", ret, err);
     value = first_of(token_vars, ARRAY_SIZE(token_vars), getenv_fn, &name);
-    if (value)
-        return take_token(value, strlen(value), name, ret, err);
+    if (value) {
+        AUTO_FREE char *what = xasprintf("the GitHub token from %s", name);
+        return token_parse(value, strlen(value), TOKEN_WORD, what, ret, err);
+    }
     error_set(err, ERROR_CONFIG, 0, "no GitHub token and no GitHub App");
     error_hint(err,
                "set MAYFLY_GITHUB_TOKEN (in the action github-token) to a token with `Administration: write` on the "

@@ -9,6 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "mayfly/util/text.h"
+
 /* Waits until fd is ready. False: FILE_WAIT_MS are over, and errno says so. */
 static bool wait_for(int fd, short events)
 {
@@ -80,6 +82,22 @@ bool strbuf_read_file(struct strbuf *sb, const char *path, const char *what, str
         ok = read_all(fd, S_ISFIFO(st.st_mode), sb, path, what, err);
     close(fd);
     return ok;
+}
+
+bool strbuf_read_text(struct strbuf *sb, const char *path, const char *what, struct error *err)
+{
+    AUTO_FREE char *named = xasprintf("%s `%s`", what, path);
+    if (!strbuf_read_file(sb, path, what, err))
+        return false;
+    const char *text = strbuf_str(sb);
+    size_t len = sb->len;
+    if (!text_begin(&text, &len, named, err))
+        return false;
+    if (len < sb->len) {
+        memmove(sb->data, text, len + 1);
+        strbuf_truncate(sb, len);
+    }
+    return true;
 }
 
 /* --- writing ------------------------------------------------------------------------------------------------------ */

@@ -2,6 +2,8 @@
 
 #include <ctype.h>
 
+#include "mayfly/util/text.h"
+
 struct line {
     const char *s;
     size_t len;
@@ -236,11 +238,9 @@ bool ini_parse(struct ini *ini, const char *text, size_t len, const char *name, 
     struct place at = { .value = STRBUF_INIT };
     bool ok = true;
     unsigned number = 0;
+    if (!text_begin(&text, &len, name, err))
+        return false;
     const char *end = text + len;
-    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0)
-        text += 3;
-    if (memchr(text, '\0', (size_t)(end - text)))
-        return error_set(err, ERROR_CONFIG, 0, "%s: holds a NUL byte, so it is not a text file", name);
     at.value.secret = true;
     while (ok && text < end) {
         const char *eol = memchr(text, '\n', (size_t)(end - text));

@@ -284,11 +284,6 @@ static bool take(const struct opt *o, void *base, const struct given *g, const s
     return true;
 }
 
-static bool is_blank(const char *s)
-{
-    return s == NULL || s[strspn(s, " \t\r\n")] == '\0';
-}
-
 /* The value of prefix + NAME that is not blank, with dashes as they are and as underscores. */
 static const char *env_value(const struct opts_source *src, const char *prefix, const char *name, size_t len)
 {
@@ -297,7 +292,7 @@ static const char *env_value(const struct opts_source *src, const char *prefix, 
         for (char *p = var + strlen(prefix); *p; p++)
             *p = *p == '-' && !dashes ? '_' : (char)toupper((unsigned char)*p);
         const char *value = src->getenv(var);
-        if (!is_blank(value) && !str_eq(value, OPT_NOT_GIVEN))
+        if (!str_blank(value) && !str_eq(value, OPT_NOT_GIVEN))
             return value;
     }
     return NULL;
@@ -329,7 +324,7 @@ static bool is_empty_input(const struct opt *o, const struct opts_source *src)
         for (char *p = var; *p; p++)
             *p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
         const char *value = src->getenv(var);
-        if (value && is_blank(value))
+        if (value && str_blank(value))
             return true;
     } while (next_alias(&at, &as));
     return false;
@@ -364,7 +359,7 @@ static const char *from_env(const struct opt *o, const struct opts_source *src, 
     for (size_t n; (word = next_word(&at, &n)) != NULL;) {
         AUTO_FREE char *var = xstrndup(word, n);
         value = src->getenv(var);
-        if (!is_blank(value)) {
+        if (!str_blank(value)) {
             *where = xasprintf("--%s (from %s)", o->name, var);
             return value;
         }

@@ -1,5 +1,51 @@
 #include "mayfly/util/text.h"
 
+static const char byte_order_mark[] = "\xef\xbb\xbf";
+
+size_t text_mark(const char *bytes, size_t len)
+{
+    const size_t n = strlen(byte_order_mark);
+    return len >= n && memcmp(bytes, byte_order_mark, n) == 0 ? n : 0;
+}
+
+/* By its mark, or by the other halves of two ASCII characters. */
+static bool is_utf16(const char *bytes, size_t len)
+{
+    if (len >= 2 && (memcmp(bytes, "\xff\xfe", 2) == 0 || memcmp(bytes, "\xfe\xff", 2) == 0))
+        return true;
+    return len >= 4 && !bytes[0] == !bytes[2] && !bytes[1] == !bytes[3] && !bytes[0] != !bytes[1];
+}
+
+bool text_begin(const char **bytes, size_t *len, const char *what, struct error *err)
+{
+    size_t mark = text_mark(*bytes, *len);
+    if (is_utf16(*bytes, *len)) {
+        error_set(err, ERROR_CONFIG, 0, "%s is UTF-16, and UTF-8 is needed", what);
+        error_hint(err, "Windows PowerShell writes it with `>`: use `Set-Content -Encoding utf8`, or `iconv -f UTF-16 "
+                        "-t UTF-8`");
+        return false;
+    }
+    if (memchr(*bytes, '\0', *len)) {
+        error_set(err, ERROR_CONFIG, 0, "%s has a NUL byte in it, so it is not text", what);
+        error_hint(err, "it is another file than the one that is meant, or its encoding is neither ASCII nor UTF-8");
+        return false;
+    }
+    *bytes += mark;
+    *len -= mark;
+    return true;
+}
+
+bool text_drop_returns(struct strbuf *text)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < text->len; i++)
+        if (text->data[i] != '\r' || i + 1 == text->len || text->data[i + 1] != '\n')
+            text->data[n++] = text->data[i];
+    bool dropped = n < text->len;
+    strbuf_truncate(text, n);
+    return dropped;
+}
+
 static bool follows(unsigned char c)
 {
     return (c & 0xc0) == 0x80;

@@ -64,7 +64,8 @@ bad 'configuration file that does not exist' 2 'No such file' "$mayfly" start --
 has 'of a workflow too' "$err" 'actions/checkout has to come before'
 bad 'token file that does not exist' 2 'No such file' "$mayfly" start "${args[@]}" --github-token-file "$tmp/none"
 bad 'token file that is a directory' 2 'Is a directory' "$mayfly" start "${args[@]}" --github-token-file "$tmp"
-bad 'token with a newline' 2 'holds a blank, a line break' env MAYFLY_GITHUB_TOKEN=$'abc\ndef' "$mayfly" start "${args[@]}"
+bad 'token file that is empty' 2 'is empty' "$mayfly" start "${args[@]}" --github-token-file /dev/null
+bad 'token with a newline' 2 'has more than one line' env MAYFLY_GITHUB_TOKEN=$'abc\ndef' "$mayfly" start "${args[@]}"
 bad 'token that is wrong' 1 'HTTP 401' env MAYFLY_GITHUB_TOKEN=ghp_wrong "$mayfly" start "${args[@]}"
 bad 'no token' 2 'no GitHub token' env -u MAYFLY_GITHUB_TOKEN "$mayfly" start "${args[@]}"
 bad 'no credentials' 2 'no AWS credentials' env -u AWS_ACCESS_KEY_ID -u AWS_SECRET_ACCESS_KEY -u AWS_SESSION_TOKEN "$mayfly" start "${args[@]}"

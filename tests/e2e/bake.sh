@@ -83,7 +83,7 @@ printf 'a\0b' >"$tmp/nul.sh"
 : >"$tmp/empty.sh"
 head -c 40000 /dev/urandom | base64 >"$tmp/large.sh"
 head -c 80000 /dev/zero | tr '\0' x >"$tmp/huge.sh"
-for case in "nul.sh|holds a NUL byte" "empty.sh|is empty" "huge.sh|65536" "none.sh|none.sh" "large.sh|EC2 takes 16384"; do
+for case in "nul.sh|has a NUL byte in it" "empty.sh|is empty" "huge.sh|65536" "none.sh|none.sh" "large.sh|EC2 takes 16384"; do
 	run "$mayfly" bake "$tmp/${case%%|*}" "${where[@]}"
 	expect "a recipe that cannot be: ${case%%|*}" 2 err "${case#*|}"
 done

@@ -43,6 +43,7 @@ has 'what was passed over is told' "$(run "${none[@]}" "${instance[@]}" "$mayfly
 	'AWS_ACCESS_KEY_ID is not set'
 
 curl -sS -H "Authorization: Bearer ${oidc[1]#*=}" "${oidc[0]#*=}&audience=sts.amazonaws.com" | jq -r .value >"$tmp/token"
+printf '\xef\xbb\xbf%s\r\n' "$(<"$tmp/token")" >"$tmp/marked" && mv "$tmp/marked" "$tmp/token" # as Windows writes it
 who 'a web identity token in a file' $assumed/ci/me 'the web identity token file' "AWS_WEB_IDENTITY_TOKEN_FILE=$tmp/token" \
 	AWS_ROLE_ARN=$role AWS_ROLE_SESSION_NAME=me --
 run "$mayfly" doctor --credentials --role-arn $role
@@ -119,6 +120,9 @@ refused 'a container token that is wrong' 'HTTP 401 Unauthorized: the authorizat
 printf 'Basic two words\n' >"$tmp/token"
 refused 'a container token of several words is passed on' 'HTTP 401 Unauthorized: the authorization token' "${container[0]}" \
 	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$tmp/token" --
+printf '\xff\xfew\0r\0o\0n\0g\0' >"$tmp/token"
+refused 'a container token in UTF-16' "the container's authorization token file \`$tmp/token\` is UTF-16, and UTF-8 is needed" "${container[0]}" \
+	AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE="$tmp/token" --
 refused 'an OIDC token that the job may not have' 'HTTP 401' "${oidc[0]}" ACTIONS_ID_TOKEN_REQUEST_TOKEN=wrong -- --role-arn $role
 has 'the hint names the permission' "$err" 'id-token: write'
 refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity" \
@@ -135,7 +139,7 @@ printf '{"accessToken":"%s","expiresAt":"soon"}' "$token" >"$cache"
 refused 'an SSO session that ends nobody knows when' 'expiresAt `soon` is no date' "${sso[0]}" -- --profile sso
 printf '{"accessToken":"a\\nb: c","expiresAt":"2999-01-01T00:00:00Z"}' >"$cache"
 refused 'an SSO token that would add a header' 'accessToken is empty, or holds a blank or a control character' "${sso[0]}" -- --profile sso
-refused 'a token that would add a header' 'the token holds a line break' "${container[0]}" \
+refused 'a token that would add a header' 'AWS_CONTAINER_AUTHORIZATION_TOKEN has more than one line' "${container[0]}" \
 	AWS_CONTAINER_AUTHORIZATION_TOKEN=$'a\nb: c' --
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
 refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso

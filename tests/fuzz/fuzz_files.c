@@ -13,6 +13,7 @@
 #include "mayfly/net/url.h"
 #include "mayfly/runner/bake.h"
 #include "mayfly/runner/launch.h"
+#include "mayfly/util/token.h"
 
 /* The next part of the input as a file; to be closed. */
 struct file {
@@ -131,11 +132,16 @@ void fuzz_aws_sso(struct input *in)
 void fuzz_aws_token(struct input *in)
 {
     const struct file f = file_make(in);
-    AUTO_STRBUF token = STRBUF_INIT;
-    AUTO_ERROR err = { 0 };
-    bool ok = creds_read_token(f.path, "the token", &token, &err);
-    HOLDS(!ok || (token.len > 0 && strlen(strbuf_str(&token)) == token.len && !strpbrk(strbuf_str(&token), "\r\n")));
-    fuzz_outcome(ok, &err);
+    for (int form = TOKEN_WORD; form <= TOKEN_LINE; form++) {
+        AUTO_SECRET token = { 0 };
+        AUTO_ERROR err = { 0 };
+        bool ok = token_read(f.path, (enum token_form)form, "the token", &token, &err);
+        HOLDS(ok == secret_is_set(&token));
+        HOLDS(!ok || form == TOKEN_LINE || token_is_word(token.value));
+        HOLDS(!ok || !strpbrk(token.value, "\r\n"));
+        HOLDS(ok || err.hint);
+        fuzz_outcome(ok, &err);
+    }
     close(f.fd);
 }
 

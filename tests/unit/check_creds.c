@@ -384,39 +384,6 @@ START_TEST(tell_refusals)
 }
 END_TEST
 
-START_TEST(read_tokens)
-{
-    static const struct {
-        const char *text;
-        size_t len;
-        const char *want; /* or NULL: it is no token */
-    } cases[] = {
-        { "token", 5, "token" }, { "token\r\n", 7, "token" }, { "", 0, NULL },
-        { "\n\n", 2, NULL },     { "to\nX: 1\n", 8, NULL },   { "to\0ken", 6, NULL },
-    };
-    char path[] = "/tmp/mayfly-check-creds.XXXXXX";
-    int fd = mkstemp(path);
-    ck_assert_int_ge(fd, 0);
-    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-        AUTO_STRBUF token = STRBUF_INIT;
-        AUTO_ERROR err = { 0 };
-        ck_assert_int_eq(ftruncate(fd, 0), 0);
-        ck_assert_int_eq(pwrite(fd, cases[i].text, cases[i].len, 0), (ssize_t)cases[i].len);
-        ck_assert_msg(creds_read_token(path, "the token", &token, &err) == (cases[i].want != NULL), "%zu", i);
-        if (cases[i].want)
-            ck_assert_str_eq(strbuf_str(&token), cases[i].want);
-        else
-            ck_assert_ptr_nonnull(strstr(err.message, "does not hold a token of one line"));
-    }
-    AUTO_STRBUF token = STRBUF_INIT;
-    AUTO_ERROR err = { 0 };
-    close(fd);
-    unlink(path);
-    ck_assert(!creds_read_token(path, "the token", &token, &err));
-    ck_assert_int_eq(err.domain, ERROR_CONFIG);
-}
-END_TEST
-
 static TCase *credentials(void)
 {
     TCase *t = tcase_create("credentials");
@@ -426,7 +393,6 @@ static TCase *credentials(void)
     tcase_add_loop_test(t, words, 0, 14);
     tcase_add_loop_test(t, decode_answers, 0, ARRAY_SIZE(answers));
     tcase_add_test(t, tell_refusals);
-    tcase_add_test(t, read_tokens);
     return t;
 }
 

@@ -2,6 +2,7 @@
 #include "mayfly/github/jobs.h"
 #include "mayfly/github/runners.h"
 #include "mayfly/util/encode.h"
+#include "mayfly/util/token.h"
 #include "testing.h"
 
 #include <stdio.h>
@@ -203,10 +204,11 @@ START_TEST(token_from_the_environment)
         { ENV("GITHUB_TOKEN", ""), NULL, "no GitHub token" },
         { ENV("X", "x"), NULL, "no GitHub token" },
         { ENV("MAYFLY_GITHUB_TOKEN", " token\r\n\n"), "token", NULL }, /* as it was pasted */
-        { ENV("MAYFLY_GITHUB_TOKEN", "a\r\nX-Evil: 1"), NULL, "from MAYFLY_GITHUB_TOKEN holds a blank, a line break" },
-        { ENV("MAYFLY_GITHUB_TOKEN", "\n"), NULL, "from MAYFLY_GITHUB_TOKEN is empty" },
-        { ENV("GITHUB_TOKEN", "tok\x7f"), NULL, "from GITHUB_TOKEN holds" },
-        { ENV("GITHUB_TOKEN", "t\xc3\xb6ken"), NULL, "a control character" },
+        { ENV("MAYFLY_GITHUB_TOKEN", "a\r\nX-Evil: 1"), NULL, "from MAYFLY_GITHUB_TOKEN has more than one line" },
+        { ENV("MAYFLY_GITHUB_TOKEN", "\n"), NULL, "no GitHub token" },
+        { ENV("INPUT_GITHUB_TOKEN", " ", "GITHUB_TOKEN", "d"), "d", NULL },
+        { ENV("GITHUB_TOKEN", "tok\x7f"), NULL, "from GITHUB_TOKEN has a control character" },
+        { ENV("GITHUB_TOKEN", "t\xc3\xb6ken"), NULL, "from GITHUB_TOKEN has a character in it that is not ASCII" },
     };
     AUTO_ERROR err = { 0 };
     struct github_config c = { 0 };
@@ -268,7 +270,7 @@ START_TEST(token_from_a_file)
         { "token\n", "token", NULL }, /* as every editor leaves it */
         { X520 "\n", X520, NULL },    /* the longest kind there is */
         { "\t token\r\n\n", "token", NULL },
-        { "one\ntwo\n", NULL, "holds a blank, a line break" },
+        { "one\ntwo\n", NULL, "has more than one line" },
         { "", NULL, "is empty" },
         { "\n", NULL, "is empty" },
     };
@@ -305,12 +307,12 @@ START_TEST(token_files_of_other_contents)
 {
     AUTO_ERROR err = { 0 };
     struct github_config c = { 0 };
-    char big[4097];
+    static char big[TOKEN_MAX + 1];
     memset(big, 'x', sizeof(big));
     write_file(big, sizeof(big));
-    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "is larger than 4096 bytes");
+    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "is larger than 65536 bytes");
     write_file("tok\0en", 6);
-    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "control character");
+    ASSERT_FAILS(load(ENV("X", "x"), "o/r", path, &c, &err), &err, "NUL byte");
 }
 END_TEST
 
@@ -775,7 +777,7 @@ static TCase *pure(void)
     TCase *t = tcase_create("pure");
     tcase_add_loop_test(t, classes, 0, 21);
     tcase_add_loop_test(t, scope_paths, 0, 26);
-    tcase_add_loop_test(t, token_from_the_environment, 0, 11);
+    tcase_add_loop_test(t, token_from_the_environment, 0, 12);
     tcase_add_test(t, refused_token_is_not_shown);
     tcase_add_loop_test(t, token_file_that_is_none, 0, 3);
     tcase_add_loop_test(t, where_the_api_is, 0, 11);

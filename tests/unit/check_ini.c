@@ -99,7 +99,7 @@ START_TEST(nul_byte)
     static const char text[] = "[a]\nk = v\0w\n";
     AUTO_INI ini = { 0 };
     AUTO_ERROR err = { 0 };
-    ASSERT_FAILS(ini_parse(&ini, text, sizeof(text) - 1, "f", &err), &err, "f: holds a NUL byte");
+    ASSERT_FAILS(ini_parse(&ini, text, sizeof(text) - 1, "f", &err), &err, "f has a NUL byte in it");
 }
 END_TEST
 

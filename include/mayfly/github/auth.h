@@ -24,9 +24,6 @@ MUST_CHECK bool github_scope_check(const char *scope, struct error *err);
 /* Of a scope that has a path. */
 enum github_scope_kind github_scope_kind(const char *scope);
 
-/* A token that can go into a header: printable ASCII without blanks. Opaque otherwise. */
-bool github_token_is_valid(const char *token, size_t len);
-
 /* What the flags say; NULL or "": nothing. */
 struct github_settings {
     const char *repo;       /* the scope; else GITHUB_REPOSITORY */

@@ -66,6 +66,11 @@ static inline bool str_empty(const char *s)
 {
     return s == NULL || *s == '\0';
 }
+/* Nothing but blanks and line breaks counts as not given, wherever a setting comes from. */
+static inline bool str_blank(const char *s)
+{
+    return s == NULL || s[strspn(s, " \t\r\n")] == '\0';
+}
 bool str_starts(const char *s, const char *prefix);
 bool str_ends(const char *s, const char *suffix);
 /* Is s one of the words, which are separated by single spaces? */

@@ -17,6 +17,7 @@ void secret_hide(const char *value);
 bool secret_is_set(const struct secret *s);
 /* Wipes it. A value that no other secret has is then no longer redacted, and nowhere in memory. */
 void secret_clear(struct secret *s);
+#define AUTO_SECRET CLEANUP(secret_clear) struct secret
 /* How many values are registered for redaction. */
 size_t secret_count(void);
 

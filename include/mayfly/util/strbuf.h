@@ -36,6 +36,9 @@ void strbuf_clear(struct strbuf *sb);
 
 /* Appends the whole of a file. `what` names it in the error ("the configuration file"). Fails past the ceiling. */
 MUST_CHECK bool strbuf_read_file(struct strbuf *sb, const char *path, const char *what, struct error *err);
+/* The same of a text, without the byte order mark that an editor may have put before it. UTF-16 and NUL bytes are an
+ * error. The buffer must be empty. */
+MUST_CHECK bool strbuf_read_text(struct strbuf *sb, const char *path, const char *what, struct error *err);
 
 /* A list of owned strings. */
 struct strlist {

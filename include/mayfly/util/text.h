@@ -1,8 +1,18 @@
-/* Text that others wrote (tags, names, messages of servers) made fit for a terminal, a log, a table; pure. */
+/* Text that others wrote: files of any editor made fit to be read; tags, names, messages of servers made fit for a
+ * terminal, a log, a table; pure. */
 #ifndef MAYFLY_UTIL_TEXT_H
 #define MAYFLY_UTIL_TEXT_H
 
 #include "mayfly/util/strbuf.h"
+
+/* Bytes of UTF-8's byte order mark, which editors on Windows put before a text; 0: there is none. */
+size_t text_mark(const char *bytes, size_t len);
+/* Moves past that mark. False, for bytes that are no text to be read: UTF-16, or a NUL byte among them. `what` names
+ * them in the error. */
+MUST_CHECK bool text_begin(const char **bytes, size_t *len, const char *what, struct error *err);
+
+/* Makes CRLF LF, for programs that take a carriage return for part of a word. Was there one? */
+bool text_drop_returns(struct strbuf *text);
 
 /* Bytes of the character that s begins with, 1 to 4; 0: it is not UTF-8 (RFC 3629), or s is empty. */
 size_t text_char(const char *s);
