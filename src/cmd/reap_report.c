@@ -152,16 +152,20 @@ char *report_ghost_reason(const struct reap_ghost *g)
     return g->error.domain ? error_format(&g->error)
            : !g->absent    ? xstrdup("an instance has it after all")
            : g->online     ? xstrdup("online, and no instance of the fleet has it")
-                           : xstrdup("no instance has it");
+           : g->locked && !g->ended
+               ? xstrdup(
+                     "offline, no instance has it, and GitHub deletes none that it says runs a job: force-cancel that "
+                     "workflow run; its deletion is tried daily")
+               : xstrdup("no instance has it");
 }
 
 static void report_ghost(struct cmd *cmd, const struct reap *r, const struct reap_ghost *g, struct report *ret)
 {
-    const char *what = g->error.domain           ? "failed"
-                       : g->ended                ? "deleted"
-                       : !g->absent || g->online ? "kept"
-                       : r->config->dry_run      ? "would delete"
-                                                 : "not deleted";
+    const char *what = g->error.domain                        ? "failed"
+                       : g->ended                             ? "deleted"
+                       : !g->absent || g->online || g->locked ? "kept"
+                       : r->config->dry_run                   ? "would delete"
+                                                              : "not deleted";
     AUTO_FREE char *why = report_ghost_reason(g);
     count(ret, REPORT_RUNNER, what);
     if (g->online && g->absent)

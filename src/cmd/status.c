@@ -173,7 +173,14 @@ static void add_instance(struct view *v, const struct reap_target *t)
 
 static const char *ghost_verdict(const struct reap_ghost *g)
 {
-    return g->absent && !g->online && !g->error.domain ? "delete" : "keep";
+    return g->absent && !g->online && !g->locked && !g->error.domain ? "delete" : "keep";
+}
+
+static const char *ghost_record(const struct reap_ghost *g)
+{
+    return reap_record_name(g->online   ? REAP_RECORD_ONLINE
+                            : g->locked ? REAP_RECORD_OFFLINE_BUSY
+                                        : REAP_RECORD_OFFLINE);
 }
 
 static void add_ghost(struct view *v, const struct reap_ghost *g)
@@ -182,7 +189,7 @@ static void add_ghost(struct view *v, const struct reap_ghost *g)
     AUTO_FREE char *age = span(g->age), *why = report_ghost_reason(g);
     put(v, l, PHASE, "ghost");
     put(v, l, AGE, age);
-    put(v, l, RECORD, reap_record_name(g->online ? REAP_RECORD_ONLINE : REAP_RECORD_OFFLINE));
+    put(v, l, RECORD, ghost_record(g));
     put(v, l, RUNNER, g->name);
     put(v, l, VERDICT, ghost_verdict(g));
     put(v, l, WHY, why);
@@ -344,7 +351,7 @@ static void print_ghost_json(const struct reap *r, const struct reap_ghost *g)
     row_text(o, "runner", g->name);
     row_number(o, "runner-id", g->runner_id);
     row_text(o, "region", r->config->regions->v[g->region]);
-    row_text(o, "record", reap_record_name(g->online ? REAP_RECORD_ONLINE : REAP_RECORD_OFFLINE));
+    row_text(o, "record", ghost_record(g));
     row_number(o, "age", g->age);
     row_text(o, "verdict", ghost_verdict(g));
     row_text(o, "rule", "ghost");

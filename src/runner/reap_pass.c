@@ -183,8 +183,7 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
     size_t at = find_region(r, region);
     if (at == r->config->regions->n)
         note_unread(r, region);
-    if (r->rows.no_time || at == r->config->regions->n || what == REAP_RECORD_OFFLINE_BUSY ||
-        r->cloud_now - epoch <= REAP_GHOST_AGE)
+    if (r->rows.no_time || at == r->config->regions->n || r->cloud_now - epoch <= REAP_GHOST_AGE)
         return;
     if (r->n_ghosts == REAP_GHOSTS_MAX) {
         r->more_ghosts = true;
@@ -196,7 +195,8 @@ static void consider_ghost(struct reap *r, size_t scope, const struct github_run
                                                     .scope = scope,
                                                     .runner_id = record->id,
                                                     .age = r->cloud_now - epoch,
-                                                    .online = what != REAP_RECORD_OFFLINE };
+                                                    .locked = what == REAP_RECORD_OFFLINE_BUSY,
+                                                    .online = github_runner_is_online(record) };
 }
 
 /* What was seen of a scope that could not be read whole counts for nothing. */
@@ -843,6 +843,12 @@ static void answer_batch(struct reap *r, const struct event *e)
 
 /* --- ghosts ------------------------------------------------------------------------------------------------------- */
 
+/* Its first day is not over when its job may still be. */
+bool reap_ghost_is_due(const struct reap_ghost *g)
+{
+    return !g->locked || (g->age >= REAP_LOCKED_EVERY && g->age % REAP_LOCKED_EVERY < REAP_LOCKED_FOR);
+}
+
 /* Between the first reading and GitHub's list an instance may have been launched: EC2 is asked for it by name. */
 static bool begin_ghost_look(struct reap *r, struct acts *acts)
 {
@@ -883,7 +889,7 @@ static void answer_ghost_look(struct reap *r, const struct event *e)
         g->absent = true;
         for (size_t i = 0; i < e->n_instances && g->absent; i++)
             g->absent = !str_eq(ec2_instance_tag(&e->instances[i], TAG_RUNNER), g->name);
-        if (g->absent && !g->online && !r->config->dry_run)
+        if (g->absent && !g->online && reap_ghost_is_due(g) && !r->config->dry_run)
             g->stage = REAP_GHOST_ABSENT;
     }
 }
@@ -908,7 +914,7 @@ static void answer_ghost_end(struct reap_ghost *g, const struct event *e)
 {
     g->stage = REAP_GHOST_DONE;
     g->ended = e->outcome == OUTCOME_OK || e->outcome == OUTCOME_NOT_FOUND;
-    if (!g->ended)
+    if (!g->ended && !(g->locked && e->outcome == OUTCOME_BUSY)) /* which was to be expected */
         error_copy(&g->error, e->error);
 }
 

@@ -386,6 +386,25 @@ expect 'and deleted' 0 out '"kind":"runner"' out '"done":"deleted"'
 equal 'none is left' "$(state '.runners | length')" 0
 start_one
 here TerminateInstances InstanceId.1="$id"
+set_runner '{"status":"offline","busy":true}'
+advance 4000
+control DELETE log >/dev/null
+run "$mayfly" reap
+expect "one that GitHub says runs a job is told" 0 out 'kept runner mf-' out 'force-cancel that workflow run'
+run "$mayfly" status
+expect 'by status, too' 0 out 'offline, busy' out 'keep     offline, no instance has it'
+equal 'and not asked for' "$(control GET log | jq '[.[] | select(.method == "DELETE")] | length')" 0
+advance 82400 # a day old
+run "$mayfly" reap --dry-run
+expect 'a rehearsal tries nothing' 0 out 'kept runner mf-'
+run "$mayfly" reap
+expect 'a day later it is tried, and the refusal expected' 0 out 'kept runner mf-'
+equal 'once' "$(control GET log | jq '[.[] | select(.method == "DELETE")] | length')" 1
+set_runner '{"status":"offline","busy":false}'
+run "$mayfly" reap
+expect 'until GitHub lets go of it' 0 out 'deleted runner mf-' out 'no instance has it'
+start_one
+here TerminateInstances InstanceId.1="$id"
 set_runner '{"status":"offline","busy":false}'
 run "$mayfly" reap
 equal "a record of this hour stays, however far behind the clock is of whoever made it" "$status $(state '.runners | length')" '0 1'

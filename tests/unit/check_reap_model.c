@@ -219,6 +219,13 @@ static const char *may_mark(struct model *m, size_t of, const struct model_insta
     return !why && text && age(m, i) < REAP_LAUNCH_GRACE ? "it was launched moments ago" : why;
 }
 
+/* Once a day of its age, within what the reaper's clock may be off. */
+static bool is_hour_of_locked(const struct model *m, const struct model_record *r)
+{
+    int64_t age = m->now - r->born_at, off = 15 * MINUTE;
+    return age > 23 * 60 * MINUTE && (age + off) % (24 * 60 * MINUTE) < 60 * MINUTE + 2 * off;
+}
+
 static const char *may_delete(struct model *m, size_t of, const struct model_record *r)
 {
     const struct scene *s = m->ctx;
@@ -237,9 +244,10 @@ static const char *may_delete(struct model *m, size_t of, const struct model_rec
             return "its instance lives and is not to be ended";
         return is_late(m, i) ? NULL : not_yet(m, of, i);
     }
-    return !r->told[of].listed                 ? "GitHub's list was not read whole"
-           : m->now - r->born_at > 60 * MINUTE ? NULL
-                                               : "its instance may be about to come";
+    return !r->told[of].listed                   ? "GitHub's list was not read whole"
+           : m->now - r->born_at <= 60 * MINUTE  ? "its instance may be about to come"
+           : r->busy && !is_hour_of_locked(m, r) ? "GitHub would refuse it, and it is not the hour to try"
+                                                 : NULL;
 }
 
 /* --- the world ---------------------------------------------------------------------------------------------------- */
@@ -335,11 +343,12 @@ static void add_ghost(struct scene *s, size_t n)
     static const struct {
         const char *mark, *region;
         int64_t age_s;
-        bool online, is_others;
+        bool online, is_others, locked;
     } kinds[] = {
-        { mark, home, 7200, false, false },        { mark, home, 30, false, false },
-        { mark, home, 7200, true, true },          { mark, "ap-south-1", 7200, false, true },
-        { "mf-others-", home, 7200, false, true }, { "my-", home, 7200, false, true },
+        { mark, home, 7200, false, false, false },        { mark, home, 30, false, false, false },
+        { mark, home, 7200, true, true, false },          { mark, "ap-south-1", 7200, false, true, false },
+        { "mf-others-", home, 7200, false, true, false }, { "my-", home, 7200, false, true, false },
+        { mark, home, 7200, false, false, true },         { mark, home, 87600, false, false, true },
     };
     struct model *m = s->model;
     size_t k = (size_t)model_pick(m, 'g' + n * 256, ARRAY_SIZE(kinds));
@@ -348,6 +357,7 @@ static void add_ghost(struct scene *s, size_t n)
     struct model_record *r = model_add_record(m, name, 0);
     r->stranger = kinds[k].is_others;
     r->online = kinds[k].online;
+    r->busy = kinds[k].locked;
     r->born_at -= kinds[k].age_s * 1000;
 }
 
@@ -559,6 +569,8 @@ static void pass_away(struct scene *s)
     for (size_t n = 0; n < m->n_instances; n++) /* GitHub's lock on what died at work */
         if (m->instances[n]->record)
             m->instances[n]->record->busy = m->instances[n]->record->online = false;
+    for (size_t n = 0; n < m->n_records; n++) /* and on what nothing is left of */
+        m->records[n]->busy = m->records[n]->busy && m->records[n]->online;
     model_pass(m, 70 * MINUTE);
     if (!m->broken)
         run_pass(s, true);

@@ -2,6 +2,7 @@
 
 #include "mayfly/runner/reap_pass.h"
 #include "mayfly/util/clock.h"
+#include "mayfly/util/encode.h"
 #include "testing.h"
 
 /* --- a small world that answers ----------------------------------------------------------------------------------- */
@@ -1533,7 +1534,6 @@ START_TEST(ghosts_are_told_from_runners)
         bool ghost;
     } cases[] = {
         { { .name = GHOST }, { 0 }, true },
-        { { .name = GHOST, .busy = true }, { 0 }, false },
         { { .name = "mf-abcdeg-us-east-1-s44qug-abcdefghij" }, { 0 }, false }, /* another fleet's mark */
         { { .name = "mf-abcdef-us-west-2-s44qug-abcdefghij" }, { 0 }, false }, /* a region that nobody read */
         { { .name = "mf-abcdef-us-east-1-s44u4w-abcdefghij" }, { 0 }, false }, /* 49 minutes old */
@@ -1589,6 +1589,46 @@ START_TEST(ghost_is_judged_twice)
     ck_assert(g->absent == (_i >= 2));
     ck_assert(g->ended == (_i == 3));
     ck_assert_int_eq(g->error.domain, _i == 1 || _i == 4 ? ERROR_NET : ERROR_NONE);
+    world_clear(&w);
+}
+END_TEST
+
+/* Offline, and yet it runs a job by GitHub's word, which refuses its deletion: that is no error. */
+START_TEST(locked_ghosts_are_tried_daily)
+{
+    enum { DAY = 86400, HOUR = 3600 };
+    static const struct {
+        int64_t age;
+        enum outcome outcome;
+        bool tried, ended, failed, is_dry;
+    } cases[] = {
+        { 2 * HOUR, OUTCOME_OK, false, false, false, false },
+        { DAY - 1, OUTCOME_OK, false, false, false, false },
+        { DAY, OUTCOME_BUSY, true, false, false, false },
+        { DAY, OUTCOME_OK, true, true, false, false },
+        { DAY + HOUR - 1, OUTCOME_NOT_FOUND, true, true, false, false },
+        { DAY + HOUR, OUTCOME_OK, false, false, false, false },
+        { 30 * DAY + 60, OUTCOME_BUSY, true, false, false, false },
+        { DAY, OUTCOME_FAILED, true, false, true, false },
+        { DAY, OUTCOME_OK, false, false, false, true },
+    };
+    struct world w;
+    AUTO_STRBUF name = STRBUF_INIT;
+    world_init(&w);
+    strbuf_adds(&name, "mf-abcdef-us-east-1-");
+    encode_base36(&name, (uint64_t)(1700000000 - cases[_i].age));
+    strbuf_adds(&name, "-abcdefghij");
+    put_record(&w, 99, strbuf_str(&name), "offline", true);
+    put_fault(&w, ACT_DELETE, cases[_i].outcome, NULL, 0);
+    w.config.dry_run = cases[_i].is_dry;
+    pass(&w);
+    ck_assert_uint_eq(w.reap.n_ghosts, 1);
+    const struct reap_ghost *g = &w.reap.ghosts[0];
+    ck_assert(g->locked && !g->online && g->absent);
+    ck_assert_int_eq(g->age, cases[_i].age);
+    ck_assert_uint_eq(w.seen[ACT_DELETE], cases[_i].tried);
+    ck_assert_int_eq(g->ended, cases[_i].ended);
+    ck_assert_int_eq(g->error.domain != ERROR_NONE, cases[_i].failed);
     world_clear(&w);
 }
 END_TEST
@@ -1703,7 +1743,8 @@ static TCase *bounds(void)
 static TCase *ghosts(void)
 {
     TCase *t = tcase_create("ghosts");
-    tcase_add_loop_test(t, ghosts_are_told_from_runners, 0, 13);
+    tcase_add_loop_test(t, ghosts_are_told_from_runners, 0, 12);
+    tcase_add_loop_test(t, locked_ghosts_are_tried_daily, 0, 9);
     tcase_add_loop_test(t, ghost_is_judged_twice, 0, 6);
     tcase_add_test(t, many_ghosts);
     tcase_add_test(t, ghosts_of_a_scope_half_read_are_forgotten);

@@ -70,21 +70,28 @@ struct reap_scope {
 
 /* A runner record of ours without an instance: a launch died between its two effects, or an instance vanished. It is
  * deleted when its name bears our mark, its region is read in this pass, it is older than REAP_GHOST_AGE and offline,
- * and EC2, asked again after GitHub, has no instance of that runner. One that is online is told only. */
+ * and EC2, asked again after GitHub, has no instance of that runner. One that is online is told only. One that is
+ * offline and yet runs a job, by GitHub's word, GitHub refuses to delete: it is told, and tried for an hour of each day
+ * of its age, so that nobody has to remember when it was. */
 struct reap_ghost {
     char *name;
     size_t region, scope;
     int64_t runner_id;
     int64_t age; /* seconds, by its name */
     bool online;
+    bool locked; /* offline, and busy */
     enum { REAP_GHOST_FOUND, REAP_GHOST_LOOKING, REAP_GHOST_ABSENT, REAP_GHOST_DELETING, REAP_GHOST_DONE } stage;
     bool absent; /* when EC2 was asked again: it is a ghost */
     bool ended;
     struct error error;
 };
+/* Is this the hour in which one that is locked is tried? Of others: always. */
+bool reap_ghost_is_due(const struct reap_ghost *g);
 
 enum {
     REAP_GHOST_AGE = 3600,
+    REAP_LOCKED_EVERY = 86400,
+    REAP_LOCKED_FOR = 3600,
     REAP_GHOSTS_MAX = 1000 /* in one pass */,
     REAP_UNREAD_MAX = 8,
     REAP_CONSOLES_MAX = 200 /* in one pass */
