@@ -7,8 +7,6 @@
 
 enum { PAGE_MAX = 1000, TAGS_MAX = 50, ID_DIGITS = 17, SUBNET_SIZE = 250 };
 
-extern const char aws_account[];
-
 struct call { /* one request to a service */
     struct sim *sim;
     const struct request *request;
@@ -25,7 +23,6 @@ struct action {
     const char *parameters;
 };
 
-void aws_serve(struct sim *s, const struct request *r, struct response *res);
 void aws_fail(struct response *res, const char *service, int status, const char *code, const char *message);
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */

@@ -27,32 +27,72 @@ static void send_job(const struct job *j, struct response *res)
     respond_json(res, 200, o);
 }
 
+struct session { /* one request of the stand-in */
+    struct sim *sim;
+    struct runner *runner;
+    struct job *job; /* or NULL */
+    const struct request *request;
+    struct response *res; /* 204, unless whoever serves it says otherwise */
+};
+
+static void connect_runner(struct session *x)
+{
+    world_connect(x->sim, x->runner);
+}
+
+static void close_session(struct session *x)
+{
+    x->runner->online = false;
+}
+
+static void give_job(struct session *x)
+{
+    if (x->job || world_assign_job(x->sim, x->runner)) /* again, when the answer was lost */
+        send_job(world_job(x->sim, x->runner->job), x->res);
+    else
+        x->res->status = 202;
+}
+
+/* The instance's console is read from its pipe. */
+static void take_console(struct session *x UNUSED)
+{
+}
+
+static void take_log(struct session *x)
+{
+    strbuf_add(&x->job->log, strbuf_str(&x->request->body), x->request->body.len);
+}
+
+static void complete(struct session *x)
+{
+    bool succeeded = str_eq(strbuf_str(&x->request->body), "Succeeded");
+    world_finish_job(x->sim, x->job, succeeded ? "success" : "failure", true);
+}
+
+static const struct {
+    const char *what;
+    bool of_job; /* only while the runner has one */
+    void (*serve)(struct session *);
+} routes[] = {
+    { "session", false, connect_runner }, { "close", false, close_session }, { "message", false, give_job },
+    { "console", false, take_console },   { "log", true, take_log },         { "complete", true, complete },
+};
+
 void broker_serve(struct sim *s, const struct request *r, struct response *res)
 {
-    struct runner *runner = runner_by_secret(s, r);
+    struct session x = { .sim = s, .runner = runner_by_secret(s, r), .request = r, .res = res };
     const char *what = r->path + strlen("/runner/");
-    if (!runner) {
+    if (!x.runner) {
         github_refuse(res, 404, "The runner no longer exists on the server.");
         return;
     }
-    struct job *job = runner->job ? world_job(s, runner->job) : NULL;
-    res->status = 204;
-    if (str_eq(what, "session")) {
-        world_connect(s, runner);
-    } else if (str_eq(what, "close")) {
-        runner->online = false;
-    } else if (str_eq(what, "message")) {
-        if (job || world_assign_job(s, runner)) /* again, when the answer was lost */
-            send_job(world_job(s, runner->job), res);
-        else
-            res->status = 202;
-    } else if (str_eq(what, "console")) {
-        res->status = 204; /* the instance's console is read from its pipe */
-    } else if (str_eq(what, "log") && job) {
-        strbuf_add(&job->log, strbuf_str(&r->body), r->body.len);
-    } else if (str_eq(what, "complete") && job) {
-        world_finish_job(s, job, str_eq(strbuf_str(&r->body), "Succeeded") ? "success" : "failure", true);
-    } else {
-        github_refuse(res, 404, "Not Found");
+    x.job = x.runner->job ? world_job(s, x.runner->job) : NULL;
+    for (size_t i = 0; i < ARRAY_SIZE(routes); i++) {
+        if (str_eq(routes[i].what, what) && (x.job || !routes[i].of_job)) {
+            res->status = 204;
+            routes[i].serve(&x);
+            return;
+        }
     }
+    github_refuse(res, 404, "Not Found");
 }

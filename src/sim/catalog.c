@@ -3,7 +3,6 @@
 #include "aws.h"
 #include "rows.h"
 #include "sim.h"
-#include "ssm.h"
 #include "world_resources.h"
 
 #include "mayfly/util/clock.h"
@@ -25,9 +24,9 @@ static const struct {
 } images[] = {
     { NOBLE "amd64-server-20261101", CANONICAL, "amazon", "x86_64", "2026-11-01T06:12:33Z", NULL, NULL },
     { NOBLE "arm64-server-20261101", CANONICAL, "amazon", "arm64", "2026-11-01T06:21:07Z", NULL, NULL },
-    { "mayfly-amd64-20261101", aws_account, NULL, "x86_64", "2026-11-01T12:00:00Z", "2.337.0", NULL },
-    { "mayfly-arm64-20261101", aws_account, NULL, "arm64", "2026-11-01T12:10:00Z", "2.337.0", NULL },
-    { "mayfly-amd64-20261015", aws_account, NULL, "x86_64", "2026-10-15T12:00:00Z", "2.336.0", NULL },
+    { "mayfly-amd64-20261101", sim_account, NULL, "x86_64", "2026-11-01T12:00:00Z", "2.337.0", NULL },
+    { "mayfly-arm64-20261101", sim_account, NULL, "arm64", "2026-11-01T12:10:00Z", "2.337.0", NULL },
+    { "mayfly-amd64-20261015", sim_account, NULL, "x86_64", "2026-10-15T12:00:00Z", "2.336.0", NULL },
     { NOBLE "amd64-server-20261001", CANONICAL, "amazon", "x86_64", "2026-10-01T05:58:01Z", NULL, NULL },
     { NOBLE "amd64-server-20260901", CANONICAL, "amazon", "x86_64", "2026-09-01T06:02:44Z", NULL, NULL },
     { NOBLE "arm64-server-20261001", CANONICAL, "amazon", "arm64", "2026-10-01T06:05:59Z", NULL, NULL },
@@ -41,7 +40,7 @@ static const struct {
     /* the name that is looked for, by someone else, */
     { NOBLE "amd64-server-20261110", STRANGER, NULL, "x86_64", "2026-11-10T23:59:59Z", NULL, NULL },
     /* and a build that failed. */
-    { "mayfly-amd64-20261115", aws_account, NULL, "x86_64", "2026-11-15T12:00:00Z", "2.337.0", "Client.InternalError" },
+    { "mayfly-amd64-20261115", sim_account, NULL, "x86_64", "2026-11-15T12:00:00Z", "2.337.0", "Client.InternalError" },
     { "Windows_Server-2022-English-Full-Base-2026.11.12", AMAZON, "amazon", "x86_64", "2026-11-12T03:00:00Z", NULL,
       NULL },
 };
@@ -152,7 +151,7 @@ static void add_group(struct sim *s, size_t region, size_t n)
 static void add_parameter(struct sim *s, size_t region, size_t n)
 {
     AUTO_FREE char *id = image_id(region, parameters[n].image);
-    str_set(&ssm_put(s, regions[region], parameters[n].name, "String", id)->data_type, "aws:ec2:image");
+    str_set(&world_put_parameter(s, regions[region], parameters[n].name, "String", id)->data_type, "aws:ec2:image");
 }
 
 void catalog_seed(struct sim *s)
@@ -189,7 +188,7 @@ void catalog_help(FILE *out)
         fprintf(out, "  ssm:%s  ami-0a11ce0000000R%03zx\n", parameters[n].name, parameters[n].image);
     for (size_t n = 0; n < ARRAY_SIZE(images); n++)
         fprintf(out, "  ami-0a11ce0000000R%03zx  %s%s%s\n", n + 1, images[n].name,
-                images[n].owner == aws_account ? "" : " of ", images[n].owner == aws_account ? "" : images[n].owner);
+                images[n].owner == sim_account ? "" : " of ", images[n].owner == sim_account ? "" : images[n].owner);
 }
 
 /* --- instance types ----------------------------------------------------------------------------------------------- */

@@ -6,7 +6,6 @@
 #include "imds.h"
 #include "rows.h"
 #include "sim.h"
-#include "ssm.h"
 #include "state.h"
 #include "to_json.h"
 #include "world_instances.h"
@@ -311,13 +310,13 @@ static void change_parameter(struct sim *s, const struct new_parameter *n, bool 
 {
     const char *region;
     for (size_t i = 0; (region = catalog_region(i)) != NULL; i++) {
-        struct parameter *old = ssm_find(s, region, n->name);
+        struct parameter *old = world_parameter(s, region, n->name);
         if (n->region && !str_eq(n->region, region))
             continue;
         if (!remove)
-            ssm_put(s, region, n->name, n->type ? n->type : "String", n->value);
+            world_put_parameter(s, region, n->name, n->type ? n->type : "String", n->value);
         else if (old)
-            ssm_remove(s, old);
+            world_remove_parameter(s, old);
     }
 }
 

@@ -24,8 +24,6 @@ bool instances_check(struct call *c, const struct strlist *ids);
 bool image_check(struct call *c, const char *id);
 /* The owners that the request names; false: one is none. */
 bool owners_check(struct call *c, struct strlist *ret);
-/* An image that has the snapshot, or NULL. */
-const struct image *snapshot_user(const struct sim *s, const char *id);
 /* Addresses that nothing has. */
 uint64_t subnet_free(const struct sim *s, const struct subnet *subnet);
 bool subnet_check(struct call *c, const char *id);
@@ -34,10 +32,6 @@ bool group_check(struct call *c, const char *id);
 bool spot_check_price(struct call *c, const struct type *type);
 /* The most that a request pays, dollars an hour; owned. */
 char *spot_ceiling(const char *max_price, const struct type *type);
-/* Static: "available", … */
-const char *image_state(const struct sim *s, const struct image *image);
-bool image_is_own(const struct image *image);
-bool snapshot_is_own(const struct snapshot *snapshot);
 
 /* --- actions ------------------------------------------------------------------------------------------------------ */
 

@@ -16,16 +16,6 @@
 
 enum { IMAGE_NAME_MIN = 3, IMAGE_NAME_MAX = 128, IMAGE_DESCRIPTION_MAX = 255 };
 
-const char *image_state(const struct sim *s, const struct image *image)
-{
-    return sim_now(s) < image->available_at ? "pending" : image->failed ? "failed" : "available";
-}
-
-bool image_is_own(const struct image *image)
-{
-    return str_eq(image->owner, aws_account);
-}
-
 static const struct pairs *image_tags(const void *row)
 {
     return &((const struct image *)row)->tags;
@@ -58,7 +48,7 @@ bool owners_check(struct call *c, struct strlist *ret)
     static const char *const aliases[] = { "self", "amazon", "aws-marketplace", "aws-backup-vault" };
     call_list(c, "Owner", ret);
     for (size_t i = 0; i < ret->n; i++) {
-        bool known = strlen(ret->v[i]) == strlen(aws_account) && strspn(ret->v[i], "0123456789") == strlen(ret->v[i]);
+        bool known = strlen(ret->v[i]) == strlen(sim_account) && strspn(ret->v[i], "0123456789") == strlen(ret->v[i]);
         for (size_t a = 0; a < ARRAY_SIZE(aliases); a++)
             known = known || str_eq(aliases[a], ret->v[i]);
         if (!known)
@@ -214,12 +204,11 @@ void ec2_deregister_image(struct call *c)
     call_end(c);
 }
 
-/* --- ModifyImageAttribute: who may launch it ------------------------------------------------------------------------
- */
+/* --- ModifyImageAttribute: who may launch it ---------------------------------------------------------------------- */
 
 static bool check_account(struct call *c, const char *account)
 {
-    bool number = strlen(account) == strlen(aws_account) && strspn(account, "0123456789") == strlen(account);
+    bool number = strlen(account) == strlen(sim_account) && strspn(account, "0123456789") == strlen(account);
     return number || call_refuse(c, 400, "InvalidAMIAttributeItemValue",
                                  "Invalid attribute item value \"%s\" for userId item type.", account);
 }
@@ -251,8 +240,7 @@ void ec2_modify_image_attribute(struct call *c)
     call_return_true(c);
 }
 
-/* --- EnableImageDeprecation -----------------------------------------------------------------------------------------
- */
+/* --- EnableImageDeprecation --------------------------------------------------------------------------------------- */
 
 enum { DEPRECATION_MAX = 3653 * 86400 }; /* ten years, in seconds */
 
@@ -282,8 +270,7 @@ void ec2_enable_image_deprecation(struct call *c)
     call_return_true(c);
 }
 
-/* --- CreateImage, CopyImage -----------------------------------------------------------------------------------------
- */
+/* --- CreateImage, CopyImage --------------------------------------------------------------------------------------- */
 
 static bool check_new_name(struct call *c)
 {
@@ -357,14 +344,14 @@ static struct image *add_image(struct call *c, const char *what, const char *vol
     str_set(&image->region, c->region);
     str_set(&image->name, call_param(c, "Name"));
     str_set(&image->description, call_param(c, "Description"));
-    str_set(&image->owner, aws_account);
+    str_set(&image->owner, sim_account);
     image->gib = gib;
     image->created = sim_now(c->sim);
     image->available_at = image->created + c->sim->options.image_delay;
     spoil(c, image, what);
     snapshot->id = sim_random_id("snap-", ID_DIGITS);
     str_set(&snapshot->region, c->region);
-    str_set(&snapshot->owner, aws_account);
+    str_set(&snapshot->owner, sim_account);
     str_set(&snapshot->volume, volume);
     snapshot->gib = gib;
     snapshot->created = image->created;

@@ -6,7 +6,6 @@
 #include "describe.h"
 #include "ec2.h"
 #include "sim.h"
-#include "world.h"
 #include "world_instances.h"
 #include "world_resources.h"
 
@@ -25,7 +24,7 @@ static const char *shown_state(const struct sim *s, const struct instance *i)
 {
     bool ends = instance_is(i, "shutting-down") || instance_is(i, "stopping") || instance_is(i, "terminated");
     int64_t changed = ends ? i->change_at - s->options.terminate_delay : i->running_at;
-    if (instance_is(i, "pending") || world_is_seen(s, changed, s->lag.ec2))
+    if (instance_is(i, "pending") || sim_is_seen(s, changed, s->lag.ec2))
         return i->state;
     return ends ? "running" : "pending";
 }
@@ -84,7 +83,7 @@ static void write_interface(const struct sim *s, struct strbuf *out, const struc
     strbuf_addf(out, "<networkInterfaceId>eni-%s</networkInterfaceId>", i->id + 2);
     element(out, "subnetId", i->subnet);
     element(out, "vpcId", subnet ? subnet->vpc : NULL);
-    element(out, "ownerId", aws_account);
+    element(out, "ownerId", sim_account);
     element(out, "status", "in-use");
     element(out, "privateIpAddress", address);
     write_groups(s, out, &i->groups);
@@ -218,7 +217,7 @@ static void instance_values(const struct call *c, const void *row, const char *n
         { "reservation-id", i->reservation },
         { "architecture", i->architecture },
         { "vpc-id", subnet ? subnet->vpc : NULL },
-        { "owner-id", aws_account },
+        { "owner-id", sim_account },
         { "instance-lifecycle", i->spot_request ? "spot" : NULL },
         { "spot-instance-request-id", i->spot_request },
         { "state-reason-code", i->reason_code },
@@ -274,7 +273,7 @@ void ec2_describe_instances(struct call *c)
                 strbuf_adds(out, "</instancesSet></item>");
             strbuf_adds(out, "<item>");
             element(out, "reservationId", i->reservation);
-            element(out, "ownerId", aws_account);
+            element(out, "ownerId", sim_account);
             strbuf_adds(out, "<groupSet/><instancesSet>");
             reservation = i->reservation;
         }

@@ -63,7 +63,7 @@ static void write_subnet(const struct sim *s, struct strbuf *out, const struct s
     element_open(out, "item");
     element(out, "subnetId", n->id);
     element(out, "state", "available");
-    element(out, "ownerId", aws_account);
+    element(out, "ownerId", sim_account);
     element(out, "vpcId", n->vpc);
     strbuf_addf(out, "<cidrBlock>10.0.%" PRId64 ".0/24</cidrBlock>", n->net);
     element_int(out, "availableIpAddressCount", (int64_t)subnet_free(s, n));
@@ -112,7 +112,7 @@ static const struct resource group_resource = {
 static void write_group(struct strbuf *out, const struct security_group *g)
 {
     element_open(out, "item");
-    element(out, "ownerId", aws_account);
+    element(out, "ownerId", sim_account);
     element(out, "groupId", g->id);
     element(out, "groupName", g->name);
     element(out, "groupDescription", "of the simulator");
@@ -229,7 +229,7 @@ static void write_table(struct strbuf *out, const struct table *t)
     element_open(out, "item");
     element(out, "routeTableId", t->id);
     element(out, "vpcId", t->vpc);
-    element(out, "ownerId", aws_account);
+    element(out, "ownerId", sim_account);
     element_open(out, "routeSet");
     write_route(out, "10.0.0.0/16", "gatewayId", "local");
     if (!str_eq(t->route, "none"))

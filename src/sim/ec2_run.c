@@ -14,7 +14,7 @@ static void answer_run(struct call *c, const char *reservation)
     struct strbuf *out = &c->res->body;
     call_begin(c);
     element(out, "reservationId", reservation);
-    element(out, "ownerId", aws_account);
+    element(out, "ownerId", sim_account);
     strbuf_adds(out, "<groupSet/><instancesSet>");
     for (size_t n = 0; n < c->sim->n_instances; n++)
         if (str_eq(c->sim->instances[n]->reservation, reservation))
@@ -150,7 +150,7 @@ void ec2_run_instances(struct call *c)
         call_refuse(c, 503, "RequestLimitExceeded",
                     "Request limit exceeded. Account %s has been throttled on ec2:RunInstances because it exceeded its "
                     "request rate limit.",
-                    aws_account);
+                    sim_account);
         return;
     }
     if (!run_check(c, &r) || answer_token(c, &r) || !call_is_wet(c))

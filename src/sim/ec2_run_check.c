@@ -3,6 +3,7 @@
 #include "catalog.h"
 #include "ec2.h"
 #include "ec2_run.h"
+#include "sim.h"
 #include "world_resources.h"
 
 #include "mayfly/util/encode.h"
@@ -197,7 +198,7 @@ static bool check_profile(struct call *c, struct run *r)
     const char *name = call_param(c, "IamInstanceProfile.Name"), *arn = call_param(c, "IamInstanceProfile.Arn");
     if (name && *name == '\0') /* as Packer sends it */
         name = NULL;
-    AUTO_FREE char *prefix = xasprintf("arn:aws:iam::%s:instance-profile/", aws_account);
+    AUTO_FREE char *prefix = xasprintf("arn:aws:iam::%s:instance-profile/", sim_account);
     if (name && arn)
         return call_refuse(
             c, 400, "InvalidParameterCombination",

@@ -5,11 +5,6 @@
 #include "sim.h"
 #include "world_resources.h"
 
-bool snapshot_is_own(const struct snapshot *n)
-{
-    return str_eq(n->owner, aws_account);
-}
-
 static const char *state_of(const struct sim *s, const struct snapshot *n)
 {
     return sim_now(s) < n->completed_at ? "pending" : "completed";
@@ -74,7 +69,7 @@ void ec2_describe_snapshots(struct call *c)
     AUTO_STRLIST owners = { 0 };
     if (!owners_check(c, &owners) || !listing_begin(c, &snapshot_resource, &l))
         return;
-    bool ours = owners.n == 0 || strlist_has(&owners, "self") || strlist_has(&owners, aws_account);
+    bool ours = owners.n == 0 || strlist_has(&owners, "self") || strlist_has(&owners, sim_account);
     listing_open(c, &l);
     for (size_t i = 0; ours && i < c->sim->n_snapshots; i++) {
         const struct snapshot *n = c->sim->snapshots[i];
@@ -82,14 +77,6 @@ void ec2_describe_snapshots(struct call *c)
             write_snapshot(c->sim, &c->res->body, n);
     }
     listing_close(c, &l);
-}
-
-const struct image *snapshot_user(const struct sim *s, const char *id)
-{
-    for (size_t i = 0; i < s->n_images; i++)
-        if (str_eq(s->images[i]->snapshot, id))
-            return s->images[i];
-    return NULL;
 }
 
 void ec2_delete_snapshot(struct call *c)

@@ -2,7 +2,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
-#include "aws.h"
+#include "aws_serve.h"
 #include "broker.h"
 #include "control.h"
 #include "exchange.h"

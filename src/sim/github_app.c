@@ -9,9 +9,9 @@
 #include <strings.h>
 #include <unistd.h>
 
-#include "github.h"
 #include "github_app.h"
 #include "github_call.h"
+#include "github_jwt.h"
 #include "http.h"
 #include "sim.h"
 #include "to_json.h"
@@ -19,29 +19,9 @@
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"
 
-enum { KEY_BITS = 2048, JWT_MAX_S = 600, FIRST_INSTALLATION = 1001, KEY_MAX = 65536 };
+enum { KEY_BITS = 2048, FIRST_INSTALLATION = 1001, KEY_MAX = 65536 };
 
-static const char client_id[] = "Iv23liMayflySim0000";
 static const char slug[] = "mayfly-sim";
-static const int64_t app_id = 4711;
-
-struct app_token {
-    char *token, *account;       /* account: "octo" */
-    struct strlist repositories; /* names without the owner; none: all of them */
-    struct pairs permissions;
-    int64_t expires; /* simulated ms */
-    bool revoked;
-};
-
-struct app {
-    EVP_PKEY *key;               /* the public half is enough */
-    struct pairs permissions;    /* of every installation */
-    struct strlist repositories; /* selected ones, "octo/demo"; none: all of them */
-    bool suspended, uninstalled;
-    int64_t since; /* simulated ms of the last change */
-    struct app_token *tokens;
-    size_t n_tokens;
-};
 
 /* --- from its beginning to its end -------------------------------------------------------------------------------- */
 
@@ -92,21 +72,13 @@ bool app_open(struct sim *s, const char *key_file, const char *public_key_file, 
     return write_key(s->app->key, key_file, err);
 }
 
-static void clear_token(struct app_token *t)
-{
-    free(t->token);
-    free(t->account);
-    strlist_clear(&t->repositories);
-    pairs_clear(&t->permissions);
-}
-
 void app_reset(struct sim *s)
 {
     struct app *app = s->app;
     if (!app)
         return;
     for (size_t i = 0; i < app->n_tokens; i++)
-        clear_token(&app->tokens[i]);
+        app_token_clear(&app->tokens[i]);
     free(app->tokens);
     strlist_clear(&app->repositories);
     pairs_clear(&app->permissions);
@@ -123,11 +95,6 @@ void app_close(struct sim *s)
     EVP_PKEY_free(s->app->key);
     free(s->app);
     s->app = NULL;
-}
-
-const char *app_client_id(void)
-{
-    return client_id;
 }
 
 /* --- what it is made of ------------------------------------------------------------------------------------------- */
@@ -175,12 +142,12 @@ static struct json_object *installation_json(const struct sim *s, const char *ac
     AUTO_FREE char *html = xasprintf("%s/organizations/%s/settings/installations/%" PRId64, s->base_url, account, id);
     AUTO_FREE char *repositories = xasprintf("%s/api/v3/installation/repositories", s->base_url);
     json_add_int(o, "id", id);
-    json_add_text(o, "client_id", client_id);
+    json_add_text(o, "client_id", app_client_id);
     add_account(json_add_object(o, "account"), s, account);
     json_add_text(o, "access_tokens_url", tokens);
     json_add_text(o, "repositories_url", repositories);
     json_add_text(o, "html_url", html);
-    json_add_int(o, "app_id", app_id);
+    json_add_int(o, "app_id", APP_ID);
     json_add_text(o, "app_slug", slug);
     json_add_int(o, "target_id", 1);
     json_add_text(o, "target_type", "Organization");
@@ -202,8 +169,8 @@ static struct json_object *about_json(const struct sim *s)
 {
     struct json_object *o = must(json_object_new_object());
     AUTO_FREE char *html = xasprintf("%s/apps/%s", s->base_url, slug);
-    json_add_int(o, "id", app_id);
-    json_add_text(o, "client_id", client_id);
+    json_add_int(o, "id", APP_ID);
+    json_add_text(o, "client_id", app_client_id);
     json_add_text(o, "slug", slug);
     json_add_text(o, "node_id", "A_simulated");
     add_account(json_add_object(o, "owner"), s, "octo");
@@ -218,248 +185,16 @@ static struct json_object *about_json(const struct sim *s)
     return o;
 }
 
-/* --- its JSON web tokens ------------------------------------------------------------------------------------------ */
-
-static bool decode_part(const char *part, size_t len, struct strbuf *out)
-{
-    AUTO_STRBUF text = STRBUF_INIT;
-    for (size_t i = 0; i < len; i++) {
-        if (strchr("+/=", part[i]))
-            return false;
-        strbuf_addc(&text, part[i] == '-' ? '+' : part[i] == '_' ? '/' : part[i]);
-    }
-    while (text.len % 4)
-        strbuf_addc(&text, '=');
-    return decode_base64(out, strbuf_str(&text), text.len);
-}
-
-static struct json_object *parse_part(const char *part, size_t len)
-{
-    AUTO_STRBUF text = STRBUF_INIT;
-    AUTO_ERROR ignored = { 0 };
-    struct json_object *o = NULL;
-    if (!decode_part(part, len, &text) || !json_parse(strbuf_str(&text), text.len, "", &o, &ignored))
-        return NULL;
-    return o;
-}
-
-static bool is_signed(const struct app *app, const char *text, size_t len, const struct strbuf *signature)
-{
-    EVP_MD_CTX *ctx = must(EVP_MD_CTX_new());
-    bool ok = EVP_DigestVerifyInit_ex(ctx, NULL, "SHA256", NULL, NULL, app->key, NULL) == 1 &&
-              EVP_DigestVerify(ctx, (const unsigned char *)strbuf_str(signature), signature->len,
-                               (const unsigned char *)text, len) == 1;
-    EVP_MD_CTX_free(ctx);
-    return ok;
-}
-
-static int64_t claim(struct json_object *claims, const char *name)
-{
-    struct json_object *value = NULL;
-    bool ok = json_object_object_get_ex(claims, name, &value) && json_object_is_type(value, json_type_int);
-    return ok ? json_object_get_int64(value) : -1;
-}
-
-static bool is_ours(struct json_object *claims)
-{
-    struct json_object *value = NULL;
-    AUTO_FREE char *digits = xasprintf("%" PRId64, app_id);
-    const char *iss = json_object_object_get_ex(claims, "iss", &value) ? json_object_get_string(value) : NULL;
-    return str_eq(iss, client_id) || str_eq(iss, digits);
-}
-
-/* NULL when the App's token is as it should be; else what GitHub says, and *ret_status. */
-static const char *judge_jwt(const struct sim *s, const char *jwt, int *ret_status)
-{
-    static const char undecodable[] = "A JSON web token could not be decoded";
-    size_t head = strcspn(jwt, "."), body = jwt[head] ? strcspn(jwt + head + 1, ".") : 0;
-    const char *claims_at = jwt + head + 1, *signature_at = claims_at + body + 1;
-    AUTO_STRBUF signature = STRBUF_INIT;
-    *ret_status = 401;
-    if (!jwt[head] || !claims_at[body])
-        return undecodable;
-    AUTO_JSON *header = parse_part(jwt, head), *claims = parse_part(claims_at, body);
-    struct json_object *alg = NULL;
-    if (!header || !claims || !json_object_object_get_ex(header, "alg", &alg) ||
-        !str_eq(json_object_get_string(alg), "RS256") || !decode_part(signature_at, strlen(signature_at), &signature))
-        return undecodable;
-    if (!is_ours(claims)) {
-        *ret_status = 404;
-        return "Integration not found";
-    }
-    if (!is_signed(s->app, jwt, head + 1 + body, &signature))
-        return undecodable;
-    int64_t now = sim_now(s) / 1000, iat = claim(claims, "iat"), exp = claim(claims, "exp");
-    if (iat < 0 || iat > now)
-        return "'Issued at' claim ('iat') must be an Integer representing the time that the assertion was issued";
-    if (exp <= now)
-        return "'Expiration time' claim ('exp') must be a numeric value representing the future time at which the "
-               "assertion expires";
-    return exp > now + JWT_MAX_S ? "'Expiration time' claim ('exp') is too far in the future" : NULL;
-}
-
-/* --- tokens of installations -------------------------------------------------------------------------------------- */
-
-static int level(const char *word)
-{
-    return str_eq(word, "read") ? 1 : str_eq(word, "write") ? 2 : str_eq(word, "admin") ? 3 : 0;
-}
-
-static struct app_token *find_token(const struct sim *s, const char *token)
-{
-    for (size_t i = 0; s->app && i < s->app->n_tokens; i++)
-        if (str_eq(s->app->tokens[i].token, token))
-            return &s->app->tokens[i];
-    return NULL;
-}
-
-const struct app_token *app_token(const struct sim *s, const char *token)
-{
-    const struct app_token *t = find_token(s, token);
-    bool live = t && !t->revoked && sim_now(s) < t->expires && !s->app->suspended && !s->app->uninstalled;
-    return live ? t : NULL;
-}
-
-/* "/repos/octo/demo": does the token open it at all? */
-bool app_token_opens(const struct app_token *t, const char *scope)
-{
-    const char *owner = strchr(scope + 1, '/') + 1;
-    size_t n = strcspn(owner, "/");
-    if (strlen(t->account) != n || strncasecmp(owner, t->account, n) != 0)
-        return false;
-    if (!str_starts(scope, "/repos/") || t->repositories.n == 0)
-        return true;
-    for (size_t i = 0; i < t->repositories.n; i++)
-        if (strcasecmp(t->repositories.v[i], owner + n + 1) == 0)
-            return true;
-    return false;
-}
-
-/* permission: "administration=write". */
-bool app_token_may(const struct app_token *t, const char *permission)
-{
-    AUTO_FREE char *name = xstrndup(permission, strcspn(permission, "="));
-    return level(pairs_get(&t->permissions, name)) >= level(permission + strlen(name) + 1);
-}
-
-/* As GitHub's have been since 2026: "ghs_", the App's number, and what looks like a JSON web token. */
-static char *make_token(void)
-{
-    AUTO_STRBUF token = STRBUF_INIT;
-    strbuf_addf(&token, "ghs_%" PRId64 "_eyJ", app_id);
-    while (token.len < SIM_TOKEN_LEN) {
-        AUTO_FREE char *more = sim_random_id("", 32);
-        strbuf_adds(&token, more);
-    }
-    strbuf_truncate(&token, SIM_TOKEN_LEN);
-    token.data[60] = token.data[340] = '.';
-    token.data[400] = '_';
-    return strbuf_steal(&token);
-}
-
-struct api { /* one request */
-    struct sim *sim;
-    const struct request *request;
-    struct response *res;
-    const char *account; /* in the path, or of the installation in it */
-    const char *repo;    /* "octo/demo", or NULL */
-};
-
-/* Takes what the body narrows the permissions to. */
-static bool narrow_permissions(const struct api *a, struct json_object *body, struct app_token *t)
-{
-    struct json_object *wanted = NULL;
-    const struct pairs *granted = &a->sim->app->permissions;
-    if (!json_object_object_get_ex(body, "permissions", &wanted)) {
-        pairs_copy(&t->permissions, granted);
-        return true;
-    }
-    pairs_take_json(&t->permissions, body, "permissions");
-    for (size_t i = 0; i < t->permissions.n; i++) {
-        if (level(t->permissions.v[2 * i + 1]) > 0 &&
-            level(t->permissions.v[2 * i + 1]) <= level(pairs_get(granted, t->permissions.v[2 * i])))
-            continue;
-        github_fail(a->res, 422, "The permissions requested are not granted to this installation.");
-        return false;
-    }
-    if (pairs_get(granted, "metadata")) /* comes with all others */
-        pairs_set(&t->permissions, "metadata", "read");
-    return true;
-}
-
-static bool is_installed_on(const struct sim *s, const char *repo)
-{
-    bool exists = false, selected = s->app->repositories.n == 0;
-    for (size_t i = 0; i < s->options.repos.n; i++)
-        exists = exists || strcasecmp(s->options.repos.v[i], repo) == 0;
-    for (size_t i = 0; i < s->app->repositories.n; i++)
-        selected = selected || strcasecmp(s->app->repositories.v[i], repo) == 0;
-    return exists && selected;
-}
-
-static bool narrow_repositories(const struct api *a, struct json_object *body, struct app_token *t)
-{
-    struct json_object *wanted = NULL;
-    if (!json_object_object_get_ex(body, "repositories", &wanted) || !json_object_is_type(wanted, json_type_array)) {
-        for (size_t i = 0; i < a->sim->app->repositories.n; i++)
-            strlist_add(&t->repositories, strchr(a->sim->app->repositories.v[i], '/') + 1);
-        return true;
-    }
-    for (size_t i = 0; i < json_object_array_length(wanted); i++) {
-        const char *name = json_object_get_string(json_object_array_get_idx(wanted, i));
-        AUTO_FREE char *repo = xasprintf("%s/%s", t->account, name ? name : "");
-        if (!is_installed_on(a->sim, repo)) {
-            github_fail(a->res, 422,
-                        "There is at least one repository that does not exist or is not accessible to the parent "
-                        "installation.");
-            return false;
-        }
-        strlist_add(&t->repositories, name);
-    }
-    return true;
-}
-
-static void create_token(struct api *a)
-{
-    struct app *app = a->sim->app;
-    AUTO_JSON *body = NULL;
-    AUTO_ERROR err = { 0 };
-    if (app->suspended) {
-        github_fail(a->res, 403, "This installation has been suspended");
-        return;
-    }
-    if (a->request->body.len > 0 &&
-        !json_parse(strbuf_str(&a->request->body), a->request->body.len, "the body", &body, &err)) {
-        github_fail(a->res, 400, "Problems parsing JSON");
-        return;
-    }
-    struct app_token t = { .account = xstrdup(a->account) };
-    if (!narrow_permissions(a, body, &t) || !narrow_repositories(a, body, &t)) {
-        clear_token(&t);
-        return;
-    }
-    t.token = make_token();
-    t.expires = sim_now(a->sim) + a->sim->options.app_token_life;
-    app->tokens = xreallocarray(app->tokens, app->n_tokens + 1, sizeof(*app->tokens));
-    app->tokens[app->n_tokens++] = t;
-    struct json_object *o = must(json_object_new_object());
-    json_add_text(o, "token", t.token);
-    json_add_date(o, "expires_at", t.expires);
-    json_add_pairs(o, "permissions", &t.permissions);
-    json_add_text(o, "repository_selection", t.repositories.n ? "selected" : "all");
-    respond_json(a->res, 201, o);
-}
-
 /* --- requests ----------------------------------------------------------------------------------------------------- */
 
-static void get_app(struct api *a)
+static void get_app(struct app_call *a)
 {
     respond_json(a->res, 200, about_json(a->sim));
 }
 
-static void get_installation(struct api *a)
+static void get_installation(struct app_call *a)
 {
-    if (!a->sim->app->uninstalled && (!a->repo || is_installed_on(a->sim, a->repo)))
+    if (!a->sim->app->uninstalled && (!a->repo || app_is_installed_on(a->sim, a->repo)))
         respond_json(a->res, 200, installation_json(a->sim, a->account));
     else
         github_fail(a->res, 404, "Not Found");
@@ -467,12 +202,12 @@ static void get_installation(struct api *a)
 
 static const struct {
     const char *method, *prefix, *suffix, *action;
-    void (*serve)(struct api *);
+    void (*serve)(struct app_call *);
 } routes[] = {
     { "GET", "/app", "", "get-app", get_app },
     { "GET", "/repos/", "/installation", "get-installation", get_installation },
     { "GET", "/orgs/", "/installation", "get-installation", get_installation },
-    { "POST", "/app/installations/", "/access_tokens", "create-token", create_token },
+    { "POST", "/app/installations/", "/access_tokens", "create-token", app_create_token },
 };
 
 /* The number of the route of a path below /api/v3; ARRAY_SIZE(routes): none. *ret_middle, owned, takes what is between.
@@ -521,9 +256,9 @@ bool app_serve(struct sim *s, const char *path, const char *bearer, const struct
     if (i == ARRAY_SIZE(routes))
         return false;
     int status;
-    const char *wrong = judge_jwt(s, bearer ? bearer : "", &status);
+    const char *wrong = jwt_judge(s, bearer ? bearer : "", &status);
     AUTO_FREE char *account = account_of(s, middle);
-    struct api a = {
+    struct app_call a = {
         .sim = s, .request = r, .res = res, .account = account, .repo = strchr(middle, '/') ? middle : NULL
     };
     if (wrong)
@@ -541,8 +276,8 @@ struct json_object *app_json(const struct sim *s)
 {
     const struct app *app = s->app;
     struct json_object *o = must(json_object_new_object());
-    json_add_text(o, "client_id", client_id);
-    json_add_int(o, "id", app_id);
+    json_add_text(o, "client_id", app_client_id);
+    json_add_int(o, "id", APP_ID);
     json_add_pairs(o, "permissions", &app->permissions);
     json_add_list(o, "repositories", &app->repositories);
     json_add_bool(o, "suspended", app->suspended);

@@ -6,13 +6,12 @@
 #include "http.h"
 #include "sim.h"
 #include "to_json.h"
-#include "world.h"
 #include "world_instances.h"
 #include "world_runners.h"
 
 static void add_job(struct json_object *o, const struct sim *s, const struct job *j)
 {
-    bool seen = world_is_seen(s, j->started, s->lag.github); /* else it is queued still */
+    bool seen = sim_is_seen(s, j->started, s->lag.github); /* else it is queued still */
     AUTO_FREE char *url = xasprintf("%s/api/v3%s/actions/jobs/%" PRId64, s->base_url, j->scope, j->id);
     AUTO_FREE char *run = xasprintf("%s/api/v3%s/actions/runs/%" PRId64, s->base_url, j->scope, j->run_id);
     AUTO_FREE char *html = xasprintf("%s%s/actions/runs/%" PRId64 "/job/%" PRId64, s->base_url,

@@ -6,7 +6,6 @@
 #include "http.h"
 #include "sim.h"
 #include "to_json.h"
-#include "world.h"
 #include "world_runners.h"
 
 static int64_t label_id(const struct sim *s, const char *label)
@@ -36,17 +35,17 @@ static bool is_lie(const struct request *q, const struct runner *r, const char *
 /* Does the replica that answers know of it? */
 static bool is_known(const struct sim *s, const struct request *q, const struct runner *r)
 {
-    return world_is_seen(s, r->created, s->lag.github) && !is_lie(q, r, "forgotten");
+    return sim_is_seen(s, r->created, s->lag.github) && !is_lie(q, r, "forgotten");
 }
 
 void github_add_runner(struct json_object *o, const struct sim *s, const struct request *q, const struct runner *r)
 {
     bool online = r->online, busy = r->busy;
     if (q) {
-        online = (online || is_lie(q, r, "idle")) && world_is_seen(s, r->online_since, s->lag.github) &&
+        online = (online || is_lie(q, r, "idle")) && sim_is_seen(s, r->online_since, s->lag.github) &&
                  !is_lie(q, r, "offline");
         busy =
-            busy && world_is_seen(s, r->busy_since, s->lag.github) && !is_lie(q, r, "idle") && !is_lie(q, r, "offline");
+            busy && sim_is_seen(s, r->busy_since, s->lag.github) && !is_lie(q, r, "idle") && !is_lie(q, r, "offline");
     }
     json_add_int(o, "id", r->id);
     json_add_int(o, "runner_group_id", r->group);

@@ -15,13 +15,13 @@
 #include "faults.h"
 #include "github.h"
 #include "github_app.h"
+#include "github_jwt.h"
 #include "held.h"
-#include "issuer.h"
+#include "issued.h"
 #include "options.h"
 #include "rates.h"
 #include "sandbox.h"
 #include "sim.h"
-#include "ssm.h"
 #include "standin.h"
 #include "world.h"
 #include "world_instances.h"
@@ -43,14 +43,8 @@ static bool boot(struct sim *s, struct instance *i)
     return true;
 }
 
-static void clear(struct sim *s)
-{
-    ssm_clear(s);
-    rates_clear(s);
-}
-
 static const struct world_hooks hooks = {
-    .boot = boot, .tick = builder_tick, .power_cut = sandbox_kill, .poll = sandbox_poll, .clear = clear
+    .boot = boot, .tick = builder_tick, .power_cut = sandbox_kill, .poll = sandbox_poll, .clear = rates_clear
 };
 
 /* --- running ------------------------------------------------------------------------------------------------------ */
@@ -61,7 +55,7 @@ static char *github_settings(const struct sim *s, const struct options *o)
     AUTO_FREE char *key = str_empty(o->app_key) ? NULL : realpath(o->app_key, NULL);
     if (!s->app)
         return xasprintf("MAYFLY_GITHUB_TOKEN=%s\n", s->github_token);
-    return xasprintf("MAYFLY_APP_ID=%s\n%s%s%s", app_client_id(), key ? "MAYFLY_APP_KEY_FILE=" : "", key ? key : "",
+    return xasprintf("MAYFLY_APP_ID=%s\n%s%s%s", app_client_id, key ? "MAYFLY_APP_KEY_FILE=" : "", key ? key : "",
                      key ? "\n" : "");
 }
 
@@ -220,7 +214,7 @@ static void close_sim(struct sim *s, const struct options *o)
 {
     char *owned[] = { s->self,         s->base_url,      s->access_key,   s->secret_key, s->session_token,
                       s->github_token, s->runner_sha256, s->source_token, s->oidc_token, s->encryption.key };
-    issuer_clear(s);
+    issued_clear(s);
     faults_clear(s);
     app_close(s);
     world_clear(s);

@@ -85,8 +85,13 @@ struct sim {
     struct json_object *log; /* of requests */
 };
 
+/* Of AWS. */
+extern const char sim_account[];
+
 /* Simulated milliseconds since 1970. */
 int64_t sim_now(const struct sim *s);
+/* Is it so long ago that it is seen? */
+bool sim_is_seen(const struct sim *s, int64_t since, int64_t lag);
 char *sim_random_id(const char *prefix, size_t hex_digits);
 
 #endif

@@ -6,62 +6,16 @@
 #include "aws.h"
 #include "catalog.h"
 #include "http.h"
-#include "rows.h"
 #include "sim.h"
 #include "ssm.h"
 #include "to_json.h"
 #include "verify.h"
+#include "world_resources.h"
 
 #include "mayfly/codec/json.h"
 #include "mayfly/util/encode.h"
 
 enum { STANDARD_MAX = 4096, ADVANCED_MAX = 8192, NAME_MAX_LEN = 1011 };
-
-/* --- parameters --------------------------------------------------------------------------------------------------- */
-
-struct parameter *ssm_find(const struct sim *s, const char *region, const char *name)
-{
-    for (size_t i = 0; i < s->n_parameters; i++)
-        if (str_eq(s->parameters[i]->region, region) && str_eq(s->parameters[i]->name, name))
-            return s->parameters[i];
-    return NULL;
-}
-
-struct parameter *ssm_put(struct sim *s, const char *region, const char *name, const char *type, const char *value)
-{
-    struct parameter *p = ssm_find(s, region, name);
-    if (!p) {
-        p = xcalloc(1, sizeof(*p));
-        str_set(&p->region, region);
-        str_set(&p->name, name);
-        str_set(&p->data_type, "text");
-        ROW_ADD(s->parameters, s->n_parameters, p);
-    }
-    if (type)
-        str_set(&p->type, type);
-    str_set(&p->value, value);
-    p->version++;
-    p->modified = sim_now(s);
-    return p;
-}
-
-static void free_parameter(struct parameter *p)
-{
-    char *owned[] = { p->region, p->name, p->value, p->type, p->data_type, p->description };
-    for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
-        free(owned[i]);
-    free(p);
-}
-
-void ssm_remove(struct sim *s, struct parameter *p)
-{
-    ROW_REMOVE(s->parameters, s->n_parameters, p, free_parameter);
-}
-
-void ssm_clear(struct sim *s)
-{
-    ROW_CLEAR(s->parameters, s->n_parameters, free_parameter);
-}
 
 /* --- answers ------------------------------------------------------------------------------------------------------ */
 
@@ -113,7 +67,7 @@ static const struct field get_fields[] = { F_STR("Name", name), F_BOOL("WithDecr
 /* Parameters of AWS itself belong to no account. */
 static char *arn_of(const struct parameter *p)
 {
-    return xasprintf("arn:aws:ssm:%s:%s:parameter%s%s", p->region, str_starts(p->name, "/aws/") ? "" : aws_account,
+    return xasprintf("arn:aws:ssm:%s:%s:parameter%s%s", p->region, str_starts(p->name, "/aws/") ? "" : sim_account,
                      *p->name == '/' ? "" : "/", p->name);
 }
 
@@ -152,7 +106,7 @@ static void get_parameter(struct call *c, struct json_object *body)
         return;
     const char *selector = strchr(get.name, ':');
     AUTO_FREE char *name = xstrndup(get.name, strcspn(get.name, ":"));
-    const struct parameter *p = ssm_find(c->sim, c->region, name);
+    const struct parameter *p = world_parameter(c->sim, c->region, name);
     if (!p || c->request->hide) {
         call_refuse(c, 400, "ParameterNotFound", "Parameter %s not found.", name);
     } else if (selector && (!parse_uint(selector + 1, INT64_MAX, &version) || (int64_t)version != p->version)) {
@@ -231,7 +185,7 @@ static bool check_put_value(struct call *c, const struct put *put)
 
 static bool check_put(struct call *c, const struct put *put, bool tags)
 {
-    const struct parameter *old = ssm_find(c->sim, c->region, put->name);
+    const struct parameter *old = world_parameter(c->sim, c->region, put->name);
     if (tags && put->overwrite)
         return call_refuse(c, 400, "ValidationException",
                            "Invalid request: tags and overwrite can't be used together.");
@@ -258,7 +212,7 @@ static void put_parameter(struct call *c, struct json_object *body)
     if (!decode(c, body, put_fields, &put, &arena) || !check_name(c, put.name) || !check_put_name(c, put.name) ||
         !check_put(c, &put, json_object_object_get_ex(body, "Tags", NULL)))
         return;
-    struct parameter *p = ssm_put(c->sim, c->region, put.name, put.type, put.value);
+    struct parameter *p = world_put_parameter(c->sim, c->region, put.name, put.type, put.value);
     if (put.data_type)
         str_set(&p->data_type, put.data_type);
     if (put.description)

@@ -1,6 +1,5 @@
 /* GET /_sim/state: all that is there, as JSON. */
 #include "state.h"
-#include "ec2.h"
 #include "sim.h"
 #include "to_json.h"
 #include "world_instances.h"

@@ -2,7 +2,7 @@
 #include <ctype.h>
 
 #include "http.h"
-#include "issuer.h"
+#include "issued.h"
 #include "sim.h"
 #include "verify.h"
 
@@ -213,7 +213,7 @@ static int judge(const struct sim *s, const struct request *r, char **ret_region
     if (when < 0 || strlen(scope.v[1]) != 8 || strncmp(date, scope.v[1], 8) != 0 ||
         !str_eq(scope.v[4], "aws4_request") || !signs_enough(&names, r))
         return R_INCOMPLETE;
-    const struct issued *issued = issuer_find(s, scope.v[0]);
+    const struct issued *issued = issued_find(s, scope.v[0]);
     if (!issued && !str_eq(scope.v[0], s->access_key))
         return R_KEY;
     if (!str_eq(token ? token : "", issued ? issued->session_token : s->session_token))

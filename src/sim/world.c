@@ -5,11 +5,6 @@
 #include "world_resources.h"
 #include "world_runners.h"
 
-bool world_is_seen(const struct sim *s, int64_t since, int64_t lag)
-{
-    return since == 0 || sim_now(s) >= since + lag;
-}
-
 static int64_t next_after(const struct sim *s, int64_t now)
 {
     int64_t instances = instances_next(s, now), runners = runners_next(s, now);

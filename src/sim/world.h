@@ -22,8 +22,6 @@ void world_tick(struct sim *s);
 /* The next moment at which something happens by itself, simulated ms; INT64_MAX: never. */
 int64_t world_next(const struct sim *s);
 void world_clear(struct sim *s);
-/* Is it so long ago that it is seen? */
-bool world_is_seen(const struct sim *s, int64_t since, int64_t lag);
 
 /* The earlier one of next and when, if that is after now. */
 static inline int64_t world_earlier(int64_t next, int64_t now, int64_t when)

@@ -35,7 +35,7 @@ bool instance_is_live(const struct instance *i)
 
 bool instance_is_seen(const struct sim *s, const struct instance *i)
 {
-    return world_is_seen(s, i->launched, s->lag.ec2);
+    return sim_is_seen(s, i->launched, s->lag.ec2);
 }
 
 char *instance_address(const struct sim *s, const struct instance *i)

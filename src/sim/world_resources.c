@@ -37,6 +37,37 @@ struct spot_request *world_spot_request(const struct sim *s, const char *id)
     return ROW_FIND(s->spot_requests, s->n_spot_requests, id);
 }
 
+const char *image_state(const struct sim *s, const struct image *image)
+{
+    return sim_now(s) < image->available_at ? "pending" : image->failed ? "failed" : "available";
+}
+
+bool image_is_own(const struct image *image)
+{
+    return str_eq(image->owner, sim_account);
+}
+
+bool snapshot_is_own(const struct snapshot *n)
+{
+    return str_eq(n->owner, sim_account);
+}
+
+const struct image *snapshot_user(const struct sim *s, const char *id)
+{
+    for (size_t i = 0; i < s->n_images; i++)
+        if (str_eq(s->images[i]->snapshot, id))
+            return s->images[i];
+    return NULL;
+}
+
+struct parameter *world_parameter(const struct sim *s, const char *region, const char *name)
+{
+    for (size_t i = 0; i < s->n_parameters; i++)
+        if (str_eq(s->parameters[i]->region, region) && str_eq(s->parameters[i]->name, name))
+            return s->parameters[i];
+    return NULL;
+}
+
 /* --- from their beginning to their end ---------------------------------------------------------------------------- */
 
 struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance)
@@ -121,6 +152,38 @@ static void free_snapshot(struct snapshot *n)
     free(n);
 }
 
+struct parameter *world_put_parameter(struct sim *s, const char *region, const char *name, const char *type,
+                                      const char *value)
+{
+    struct parameter *p = world_parameter(s, region, name);
+    if (!p) {
+        p = xcalloc(1, sizeof(*p));
+        str_set(&p->region, region);
+        str_set(&p->name, name);
+        str_set(&p->data_type, "text");
+        ROW_ADD(s->parameters, s->n_parameters, p);
+    }
+    if (type)
+        str_set(&p->type, type);
+    str_set(&p->value, value);
+    p->version++;
+    p->modified = sim_now(s);
+    return p;
+}
+
+static void free_parameter(struct parameter *p)
+{
+    char *owned[] = { p->region, p->name, p->value, p->type, p->data_type, p->description };
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++)
+        free(owned[i]);
+    free(p);
+}
+
+void world_remove_parameter(struct sim *s, struct parameter *p)
+{
+    ROW_REMOVE(s->parameters, s->n_parameters, p, free_parameter);
+}
+
 void world_remove_image(struct sim *s, struct image *image)
 {
     ROW_REMOVE(s->images, s->n_images, image, free_image);
@@ -154,4 +217,5 @@ void resources_clear(struct sim *s)
     ROW_CLEAR(s->volumes, s->n_volumes, free_volume);
     ROW_CLEAR(s->spot_requests, s->n_spot_requests, free_spot_request);
     ROW_CLEAR(s->tokens, s->n_tokens, free_token);
+    ROW_CLEAR(s->parameters, s->n_parameters, free_parameter);
 }

@@ -65,18 +65,34 @@ struct client_token {
     char *token, *region, *zone, *parameters, *made; /* zone "": the request named none; made: an id */
 };
 
+struct parameter { /* of SSM */
+    char *region, *name, *value, *type, *data_type, *description;
+    int64_t version, modified; /* simulated ms */
+};
+
 struct volume *world_volume(const struct sim *s, const char *id);
 struct subnet *world_subnet(const struct sim *s, const char *id);
 struct security_group *world_group(const struct sim *s, const char *id);
 struct image *world_image(const struct sim *s, const char *id);
 struct snapshot *world_snapshot(const struct sim *s, const char *id);
 struct spot_request *world_spot_request(const struct sim *s, const char *id);
+/* Static: "available", … */
+const char *image_state(const struct sim *s, const struct image *image);
+bool image_is_own(const struct image *image);
+bool snapshot_is_own(const struct snapshot *snapshot);
+/* An image that has the snapshot, or NULL. */
+const struct image *snapshot_user(const struct sim *s, const char *id);
 struct volume *world_add_volume(struct sim *s, const char *region, const char *zone, const char *instance);
 void world_remove_volume(struct sim *s, struct volume *v);
 /* The instance is gone: its volumes go with it, or become available. */
 void world_detach_volumes(struct sim *s, const char *instance);
 void world_remove_image(struct sim *s, struct image *image);
 void world_remove_snapshot(struct sim *s, struct snapshot *snapshot);
+struct parameter *world_parameter(const struct sim *s, const char *region, const char *name);
+/* Makes a parameter, or gives it a new version; type NULL: the one it has. */
+struct parameter *world_put_parameter(struct sim *s, const char *region, const char *name, const char *type,
+                                      const char *value);
+void world_remove_parameter(struct sim *s, struct parameter *p);
 void resources_clear(struct sim *s);
 
 #endif
