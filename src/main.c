@@ -16,9 +16,6 @@
 
 enum { CONFIG_MAX = 1 << 20 };
 
-const struct command *const commands[] = { &command_start, &command_stop,   &command_reap,   &command_status,
-                                           &command_bake,  &command_doctor, &command_policy, NULL };
-
 static const char *get_env(const char *name)
 {
     return getenv(name);
@@ -184,8 +181,10 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
                                   .notices = notices,
                                   .inputs = &cmd->inputs };
     AUTO_FREE char *doubt = NULL;
-    AUTO_FREE char *file = find_config(opts_peek(opts_find(common_opts, "config"), &source), cmd->getenv);
-    source.section = opts_peek(opts_find(common_opts, "runner"), &source);
+    AUTO_FREE char *named = opts_peek(opts_find(common_opts, "config"), &source);
+    AUTO_FREE char *section = opts_peek(opts_find(common_opts, "runner"), &source);
+    AUTO_FREE char *file = find_config(named, cmd->getenv);
+    source.section = section;
     source.rest = cmd->command->arguments ? &cmd->rest : NULL;
     if (file) {
         if (!strbuf_read_file(&text, file, "the configuration file", err)) {

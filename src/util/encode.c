@@ -1,5 +1,7 @@
 #include "mayfly/util/encode.h"
 
+#include <strings.h>
+
 static const char base64_digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
 void encode_hex(struct strbuf *out, const void *bytes, size_t len)
@@ -128,4 +130,20 @@ bool parse_uint(const char *s, uint64_t max, uint64_t *ret)
     }
     *ret = n;
     return true;
+}
+
+bool parse_bool(const char *s, bool *ret)
+{
+    static const struct {
+        const char *word;
+        bool value;
+    } words[] = { { "true", true },   { "1", true },  { "yes", true }, { "on", true },
+                  { "false", false }, { "0", false }, { "no", false }, { "off", false } };
+    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+        if (strcasecmp(s, words[i].word) == 0) {
+            *ret = words[i].value;
+            return true;
+        }
+    }
+    return false;
 }

@@ -110,31 +110,44 @@ const char *opts_nearest(const char *word, const char *best, const char *candida
     return candidate;
 }
 
-static bool parse_bool(const char *value, bool *ret)
-{
-    static const struct {
-        const char *word;
-        bool value;
-    } words[] = {
-        { "true", true }, { "1", true }, { "yes", true }, { "false", false }, { "0", false }, { "no", false }
-    };
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-        if (same_name(value, strlen(value), words[i].word)) {
-            *ret = words[i].value;
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_choice(const struct opt *o, const char *value)
 {
     return o->choices == NULL || str_is_one_of(value, o->choices);
 }
 
+/* Where the choices are words for true and false, any word for these is the one that means the same. Owned; NULL: it is
+ * none. */
+static char *choose(const struct opt *o, const char *value)
+{
+    const char *at = o->choices, *word;
+    bool wanted, has;
+    if (is_choice(o, value))
+        return xstrdup(value);
+    for (size_t n; parse_bool(value, &wanted) && (word = next_word(&at, &n)) != NULL;) {
+        AUTO_FREE char *choice = xstrndup(word, n);
+        if (parse_bool(choice, &has) && has == wanted)
+            return STEAL(choice);
+    }
+    return NULL;
+}
+
 static bool bad_value(const struct opt *o, const char *value, const char *where, const char *want, struct error *err)
 {
     return error_set(err, ERROR_USAGE, 0, "%s: `%.80s` is not %s", where, value, want ? want : o->arg);
+}
+
+/* One part of a list in JSON: a string, or a whole number, which is a text like any other. Moves *at past it. */
+static bool next_part(const char **at, struct strlist *ret)
+{
+    const bool quoted = **at == '"';
+    const char *part = *at + quoted;
+    size_t n = quoted ? strcspn(part, "\"\\") : strspn(part, "0123456789");
+    if (quoted ? part[n] != '"' : n == 0)
+        return false;
+    AUTO_FREE char *text = xstrndup(part, n);
+    strlist_split(ret, text, ""); /* trimmed, and left out when empty, as between commas */
+    *at = part + n + quoted;
+    return true;
 }
 
 /* Splits A,B or lines or ["A", "B"], the way in which workflows hand lists on; no part of ours needs an escape. */
@@ -149,12 +162,8 @@ static bool split_list(const char *text, struct strlist *ret)
     text += strspn(text, blank);
     for (bool more = *text != ']'; more; text++) {
         text += strspn(text, blank);
-        size_t n = *text == '"' ? strcspn(text + 1, "\"\\") : 0;
-        if (n == 0 || text[n + 1] != '"')
+        if (!next_part(&text, ret))
             return false;
-        AUTO_FREE char *part = xstrndup(text + 1, n);
-        strlist_add(ret, part);
-        text += n + 2;
         text += strspn(text, blank);
         if (*text == ']')
             break;
@@ -191,13 +200,15 @@ static bool set_value(const struct opt *o, void *base, const char *value, const 
             return bad_value(o, value, where, "true or false", err);
         return true;
     case OPT_STRING:
-    case OPT_TEXT:
-        if (!is_choice(o, value)) {
+    case OPT_TEXT: {
+        AUTO_FREE char *choice = choose(o, value);
+        if (!choice) {
             AUTO_FREE char *want = xasprintf("one of: %s", o->choices);
             return bad_value(o, value, where, want, err);
         }
-        str_set(field, value);
+        str_set(field, choice);
         return true;
+    }
     case OPT_LIST: {
         AUTO_STRLIST list = { 0 };
         if (!split_list(value, &list))
@@ -253,35 +264,66 @@ static bool parse_int(const char *text, uint64_t *ret)
     return *digits && parse_uint(digits, UINT32_MAX, ret);
 }
 
-/* Stores it, or, where it has no effect, says so. */
-static bool take(const struct opt *o, void *base, const struct given *g, const struct opts_source *src,
-                 struct error *err)
+/* What is around a value is no part of it, whoever gives it: blanks, line breaks, an editor's byte order mark. Owned.
+ */
+static char *bare(const char *text)
+{
+    static const char blank[] = " \t\r\n";
+    text += strspn(text, blank);
+    text += text_mark(text, strlen(text));
+    text += strspn(text, blank);
+    size_t n = strlen(text);
+    while (n > 0 && strchr(blank, text[n - 1]))
+        n--;
+    return xstrndup(text, n);
+}
+
+/* The value as the option itself takes it, owned; NULL: none, 0 of an alias with a unit. */
+static bool convert(const struct opt *o, const struct given *g, char **ret, struct error *err)
+{
+    AUTO_FREE char *text = bare(g->text);
+    uint64_t n = 0;
+    if (g->unit && !parse_int(text, &n))
+        return bad_value(o, text, g->where, "a whole number", err);
+    *ret = n         ? xasprintf("%" PRIu64 "%c", n, g->unit)
+           : g->unit ? (o->fallback ? xstrdup(o->fallback) : NULL)
+                     : STEAL(text);
+    return true;
+}
+
+/* A value that has no effect refuses none; one that asks for something else than there is makes a notice. */
+static bool take_in_vain(const struct opt *o, const struct given *g, const char *value, const struct opts_source *src,
+                         struct error *err)
 {
     AUTO_ERROR ignored = { 0 };
     union {
         bool flag;
         uint64_t number;
     } given = { .number = 0 }, usual = { .number = 0 };
-    uint64_t n = 0;
-    if (o->empty && g->text[strspn(g->text, " \t\r\n")] == '\0') {
-        *(bool *)((char *)base + o->empty) = true;
-        return true;
-    }
-    if (g->unit && !parse_int(g->text, &n))
-        return bad_value(o, g->text, g->where, "a whole number", err);
-    AUTO_FREE char *in_unit = n ? xasprintf("%" PRIu64 "%c", n, g->unit) : NULL;
-    const char *value = in_unit ? in_unit : g->unit ? o->fallback : g->text;
-    if (!(o->bits & OPT_NO_EFFECT))
-        return !value || set_value(o, base, value, g->where, err);
     if (o->fallback && !set_value(o, &usual, o->fallback, g->where, err))
         return false;
-    if (!set_value(o, &given, g->text, g->where, &ignored))
+    if (!set_value(o, &given, value, g->where, &ignored))
         given.number = !usual.number;
     if (src->notices && given.number != usual.number) {
         AUTO_FREE char *notice = xasprintf("%s has no effect: %s", g->where, o->help);
         strlist_add(src->notices, notice);
     }
     return true;
+}
+
+static bool take(const struct opt *o, void *base, const struct given *g, const struct opts_source *src,
+                 struct error *err)
+{
+    AUTO_FREE char *value = NULL;
+    if (o->empty && str_blank(g->text)) {
+        *(bool *)((char *)base + o->empty) = true;
+        return true;
+    }
+    if (!convert(o, g, &value, err))
+        return false;
+    if (o->bits & OPT_NO_EFFECT)
+        return take_in_vain(o, g, value ? value : "", src, err);
+    return !value || set_value(o, base, value, g->where, err);
 }
 
 /* The value of prefix + NAME that is not blank, with dashes as they are and as underscores. */
@@ -490,11 +532,13 @@ static bool check_doubtful(const struct opt *o, const struct opts_source *src, c
                            const struct given *g, struct error *err)
 {
     uint64_t asked = 0, most = 0; /* or int64_t, of the same size, and not negative */
-    AUTO_FREE char *in_unit = g->unit ? xasprintf("%s%c", g->text, g->unit) : NULL;
+    AUTO_FREE char *value = NULL;
     AUTO_FREE char *what = NULL;
     if (!(o->bits & OPT_CHECKOUT))
         return refuse(o, src, e, "", err);
-    if (o->checkout && !fits(o, g->text)) {
+    if (!convert(o, g, &value, err))
+        return false;
+    if (o->checkout && value && !fits(o, value)) {
         what = xasprintf(" to `%.80s`, only to %s", g->text, o->checkout->what);
         return refuse(o, src, e, what, err);
     }
@@ -502,7 +546,7 @@ static bool check_doubtful(const struct opt *o, const struct opts_source *src, c
         return true; /* a flag is what counts, and says how much */
     struct opt alone = *o;
     alone.offset = 0;
-    if (!set_value(&alone, &asked, in_unit ? in_unit : g->text, g->where, err) ||
+    if (!set_value(&alone, &asked, value ? value : o->fallback, g->where, err) ||
         !set_value(&alone, &most, o->fallback, o->name, err))
         return false;
     if (asked <= most)
@@ -519,12 +563,7 @@ static bool from_elsewhere(const struct opt *o, void *base, const struct opts_so
     if (o->empty && is_empty_input(o, src))
         *(bool *)((char *)base + o->empty) = true;
     if (value) {
-        /* An action's input comes with blanks and line breaks around it. */
-        size_t from = strspn(value, " \t\r\n"), to = strlen(value);
-        while (to > from && strchr(" \t\r\n", value[to - 1]))
-            to--;
-        AUTO_FREE char *trimmed = xstrndup(value + from, to - from);
-        return take(o, base, &(struct given){ trimmed, unit, where }, src, err);
+        return take(o, base, &(struct given){ value, unit, where }, src, err);
     }
     const struct ini_entry *e = from_file(o, src);
     if (e) {
@@ -645,7 +684,7 @@ bool opts_parse(const struct opt_set *sets, const struct opts_source *source, st
     return true;
 }
 
-const char *opts_peek(const struct opt *opt, const struct opts_source *source)
+char *opts_peek(const struct opt *opt, const struct opts_source *source)
 {
     const struct opt one[] = { *opt, { 0 } };
     const char *found = NULL;
@@ -659,7 +698,8 @@ const char *opts_peek(const struct opt *opt, const struct opts_source *source)
     }
     AUTO_FREE char *where = NULL;
     char unit;
-    return found ? found : from_env(opt, source, &unit, &where);
+    found = found ? found : from_env(opt, source, &unit, &where);
+    return found ? bare(found) : NULL;
 }
 
 bool opts_is_explicit(const struct opt *opt, const struct opts_source *source)

@@ -286,11 +286,15 @@ START_TEST(lists)
         { "[,\"a\"]", NULL },
         { "[\"a\" \"b\"]", NULL },
         { "[\"a\"] b", NULL },
-        { "[\"\"]", NULL },
+        { "[\"\"]", "" },
+        { "[\" a \", \"\"]", "a" },
         { "[\"a", NULL },
         { "[\"a\\u0062\"]", NULL },
         { "[a]", NULL },
-        { "[1]", NULL },
+        { "[1, 23]", "1|23" },
+        { "[-1]", NULL },
+        { "[1.5]", NULL },
+        { "[null]", NULL },
         { "[", NULL },
         { "[[\"a\"]]", NULL },
     };
@@ -413,7 +417,7 @@ START_TEST(refused)
         { { .args = ARGS("--count", "-1") }, "--count: `-1` is not a number", NULL },
         { { .args = ARGS("--count", "1e1") }, "--count: `1e1` is not a number", NULL },
         { { .args = ARGS("--count", "") }, "--count: `` is not a number", NULL },
-        { { .args = ARGS("--count", " 1") }, "--count: ` 1` is not a number", NULL },
+        { { .args = ARGS("--count", "1 1") }, "--count: `1 1` is not a number", NULL },
         { { .args = ARGS("--free-number", "18446744073709551616") }, "is not a number", NULL },
         { { .args = ARGS("--timeout", "10x") }, "--timeout: `10x` is not a duration", NULL },
         { { .args = ARGS("--timeout", "59s") }, "--timeout: 59s is not between 1m and 1h", NULL },
@@ -542,12 +546,18 @@ START_TEST(peek)
         { NONE, ARGS("MAYFLY_CONFIG", "e", "INPUT_CONFIG", " "), "e" },
         { NONE, ARGS("MAYFLY_CONFIG", "e"), "e" },
         { NONE, NONE, NULL },
+        { NONE,
+          ARGS("MAYFLY_CONFIG", "\xef\xbb\xbf"
+                                "e\r\n"),
+          "e" },
+        { ARGS("--config", " a "), NONE, "a" },
         { ARGS("--config"), NONE, NULL },
         { ARGS("config", "--confi=g"), NONE, NULL },
     };
     environment = cases[_i].env;
     const struct opts_source source = { .args = (char *const *)cases[_i].args, .getenv = fake_getenv };
-    ck_assert_pstr_eq(opts_peek(&config, &source), cases[_i].want);
+    AUTO_FREE char *found = opts_peek(&config, &source);
+    ck_assert_pstr_eq(found, cases[_i].want);
 }
 END_TEST
 
@@ -578,13 +588,13 @@ static TCase *cases(void)
     tcase_add_test(t, values);
     tcase_add_test(t, lists_replace);
     tcase_add_loop_test(t, refused, 0, 51);
-    tcase_add_loop_test(t, lists, 0, 21);
+    tcase_add_loop_test(t, lists, 0, 25);
     tcase_add_loop_test(t, units, 0, 21);
     tcase_add_loop_test(t, no_effect, 0, 13);
     tcase_add_loop_test(t, accepted, 0, 12);
     tcase_add_test(t, arguments_that_are_no_options);
     tcase_add_loop_test(t, booleans, 0, 7);
-    tcase_add_loop_test(t, peek, 0, 9);
+    tcase_add_loop_test(t, peek, 0, 11);
     tcase_add_test(t, help);
     return t;
 }

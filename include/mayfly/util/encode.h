@@ -28,5 +28,7 @@ MUST_CHECK bool decode_base36(const char *s, uint64_t *ret);
 
 /* A decimal number without sign or blanks, of at most `max`. False for anything else. */
 MUST_CHECK bool parse_uint(const char *s, uint64_t max, uint64_t *ret);
+/* true, yes, on, 1; false, no, off, 0; in any case. False for anything else. */
+MUST_CHECK bool parse_bool(const char *s, bool *ret);
 
 #endif

@@ -5,6 +5,9 @@
  * row's fallback. A variable, file value or INPUT that is empty, or blank, counts as not given. Names compare without
  * regard to `-` and `_`. A list is written A,B or ["A", "B"].
  *
+ * A value means the same whichever of them gives it, without what is around it: blanks, line breaks, a byte order mark.
+ * An empty flag alone is a value: of a text or list the empty one, instead of what others say; of others an error.
+ *
  * A file that somebody else could have written (trust.h) may set only the rows with OPT_CHECKOUT, as far as these say;
  * a row of which nothing is said is not among them. */
 #ifndef MAYFLY_UTIL_OPTS_H
@@ -99,8 +102,8 @@ struct opts_source {
 /* Fills the structs of `sets`, whose bytes must be zero, from all sources. */
 MUST_CHECK bool opts_parse(const struct opt_set *sets, const struct opts_source *source, struct error *err);
 /* The value of one option as argv or the environment give it, before anything is parsed: for --config and --runner,
- * which decide what is parsed. Borrowed, or NULL. */
-const char *opts_peek(const struct opt *opt, const struct opts_source *source);
+ * which decide what is parsed. Owned by the caller, or NULL. */
+char *opts_peek(const struct opt *opt, const struct opts_source *source);
 /* Is it given by a flag, or by an input of the action? */
 bool opts_is_explicit(const struct opt *opt, const struct opts_source *source);
 /* An input of the action that is no option, like github-token. Borrowed, or NULL. */
