@@ -57,7 +57,7 @@ bool app_token_opens(const struct app_token *t, const char *scope);
 bool app_token_may(const struct app_token *t, const char *permission);
 /* Is there such a repository, and is the App installed on it? */
 bool app_is_installed_on(const struct sim *s, const char *repo);
-void app_create_token(struct app_call *c);
+void app_create_token(struct app_call *a);
 void app_token_clear(struct app_token *t);
 
 #endif

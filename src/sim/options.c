@@ -6,7 +6,7 @@
 enum { DAY_MS = 86400000 };
 
 #define OPTIONS struct options
-#define MS(name, field, help, most, usual) OPT_NUMBER(name, field, "MS", help, .max = (most), .fallback = usual)
+#define MS(name, field, help, most, usual) OPT_NUMBER(name, field, "MS", help, .max = (most), .fallback = (usual))
 
 static const struct opt options[] = {
     OPT_NUMBER("port", port, "N", "port on 127.0.0.1; 0 takes a free one", .fallback = "0", .max = 65535),

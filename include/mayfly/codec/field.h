@@ -53,19 +53,19 @@ struct field {
 /* A row, by its type. The file defines FIELDS, the struct of the members. */
 #define F_ROW(type_, path_, member_)                                                                                   \
     {                                                                                                                  \
-        .path = path_, .type = type_, .offset = offsetof(FIELDS, member_)                                              \
+        .path = (path_), .type = (type_), .offset = offsetof(FIELDS, member_)                                          \
     }
 #define F_STR(path_, member_) F_ROW(FIELD_STR, path_, member_)
 #define F_INT(path_, member_) F_ROW(FIELD_INT, path_, member_)
 #define F_BOOL(path_, member_) F_ROW(FIELD_BOOL, path_, member_)
 #define F_REQUIRED(type_, path_, member_)                                                                              \
     {                                                                                                                  \
-        .path = path_, .type = type_, .offset = offsetof(FIELDS, member_), .required = true                            \
+        .path = (path_), .type = (type_), .offset = offsetof(FIELDS, member_), .required = true                        \
     }
 /* A list of strings. */
 #define F_STRINGS(path_, member_)                                                                                      \
     {                                                                                                                  \
-        .path = path_, .type = FIELD_LIST, .offset = offsetof(FIELDS, member_), .item_size = sizeof(const char *)      \
+        .path = (path_), .type = FIELD_LIST, .offset = offsetof(FIELDS, member_), .item_size = sizeof(const char *)    \
     }
 
 struct field_list { /* zero: empty */
