@@ -318,6 +318,7 @@ static void take_encryption(struct doctor *d, struct place *p)
 
 static void judge_encryption(struct doctor *d, struct place *p)
 {
+    p->encrypts.number = d->start.account;
     struct call *call = p->key ? &p->key->call : NULL;
     if (doctor_answered(call) && !ec2_get_default_key_result(p->key, &d->arena, &p->encrypts.key, &call->error))
         error_prefix(&call->error, "%s", call->name);

@@ -441,8 +441,15 @@ static bool is_aws_key(const char *key)
     return str_eq(key, "alias/aws/ebs") || str_ends(key, ":alias/aws/ebs");
 }
 
+/* Keys of other accounts are named by ARN. */
+static bool is_shared(const char *key, const char *number)
+{
+    AUTO_FREE char *own = xasprintf(":%s:", number ? number : "");
+    return number && str_starts(key, "arn:") && !strstr(key, own);
+}
+
 /* EC2 accepts a launch with a key that may not be used, and terminates the instance then. */
-static void judge_key(struct findings *f, const char *region, const char *key)
+static void judge_key(struct findings *f, const char *region, const char *key, const char *number)
 {
     struct finding *new =
         finding_add(f, CHECK_ENCRYPTION, FINDING_OK, "checked which key encrypts volumes in %s", region);
@@ -457,15 +464,17 @@ static void judge_key(struct findings *f, const char *region, const char *key)
                 "where a launch ends with Client.InternalError: `mayfly policy start --volume-kms-key %s` prints what "
                 "to allow",
                 key ? key : "KEY");
+    if (key && is_shared(key, number))
+        finding_fix(new, "the key is of another account: its key policy has to let the account %s use it", number);
 }
 
 void doctor_encryption(struct findings *f, const char *region, const struct strlist *keys,
                        const struct volume_encryption *account)
 {
     if (account->by_default)
-        judge_key(f, region, account->key);
+        judge_key(f, region, account->key, account->number);
     for (size_t i = 0; i < keys->n; i++)
-        judge_key(f, region, str_empty(keys->v[i]) ? account->key : keys->v[i]);
+        judge_key(f, region, str_empty(keys->v[i]) ? account->key : keys->v[i], account->number);
     if (!account->by_default && keys->n == 0)
         finding_result(finding_add(f, CHECK_ENCRYPTION, FINDING_OK, "checked which key encrypts volumes in %s", region),
                        "the account encrypts none by default");

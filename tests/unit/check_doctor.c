@@ -308,27 +308,40 @@ START_TEST(rates)
 }
 END_TEST
 
+#define DRY "a dry run does not ask KMS"
+#define PRINTS(key) "`mayfly policy start --volume-kms-key " key "` prints"
 static const struct {
     struct volume_encryption account;
     const char *key; /* of the options, or NULL */
     size_t n;        /* findings */
     enum finding_status status;
     const char *result, *fix; /* of the last one */
+    bool shared;
 } encryptions[] = {
-    { { false, NULL }, NULL, 1, FINDING_OK, "the account encrypts none by default", NULL },
-    { { true, "alias/aws/ebs" }, NULL, 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL },
-    { { true, "arn:aws:kms:r:1:alias/aws/ebs" }, NULL, 1, FINDING_OK, "AWS's own key", NULL },
-    { { true, "arn:aws:kms:r:1:key/0a1b" },
+    { { false, NULL, "1" }, NULL, 1, FINDING_OK, "the account encrypts none by default", NULL, false },
+    { { true, "alias/aws/ebs", "1" }, NULL, 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL, false },
+    { { true, "arn:aws:kms:r:1:alias/aws/ebs", "1" }, NULL, 1, FINDING_OK, "AWS's own key", NULL, false },
+    { { true, "arn:aws:kms:r:1:key/0a", "1" },
       NULL,
       1,
       FINDING_NOT_CHECKED,
-      "arn:aws:kms:r:1:key/0a1b, a dry run",
-      "--volume-kms-key arn:aws:kms:r:1:key/0a1b`" },
-    { { true, NULL }, NULL, 1, FINDING_NOT_CHECKED, "the account's default key, a dry run", "--volume-kms-key KEY`" },
-    { { false, NULL }, "alias/ci", 1, FINDING_NOT_CHECKED, "alias/ci, a dry run", "--volume-kms-key alias/ci`" },
-    { { false, "alias/aws/ebs" }, "", 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL },
-    { { false, NULL }, "", 1, FINDING_NOT_CHECKED, "the account's default key, a dry run", "--volume-kms-key KEY`" },
-    { { true, "alias/aws/ebs" }, "alias/ci", 2, FINDING_NOT_CHECKED, "alias/ci", "alias/ci" },
+      "arn:aws:kms:r:1:key/0a, " DRY,
+      PRINTS("arn:aws:kms:r:1:key/0a"),
+      false },
+    { { true, "arn:aws:kms:r:2:key/0a", "1" }, NULL, 1, FINDING_NOT_CHECKED, DRY, "let the account 1 use it", true },
+    { { true, "arn:aws:kms:r:2:key/0a", NULL },
+      NULL,
+      1,
+      FINDING_NOT_CHECKED,
+      DRY,
+      PRINTS("arn:aws:kms:r:2:key/0a"),
+      false },
+    { { true, NULL, "1" }, NULL, 1, FINDING_NOT_CHECKED, "the account's default key, " DRY, PRINTS("KEY"), false },
+    { { false, NULL, "1" }, "alias/ci", 1, FINDING_NOT_CHECKED, "alias/ci, " DRY, PRINTS("alias/ci"), false },
+    { { false, NULL, "1" }, "arn:aws:kms:r:2:key/0a", 1, FINDING_NOT_CHECKED, DRY, "let the account 1 use it", true },
+    { { false, "alias/aws/ebs", "1" }, "", 1, FINDING_OK, "alias/aws/ebs, AWS's own key", NULL, false },
+    { { false, NULL, "1" }, "", 1, FINDING_NOT_CHECKED, "the account's default key, " DRY, PRINTS("KEY"), false },
+    { { true, "alias/aws/ebs", "1" }, "alias/ci", 2, FINDING_NOT_CHECKED, "alias/ci", PRINTS("alias/ci"), false },
 };
 START_TEST(encryption)
 {
@@ -339,6 +352,7 @@ START_TEST(encryption)
     ck_assert_uint_eq(f.n, encryptions[_i].n);
     ck_assert_str_eq(last(&f)->did, "checked which key encrypts volumes in r");
     is_finding(&f, encryptions[_i].status, encryptions[_i].result, encryptions[_i].fix);
+    ck_assert_int_eq(last(&f)->fix && strstr(last(&f)->fix, "of another account"), encryptions[_i].shared);
 }
 END_TEST
 
@@ -439,7 +453,7 @@ static TCase *judgements(void)
     tcase_add_loop_test(t, egress, 0, 11);
     tcase_add_test(t, groups_that_do_not_fit);
     tcase_add_test(t, types_in_a_zone);
-    tcase_add_loop_test(t, encryption, 0, 9);
+    tcase_add_loop_test(t, encryption, 0, 12);
     tcase_add_test(t, rates);
     tcase_add_loop_test(t, picks, 1, 20);
     return t;

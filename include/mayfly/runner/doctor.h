@@ -98,7 +98,8 @@ bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char
 /* How the account encrypts volumes that do not say so. */
 struct volume_encryption {
     bool by_default;
-    const char *key; /* of those that name none; NULL: not known */
+    const char *key;    /* of those that name none; NULL: not known */
+    const char *number; /* the account's own; NULL: not known */
 };
 /* May the keys be used that the volumes of a launch in the region are encrypted with? keys: those that the options
  * name, as params_keys has them. */
