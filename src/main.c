@@ -103,7 +103,7 @@ static char *name_inputs(const char *message, const struct strlist *inputs)
 
 static int print_error(const char *command, const struct error *err, const struct strlist *set_by)
 {
-    static const char inputs[] = "of the action --NAME is the input NAME, and an empty one counts as not given";
+    static const char inputs[] = "in the action, --NAME is the input NAME, and an empty one counts as not given";
     AUTO_FREE char *message = error_format(err);
     AUTO_FREE char *named = name_inputs(message, set_by);
     AUTO_FREE char *line = xasprintf("mayfly%s%s: %s", command ? " " : "", command ? command : "", named);
@@ -189,7 +189,7 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     if (file) {
         if (!strbuf_read_file(&text, file, "the configuration file", err)) {
             err->domain = ERROR_CONFIG;
-            error_hint(err, "in a workflow actions/checkout has to come before a step that names a file of it");
+            error_hint(err, "in a workflow, actions/checkout must run before a step that names one of its files");
             return false;
         }
         if (!ini_parse(&ini, strbuf_str(&text), text.len, file, err))
@@ -213,7 +213,7 @@ static bool written(struct error *err)
 {
     if (fflush(stdout) != 0)
         return error_errno(err, errno, "writing to standard output");
-    return !ferror(stdout) || error_set(err, ERROR_SYSTEM, 0, "not everything could be written to standard output");
+    return !ferror(stdout) || error_set(err, ERROR_SYSTEM, 0, "writing to standard output failed");
 }
 
 static int run_command(const struct command *command, char *const *args)

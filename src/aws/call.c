@@ -124,7 +124,7 @@ static void take_denial(struct aws_call *c, const struct envelope *e, struct err
     aws_denial_copy(&c->aws->denied, d);
     if (aws_denial_is_explicit(d))
         error_hint(err,
-                   "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
+                   "an explicit deny in a policy overrides every allow: the owner of that policy has to change it");
     else if (d->action)
         error_hint(err, "`mayfly policy COMMAND` prints the statement that allows %s", d->action);
 }
@@ -137,7 +137,7 @@ static void decode_error(struct aws_call *c, struct error *err)
     if (!decode_envelope(c, &arena, &e)) {
         error_set(err, ERROR_AWS, r->status, "HTTP %d without an AWS error in it", r->status);
         if (r->status < 500)
-            error_hint(err, "something other than AWS answered: check the endpoint and any proxy between");
+            error_hint(err, "the answer did not come from AWS: check the endpoint and any proxy in between");
         return;
     }
     if (aws_is_denial(e.code) && !str_empty(e.message))
@@ -157,7 +157,8 @@ static bool correct_clock(struct aws_call *c, int64_t date)
     int64_t change = skew - c->signed_skew; /* another call may have corrected it meanwhile */
     if (c->corrected_clock || date == 0 || (change > -SKEW_MIN && change < SKEW_MIN))
         return false;
-    log_debug("%s: AWS's clock differs from ours by %lld s: signing with its time", c->call.name, (long long)skew);
+    log_debug("%s: AWS's clock differs from this machine's by %lld s: signing with AWS's time", c->call.name,
+              (long long)skew);
     c->aws->skew = skew;
     c->corrected_clock = true;
     return true;

@@ -38,22 +38,22 @@ static bool load_file(const struct aws_creds_from *from, const char *variable, c
         return true;
     if (access(path, F_OK) != 0 && (errno == ENOENT || errno == ENOTDIR)) {
         if (!str_empty(named) && (strchr(path, '$') || path[0] == '~'))
-            warn(warnings, "%s: `%s` does not exist, so that it counts as empty", variable, path);
+            warn(warnings, "%s: `%s` does not exist and is treated as empty", variable, path);
         return true;
     }
     if (!strbuf_read_file(&text, path, "the AWS configuration", &problem)) {
         if (problem.domain != ERROR_SYSTEM)
             return error_move(err, &problem);
-        warn(warnings, "%s: going on without it", problem.message);
+        warn(warnings, "%s: continuing without it", problem.message);
         return true;
     }
     if (!ini_parse(ret, strbuf_str(&text), text.len, path, err))
         return false;
     if (ini_has_section(ret, "DEFAULT"))
-        warn(warnings, "%s: nothing is read of [DEFAULT]: the default profile is [default]", path);
+        warn(warnings, "%s: [DEFAULT] is ignored: the default profile is [default]", path);
     if (ini_has_section(ret, "default") && aws_section_exists(ret, "profile", "default") &&
         str_eq(from->profile, "default"))
-        warn(warnings, "%s: has both [profile default] and [default]: what both have is taken of the first", path);
+        warn(warnings, "%s: has both [profile default] and [default]: for keys in both, the first wins", path);
     return true;
 }
 
@@ -77,7 +77,7 @@ bool aws_region_check(const char *region, const char *where, struct error *err)
         return true;
     error_set(err, ERROR_USAGE, 0, "%s: `%.40s` is not the name of an AWS region", where, region);
     if (is_zone(region, n))
-        error_hint(err, "it is a zone: without the letter it is a region, and the subnet says the zone");
+        error_hint(err, "this is an availability zone: drop the letter for its region; the subnet determines the zone");
     else
         error_hint(err, "regions look like us-east-1, several of them like us-east-1,eu-west-1");
     return false;
@@ -193,7 +193,7 @@ static void compare(const struct aws_creds_from *from, const char *first, const 
 {
     const char *a = from->getenv(first), *b = from->getenv(second);
     if (!str_empty(a) && !str_empty(b) && !str_eq(a, b))
-        warn(warnings, "%s and %s differ: going by %s, as the AWS CLI does", first, second, first);
+        warn(warnings, "%s and %s differ: using %s, as the AWS CLI does", first, second, first);
 }
 
 /* Where AWS's own tools would do something else, or two settings contradict each other, somebody has to hear of it. The
@@ -213,10 +213,10 @@ static void look_around(const struct aws_creds_from *from, const char *region, c
         compare(from, "AWS_SECURITY_TOKEN", "AWS_SESSION_TOKEN", warnings);
     for (size_t i = 0; i < ARRAY_SIZE(old); i++)
         if (!str_empty(from->getenv(old[i])) && (str_eq(source, "container") || str_eq(source, "instance metadata")))
-            warn(warnings, "%s is set, which Mayfly does not read: it takes the credentials from %s", old[i],
+            warn(warnings, "%s is set, which Mayfly does not read: using the credentials from %s", old[i],
                  c->source.where);
     if (sts && strcasecmp(sts, "legacy") == 0)
-        warn(warnings, "sts_regional_endpoints is legacy, which Mayfly does not know: it asks the region's own STS");
+        warn(warnings, "sts_regional_endpoints is legacy, which Mayfly does not support: using the region's STS");
 }
 
 bool aws_config_load(const struct aws_flags *flags, const char *(*getenv_fn)(const char *), struct aws_config *ret,

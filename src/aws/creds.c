@@ -36,8 +36,8 @@ static bool find(const struct aws_creds_from *from, struct creds_source *s, stru
         AUTO_FREE char *why = xasprintf("%s: %s", p->name, p->absent);
         strlist_add(&s->passed_over, why);
     }
-    error_set(err, ERROR_CONFIG, 0, "no AWS credentials anywhere, and the instance metadata service is disabled");
-    error_hint(err, "`mayfly doctor --credentials` tells what was looked at");
+    error_set(err, ERROR_CONFIG, 0, "no AWS credentials found, and the instance metadata service is disabled");
+    error_hint(err, "`mayfly doctor --credentials` shows where they were looked for");
     return false;
 }
 

@@ -11,8 +11,8 @@ static bool is_allowed(const char *url, struct error *err)
         return false;
     if (url_is_safe(&u) || str_is_one_of(u.host, plain_hosts))
         return true;
-    error_set(err, ERROR_CONFIG, 0, "AWS_CONTAINER_CREDENTIALS_FULL_URI: `%.200s` is not to be trusted", url);
-    error_hint(err, "it is https, a loopback address, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]");
+    error_set(err, ERROR_CONFIG, 0, "AWS_CONTAINER_CREDENTIALS_FULL_URI: `%.200s` is not a trusted address", url);
+    error_hint(err, "it must be https, a loopback address, 169.254.170.2, 169.254.170.23 or [fd00:ec2::23]");
     return false;
 }
 

@@ -169,9 +169,9 @@ bool creds_refused(const char *what, int status, const struct strbuf *json, stru
 static void check_end(const struct aws *aws, const struct creds_source *s)
 {
     if (s->keys.expires && s->keys.expires <= aws_now(aws))
-        log_warn("AWS_CREDENTIAL_EXPIRATION says that the credentials of the environment ended at %s: trying them all "
-                 "the same",
-                 clock_rfc3339(s->keys.expires).s);
+        log_warn(
+            "AWS_CREDENTIAL_EXPIRATION says that the credentials in the environment expired at %s: trying them anyway",
+            clock_rfc3339(s->keys.expires).s);
 }
 
 static bool fetch(struct aws *aws, struct aws_creds *creds, struct error *err)
@@ -200,7 +200,7 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     http_free(http);
     if (!ok) {
         if (err->domain != ERROR_CANCELLED)
-            error_hint(err, "`mayfly doctor --credentials` tells where credentials were looked for");
+            error_hint(err, "`mayfly doctor --credentials` shows where credentials were looked for");
         aws_creds_clear(&creds);
         return false;
     }
@@ -236,7 +236,8 @@ bool aws_creds_renew(struct aws *aws, struct error *err)
     if (aws->hurry && good)
         return true;
     if (aws->hurry && aws->hurried)
-        return error_set(err, ERROR_TIMEOUT, 0, "the AWS credentials have ended, and there is no time to renew them");
+        return error_set(err, ERROR_TIMEOUT, 0,
+                         "the AWS credentials have expired, and there is no time left to renew them");
     aws->hurried = aws->hurry;
     aws->renew_after = mono + AGAIN_MS;
     if (fetch_within(aws, aws->hurry ? HURRY_MS : good ? PATIENCE_MS : 0, &problem))
@@ -244,6 +245,6 @@ bool aws_creds_renew(struct aws *aws, struct error *err)
     if (!good)
         return error_move(err, &problem);
     AUTO_FREE char *why = error_format(&problem);
-    log_warn("the AWS credentials end in %lld s and could not be renewed: %s", (long long)left, why);
+    log_warn("the AWS credentials expire in %lld s and could not be renewed: %s", (long long)left, why);
     return true;
 }

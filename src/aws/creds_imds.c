@@ -34,7 +34,7 @@ static bool number(const struct aws_creds_from *from, const char *variable, cons
     const char *value = setting(from, variable, key);
     if (!value || (parse_uint(value, max, ret) && *ret > 0))
         return true;
-    return error_set(err, ERROR_CONFIG, 0, "%s: `%.40s` is no whole number from 1 to %d",
+    return error_set(err, ERROR_CONFIG, 0, "%s: `%.40s` is not a whole number from 1 to %d",
                      str_empty(from->getenv(variable)) ? key : variable, value, (int)max);
 }
 
@@ -111,13 +111,15 @@ static bool nothing_found(const struct aws *aws, const struct creds_source *s, c
     error_clear(err);
     error_set(err, ERROR_CONFIG, 0, "no AWS credentials: tried %sinstance metadata (%s)", strbuf_str(&tried), problem);
     if (too_far)
-        error_hint(err, "in a container on EC2, have the instance answer over two hops: aws ec2 "
-                        "modify-instance-metadata-options --instance-id ID --http-put-response-hop-limit 2; elsewhere "
-                        "give --role-arn (a workflow), keys or a profile: `mayfly doctor --credentials` tells what was "
-                        "looked at");
-    error_hint(err, "in a workflow give --role-arn with `permissions: id-token: write`, or use "
-                    "aws-actions/configure-aws-credentials before; elsewhere set AWS_ACCESS_KEY_ID and "
-                    "AWS_SECRET_ACCESS_KEY, or --profile; `mayfly doctor --credentials` tells what was looked at");
+        error_hint(
+            err,
+            "in a container on EC2, let the instance answer over two hops: aws ec2 modify-instance-metadata-options "
+            "--instance-id ID --http-put-response-hop-limit 2; elsewhere give --role-arn (a workflow), keys or a "
+            "profile: `mayfly doctor --credentials` shows where they were looked for");
+    error_hint(err,
+               "in a workflow give --role-arn with `permissions: id-token: write`, or use "
+               "aws-actions/configure-aws-credentials before; elsewhere set AWS_ACCESS_KEY_ID and "
+               "AWS_SECRET_ACCESS_KEY, or --profile; `mayfly doctor --credentials` shows where they were looked for");
     return false;
 }
 
@@ -170,7 +172,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
         return false;
     const int64_t now = env_now(aws->env) / 1000 + aws->skew;
     if (ret->expires && ret->expires <= now) {
-        log_debug("%s: what it gave ended at %s: used all the same", what, clock_rfc3339(ret->expires).s);
+        log_debug("%s: its credentials expired at %s: using them anyway", what, clock_rfc3339(ret->expires).s);
         ret->expires = now + STALE_LIFE;
     }
     return true;

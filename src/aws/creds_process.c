@@ -111,7 +111,7 @@ static bool wait_on(const struct child *c, int fd, int ms, struct error *err)
     struct pollfd p[] = { { .fd = c->wake_fd, .events = POLLIN }, { .fd = fd, .events = POLLIN } };
     int64_t left = c->until - env_mono(c->env);
     if (left <= 0)
-        return error_set(err, ERROR_CONFIG, 0, "it did not end within %lld s",
+        return error_set(err, ERROR_CONFIG, 0, "it did not exit within %lld s",
                          (long long)(c->until - c->began + 999) / 1000);
     if (poll(p, ARRAY_SIZE(p), left < ms ? (int)left : ms) > 0 && p[0].revents)
         return error_set(err, ERROR_CANCELLED, 0, "interrupted by a signal");
@@ -142,7 +142,7 @@ static bool wait_for(const struct child *c, int *ret_status, struct error *err)
     for (;;) {
         pid_t got = waitpid(c->pid, &status, WNOHANG);
         if (got < 0 && errno != EINTR)
-            return error_errno(err, errno, "waiting for its end");
+            return error_errno(err, errno, "waiting for it to exit");
         if (got > 0)
             break;
         if (!wait_on(c, -1, END_POLL_MS, err))
@@ -169,7 +169,7 @@ static bool run(char **argv, const struct aws *aws, struct strbuf *out, struct e
             ;
         return error_prefix(err, "`%s`", argv[0]);
     }
-    return status == 0 || error_set(err, ERROR_CONFIG, 0, "`%s` ended with status %d", argv[0], status);
+    return status == 0 || error_set(err, ERROR_CONFIG, 0, "`%s` exited with status %d", argv[0], status);
 }
 
 struct output {

@@ -124,10 +124,10 @@ static enum found session_of_login(const struct aws_creds_from *from, struct cre
     if (!aws_profile_get(from, "login_session") || aws_profile_get(from, "credential_process") ||
         config_get(from, "aws_access_key_id"))
         return ABSENT;
-    error_set(err, ERROR_CONFIG, 0, "the profile `%s` has a session of `aws login`, which Mayfly cannot use itself",
+    error_set(err, ERROR_CONFIG, 0, "the profile `%s` uses `aws login`, which Mayfly does not support directly",
               from->profile);
     error_hint(err,
-               "have the AWS CLI give its keys: set `credential_process = aws configure export-credentials --profile "
+               "let the AWS CLI provide its keys: set `credential_process = aws configure export-credentials --profile "
                "%s` in the profile",
                from->profile);
     return BROKEN;

@@ -19,8 +19,9 @@ bool creds_role_read(const struct aws_creds_from *from, struct creds_role *ret, 
     const char *duration = aws_profile_get(from, "duration_seconds");
     uint64_t seconds = 0;
     if (duration && (!parse_uint(duration, DURATION_MAX, &seconds) || seconds < DURATION_MIN))
-        return error_set(err, ERROR_CONFIG, 0, "the profile `%s`: duration_seconds = %.40s is no number from %d to %d",
-                         from->profile, duration, DURATION_MIN, DURATION_MAX);
+        return error_set(err, ERROR_CONFIG, 0,
+                         "the profile `%s`: duration_seconds = %.40s is not a number from %d to %d", from->profile,
+                         duration, DURATION_MIN, DURATION_MAX);
     str_set(&ret->arn, aws_profile_get(from, "role_arn"));
     str_set(&ret->session_name, aws_profile_get(from, "role_session_name"));
     str_set(&ret->external_id, aws_profile_get(from, "external_id"));
@@ -103,13 +104,13 @@ static enum found step(struct aws_creds_from *from, const struct strlist *visite
 {
     const char *source = aws_profile_get(from, "source_profile"), *named = aws_profile_get(from, "credential_source");
     if (aws_profile_get(from, "mfa_serial"))
-        return broken(err, from, "asks for a code of a second factor (mfa_serial)",
-                      "Mayfly has nobody to ask: get a session elsewhere and pass its keys");
+        return broken(err, from, "requires an MFA code (mfa_serial)",
+                      "Mayfly cannot prompt: get session credentials another way and pass their keys");
     if (!source == !named)
         return broken(err, from,
                       source ? "has both source_profile and credential_source"
                              : "has a role_arn and neither source_profile nor credential_source",
-                      "exactly one of them says whose credentials assume the role");
+                      "give exactly one of them, which says whose credentials assume the role");
     if (!push(from, s, err))
         return BROKEN;
     if (named)
@@ -123,7 +124,8 @@ static enum found step(struct aws_creds_from *from, const struct strlist *visite
     }
     /* One that names itself has keys, and does not mean its own role. */
     if (strlist_has(visited, source) && (!str_eq(source, from->profile) || !has_keys(&next)))
-        return broken(err, from, "is its own source_profile, at last", "the chain has to end at credentials");
+        return broken(err, from, "is its own source_profile, directly or through others",
+                      "the chain must end at credentials");
     *from = next;
     return ABSENT;
 }
@@ -153,13 +155,13 @@ const struct creds_provider creds_role_of_profile = {
 /* --- fetching ----------------------------------------------------------------------------------------------------- */
 
 static const char hint_trust[] =
-    "the role trusts other workflows, as a rule those on main: `mayfly policy trust --subject` with pull_request, "
-    "environment:NAME, ref:refs/heads/NAME or * prints what its trust policy has to allow";
+    "the role trusts other workflows, usually those on main: `mayfly policy trust --subject` with pull_request, "
+    "environment:NAME, ref:refs/heads/NAME or * prints what its trust policy must allow";
 static const char hint_keys[] =
-    "the keys that assume the role are wrong or deleted, or of an account in which this region, where STS is asked, is "
+    "the keys that assume the role are wrong or deleted, or belong to an account in which the region of this STS is "
     "not enabled: enable it there, or give the role's own credentials";
 static const char hint_assume[] =
-    "the role's trust policy has to name who assumes it, and their own policy has to allow sts:AssumeRole of the role";
+    "the role's trust policy must name who assumes it, and their own policy must allow sts:AssumeRole for the role";
 
 /* STS with these credentials, or with a token and none. */
 static bool assume(struct aws *aws, const struct creds_role *role, const struct aws_creds *creds, const char *token,

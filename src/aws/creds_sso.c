@@ -23,7 +23,7 @@ static bool setting(const struct aws_creds_from *from, const char *session, cons
                          session, key);
     if (!own && !its) {
         error_set(err, ERROR_CONFIG, 0, "the profile `%s` uses SSO and lacks %s", from->profile, key);
-        error_hint(err, "`aws configure sso` writes a whole one");
+        error_hint(err, "`aws configure sso` writes a complete one");
         return false;
     }
     str_set(ret, its ? its : own);
@@ -109,7 +109,7 @@ static bool check_end(const struct token *token, int64_t expires, const char *se
 {
     if (expires > now)
         return true;
-    error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` ended at %s", session, token->expires_at);
+    error_set(err, ERROR_CONFIG, 0, "the SSO session `%s` expired at %s", session, token->expires_at);
     error_hint(err, "log in again: aws sso login");
     return false;
 }
@@ -174,7 +174,7 @@ static void save(const struct creds_source *s, const struct token *t)
     strbuf_addc(&text, '}');
     /* The cache is the AWS CLI's, too. */
     if (!file_swap(s->token_file, "the cached SSO token", 0600, text.data, text.len, &problem))
-        log_warn("the renewed SSO token was not kept, so that `aws sso login` is due sooner: %s", problem.message);
+        log_warn("the renewed SSO token could not be saved, so `aws sso login` is due sooner: %s", problem.message);
 }
 
 static bool renew(struct aws *aws, const struct creds_source *s, struct token *t, struct arena *arena,
@@ -212,7 +212,7 @@ static bool renew(struct aws *aws, const struct creds_source *s, struct token *t
     if (!json_decode_text(strbuf_str(&answer), answer.len, renewed_fields, &r, arena, what, err))
         return false;
     if (!token_is_word(r.access_token) || r.seconds <= 0 || r.seconds > 366 * 86400)
-        return error_set(err, ERROR_PARSE, 0, "%s: no usable accessToken came back", what);
+        return error_set(err, ERROR_PARSE, 0, "%s: the answer has no usable accessToken", what);
     secret_hide(r.access_token);
     t->access_token = r.access_token;
     t->expires_at = arena_strdup(arena, clock_rfc3339(aws_now(aws) + r.seconds).s);
@@ -249,7 +249,7 @@ static bool read_token(struct aws *aws, const struct creds_source *s, struct are
     }
     if (expires <= now || problem.domain == ERROR_CANCELLED)
         return error_move(err, &problem);
-    log_debug("the SSO token is good until %s and was not renewed: %s", token.expires_at, problem.message);
+    log_debug("the SSO token is valid until %s and was not renewed: %s", token.expires_at, problem.message);
     return true;
 }
 

@@ -19,7 +19,7 @@ static enum found find_file(const struct aws_creds_from *from, struct creds_sour
     if (!file)
         return ABSENT;
     if (!arn) {
-        error_set(err, ERROR_CONFIG, 0, "there is a web identity token file and no role to assume with it");
+        error_set(err, ERROR_CONFIG, 0, "there is a web identity token file but no role to assume with it");
         error_hint(err, "set AWS_ROLE_ARN, or role_arn in the profile `%s`", from->profile);
         return BROKEN;
     }
@@ -58,7 +58,7 @@ static enum found find_oidc(const struct aws_creds_from *from, struct creds_sour
     if (str_empty(from->getenv("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))) {
         error_set(err, ERROR_CONFIG, 0,
                   "ACTIONS_ID_TOKEN_REQUEST_URL is set and ACTIONS_ID_TOKEN_REQUEST_TOKEN is not");
-        error_hint(err, "pass both on to the step, or neither");
+        error_hint(err, "pass both to the step, or neither");
         return BROKEN;
     }
     AUTO_URL u = { 0 };

@@ -204,8 +204,8 @@ bool ec2_run_instances_result(const struct aws_call *call, struct arena *arena, 
                          r.instances.n);
     const char *id = FIELD_ROW(&r.instances, struct ec2_instance, 0)->id;
     if (!ec2_id_is_valid(id, "i"))
-        return error_set(err, ERROR_PARSE, 0, "the answer to RunInstances names the instance `%.40s`, which is no id",
-                         id);
+        return error_set(err, ERROR_PARSE, 0,
+                         "the answer to RunInstances names the instance `%.40s`, which is not an ID", id);
     *ret = *FIELD_ROW(&r.instances, struct ec2_instance, 0);
     return true;
 }

@@ -1,33 +1,33 @@
 #include "mayfly/aws/errors.h"
 
-#define HINT_PERMISSION "`mayfly policy COMMAND` prints what the policy of these credentials has to allow"
+#define HINT_PERMISSION "`mayfly policy COMMAND` prints what the policy of these credentials must allow"
 #define HINT_KEYS "check the access key, its secret and (for temporary ones) the session token"
-#define HINT_SESSION "the session has expired: get new credentials, in a workflow by configure-aws-credentials again"
+#define HINT_SESSION "the session has expired: get new credentials; in a workflow, run configure-aws-credentials again"
 #define HINT_CLOCK "this machine's clock is wrong: set it by NTP"
-#define HINT_TRUST "`mayfly policy trust` prints what the role's trust policy has to allow"
-#define HINT_USER_DATA "shorten the pre-runner script, or put what it does into the image"
+#define HINT_TRUST "`mayfly policy trust` prints what the role's trust policy must allow"
+#define HINT_USER_DATA "shorten the pre-runner script, or do its work when the image is baked"
 /* It takes seconds to become visible to EC2, so that it is asked again. */
 #define HINT_PROFILE                                                                                                   \
-    "--instance-profile: is the name right, and of this account? A new one is not seen for some seconds"
+    "--instance-profile: check the name, and that it is in this account; a new one takes some seconds to appear"
 #define HINT_TERMS                                                                                                     \
     "accept the terms of the image: open the link in the message with this account, or use another --image"
 /* A default VPC, or its subnet, is not there. */
-#define HINT_NO_VPC "the region has no default VPC, or that has no subnet: give --subnets and --security-groups"
-#define HINT_REQUEST                                                                                                   \
-    "the message names the value that this call does not take: check the option or the id that it is of"
-#define HINT_OURS "Mayfly sends what this AWS does not take: check AWS_ENDPOINT_URL, and report it"
+#define HINT_NO_VPC "the region has no default VPC, or the VPC has no subnet: give --subnets and --security-groups"
+#define HINT_REQUEST "the message names the value that this call rejects: check the option or the ID that it comes from"
+#define HINT_OURS "this endpoint rejects Mayfly's request: check AWS_ENDPOINT_URL, otherwise report a bug"
 
 /* What to do about a class, where its code does not know better. */
 static const char *const class_hints[] = {
-    [AWS_CAPACITY] = "name more types or subnets with --types and --subnets, or add on-demand to --market",
-    [AWS_SUBNET_FULL] = "the subnet has no free address: name another with --subnets",
-    [AWS_QUOTA] = "use the other market, or ask for more: aws service-quotas list-service-quotas --service-code ec2",
+    [AWS_CAPACITY] = "add types or subnets with --types and --subnets, or on-demand to --market",
+    [AWS_SUBNET_FULL] = "the subnet has no free address: add another with --subnets",
+    [AWS_QUOTA] =
+        "use the other market, or request a higher quota: aws service-quotas list-service-quotas --service-code ec2",
     [AWS_THROTTLE] = "AWS limits the rate of requests: try again in a minute",
-    [AWS_SERVER] = "AWS failed, or something between: try again in a minute",
-    [AWS_NOT_FOUND] = "check the id and the region; what was made a moment ago is not seen everywhere yet",
-    [AWS_BUSY] = "it is in a state that passes: try again in a minute",
+    [AWS_SERVER] = "a server error at AWS or a proxy: try again in a minute",
+    [AWS_NOT_FOUND] = "check the ID and the region; what was created a moment ago may not be visible everywhere yet",
+    [AWS_BUSY] = "it is in a transitional state: try again in a minute",
     [AWS_EXPIRED] = HINT_KEYS,
-    [AWS_TOKEN_USED] = "an earlier request used this token: start again, which takes a new one",
+    [AWS_TOKEN_USED] = "an earlier request used this client token: start again to use a new one",
     [AWS_DRY_RUN] = "a dry run: it would have been allowed",
 };
 
@@ -48,8 +48,8 @@ static const struct {
     { NULL,
       "retrieve verification key",
       { "InvalidIdentityToken", AWS_SERVER,
-        "AWS could not get the keys of the token's issuer: try again in a minute; where that does not help, is the "
-        "provider's URL in IAM right?" } },
+        "AWS could not fetch the keys of the token's issuer: try again in a minute; if that does not help, check the "
+        "provider's URL in IAM" } },
     { NULL, "explicit deny", { "AccessDenied", AWS_FATAL, HINT_PERMISSION } },
     { NULL, "sts:AssumeRole", { "AccessDenied", AWS_BUSY, HINT_PERMISSION } },
     { NULL, "Invalid IAM Instance Profile", { "InvalidParameterValue", AWS_BUSY, HINT_PROFILE } },
@@ -68,41 +68,40 @@ static const struct {
     { NULL,
       "CMK can't be shared",
       { "InvalidParameter", AWS_FATAL,
-        "--share: the image is encrypted with the key that AWS manages, which other accounts cannot use: set a "
-        "customer managed key as the region's default for EBS encryption, or drop --share" } },
+        "--share: the image is encrypted with the AWS managed key, which other accounts cannot use: set a customer "
+        "managed key as the region's default for EBS encryption, or drop --share" } },
     { "ModifyImageAttribute",
       NULL,
-      { "InvalidParameter", AWS_FATAL, "--share: the message says what keeps the image from being shared" } },
+      { "InvalidParameter", AWS_FATAL, "--share: the message says why the image cannot be shared" } },
     { "ModifyImageAttribute",
       NULL,
-      { "InvalidParameterValue", AWS_FATAL, "--share: the message says what keeps the image from being shared" } },
+      { "InvalidParameterValue", AWS_FATAL, "--share: the message says why the image cannot be shared" } },
     { "ModifyImageAttribute",
       NULL,
-      { "InvalidAMIAttributeItemValue", AWS_FATAL, "--share: check the account's 12 digits, and that it is open" } },
-    { "ModifyImageAttribute",
-      NULL,
-      { "InvalidUserID.Malformed", AWS_FATAL, "--share: check the account's 12 digits" } },
+      { "InvalidAMIAttributeItemValue", AWS_FATAL, "--share: check the account ID, and that the account is open" } },
+    { "ModifyImageAttribute", NULL, { "InvalidUserID.Malformed", AWS_FATAL, "--share: check the account ID" } },
     /* Of a launch only: elsewhere the code is about something else. */
     { "RunInstances",
       NULL,
       { "InvalidParameterValue", AWS_FATAL,
-        "the message names the value: which of --types, --image, --volume-…, "
-        "--metadata-options or --instance-profile is it from?" } },
+        "the message names the value: check --types, --image, --volume-…, --metadata-options and --instance-profile "
+        "for it" } },
     { "RunInstances",
       NULL,
       { "InvalidParameterCombination", AWS_FATAL,
-        "the message names what excludes each other: look at --tenancy, --public-ip, --block-devices and --market" } },
+        "the message names the conflicting parameters: check --tenancy, --public-ip, --block-devices and --market" } },
     { "RunInstances",
       NULL,
-      { "InvalidParameterDependency", AWS_FATAL, "the message names what is missing besides: look at --volume-…" } },
+      { "InvalidParameterDependency", AWS_FATAL, "the message names what else is needed: check --volume-…" } },
     { "RunInstances",
       NULL,
-      { "InvalidParameter", AWS_FATAL,
-        "a group and a subnet of different VPCs? See --security-groups and --subnets" } },
+      { "InvalidParameter", AWS_FATAL, "check that --security-groups and --subnets are in the same VPC" } },
     { "RunInstances",
       NULL,
-      { "MissingParameter", AWS_FATAL, "the message names what is missing: look at --block-devices and --volume-…" } },
-    { "RunInstances", NULL, { "UnsupportedOperation", AWS_FATAL, "does the type's architecture fit the image?" } },
+      { "MissingParameter", AWS_FATAL, "the message names what is missing: check --block-devices and --volume-…" } },
+    { "RunInstances",
+      NULL,
+      { "UnsupportedOperation", AWS_FATAL, "check that types and image have the same architecture" } },
 };
 
 static const struct row codes[] = {
@@ -114,24 +113,23 @@ static const struct row codes[] = {
     { "InsufficientReservedInstancesCapacity", AWS_CAPACITY, NULL },
     { "ReservationCapacityExceeded", AWS_CAPACITY, NULL },
     { "UnfulfillableCapacity", AWS_CAPACITY, NULL },
-    { "InsufficientVolumeCapacity", AWS_CAPACITY, "the zone has no room for the volume: name other --subnets" },
+    { "InsufficientVolumeCapacity", AWS_CAPACITY, "the zone has no capacity for the volume: give other --subnets" },
     { "SpotMaxPriceTooLow", AWS_CAPACITY, "raise or drop --max-price" },
     { "Unsupported", AWS_CAPACITY,
-      "this zone does not offer the type: name more --types or --subnets; where no zone does, check its spelling" },
+      "this zone does not offer the type: add --types or --subnets; if no zone does, check its spelling" },
     { "InsufficientFreeAddressesInSubnet", AWS_SUBNET_FULL, NULL },
     { "VcpuLimitExceeded", AWS_QUOTA,
-      "other subnets will not help: use the other market or smaller types, or ask for more vCPUs (on demand: quota "
+      "other subnets will not help: use the other market or smaller types, or request more vCPUs (on demand: quota "
       "L-1216C47A for standard types, L-DB2E81BA for G and VT, L-417A185B for P; spot: L-34B43A08, L-3819A6DF, "
       "L-7212CCBC)" },
     { "InstanceLimitExceeded", AWS_QUOTA, NULL },
     { "MaxSpotInstanceCountExceeded", AWS_QUOTA,
-      "add on-demand to --market, or ask for more spot vCPUs (quota L-34B43A08 for standard types, L-3819A6DF for G "
-      "and "
-      "VT, L-7212CCBC for P)" },
-    { "VolumeLimitExceeded", AWS_QUOTA, "ask for a higher EBS volume quota, or look for volumes that were left" },
-    { "MaxIOPSLimitExceeded", AWS_QUOTA, "ask for a higher EBS IOPS quota, or lower --volume-iops" },
+      "add on-demand to --market, or request more spot vCPUs (quota L-34B43A08 for standard types, L-3819A6DF for G "
+      "and VT, L-7212CCBC for P)" },
+    { "VolumeLimitExceeded", AWS_QUOTA, "request a higher EBS volume quota, or delete volumes that nothing uses" },
+    { "MaxIOPSLimitExceeded", AWS_QUOTA, "request a higher EBS IOPS quota, or lower --volume-iops" },
     { "MaxFleetCountExceeded", AWS_QUOTA, NULL },
-    { "NetworkInterfaceLimitExceeded", AWS_QUOTA, "ask for a higher network interface quota" },
+    { "NetworkInterfaceLimitExceeded", AWS_QUOTA, "request a higher network interface quota" },
     { "RequestLimitExceeded", AWS_THROTTLE, NULL },
     { "Throttling", AWS_THROTTLE, NULL },
     { "ThrottlingException", AWS_THROTTLE, NULL },
@@ -159,17 +157,17 @@ static const struct row codes[] = {
     { "ConcurrentTagAccess", AWS_BUSY, NULL },
     { "TooManyUpdates", AWS_BUSY, NULL }, /* of a parameter: another bake publishes */
     { "ConcurrentCreateImageNoRebootLimitExceeded", AWS_BUSY, NULL },
-    { "InvalidSnapshot.InUse", AWS_BUSY, "an image uses the snapshot: deregister that first" },
+    { "InvalidSnapshot.InUse", AWS_BUSY, "an image uses the snapshot: deregister the image first" },
     { "SnapshotCreationPerVolumeRateExceeded", AWS_BUSY, NULL },
     { "ResourceLimitExceeded", AWS_BUSY, "too many snapshots are being copied: try again when others are done" },
-    { "VolumeInUse", AWS_FATAL, "an instance holds the volume: it goes when that ends" },
+    { "VolumeInUse", AWS_FATAL, "the volume is attached: it can be deleted when its instance has terminated" },
     { "ExpiredToken", AWS_EXPIRED, HINT_SESSION },
     { "ExpiredTokenException", AWS_EXPIRED, HINT_SESSION },
     { "RequestExpired", AWS_EXPIRED, "the session has expired or this machine's clock is wrong" },
     { "RequestTimeTooSkewed", AWS_EXPIRED, HINT_CLOCK },
     { "RequestInTheFuture", AWS_EXPIRED, HINT_CLOCK },
     { "InvalidSecurity.RequestHasExpired", AWS_EXPIRED, HINT_CLOCK },
-    { "AuthFailure", AWS_EXPIRED, HINT_KEYS "; also said where a region is not enabled for the account" },
+    { "AuthFailure", AWS_EXPIRED, HINT_KEYS "; this is also the answer where a region is not enabled for the account" },
     { "SignatureDoesNotMatch", AWS_EXPIRED, HINT_KEYS },
     { "InvalidSignatureException", AWS_EXPIRED, HINT_KEYS },
     { "InvalidClientTokenId", AWS_FATAL, HINT_KEYS },
@@ -180,13 +178,14 @@ static const struct row codes[] = {
     { "IDPRejectedClaim", AWS_FATAL, HINT_TRUST },
     { "IDPCommunicationError", AWS_SERVER, "AWS could not reach GitHub's identity provider: try again in a minute" },
     { "RegionDisabledException", AWS_FATAL,
-      "STS is off in this region for the account: give another --region, or switch it on in IAM's account settings" },
+      "STS is not active in this region for the account: give another --region, or activate it in IAM's account "
+      "settings" },
     { "UnauthorizedOperation", AWS_FATAL, HINT_PERMISSION },
     { "AccessDenied", AWS_FATAL, HINT_PERMISSION },
     { "AccessDeniedException", AWS_FATAL, HINT_PERMISSION },
     { "InvalidAuthorizationMessageException", AWS_FATAL, "the encoded message belongs to another account, or was cut" },
     { "OptInRequired", AWS_FATAL, "this account is not enabled for the region or service: see the AWS console" },
-    { "PendingVerification", AWS_FATAL, "AWS is still verifying this account: wait for its mail" },
+    { "PendingVerification", AWS_FATAL, "AWS is still verifying this account: wait for its email" },
     { "Blocked", AWS_FATAL, "AWS has blocked this account: contact AWS Support" },
     { "AuthFailure.ServiceLinkedRoleCreationNotPermitted", AWS_FATAL,
       "create the role once: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com" },
@@ -194,11 +193,12 @@ static const struct row codes[] = {
       "--image: no such image in this region, or it is not shared with this account" },
     { "InvalidAMIID.Malformed", AWS_FATAL, "--image: image ids look like ami-0123456789abcdef0" },
     { "InvalidAMIID.Unavailable", AWS_FATAL, "--image: the image is not available (yet)" },
-    { "InvalidUserID.Malformed", AWS_FATAL, "--image: the owner is self, amazon or an account's 12 digits" },
+    { "InvalidUserID.Malformed", AWS_FATAL, "--image: the owner is self, amazon or an account ID" },
     { "ParameterNotFound", AWS_FATAL, "--image: no such parameter in this region" },
     { "ParameterVersionNotFound", AWS_FATAL, "--image: the parameter has no such version" },
     { "InvalidBlockDeviceMapping", AWS_FATAL,
-      "--volume-… and --block-devices: a volume is at least as large as the image's, and its device one of its own" },
+      "--volume-… and --block-devices: a volume must be at least as large as the image's, and each device name may be "
+      "used once" },
     { "InvalidKeyPair.NotFound", AWS_FATAL, "no such key pair in this region" },
     { "InvalidPlacementGroup.Unknown", AWS_FATAL, "--placement-group: no such group in this region" },
     { "InvalidSubnetID.NotFound", AWS_FATAL, "--subnets: no such subnet in this region" },
@@ -207,8 +207,9 @@ static const struct row codes[] = {
     { "InvalidGroupId.Malformed", AWS_FATAL, "--security-groups: group ids look like sg-0123456789abcdef0" },
     { "InvalidSecurityGroupID.NotFound", AWS_FATAL, "--security-groups: no such group in this VPC" },
     { "InvalidInstanceID.Malformed", AWS_FATAL, "instance ids look like i-0123456789abcdef0" },
-    { "InvalidInstanceType", AWS_FATAL, "--types: is it spelled right, like m7i.xlarge?" },
-    { "InstanceCreditSpecification.NotSupported", AWS_FATAL, "--cpu-credits is of burstable types (t3, t4g) alone" },
+    { "InvalidInstanceType", AWS_FATAL, "--types: check the spelling; types look like m7i.xlarge" },
+    { "InstanceCreditSpecification.NotSupported", AWS_FATAL,
+      "--cpu-credits applies to burstable types (t3, t4g) only" },
     { "InvalidParameterValue", AWS_FATAL, HINT_REQUEST },
     { "InvalidParameterCombination", AWS_FATAL, HINT_REQUEST },
     { "InvalidParameterDependency", AWS_FATAL, HINT_REQUEST },
@@ -216,14 +217,13 @@ static const struct row codes[] = {
     { "MissingParameter", AWS_FATAL, HINT_REQUEST },
     { "InvalidUserData.Malformed", AWS_FATAL, HINT_USER_DATA },
     { "UnsupportedOperation", AWS_FATAL, HINT_REQUEST },
-    { "OperationNotPermitted", AWS_FATAL,
-      "the instance has termination protection: switch it off yourself if you mean it" },
+    { "OperationNotPermitted", AWS_FATAL, "the instance has termination protection: turn that off first" },
     { "VPCIdNotSpecified", AWS_FATAL, HINT_NO_VPC },
     { "VPCResourceNotSpecified", AWS_FATAL, HINT_NO_VPC },
     { "DefaultVpcDoesNotExist", AWS_FATAL, HINT_NO_VPC },
     { "MissingInput", AWS_FATAL, HINT_NO_VPC },
     { "InvalidAMIAttributeItemValue", AWS_FATAL, HINT_REQUEST },
-    { "TagLimitExceeded", AWS_FATAL, "a resource takes 50 tags: drop some of --tags" },
+    { "TagLimitExceeded", AWS_FATAL, "a resource can have 50 tags: remove some of --tags" },
     { "InvalidTagKey.Malformed", AWS_FATAL, "--tags: keys have at most 127 characters and do not begin with aws:" },
     { "ValidationError", AWS_FATAL, HINT_OURS },
     { "ValidationException", AWS_FATAL, HINT_OURS },
@@ -338,21 +338,21 @@ static bool is_about_room(enum aws_class class)
 #define HINT_KMS                                                                                                       \
     "most often a KMS key that EC2 may not use, which `mayfly doctor` names: allow these credentials kms:CreateGrant " \
     "and the rest that `mayfly policy start --volume-kms-key KEY` prints, and the key to the spot service's role"
-#define HINT_SPOT "EC2 took the spot instance back: add on-demand to --market, or name more --types and --subnets"
+#define HINT_SPOT "EC2 reclaimed the spot instance: add on-demand to --market, or more --types and --subnets"
 
 /* The reasons that are no codes of RunInstances; a code that ends in a dot is the beginning of several.
  * Source: EC2 API, StateReason; EC2 User Guide, "Troubleshoot instance launch issues". */
 static const struct row reasons[] = {
     { "Server.SpotInstanceTermination", AWS_CAPACITY, HINT_SPOT }, /* interrupted */
     { "Server.SpotInstanceShutdown", AWS_CAPACITY, HINT_SPOT },
-    { "Server.InternalError", AWS_CAPACITY, "EC2's host failed: start again, or name more --types and --subnets" },
+    { "Server.InternalError", AWS_CAPACITY, "EC2's host failed: start again, or add --types and --subnets" },
     { "Server.ScheduledStop", AWS_FATAL, "EC2 retired the host: start again" },
     { "Client.InternalError", AWS_FATAL, HINT_KMS },
     { "Client.InvalidKMSKey.", AWS_FATAL, HINT_KMS }, /* InvalidState, InvalidKeyState, … */
     { "Client.InvalidSnapshot.NotFound", AWS_FATAL,
       "a snapshot of the image or of --block-devices is gone: use another --image" },
     { "Client.UserInitiatedShutdown", AWS_FATAL,
-      "somebody terminated it, or stopped it: CloudTrail's TerminateInstances and StopInstances say who" },
+      "somebody terminated or stopped it: TerminateInstances and StopInstances in CloudTrail say who" },
     { "Client.InstanceInitiatedShutdown", AWS_FATAL, NULL }, /* its console says why */
 };
 

@@ -905,7 +905,7 @@ static void report_rest(struct bake_run *r)
         report_region(r, &r->bake.regions[i]);
     if (!left)
         return;
-    log_warn("left behind, for its own deadline and the reaper: %s", left);
+    log_warn("left behind, until its deadline or the reaper: %s", left);
     r->cmd->exit_status = EXIT_PARTIAL;
 }
 

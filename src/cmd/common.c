@@ -90,7 +90,7 @@ void session_open_each(struct session *s, struct cmd *cmd, struct error *ret_aws
 {
     session_read(s, cmd, ret_aws, ret_github);
     if (ret_aws->domain == ERROR_NONE && !aws_creds_fetch(&s->aws, ret_aws))
-        log_debug("no AWS credentials: going on without AWS");
+        log_debug("no AWS credentials: continuing without AWS");
 }
 
 bool session_open(struct session *s, struct cmd *cmd, struct error *err)
@@ -143,7 +143,7 @@ void session_explain(struct session *s, const char *command, struct error *err)
     if (decoded)
         log_info("%s", decoded);
     if (more)
-        log_info("more is told by: %s", more);
+        log_info("for more: %s", more);
     free(err->hint);
     err->hint = policy_advice(&d, command);
     aws_denial_clear(&d);

@@ -124,7 +124,7 @@ static void read_options(struct doctor *d)
         doctor_tell_error(f, &wrong);
     if (!d->session.aws_config.region) {
         f->status = FINDING_NOT_CHECKED;
-        finding_result(f, "ids mean nothing without a region");
+        finding_result(f, "IDs need a region");
     } else if (!start_read(s, &unread)) {
         f->status = FINDING_PROBLEM;
         if (!wrong.message || !str_eq(wrong.message, unread.message))
@@ -209,12 +209,12 @@ static void tell_places(struct doctor *d, size_t usable)
         finding_add(&d->findings, CHECK_PLACES, usable ? FINDING_OK : FINDING_PROBLEM, "went through the plan");
     if (d->refused) {
         f->status = FINDING_NOT_CHECKED;
-        finding_result(f, "a policy stands before all of them");
+        finding_result(f, "a policy blocks all of them");
         return;
     }
-    finding_result(f, "%zu of %zu places would take an instance, as far as can be told", usable, d->start.plan.n);
+    finding_result(f, "%zu of %zu places would accept an instance, as far as can be checked", usable, d->start.plan.n);
     if (usable == 0)
-        finding_fix(f, "see above, and add places: --types, --subnets, --market, --regions");
+        finding_fix(f, "see above, or widen the plan with --types, --subnets, --market, --regions");
 }
 
 /* subject: what they are about, before "work" or "fail". */
@@ -225,7 +225,7 @@ static void print_findings(const struct findings *f, const char *subject)
         const struct finding *v = &f->v[i];
         counts[v->status]++;
         print_line("%-11s %s: %s: %s%s%s", finding_status_name(v->status), check_name(v->check), v->did,
-                   v->result ? v->result : "it is well", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
+                   v->result ? v->result : "OK", v->fix ? " -- fix: " : "", v->fix ? v->fix : "");
     }
     printf("%s %s: %zu ok, %zu warnings, %zu problems, %zu not checked\n", subject,
            findings_have_problem(f) ? "fail" : "work", counts[FINDING_OK], counts[FINDING_WARNING],

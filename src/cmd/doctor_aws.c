@@ -79,7 +79,7 @@ static void judge_region(struct doctor *d, struct place *p)
         AUTO_FREE char *message = error_format(wrong);
         f->status = FINDING_PROBLEM;
         finding_result(f, "%s", message);
-        finding_fix(f, "is the region spelled right, and enabled for this account?");
+        finding_fix(f, "check that the region is spelled right and enabled for this account");
         return;
     }
     finding_result(f, "it answers");
@@ -107,9 +107,9 @@ static const struct trial {
     enum finding_status lack;
     const char *meaning;
 } trials[DOCTOR_TRIALS] = {
-    { "ec2:TerminateInstances", "start", FINDING_PROBLEM, "a launch that fails could not be undone" },
-    { "ec2:GetConsoleOutput", "start", FINDING_WARNING, "a launch that fails could not show the console" },
-    { "ec2:CreateTags", "reap", FINDING_WARNING, "the reaper could not mark; a launch does not need it" },
+    { "ec2:TerminateInstances", "start", FINDING_PROBLEM, "a failed launch could not be undone" },
+    { "ec2:GetConsoleOutput", "start", FINDING_WARNING, "a failed launch could not show its console" },
+    { "ec2:CreateTags", "reap", FINDING_WARNING, "the reaper could not tag; a launch does not need it" },
 };
 
 static struct aws_call *trial_call(struct doctor *d, const struct trial *t, const char *region, const char *id)
@@ -151,8 +151,8 @@ static void judge_trial(struct doctor *d, const struct place *p, const struct tr
     } else {
         f->status = FINDING_NOT_CHECKED;
         doctor_tell_failure(d, f, call, t->command);
-        finding_result(f, "which tells nothing, as IAM may ask for the fleet's tag");
-        finding_fix(f, "ask again while an instance of the fleet is there");
+        finding_result(f, "which is inconclusive: the policy may require the fleet's tag");
+        finding_fix(f, "check again while the fleet has an instance");
     }
 }
 
@@ -518,8 +518,8 @@ bool doctor_try_launch(struct doctor *d, struct error *err)
     if (!why && !judge_user_data(d))
         why = "the user-data is too large";
     if (!why && !start_fit(s, &unfit)) {
-        doctor_tell_error(
-            finding_add(&d->findings, CHECK_PLACES, FINDING_PROBLEM, "multiplied the options into places"), &unfit);
+        doctor_tell_error(finding_add(&d->findings, CHECK_PLACES, FINDING_PROBLEM, "combined the options into places"),
+                          &unfit);
         why = "the options do not make a plan";
     }
     d->unusable = why ? NULL : xcalloc(s->plan.n, sizeof(*d->unusable));
@@ -528,7 +528,7 @@ bool doctor_try_launch(struct doctor *d, struct error *err)
     for (size_t i = 0; i < s->plan.n_sites; i++)
         judge_site(d, &s->plan.sites[i]);
     if (!why && !d->session.fleet)
-        why = "without --repo the fleet's tag is not known, which IAM may ask for";
+        why = "without --repo the fleet's tag is unknown, which the policy may require";
     if (why) {
         doctor_not_checked(d, CHECK_LAUNCH, what, why);
         return true;
@@ -559,7 +559,7 @@ bool doctor_solve_riddles(struct doctor *d, struct error *err)
             finding_result(f, "%s", decoded);
         } else {
             AUTO_FREE char *command = policy_decode_command(&r->refused->denial);
-            finding_fix(f, "more is told by: %s", command);
+            finding_fix(f, "for more: %s", command);
         }
     }
     return true;

@@ -26,12 +26,12 @@ static bool judge_key(struct doctor *d, const struct github_call *call)
 static void judge_app_token(struct doctor *d, const struct github_installation *i)
 {
     struct finding *f =
-        finding_add(&d->findings, CHECK_APP, FINDING_OK, "asked for a token of its own with what Mayfly does");
+        finding_add(&d->findings, CHECK_APP, FINDING_OK, "requested a token with the permissions that Mayfly needs");
     finding_result(f, "it has %s", i->token_may);
     if (!i->missing)
         return;
     f->status = FINDING_WARNING;
-    finding_result(f, "it lacks %s, by which reap knows the jobs of private repositories", i->missing);
+    finding_result(f, "it lacks %s, which reap needs for the jobs of private repositories", i->missing);
     finding_fix(f, "set it on the App's settings page > Permissions & events, then accept it%s%s",
                 i->settings ? " at " : "", i->settings ? i->settings : "");
 }
@@ -79,15 +79,13 @@ void doctor_judge_token(struct doctor *d, const struct github_call *call)
     if (!str_empty(scopes))
         finding_result(f, "with the scopes %s", scopes);
     if (unlimited)
-        finding_result(
-            finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub what is left of this hour"),
-            "there is no limit");
+        finding_result(finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub for the rate limit"),
+                       "there is no limit");
     else if (github_rate_result(call, &d->arena, &rate, &err))
         doctor_rate(&d->findings, &rate, env_now(d->cmd->env) / 1000);
     else
         doctor_tell_error(
-            finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_NOT_CHECKED, "asked GitHub what is left of this hour"),
-            &err);
+            finding_add(&d->findings, CHECK_RATE_LIMIT, FINDING_NOT_CHECKED, "asked GitHub for the rate limit"), &err);
 }
 
 /* --- what the token may do ---------------------------------------------------------------------------------------- */
@@ -112,14 +110,14 @@ static void judge_try(struct doctor *d, const struct github_call *call)
 {
     const struct error *wrong = &call->call.error;
     struct finding *f =
-        finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "asked for a just-in-time configuration of nothing");
+        finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "requested an empty just-in-time configuration");
     if (wrong->domain == ERROR_GITHUB && wrong->status == 422) {
-        finding_result(f, "allowed, refused as incomplete");
+        finding_result(f, "allowed, rejected only as incomplete");
         return;
     }
     f->status = call->class == GITHUB_SERVER || call->class == GITHUB_THROTTLED ? FINDING_NOT_CHECKED : FINDING_PROBLEM;
     if (doctor_answered(&call->call))
-        finding_result(f, "GitHub answered what it should refuse");
+        finding_result(f, "GitHub accepted an incomplete request");
     else
         doctor_tell_error(f, wrong);
 }
@@ -127,11 +125,11 @@ static void judge_try(struct doctor *d, const struct github_call *call)
 static void judge_downloads(struct doctor *d, const struct github_call *call)
 {
     AUTO_ERROR err = { 0 };
-    struct finding *f = finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "asked which runner can be downloaded");
+    struct finding *f = finding_add(&d->findings, CHECK_GITHUB, FINDING_OK, "asked which runners can be downloaded");
     bool ok = doctor_answered(&call->call);
     if (ok && github_downloads_result(call, &d->arena, &d->downloads, &err)) {
         d->newest_runner = doctor_newest_runner(&d->downloads, &d->arena);
-        finding_result(f, "%s", d->newest_runner ? d->newest_runner : "its version cannot be told");
+        finding_result(f, "%s", d->newest_runner ? d->newest_runner : "its version is unknown");
         return;
     }
     f->status = FINDING_PROBLEM;
@@ -171,7 +169,7 @@ static bool find_group(struct doctor *d, const char *visible_to, bool *ret_found
     return true;
 }
 
-/* "demo" of octo/demo when it is the organisation's and the workflow's repository; owned, or NULL. */
+/* "demo" of octo/demo when it is the organization's and the workflow's repository; owned, or NULL. */
 static char *repository_of(struct doctor *d)
 {
     const char *repo = d->cmd->getenv("GITHUB_REPOSITORY"), *org = d->session.github_config.scope;
@@ -190,15 +188,15 @@ static void judge_group_of_owner(struct doctor *d, struct finding *f)
         doctor_tell_error(f, &err);
     } else if (!found) {
         f->status = FINDING_PROBLEM;
-        finding_result(f, "%s has none such, or the token may not see it", scope);
-        finding_fix(f, "name a group that is in its settings, under Actions > Runner groups");
+        finding_result(f, "%s has no such group, or the token cannot see it", scope);
+        finding_fix(f, "give a group from its settings, under Actions > Runner groups");
     } else if (!visible) {
         f->status = FINDING_PROBLEM;
-        finding_result(f, "it is not for the repository %s", repo);
+        finding_result(f, "it is not available to the repository %s", repo);
         finding_fix(f,
-                    "let the group be used by that repository (a public one has to be allowed too), or name another");
+                    "allow that repository to use the group (public ones need an extra permission), or give another");
     } else {
-        finding_result(f, "it is there%s%s", repo ? ", and for the repository " : "", repo ? repo : "");
+        finding_result(f, "found%s%s", repo ? ", and available to the repository " : "", repo ? repo : "");
     }
 }
 
@@ -211,12 +209,12 @@ static void judge_group(struct doctor *d)
         judge_group_of_owner(d, f);
     } else if (!parse_uint(name, INT32_MAX, &id)) {
         f->status = FINDING_PROBLEM;
-        finding_result(f, "a repository's runners have no named group");
-        finding_fix(f, "give --repo ORG, or leave --runner-group away");
+        finding_result(f, "runners of a repository have no named groups");
+        finding_fix(f, "give --repo ORG, or omit --runner-group");
     } else if (id != 1) {
         f->status = FINDING_WARNING;
-        finding_result(f, "a repository has group 1 alone");
-        finding_fix(f, "leave --runner-group away");
+        finding_result(f, "a repository has group 1 only");
+        finding_fix(f, "omit --runner-group");
     } else {
         finding_result(f, "a repository's own");
     }

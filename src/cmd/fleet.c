@@ -82,18 +82,18 @@ static bool warn_scopes(const struct reap *r)
         const char *name = r->rows.scopes.v[i];
         if (r->scopes[i].error.domain) {
             AUTO_FREE char *why = error_format_hinted(&r->scopes[i].error);
-            log_warn("of %s only deadlines are enforced, since GitHub could not be asked: %s", name, why);
+            log_warn("for %s only deadlines are enforced, because GitHub could not be asked: %s", name, why);
             whole = false;
         }
         if (r->scopes[i].unclear) {
-            log_warn("%zu runner registrations of %s cannot be read, so for the instances that they may belong to only "
-                     "deadlines are enforced: %s",
+            log_warn("%zu runner registrations of %s cannot be read, so only deadlines are enforced for the instances "
+                     "that they may belong to: %s",
                      r->scopes[i].unclear, name, r->scopes[i].an_unclear);
             whole = false;
         }
         if (r->scopes[i].suspicious) {
-            log_warn("no instance of %s has a runner record: a wrong token or --repo is likelier than a finished "
-                     "fleet, so only deadlines are enforced",
+            log_warn("no instance of %s has a runner registration: the token or --repo is probably wrong, so only "
+                     "deadlines are enforced",
                      name);
             whole = false;
         }
@@ -107,16 +107,16 @@ static bool warn_clocks(const struct fleet *f)
     AUTO_FREE char *clocks = clocks_format(&f->times);
     int64_t now;
     if (f->reap.rows.no_time || !clocks_agree(&f->times, &now)) {
-        log_warn("nothing is past its deadline, nor old, since no two clocks agree within %d minutes: %s",
+        log_warn("nothing counts as past its deadline or old, because no two clocks agree within %d minutes: %s",
                  CLOCKS_TOLERANCE / 60, clocks);
         return false;
     }
     bool odd = clocks_is_odd(&f->times, CLOCK_EC2, now) || clocks_is_odd(&f->times, CLOCK_GITHUB, now);
     if (odd)
-        log_warn("one clock is wrong, and the two others are believed (does a proxy answer?): %s", clocks);
+        log_warn("one clock is wrong, so the other two are used (does a proxy answer?): %s", clocks);
     else if (f->skew >= SKEW_TOLD || f->skew <= -SKEW_TOLD)
-        log_warn("this machine's clock is %" PRId64 " s %s EC2's, by which all is judged",
-                 f->skew < 0 ? -f->skew : f->skew, f->skew > 0 ? "behind" : "ahead of");
+        log_warn("this machine's clock is %" PRId64 " s %s EC2's, which is used", f->skew < 0 ? -f->skew : f->skew,
+                 f->skew > 0 ? "behind" : "ahead of");
     return !odd;
 }
 
@@ -126,32 +126,33 @@ bool fleet_warn(const struct fleet *f)
     bool whole = warn_scopes(r);
     whole = warn_clocks(f) && whole;
     if (r->over_max)
-        log_warn("more instances than --max allows would have been ended, so only deadlines were enforced: look at "
+        log_warn("more instances than --max allows would have been terminated, so only deadlines were enforced: check "
                  "reap --dry-run, then raise --max");
     for (size_t i = 0; i < r->unread.n; i++)
-        log_warn("runners of this fleet are also in %s, which is not looked at: name it in --regions", r->unread.v[i]);
+        log_warn("this fleet also has runners in %s, which is not checked: add it to --regions", r->unread.v[i]);
     if (!r->name_mark) {
         AUTO_FREE char *why = error_format(&f->account_error);
-        log_warn("runner records without an instance are left alone, since the account is not known: %s", why);
+        log_warn("runner registrations without an instance are left alone, because the account is unknown: %s", why);
         whole = false;
     }
     if (r->malformed) {
-        log_warn("%zu instances were passed over, since EC2's answer on them makes no sense: %s%s", r->malformed,
+        log_warn("%zu instances were skipped, because EC2's answer about them makes no sense: %s%s", r->malformed,
                  r->a_malformed, r->malformed > 1 ? " and others" : "");
         whole = false;
     }
     if (r->more_ghosts)
-        log_warn("more than %d runner records have no instance: the next passes delete the others", REAP_GHOSTS_MAX);
+        log_warn("more than %d runner registrations have no instance: the next passes delete the rest",
+                 REAP_GHOSTS_MAX);
     if (r->console_error.domain) {
         AUTO_FREE char *why = error_format_hinted(&r->console_error);
-        log_warn("what only GitHub calls idle or gone stays until its deadline, since its console could not be read: "
-                 "%s",
-                 why);
+        log_warn(
+            "what only GitHub calls idle or gone is kept until its deadline, because its console could not be read: %s",
+            why);
         whole = false;
     }
     if (r->jobs_error.domain) {
         AUTO_FREE char *why = error_format(&r->jobs_error);
-        log_warn("what may have a job stays, since the jobs of its workflow run could not be read (the token needs "
+        log_warn("what may have a job is kept, because the jobs of its workflow run could not be read (the token needs "
                  "`Actions: read`): %s",
                  why);
         whole = false;

@@ -66,8 +66,8 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
         const char *option, *value, *what;
         size_t min, max;
     } numbers[] = { { "account", o->account, "an account's 12 digits", 12, 12 },
-                    { "owner-id", o->owner_id, "a number, as `gh api repos/OWNER/REPO` tells it", 1, 20 },
-                    { "repo-id", o->repo_id, "a number, as `gh api repos/OWNER/REPO` tells it", 1, 20 } };
+                    { "owner-id", o->owner_id, "a number, as `gh api repos/OWNER/REPO` prints it", 1, 20 },
+                    { "repo-id", o->repo_id, "a number, as `gh api repos/OWNER/REPO` prints it", 1, 20 } };
     for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
         if (!str_empty(numbers[i].value) && !is_number(numbers[i].value, numbers[i].min, numbers[i].max))
             return error_set(err, ERROR_USAGE, 0, "--%s: `%.40s` is not %s", numbers[i].option, numbers[i].value,
@@ -76,12 +76,12 @@ static bool check(const struct policy_options *o, const struct strlist *regions,
         if (!aws_region_check(regions->v[i], "--regions", err))
             return false;
     if (str_empty(o->subject) || (!strpbrk(o->subject, ":*") && !str_eq(o->subject, "pull_request"))) {
-        error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` is what no workflow presents", o->subject);
+        error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` is not what a workflow presents", o->subject);
         error_hint(err, "write ref:refs/heads/main, environment:NAME, pull_request, or * for all");
         return false;
     }
     if (strstr(o->subject, "${"))
-        return error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` holds a variable of IAM's, ${…}", o->subject);
+        return error_set(err, ERROR_USAGE, 0, "--subject: `%.120s` contains an IAM variable, ${…}", o->subject);
     return check_ids(&o->subnets, "subnets", "subnet", err) &&
            check_ids(&o->security_groups, "security-groups", "sg", err);
 }
@@ -91,17 +91,17 @@ static bool check_fleet(const char *fleet, struct error *err)
 {
     if (str_empty(fleet) || (!strpbrk(fleet, "*?") && !strstr(fleet, "${")))
         return true;
-    error_set(err, ERROR_USAGE, 0, "--fleet: `%.120s` is a pattern, and a policy is for one fleet", fleet);
-    error_hint(err, "give the fleet's own name, which has no *, ? or ${ in it; print one policy for each fleet");
+    error_set(err, ERROR_USAGE, 0, "--fleet: `%.120s` is a pattern, but a policy is for one fleet", fleet);
+    error_hint(err, "give the fleet's exact name, without *, ? or ${; print one policy for each fleet");
     return false;
 }
 
 static bool check_commands(const struct strlist *named, struct error *err)
 {
-    static const char hint[] =
-        "mayfly policy start stop; there are start, stop, reap, status, bake, doctor, and trust by itself";
+    static const char hint[] = "for example `mayfly policy start stop`; the commands are start, stop, reap, status, "
+                               "bake, doctor, and trust by itself";
     if (named->n == 0) {
-        error_set(err, ERROR_USAGE, 0, "no command is named whose policy to print");
+        error_set(err, ERROR_USAGE, 0, "no command given to print the policy of");
         error_hint(err, "%s", hint);
         return false;
     }
@@ -109,7 +109,7 @@ static bool check_commands(const struct strlist *named, struct error *err)
         if (policy_is_for(named->v[i]) || (named->n == 1 && str_eq(named->v[i], "trust")))
             continue;
         if (str_eq(named->v[i], "trust"))
-            error_set(err, ERROR_USAGE, 0, "trust is a document of its own: print it by itself");
+            error_set(err, ERROR_USAGE, 0, "trust is a separate document: print it by itself");
         else
             error_set(err, ERROR_USAGE, 0, "there is no policy for `%.40s`", named->v[i]);
         error_hint(err, "%s", hint);

@@ -50,8 +50,8 @@ static void summarise(struct cmd *cmd, const struct fleet *f, const struct repor
         json_object_object_add(o, "whole", must(json_object_new_boolean(cmd->exit_status == 0)));
         row_print(o);
     } else {
-        log_info("fleet %s: %zu live instances looked at, %zu ended, %zu runner records without instance deleted, %zu "
-                 "leftovers removed",
+        log_info("fleet %s: %zu live instances checked, %zu terminated, %zu runner registrations without an instance "
+                 "deleted, %zu leftovers removed",
                  f->config.fleet, f->reap.rows.n, report->gone[REPORT_INSTANCE], report->gone[REPORT_RUNNER], removed);
     }
 }

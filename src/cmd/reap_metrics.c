@@ -88,19 +88,20 @@ static void add_ending(struct page *p, int exit_status)
     const struct env *env = p->metrics->env;
     int64_t now = env_now(env) / 1000, took = env_mono(env) - p->metrics->began;
     uint64_t success = exit_status == 0 ? (uint64_t)now : said_before(p, "last_success_timestamp_seconds", NO_LABELS);
-    family(p, "success", "gauge", "Whether the newest pass did all that it should: exit status 0.");
+    family(p, "success", "gauge", "Whether the last pass succeeded (exit status 0).");
     add(p, "success", NO_LABELS, exit_status == 0);
-    family(p, "exit_status", "gauge",
-           "Of the newest pass: 1 failed, 2 usage or configuration, 3 something is left or not known, 75 try later.");
+    family(
+        p, "exit_status", "gauge",
+        "Exit status of the last pass: 1 failed, 2 usage or configuration error, 3 partly done, 75 try again later.");
     add(p, "exit_status", NO_LABELS, exit_status);
-    family(p, "last_pass_timestamp_seconds", "gauge", "When the newest pass ended, whatever came of it.");
+    family(p, "last_pass_timestamp_seconds", "gauge", "When the last pass ended, successful or not.");
     add(p, "last_pass_timestamp_seconds", NO_LABELS, now);
     if (success) {
-        family(p, "last_success_timestamp_seconds", "gauge", "When the newest pass with exit status 0 ended.");
+        family(p, "last_success_timestamp_seconds", "gauge", "When the last pass with exit status 0 ended.");
         add(p, "last_success_timestamp_seconds", NO_LABELS, (int64_t)success);
     }
     AUTO_FREE char *seconds = series(p, "pass_seconds", NO_LABELS);
-    family(p, "pass_seconds", "gauge", "How long the newest pass took.");
+    family(p, "pass_seconds", "gauge", "How long the last pass took.");
     strbuf_addf(&p->text, "%s %" PRId64 ".%03d\n", seconds, took / 1000, (int)(took % 1000));
 }
 
@@ -110,9 +111,9 @@ static void add_calls(struct page *p, const struct tally tally[SERVICE_COUNT])
         const char *name, *help;
         size_t offset;
     } counters[] = {
-        { "api_requests_total", "Requests, each attempt counted.", offsetof(struct tally, requests) },
-        { "api_retries_total", "Requests that were not the first of their call.", offsetof(struct tally, retries) },
-        { "api_throttles_total", "Requests that were answered: ask less.", offsetof(struct tally, throttles) },
+        { "api_requests_total", "Requests, counting each attempt.", offsetof(struct tally, requests) },
+        { "api_retries_total", "Requests that were retries.", offsetof(struct tally, retries) },
+        { "api_throttles_total", "Requests that were throttled.", offsetof(struct tally, throttles) },
     };
     for (size_t i = 0; i < ARRAY_SIZE(counters); i++) {
         family(p, counters[i].name, "counter", counters[i].help);
@@ -124,24 +125,24 @@ static void add_calls(struct page *p, const struct tally tally[SERVICE_COUNT])
 
 static void add_gone(struct page *p, const struct report *report)
 {
-    family(p, "removed_total", "counter", "Instances ended, runner records deleted, leftovers removed.");
+    family(p, "removed_total", "counter", "Instances terminated, runner registrations deleted, leftovers removed.");
     for (size_t k = 0; k < REPORT_KINDS; k++)
         count(p, "removed_total", LABELS("kind", report_kind_name(k)), report->gone[k]);
 }
 
 static void add_findings(struct page *p, const struct fleet *f, const struct report *report)
 {
-    family(p, "instances", "gauge", "Live instances by what was done at the newest pass and the rule that said so.");
+    family(p, "instances", "gauge", "Live instances by what the last pass did, and by which rule.");
     for (size_t i = 0; i < report->n_counts; i++)
         add(p, "instances", LABELS("done", report->counts[i].done, "rule", report->counts[i].rule),
             (int64_t)report->counts[i].n);
-    family(p, "left", "gauge", "What should have gone at the newest pass and is still there.");
+    family(p, "left", "gauge", "What the last pass should have removed and is still there.");
     for (size_t k = 0; k < REPORT_KINDS; k++)
         add(p, "left", LABELS("kind", report_kind_name(k)), (int64_t)report->left[k]);
     family(p, "clock_skew_seconds", "gauge", "How far EC2's clock is ahead of this machine's.");
     add(p, "clock_skew_seconds", NO_LABELS, f->skew);
     if (f->session.github.remaining >= 0) {
-        family(p, "github_requests_remaining", "gauge", "Requests that GitHub allows the token in this hour.");
+        family(p, "github_requests_remaining", "gauge", "Requests that GitHub's rate limit still allows the token.");
         add(p, "github_requests_remaining", NO_LABELS, f->session.github.remaining);
     }
 }
@@ -172,7 +173,7 @@ bool metrics_open(struct metrics *m, const char *path, const struct env *env, st
               (new.kind != FILE_REGULAR || strbuf_read_file(&new.before, new.path, the_file, err));
     if (ok && new.before.len && !str_starts(strbuf_str(&new.before), "# HELP " PREFIX)) {
         error_set(err, ERROR_CONFIG, 0, "the metrics file `%s` holds something else", path);
-        error_hint(err, "it would be replaced: name a file of its own, ending in .prom");
+        error_hint(err, "it would be overwritten: use a file for this only, ending in .prom");
         ok = false;
     }
     if (ok)

@@ -149,14 +149,12 @@ static const struct reap_target **sort_targets(const struct reap *r)
 
 char *report_ghost_reason(const struct reap_ghost *g)
 {
-    return g->error.domain ? error_format(&g->error)
-           : !g->absent    ? xstrdup("an instance has it after all")
-           : g->online     ? xstrdup("online, and no instance of the fleet has it")
-           : g->locked && !g->ended
-               ? xstrdup(
-                     "offline, no instance has it, and GitHub deletes none that it says runs a job: force-cancel that "
-                     "workflow run; its deletion is tried daily")
-               : xstrdup("no instance has it");
+    return g->error.domain          ? error_format(&g->error)
+           : !g->absent             ? xstrdup("an instance uses it after all")
+           : g->online              ? xstrdup("online, but no instance of the fleet uses it")
+           : g->locked && !g->ended ? xstrdup("offline, no instance uses it, and GitHub deletes none that it says runs "
+                                              "a job: force-cancel that workflow run; its deletion is tried daily")
+                                    : xstrdup("no instance uses it");
 }
 
 static void report_ghost(struct cmd *cmd, const struct reap *r, const struct reap_ghost *g, struct report *ret)
@@ -169,7 +167,7 @@ static void report_ghost(struct cmd *cmd, const struct reap *r, const struct rea
     AUTO_FREE char *why = report_ghost_reason(g);
     count(ret, REPORT_RUNNER, what);
     if (g->online && g->absent)
-        log_warn("runner %s is online, and no instance of the fleet has it: was its instance's tag taken off?",
+        log_warn("runner %s is online, but no instance of the fleet uses it: was its instance's tag taken off?",
                  g->name);
     if (!cmd->common.json) {
         print_line("%s runner %s: %s (ghost, age %" PRId64 " s)", what, g->name, why, g->age);
@@ -230,11 +228,11 @@ void report_leftovers(struct cmd *cmd, const struct leftovers *l, struct report 
     for (size_t k = 0; k < EC2_KIND_COUNT; k++) {
         ret->unseen = ret->unseen || l->errors[k].domain || l->more[k];
         if (l->more[k])
-            log_warn("more than %d of the kind %s are left: the next passes remove the others", REAP_LEFTOVERS_MAX,
+            log_warn("more than %d leftovers of the kind %s: the next passes remove the rest", REAP_LEFTOVERS_MAX,
                      ec2_kind_name((enum ec2_kind)k));
         if (l->errors[k].domain == ERROR_NONE)
             continue;
         AUTO_FREE char *why = error_format_hinted(&l->errors[k]);
-        log_warn("what is left of the kind %s could not be read everywhere: %s", ec2_kind_name((enum ec2_kind)k), why);
+        log_warn("leftovers of the kind %s could not be listed everywhere: %s", ec2_kind_name((enum ec2_kind)k), why);
     }
 }

@@ -50,7 +50,7 @@ static bool tell_of_partial(struct start *s, struct error *err)
              why);
     if (start_write_outputs(s, err))
         return true;
-    error_hint(err, "the runners are online all the same: mayfly stop --label %s ends them", s->label);
+    error_hint(err, "the runners are online nevertheless: `mayfly stop --label %s` terminates them", s->label);
     return false;
 }
 
@@ -78,7 +78,7 @@ static void warn_of_handover(const struct handover *h)
 {
     AUTO_FREE char *unclaimed = error_format(&h->unclaimed), *unmarked = error_format(&h->unmarked);
     if (h->unclaimed.domain != ERROR_NONE)
-        log_warn("another start may have taken the label too, since it could not be looked up again: %s", unclaimed);
+        log_warn("another start may have taken the label too, because it could not be looked up again: %s", unclaimed);
     if (h->unmarked.domain != ERROR_NONE)
         log_warn("the tag " TAG_HANDED " could not be set, so that a stop of this run whose outputs are empty may "
                  "terminate the instance when it has no job: %s",
@@ -99,10 +99,8 @@ static bool launch(struct start *s, struct error *err)
     s->cmd->env->random(s->cmd->env->ctx, &s->config.seed, sizeof(s->config.seed));
     launch_init(&s->launch, &s->config);
     s->session->loop.until = s->session->aws.until = s->cmd->until + LAUNCH_OVERTIME_MS;
-    AUTO_FREE char *on_oom =
-        xasprintf("instances may have been launched, which nobody waits for: `mayfly stop --label %s` "
-                  "terminates them",
-                  s->label);
+    AUTO_FREE char *on_oom = xasprintf(
+        "instances may have been launched that nobody waits for: `mayfly stop --label %s` terminates them", s->label);
     oom_explain(on_oom);
     drive(&s->session->cloud, &s->launch.machine);
     oom_explain("");
@@ -110,7 +108,7 @@ static bool launch(struct start *s, struct error *err)
     AUTO_FREE char *left = launch_leftovers(&s->launch);
     start_write_summary(s, ok, &s->launch.error);
     if (left)
-        log_warn("left behind, for their own deadline and the reaper: %s", left);
+        log_warn("left behind, until their deadline or the reaper: %s", left);
     warn_of_handover(&s->launch.handover);
     if (ok)
         return tell_of_partial(s, err);
@@ -176,7 +174,7 @@ static bool fall_back(struct start *s, struct error *why, struct error *err)
     strbuf_adds(&text, formatted);
     secret_redact(&text);
     const char *message = strbuf_str(&text);
-    log_warn("no runner of our own, so the label is `%s`: %s", label, message);
+    log_warn("falling back to the label `%s`: %s", label, message);
     if (s->cmd->common.json) {
         AUTO_JSON *object = must(json_object_new_object());
         json_object_object_add(object, "label", must(json_object_new_string(label)));

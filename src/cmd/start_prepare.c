@@ -264,8 +264,9 @@ static bool check_label_is_free(struct start *s, const struct aws_call *call, co
                 continue;
             error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` already",
                       found->id, s->label);
-            error_hint(err, "a job could land on either: leave --label away for a fresh one, or stop --label %s first",
-                       s->label);
+            error_hint(
+                err, "a job could run on either: omit --label to get a new one, or run `mayfly stop --label %s` first",
+                s->label);
             return false;
         }
         if (!aws_call_turn(&call->call, &paging, page.instances.n, page.next_token, &more, err))
@@ -317,7 +318,7 @@ bool start_take_parameter(struct start *s, const struct image *image, const stru
     if (!ssm_get_parameter_result(answer, &s->arena, &id, err))
         return false;
     if (!ec2_id_is_valid(id, "ami"))
-        return error_set(err, ERROR_CONFIG, 0, "--image: the parameter %s in %s holds `%.60s`, not an image's id",
+        return error_set(err, ERROR_CONFIG, 0, "--image: the parameter %s in %s contains `%.60s`, not an image ID",
                          image->value, image->region, id);
     *ret = id;
     return true;
@@ -327,7 +328,7 @@ bool start_take_parameter(struct start *s, const struct image *image, const stru
 static void lose_image(struct start *s, const struct image *image, struct error *why)
 {
     AUTO_FREE char *text = error_format(why);
-    AUTO_FREE char *warning = xasprintf("image %s of %s is left out: %s", image->ref, image->region, text);
+    AUTO_FREE char *warning = xasprintf("image %s of %s is skipped: %s", image->ref, image->region, text);
     strlist_add(&s->plan.warnings, warning);
     if (s->lost.domain == ERROR_NONE)
         error_move(&s->lost, why);
@@ -410,7 +411,7 @@ static bool take_downloads(struct start *s, const struct github_call *answer, st
     return true;
 }
 
-/* The runner group by its number, or by its name, which an organisation's have. */
+/* The runner group by its number, or by its name, which an organization's have. */
 static bool take_runner_group(struct start *s, struct error *err)
 {
     const char *name = s->spec->runner_group;
@@ -424,7 +425,7 @@ static bool take_runner_group(struct start *s, struct error *err)
     }
     if (github_scope_kind(s->session->github_config.scope) == GITHUB_REPOSITORY) {
         error_set(err, ERROR_CONFIG, 0, "--runner-group: a repository has no group `%.60s`", name);
-        error_hint(err, "runner groups belong to organisations: give --repo ORG, or leave --runner-group away");
+        error_hint(err, "runner groups belong to organizations: give --repo ORG, or omit --runner-group");
         return false;
     }
     for (unsigned page = 1; more; page++) {
@@ -460,8 +461,8 @@ static bool take_account(struct start *s, const struct aws_call *answer, struct 
         return error_move(err, &why);
     if (!known) {
         AUTO_FREE char *text = error_format(&why);
-        log_warn("the account is not known, so that `mayfly reap` will not find a registration whose instance is gone, "
-                 "which GitHub removes after a day: %s",
+        log_warn("the account is unknown, so `mayfly reap` will not find a registration whose instance is gone, which "
+                 "GitHub removes after a day: %s",
                  text);
     }
     s->account = xstrdup(known ? who.account : "");

@@ -248,7 +248,7 @@ static bool explain_by_trouble(const struct start *s, struct error *err)
         const char *hint = tally[i].trouble.hint;
         error_clear(err);
         error_set(err, ERROR_TIMEOUT, 0, "%s; the last answer: %s", before, why);
-        error_hint(err, "%s", hint ? hint : "the service does not answer as it should: try again later");
+        error_hint(err, "%s", hint ? hint : "the service is not answering properly: try again later");
         return true;
     }
     return false;
@@ -258,8 +258,8 @@ void start_explain(const struct start *s, struct error *err)
 {
     if (!s->launch.console) {
         if (!explain_by_trouble(s, err) && err->domain == ERROR_TIMEOUT)
-            error_hint(err, "the console shows nothing yet: allow more with --timeout, and check that the subnet has a "
-                            "way out to GitHub");
+            error_hint(err, "the console shows nothing yet: allow more time with --timeout, and check that the subnet "
+                            "has a route to GitHub");
         return;
     }
     AUTO_STRLIST lines = { 0 };

@@ -418,8 +418,8 @@ static void tell_counts(const struct view *v)
         verdicts[r->targets[i].ruling.verdict]++;
         busy += str_eq(phase_of(&r->targets[i].facts), "busy");
     }
-    log_info("fleet %s: %zu live instances, %zu of them busy; a reaper would now end %zu and mark %zu; %zu runner "
-             "records without instance",
+    log_info("fleet %s: %zu live instances, %zu of them busy; the reaper would now terminate %zu and mark %zu; %zu "
+             "runner registrations without an instance",
              v->fleet->config.fleet, r->n, busy, verdicts[REAP_TERMINATE] + verdicts[REAP_DEREGISTER],
              verdicts[REAP_MARK], r->n_ghosts);
 }
@@ -442,7 +442,7 @@ static bool look(struct cmd *cmd, struct fleet *f, bool watching, bool *ret_whol
     if (!watching)
         write_summary(cmd, &v);
     if (fflush(stdout) != 0 || ferror(stdout))
-        return error_set(err, ERROR_SYSTEM, 0, "nobody reads standard output any more");
+        return error_set(err, ERROR_SYSTEM, 0, "standard output was closed");
     *ret_whole = whole;
     return true;
 }

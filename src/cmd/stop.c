@@ -157,14 +157,14 @@ static void warn_of_unread(const struct stop *s, const struct search_all *a)
 {
     if (a->unlisted.domain != ERROR_NONE) {
         AUTO_FREE char *why = error_format_hinted(&a->unlisted);
-        log_warn("the account's regions could not be listed (`mayfly policy stop` prints what the role needs), so that "
-                 "an instance elsewhere would not be found: %s",
+        log_warn("the account's regions could not be listed (`mayfly policy stop` prints what the role needs), so an "
+                 "instance elsewhere would not be found: %s",
                  why);
     }
     if (s->unread.n > 0) {
         AUTO_FREE char *regions = strlist_join(&s->unread, ", ");
         AUTO_FREE char *why = error_format(&s->unread_why);
-        log_warn("could not be searched, so that an instance there would not be found: %s: %s", regions, why);
+        log_warn("could not be searched, so an instance there would not be found: %s: %s", regions, why);
     }
 }
 
@@ -178,11 +178,11 @@ static void tell_of_missing(const struct stop *s, size_t n)
     for (size_t i = 0; i < n; i++)
         found += s[i].n + s[i].starting.n;
     if (found == 0)
-        log_info("nothing to stop: no such instance is left in %s", regions);
+        log_info("nothing to stop: no such instance in %s", regions);
     for (size_t i = 0; i < ids->n; i++)
         if (!is_known(s, n, ids->v[i]))
-            log_warn("EC2 does not know %s in any region that was searched: it was terminated over an hour ago, or "
-                     "never was one of this account",
+            log_warn("EC2 does not know %s in any region that was searched: it was terminated over an hour ago, or was "
+                     "never in this account",
                      ids->v[i]);
 }
 
@@ -191,29 +191,32 @@ static void tell_target(const struct stop *s, const struct stop_target *t)
     const char *id = t->pair.instance_id;
     bool gone = t->pair.instance == INSTANCE_GONE;
     if (gone && t->pair.record == RECORD_BUSY)
-        log_warn("ended %s, although GitHub says that its runner %s runs a job: it was named", id,
+        log_warn("terminated %s, although GitHub says that its runner %s is busy: it was named explicitly", id,
                  t->pair.name ? t->pair.name : "");
     else if (gone)
-        log_info("%s %s%s%s", t->already_gone ? "was gone already:" : "ended", id, s->config->wide ? " in " : "",
+        log_info("%s %s%s%s", t->already_gone ? "already gone:" : "ended", id, s->config->wide ? " in " : "",
                  s->config->wide ? t->pair.region : "");
     else if (s->several_labels)
         log_warn("left alone: %s (label %s)", id, t->label ? t->label : "none");
     else if (t->pair.record == RECORD_BUSY)
-        log_warn("left alone: %s runs a job; stop --force ends it", id);
+        log_warn("left alone: %s is busy; `mayfly stop --force` terminates it", id);
     else if (t->pair.record == RECORD_STUCK && t->pair.must_fence)
-        log_warn("left alone: %s may run a job, since GitHub could not be asked; stop --force ends it", id);
+        log_warn("left alone: %s may be busy, because GitHub could not be asked; `mayfly stop --force` terminates it",
+                 id);
     else
-        log_warn("left behind, for its own deadline and the reaper: %s", id);
+        log_warn("left behind, until its deadline or the reaper: %s", id);
 }
 
 static void tell_spared(const struct stop *s, struct json_object *kept)
 {
     for (size_t i = 0; i < s->handed.n; i++)
-        log_info("left alone: %s was handed out by a start of this run; its outputs end it", s->handed.v[i]);
+        log_info("left alone: %s was handed out by a start of this run; stop it with that start's outputs",
+                 s->handed.v[i]);
     for (size_t i = 0; i < s->starting.n; i++) {
-        log_warn("left alone: %s was launched by this run a short while ago, and its start may be at work; if that has "
-                 "failed, the instance ends by itself without a job, or by stop --instance %s",
-                 s->starting.v[i], s->starting.v[i]);
+        log_warn(
+            "left alone: %s was launched by this run a short while ago, and its start may still be running; if that "
+            "has failed, the instance terminates itself without a job, or `mayfly stop --instance %s` terminates it",
+            s->starting.v[i], s->starting.v[i]);
         json_object_array_add(kept, must(json_object_new_string(s->starting.v[i])));
     }
 }
@@ -255,23 +258,24 @@ static bool finish(const struct stop *s, struct error *err)
         const struct pair *p = &s->targets[i].pair;
         if (p->instance == INSTANCE_STUCK) {
             error_copy(err, &p->error);
-            error_hint(err, "run stop again; the instance ends itself at its deadline, and the reaper watches");
-            return error_prefix(err, "instance %s is still there", p->instance_id);
+            error_hint(err,
+                       "run stop again; otherwise the instance terminates itself at its deadline, or the reaper does");
+            return error_prefix(err, "instance %s still exists", p->instance_id);
         }
         if (p->record == RECORD_STUCK && p->must_fence) {
             error_copy(err, &p->error);
             error_hint(err, "run stop again: the instance was left alone, since its runner may be busy");
-            return error_prefix(err, "instance %s is still there", p->instance_id);
+            return error_prefix(err, "instance %s still exists", p->instance_id);
         }
         if (p->record == RECORD_STUCK) {
             AUTO_FREE char *why = error_format(&p->error);
-            log_warn("the record of the runner on %s is still there: %s", p->instance_id, why);
+            log_warn("the registration of the runner on %s still exists: %s", p->instance_id, why);
         }
     }
     if (s->stranger && s->n == 0) {
-        error_set(err, ERROR_CONFIG, 0, "instance %s is what is meant, and belongs to the fleet `%s`, not to `%s`",
-                  s->stranger, s->strange_fleet, s->config->fleet);
-        error_hint(err, "give stop the --repo (input repo) or --fleet that start had");
+        error_set(err, ERROR_CONFIG, 0, "instance %s matches, but belongs to the fleet `%s`, not to `%s`", s->stranger,
+                  s->strange_fleet, s->config->fleet);
+        error_hint(err, "give `stop` the same --repo (input repo) or --fleet as `start`");
         return false;
     }
     return true;

@@ -41,7 +41,7 @@ static bool malformed(const struct decoder *d, struct error *err)
 {
     error_set(err, ERROR_PARSE, 0, "%s is not well-formed XML (near line %d)", d->what,
               xmlTextReaderGetParserLineNumber(d->reader));
-    error_hint(err, "the answer was cut off or does not come from AWS: check the endpoint and any proxy between");
+    error_hint(err, "the answer was cut off or did not come from AWS: check the endpoint and any proxy in between");
     return false;
 }
 
@@ -177,7 +177,7 @@ bool xml_decode(const char *bytes, size_t len, const char *root, const struct fi
                          XML_ATTRIBUTES_MAX);
     if (!reader) {
         error_set(err, ERROR_PARSE, 0, "%s is empty", what);
-        error_hint(err, "check the endpoint and any proxy between");
+        error_hint(err, "check the endpoint and any proxy in between");
         return false;
     }
     int type;
@@ -188,7 +188,7 @@ bool xml_decode(const char *bytes, size_t len, const char *root, const struct fi
     const char *name = (const char *)xmlTextReaderConstLocalName(reader);
     if (root && !str_eq(name, root)) {
         error_set(err, ERROR_PARSE, 0, "%s is a <%s>, not a <%s>", what, name, root);
-        error_hint(err, "check the endpoint: something other than AWS answered");
+        error_hint(err, "check the endpoint: the answer did not come from AWS");
         return false;
     }
     if (!decode_element(&d, fields, out, err))

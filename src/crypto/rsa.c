@@ -114,15 +114,15 @@ static int no_passphrase(char *out UNUSED, int size UNUSED, int writing UNUSED, 
 static const struct {
     const char *words, *message, *hint;
 } others[] = {
-    { "Proc-Type: 4,ENCRYPTED", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` takes it off" },
-    { "BEGIN ENCRYPTED PRIVATE KEY", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` takes it off" },
+    { "Proc-Type: 4,ENCRYPTED", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` removes it" },
+    { "BEGIN ENCRYPTED PRIVATE KEY", "has a passphrase", "`openssl pkey -in KEY.pem -out PLAIN.pem` removes it" },
     { "BEGIN OPENSSH PRIVATE KEY", "is an SSH key", NULL },
     { "BEGIN PUBLIC KEY", "is a public key", NULL },
     { "BEGIN RSA PUBLIC KEY", "is a public key", NULL },
     { "BEGIN CERTIFICATE", "is a certificate", NULL },
     { "PRIVATE KEY-----", "is a damaged private key",
-      "give the whole of it with its line breaks, from -----BEGIN to the end of -----END …-----" },
-    { "", "is no private key in PEM form", NULL },
+      "give all of it, with its line breaks, from -----BEGIN to the end of -----END …-----" },
+    { "", "is not a private key in PEM form", NULL },
 };
 
 static bool refuse(const char *pem, const char *what, struct error *err)

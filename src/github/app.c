@@ -149,7 +149,7 @@ bool github_app_set_clock(struct github_app *app, const char *date)
         return false;
     int64_t ahead = now * 1000 - env_now(app->env), change = ahead - app->ahead;
     if (change < -CLOCK_STEP_MS || change > CLOCK_STEP_MS) /* told once, not by each call that was in flight */
-        log_warn("GitHub's clock and this machine's differ by %lld s: going by GitHub's; set this one by NTP",
+        log_warn("GitHub's clock and this machine's differ by %lld s: using GitHub's; set this machine's clock by NTP",
                  (long long)(ahead < 0 ? -ahead : ahead) / 1000);
     app->ahead = ahead;
     return true;
@@ -253,7 +253,7 @@ static bool check_permissions(const struct installation *i, struct error *err)
         const struct permission *p = &permissions[k];
         if (!is_wanted(i, p) || i->may[k] || p->jobs)
             continue;
-        error_set(err, ERROR_GITHUB, 403, "the GitHub App's installation on `%s` has not the permission `%s: %s`",
+        error_set(err, ERROR_GITHUB, 403, "the GitHub App's installation on `%s` lacks the permission `%s: %s`",
                   i->config.scope, p->name, p->level);
         error_hint(err, "set it on the App's settings page > Permissions & events, then accept it as the owner%s%s",
                    i->settings ? " at " : "", i->settings ? i->settings : "");
@@ -297,14 +297,13 @@ static bool take_token(struct installation *i, const struct github_call *c, stru
     if (!github_call_decode(c, minted_fields, &m, &arena, err))
         return false;
     if (!token_is_word(m.token) || !clock_parse_rfc3339(m.expires_at, &expires))
-        return error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no token, or no time of its end",
-                         c->call.name);
+        return error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has no token, or no expiry time", c->call.name);
     if (!date || !clock_parse_http(date, &now)) /* how long it lives is by GitHub's clock */
         now = (env_now(i->app->env) + i->app->ahead) / 1000;
     if (expires <= now) {
-        error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has a token that has ended, at %.40s", c->call.name,
+        error_set(err, ERROR_PARSE, 0, "GitHub's answer to %s has a token that expired at %.40s", c->call.name,
                   m.expires_at);
-        error_hint(err, "check any proxy between that may keep old answers");
+        error_hint(err, "check any proxy in between that may cache answers");
         return false;
     }
     int64_t life = (expires - now) * 1000;
@@ -381,7 +380,7 @@ const char *github_app_token(struct github_app *app, const struct github_config 
     if (secret_is_set(&i->token) && (!failed || env_mono(app->env) < i->ends_at))
         return i->token.value; /* one that could not be renewed is good to its end */
     if (github_scope_kind(config->scope) == GITHUB_ENTERPRISE)
-        error_set(err, ERROR_CONFIG, 0, "a GitHub App cannot have the runners of an enterprise (%s)", config->scope);
+        error_set(err, ERROR_CONFIG, 0, "a GitHub App cannot manage the runners of an enterprise (%s)", config->scope);
     else
         error_copy(err, &i->error);
     /* What a 404 or 422 says here is said about the App, not about a runner. */

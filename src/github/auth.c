@@ -45,7 +45,7 @@ bool github_scope_check(const char *scope, struct error *err)
     AUTO_FREE char *path = github_scope_path(scope);
     if (path)
         return true;
-    error_set(err, ERROR_CONFIG, 0, "--repo: `%.120s` is neither OWNER/REPO nor an organisation nor enterprises/NAME",
+    error_set(err, ERROR_CONFIG, 0, "--repo: `%.120s` is neither OWNER/REPO nor an organization nor enterprises/NAME",
               scope);
     error_hint(err, "of https://github.com/octo/demo.git it is octo/demo");
     return false;
@@ -115,11 +115,9 @@ static bool find_token(const char *token_file, const char *(*getenv_fn)(const ch
         return token_parse(value, strlen(value), TOKEN_WORD, what, ret, err);
     }
     error_set(err, ERROR_CONFIG, 0, "no GitHub token and no GitHub App");
-    error_hint(err,
-               "set MAYFLY_GITHUB_TOKEN (in the action github-token) to a token with `Administration: write` on the "
-               "repository (or "
-               "`Self-hosted runners: write` on the organisation), or give --app-id and MAYFLY_APP_KEY (app-key); the "
-               "GITHUB_TOKEN of a workflow cannot do this");
+    error_hint(err, "set MAYFLY_GITHUB_TOKEN (in the action github-token) to a token with `Administration: write` on "
+                    "the repository (or `Self-hosted runners: write` on the organization), or give --app-id and "
+                    "MAYFLY_APP_KEY (app-key); the GITHUB_TOKEN of a workflow cannot do this");
     return false;
 }
 
@@ -170,12 +168,12 @@ static bool find_app(const struct github_settings *s, const char *(*getenv_fn)(c
     /* GITHUB_TOKEN, the last, is not meant by anybody. */
     if (!str_empty(s->token_file) || first_of(token_vars, ARRAY_SIZE(token_vars) - 1, getenv_fn, &name)) {
         error_set(err, ERROR_CONFIG, 0, "both a GitHub App (--app-id) and a token (%s) are given", name);
-        error_hint(err, "take one of them away");
+        error_hint(err, "use only one of them");
         return false;
     }
     if (github_scope_kind(c->scope) == GITHUB_ENTERPRISE) {
-        error_set(err, ERROR_CONFIG, 0, "a GitHub App cannot have the runners of an enterprise (%s)", c->scope);
-        error_hint(err, "GitHub lets tokens alone do that: set MAYFLY_GITHUB_TOKEN to a classic one with "
+        error_set(err, ERROR_CONFIG, 0, "a GitHub App cannot manage the runners of an enterprise (%s)", c->scope);
+        error_hint(err, "only tokens can do that: set MAYFLY_GITHUB_TOKEN to a classic one with "
                         "`manage_runners:enterprise`, or give --repo ORG");
         return false;
     }
@@ -189,7 +187,7 @@ static bool check_no_app(const struct github_settings *s, const char *(*getenv_f
     const char *name = "--app-key-file";
     if (str_empty(s->app_key_file) && !first_of(key_vars, ARRAY_SIZE(key_vars), getenv_fn, &name))
         return true;
-    error_set(err, ERROR_CONFIG, 0, "a GitHub App's key (%s) without the App's id", name);
+    error_set(err, ERROR_CONFIG, 0, "a GitHub App's key (%s) without the App's ID", name);
     error_hint(err, "give --app-id, or MAYFLY_APP_ID: the client ID on the App's settings page");
     return false;
 }
@@ -203,7 +201,7 @@ static bool fill(const struct github_settings *s, const char *(*getenv_fn)(const
     if (!find_api(getenv_fn, &c->api_url, err))
         return false;
     if (str_empty(repo)) {
-        error_set(err, ERROR_CONFIG, 0, "no GitHub repository or organisation");
+        error_set(err, ERROR_CONFIG, 0, "no GitHub repository or organization");
         error_hint(err, "give --repo OWNER/REPO, --repo ORG, --repo enterprises/NAME, or set GITHUB_REPOSITORY");
         return false;
     }

@@ -14,13 +14,13 @@ static const struct retry_policy policy = {
 };
 
 #define HINT_PERMISSION                                                                                                \
-    "is it spelled right, and does the token have `Administration: write` on the repository (or `Self-hosted "         \
-    "runners: write` on the organisation)?"
+    "check the spelling, and that the token has `Administration: write` on the repository (or `Self-hosted "           \
+    "runners: write` on the organization)"
 #define HINT_APP_PERMISSION                                                                                            \
-    "is it spelled right, and does the App have `Administration: write` on the repository (or `Self-hosted runners: "  \
-    "write` on the organisation)? After a change of its permissions, the owner has to accept them"
-#define HINT_OURS "GitHub does not take what Mayfly sends: check GITHUB_API_URL, and report it"
-#define HINT_OTHER "something other than GitHub answered: check GITHUB_API_URL and any proxy between"
+    "check the spelling, and that the App has `Administration: write` on the repository (or `Self-hosted runners: "    \
+    "write` on the organization); after a change of its permissions, the owner has to accept them"
+#define HINT_OURS "GitHub rejects Mayfly's request: check GITHUB_API_URL, otherwise report a bug"
+#define HINT_OTHER "the answer did not come from GitHub: check GITHUB_API_URL and any proxy in between"
 #define HINT_MOVED "it was renamed or moved: give its new name with --repo"
 #define HINT_LIMIT "GitHub's rate limit is used up"
 #define HINT_KEY "the key is not the App's, or --app-id is another App's: both are on the App's settings page"
@@ -43,7 +43,7 @@ static const struct row {
     int status;
     const char *part;
     enum github_class class;
-    bool about_scope; /* the hint begins with the repository or organisation */
+    bool about_scope; /* the hint begins with the repository or organization */
     const char *hint;
 } answers[] = {
     { ANY, 301, NULL, GITHUB_FATAL, true, HINT_MOVED },
@@ -55,55 +55,54 @@ static const struct row {
     { ANY, 400, NULL, GITHUB_FATAL, false, HINT_OURS },
     { APP, 401, "('exp')", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
     { APP, 401, "('iat')", GITHUB_FATAL, false, "this machine's clock is wrong: set it by NTP" },
-    { APP, 401, "('iss')", GITHUB_FATAL, false, "this GitHub wants the App's number: give --app-id the App ID" },
+    { APP, 401, "('iss')", GITHUB_FATAL, false, "this GitHub needs the App ID, a number: give it as --app-id" },
     { APP, 401, NULL, GITHUB_FATAL, false, HINT_KEY },
     { INSTALLATION, 401, NULL, GITHUB_FATAL, false,
-      "GitHub takes no token that it has just given out: is the App still installed, and its key still valid?" },
+      "GitHub rejects a token that it has just issued: check that the App is still installed and its key still valid" },
     { TOKEN, 401, NULL, GITHUB_FATAL, false,
-      "the token is wrong, expired or revoked: make a new one and set MAYFLY_GITHUB_TOKEN (in the action "
+      "the token is wrong, expired or revoked: create a new one and set MAYFLY_GITHUB_TOKEN (in the action "
       "github-token)" },
     { ANY, 403, "rate limit", GITHUB_THROTTLED, false, HINT_LIMIT },
     { ANY, 403, "SAML", GITHUB_FATAL, true,
-      "authorize the token for the organisation's single sign-on, in its settings" },
+      "authorize the token for the organization's single sign-on, in its settings" },
     { TOKEN, 403, "lifetime is greater than", GITHUB_FATAL, true,
-      "its policy limits how long a token lives: make a token that expires earlier, or use a GitHub App" },
+      "its policy limits how long a token lives: create a token that expires earlier, or use a GitHub App" },
     { TOKEN, 403, "(classic)", GITHUB_FATAL, true,
-      "it takes no classic tokens: make a fine-grained token with `Administration: write`, or use a GitHub App" },
+      "it accepts no classic tokens: create a fine-grained token with `Administration: write`, or use a GitHub App" },
     { TOKEN, 403, "forbids access via", GITHUB_FATAL, true,
-      "it takes no tokens of this kind: use a GitHub App (--app-id)" },
+      "it accepts no tokens of this kind: use a GitHub App (--app-id)" },
     { ANY, 403, "IP allow list", GITHUB_FATAL, true,
-      "the organisation takes requests from some addresses only: not this one's" },
+      "the organization accepts requests from some addresses only, not from this one" },
     { ANY, 403, "suspended", GITHUB_FATAL, true, HINT_SUSPENDED },
     { ANY, 403, "disabled", GITHUB_FATAL, true,
-      "self-hosted runners, or Actions, are switched off there: have them allowed, or give --repo ORG" },
+      "self-hosted runners, or Actions, are disabled there: have them enabled, or give --repo ORG" },
     { INSTALLATION, 403, "by integration", GITHUB_FATAL, true, HINT_APP_PERMISSION },
     { TOKEN, 403, "by integration", GITHUB_FATAL, true,
       "the App or the workflow's GITHUB_TOKEN may not do this: use a token with `Administration: write`, or give the "
       "App that permission" },
-    { ANY, 403, "User-Agent", GITHUB_FATAL, false, "a proxy between drops the User-Agent header" },
+    { ANY, 403, "User-Agent", GITHUB_FATAL, false, "a proxy in between drops the User-Agent header" },
     { INSTALLATION, 403, NULL, GITHUB_FATAL, true, HINT_APP_PERMISSION },
     { ANY, 403, NULL, GITHUB_FATAL, true, HINT_PERMISSION },
     { APP, 404, "Integration not found", GITHUB_FATAL, false,
-      "there is no App of this id: give --app-id the client ID on the App's settings page" },
+      "there is no App with this ID: give --app-id the client ID on the App's settings page" },
     { APP, 404, NULL, GITHUB_NOT_FOUND, true,
-      "the App is not installed there, or the name is not spelled right: install it, on the App's page > Install App" },
+      "the App is not installed there, or the name is misspelled: install it, on the App's page > Install App" },
     { INSTALLATION, 404, NULL, GITHUB_NOT_FOUND, true, HINT_APP_PERMISSION },
     { TOKEN, 404, NULL, GITHUB_NOT_FOUND, true, HINT_PERMISSION },
-    { ANY, 409, NULL, GITHUB_CONFLICT, false,
-      "a runner of this name exists already: start again, which takes a new name" },
-    { ANY, 410, NULL, GITHUB_FATAL, false, "GitHub has retired what Mayfly asks for: get a newer Mayfly" },
+    { ANY, 409, NULL, GITHUB_CONFLICT, false, "a runner of this name exists already: start again to use a new name" },
+    { ANY, 410, NULL, GITHUB_FATAL, false, "GitHub has retired this request: update Mayfly" },
     { APP, 422, "not granted", GITHUB_FATAL, true,
-      "the App has not the permissions that Mayfly asks for: set them on the App's settings page, then accept them" },
-    { APP, 422, NULL, GITHUB_FATAL, true, "the App's installation has not this repository: add it there" },
-    { RUNNERS, 422, "running a job", GITHUB_BUSY, false, "the runner runs a job: wait for its end, or cancel it" },
+      "the App lacks the permissions that Mayfly needs: set them on the App's settings page, then accept them" },
+    { APP, 422, NULL, GITHUB_FATAL, true, "the App is not installed on this repository: add it to the installation" },
+    { RUNNERS, 422, "running a job", GITHUB_BUSY, false,
+      "the runner is busy: wait for its job to finish, or cancel the job" },
     { RUNNERS, 422, "max limit", GITHUB_FATAL, true,
       "too many runners are registered: mayfly reap deletes those that are gone" },
-    { RUNNERS, 422, "unner group", GITHUB_FATAL, true, "it has no such group: look at --runner-group" },
-    { RUNNERS, 422, NULL, GITHUB_FATAL, false,
-      "GitHub does not take a value: look at --label, --labels and --runner-group" },
+    { RUNNERS, 422, "unner group", GITHUB_FATAL, true, "it has no such group: check --runner-group" },
+    { RUNNERS, 422, NULL, GITHUB_FATAL, false, "GitHub rejects a value: check --label, --labels and --runner-group" },
     { ANY, 429, NULL, GITHUB_THROTTLED, false, HINT_LIMIT },
     { ANY, 500, NULL, GITHUB_SERVER, false,
-      "GitHub failed: see https://www.githubstatus.com and try again in a minute" },
+      "a server error at GitHub: see https://www.githubstatus.com and try again in a minute" },
 };
 
 static const struct row *find_answer(unsigned auth, int http_status, const char *message)

@@ -264,23 +264,23 @@ static const struct trouble {
     { CURLE_COULDNT_CONNECT, true, NULL, RETRY_TRANSIENT,
       "the proxy does not answer: check HTTPS_PROXY, and list in NO_PROXY what needs no proxy" },
     { CURLE_COULDNT_CONNECT, false, NULL, RETRY_TRANSIENT,
-      "nothing listens there or a firewall is between: check the endpoint and the port" },
+      "nothing listens there, or a firewall blocks it: check the endpoint and the port" },
     { CURLE_COULDNT_RESOLVE_HOST, false, NULL, RETRY_TRANSIENT,
-      "the name is unknown: check the region and the endpoint's spelling" },
+      "the host name is unknown: check the region and the endpoint's spelling" },
     { CURLE_COULDNT_RESOLVE_PROXY, false, NULL, RETRY_TRANSIENT, "the proxy's name is unknown: check HTTPS_PROXY" },
     { CURLE_SSL_CACERT_BADFILE, false, NULL, RETRY_NEVER,
-      "the file of trusted certificates is missing, unreadable or no PEM: check AWS_CA_BUNDLE, or ca_bundle of the "
+      "the file of trusted certificates is missing, unreadable or not PEM: check AWS_CA_BUNDLE, or ca_bundle of the "
       "profile" },
     { CURLE_SSL_CONNECT_ERROR, false, NULL, RETRY_TRANSIENT,
-      "the two sides agree on no TLS: check that the port speaks it, and any proxy between" },
+      "TLS could not be negotiated: check that the port speaks TLS, and any proxy in between" },
     { TLS, false, "expired", RETRY_NEVER,
-      "the server's certificate has expired: check this machine's clock, then ask for a new one where the server or "
-      "the proxy is run" },
+      "the server's certificate has expired: check this machine's clock, then have the operator of the server or proxy "
+      "renew it" },
     { TLS, false, "not yet valid", RETRY_NEVER, "this machine's clock is behind: set it by NTP" },
     { TLS, false, "subject name", RETRY_NEVER,
-      "the certificate is another server's: check the endpoint's name, and any proxy between" },
+      "the certificate is for another server: check the endpoint's name, and any proxy in between" },
     { TLS, false, "does not match", RETRY_NEVER,
-      "the certificate is another server's: check the endpoint's name, and any proxy between" },
+      "the certificate is for another server: check the endpoint's name, and any proxy in between" },
     { TLS, false, NULL, RETRY_NEVER,
       "the server's certificate is not trusted: set AWS_CA_BUNDLE if a proxy re-signs TLS" },
 };
@@ -290,8 +290,8 @@ static const struct trouble {
 enum retry_class call_trouble(int curl_code, int proxy_status, bool proxy, const char *problem, const char **ret_hint)
 {
     if (proxy_status >= 300) {
-        *ret_hint = proxy_status == 407 ? "the proxy asks for a user and a password: put them into HTTPS_PROXY"
-                                        : "the proxy does not connect there: check HTTPS_PROXY and NO_PROXY";
+        *ret_hint = proxy_status == 407 ? "the proxy asks for a user and a password: put them in HTTPS_PROXY"
+                                        : "the proxy refuses to connect there: check HTTPS_PROXY and NO_PROXY";
         return proxy_status < 500 ? RETRY_NEVER : RETRY_TRANSIENT;
     }
     for (size_t i = 0; i < ARRAY_SIZE(troubles); i++) {
@@ -301,7 +301,7 @@ enum retry_class call_trouble(int curl_code, int proxy_status, bool proxy, const
             return t->class;
         }
     }
-    *ret_hint = "check the network between here and there";
+    *ret_hint = "check the network path to the host";
     return RETRY_TRANSIENT;
 }
 
@@ -326,7 +326,7 @@ enum retry_class call_no_answer(const struct call *call, struct error *err)
     error_set(err, ERROR_NET, r->curl_code, "no answer from %s: %s", host ? host : base, r->problem);
     err->try_later = true;
     if (r->no_descriptors) {
-        error_hint(err, "this process may open no more files: raise `ulimit -n`");
+        error_hint(err, "this process cannot open more files: raise `ulimit -n`");
         return RETRY_TRANSIENT;
     }
     if (r->curl_code == CURLE_WRITE_ERROR) {

@@ -29,7 +29,7 @@ static bool endless(const char *what, struct error *err, const char *why, unsign
         error_set(err, ERROR_PARSE, 0, "%s does not end: %lu %s", what, n, why);
     else
         error_set(err, ERROR_PARSE, 0, "%s does not end: %s", what, why);
-    error_hint(err, "check the endpoint and any proxy between: an incomplete list decides nothing");
+    error_hint(err, "check the endpoint and any proxy in between: an incomplete list decides nothing");
     return false;
 }
 

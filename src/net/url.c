@@ -52,7 +52,7 @@ bool url_parse(const char *s, const char *what, struct url *ret, struct error *e
     if (!str_eq(url.scheme, "https") && !str_eq(url.scheme, "http"))
         return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` is neither http:// nor https://", what, s);
     if (user || query || fragment)
-        return error_set(err, ERROR_CONFIG, 0, "%s: a URL of scheme, host, port and path is wanted", what);
+        return error_set(err, ERROR_CONFIG, 0, "%s: a URL of scheme, host, port and path is expected", what);
     if (is_host_encoded(s))
         return error_set(err, ERROR_CONFIG, 0, "%s: `%.200s` has a %% in its host: write the name as it is", what, s);
     if (!is_plain(url.host) || !is_plain(url.path))

@@ -436,7 +436,7 @@ static void prune_failed(struct bake_region *r, const struct error *why)
     else if (r->asked_in == REGION_DEPRECATE)
         error_prefix(&r->pruning, "the image %s could not be deprecated", r->old[r->aging].id);
     else
-        error_prefix(&r->pruning, "older images could not be looked at");
+        error_prefix(&r->pruning, "older images could not be checked");
     r->phase = REGION_DONE;
 }
 

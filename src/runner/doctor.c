@@ -155,9 +155,8 @@ void doctor_clock(struct findings *f, int64_t skew)
         finding_add(f, CHECK_CLOCK, off > SKEW_WARN ? FINDING_WARNING : FINDING_OK, "compared with AWS's Date");
     finding_result(new, "%" PRId64 " s %s", off, skew > 0 ? "behind" : skew < 0 ? "ahead" : "apart");
     if (off > SKEW_WARN)
-        finding_fix(new,
-                    "set this machine's clock by NTP: AWS refuses signatures that are 5 minutes off, which costs a "
-                    "request each time");
+        finding_fix(new, "set this machine's clock by NTP: AWS rejects signatures that are 5 minutes off, which costs "
+                         "a request each time");
 }
 
 void doctor_limits(struct findings *f, const struct spec *s)
@@ -168,11 +167,11 @@ void doctor_limits(struct findings *f, const struct spec *s)
     finding_result(new, "--timeout %s, --idle-limit %s, --max-lifetime %s", timeout, idle, life);
     if (s->timeout < BOOT_USUAL) {
         new->status = FINDING_WARNING;
-        finding_fix(new, "a stock image can take 2 minutes until its runner is online: allow more with --timeout");
+        finding_fix(new, "a stock image can take 2 minutes until its runner is online: allow more time with --timeout");
     }
     if (s->idle_limit < IDLE_SHORT) {
         new->status = FINDING_WARNING;
-        finding_fix(new, "GitHub can take a minute to hand a job out: allow more with --idle-limit");
+        finding_fix(new, "GitHub can take a minute to hand out a job: allow more time with --idle-limit");
     }
 }
 
@@ -182,7 +181,7 @@ void doctor_image_age(struct findings *f, const struct image *image, int64_t now
 {
     int64_t created;
     struct finding *new =
-        finding_add(f, CHECK_IMAGE_AGE, FINDING_OK, "looked when %s of %s was made", image->id, image->region);
+        finding_add(f, CHECK_IMAGE_AGE, FINDING_OK, "checked when %s of %s was created", image->id, image->region);
     if (!image->created || !clock_parse_rfc3339(image->created, &created)) {
         new->status = FINDING_NOT_CHECKED;
         finding_result(new, "EC2 does not say");
@@ -194,11 +193,10 @@ void doctor_image_age(struct findings *f, const struct image *image, int64_t now
         return;
     new->status = FINDING_WARNING;
     if (days > AGE_OLD)
-        finding_fix(new,
-                    "make a new image: two months of security updates are missing, and GitHub refuses runners that are "
-                    "a month behind");
+        finding_fix(new, "build a new image: two months of security updates are missing, and GitHub rejects runners "
+                         "that are a month behind");
     else
-        finding_fix(new, "make a new image soon: updates of a month are missing");
+        finding_fix(new, "build a new image soon: a month of security updates is missing");
 }
 
 /* Numbers between dots; what is no number counts as 0. */
@@ -234,7 +232,7 @@ const char *doctor_newest_runner(const struct field_list *downloads, struct aren
 void doctor_runner_version(struct findings *f, const struct image *image, const char *newest)
 {
     struct finding *new =
-        finding_add(f, CHECK_RUNNER_VERSION, FINDING_OK, "compared the runner of %s with GitHub's newest", image->id);
+        finding_add(f, CHECK_RUNNER_VERSION, FINDING_OK, "compared the runner of %s with GitHub's latest", image->id);
     if (!image->has_runner) {
         finding_result(new, "the image has none: %s is downloaded at boot", newest ? newest : "the newest");
         return;
@@ -242,13 +240,13 @@ void doctor_runner_version(struct findings *f, const struct image *image, const 
     finding_result(new, "%s", image->runner_version);
     if (!newest) {
         new->status = FINDING_NOT_CHECKED;
-        finding_result(new, "GitHub does not tell its newest");
+        finding_result(new, "GitHub does not say which is the latest");
     } else if (compare_versions(image->runner_version, newest) < 0) {
         new->status = FINDING_WARNING;
         finding_result(new, "behind %s", newest);
-        finding_fix(new, "make a new image: GitHub refuses runners 30 days after the next version is out");
+        finding_fix(new, "build a new image: GitHub rejects runners 30 days after the next version is out");
     } else {
-        finding_result(new, "none is newer");
+        finding_result(new, "it is the latest");
     }
 }
 
@@ -268,17 +266,17 @@ bool doctor_subnet(struct findings *f, const struct site *site, const struct ec2
     if (!subnet) {
         new->status = FINDING_PROBLEM;
         finding_result(new, "there is no such subnet in this region and account");
-        finding_fix(new, "name another with --subnets; aws ec2 describe-subnets --region %s lists them", site->region);
+        finding_fix(new, "give another with --subnets; aws ec2 describe-subnets --region %s lists them", site->region);
         return false;
     }
     finding_result(new, "zone %s", subnet->zone ? subnet->zone : "unknown");
     finding_result(new, "%" PRId64 " addresses free", subnet->free);
     if (subnet->free <= 0) {
         new->status = FINDING_AVOIDABLE;
-        finding_fix(new, "name another subnet with --subnets, or end what holds its addresses");
+        finding_fix(new, "give another subnet with --subnets, or free some of its addresses");
     } else if ((uint64_t)subnet->free < count) {
         new->status = FINDING_WARNING;
-        finding_fix(new, "--count %" PRIu64 " does not fit: name further subnets with --subnets", count);
+        finding_fix(new, "--count %" PRIu64 " does not fit: add subnets with --subnets", count);
     }
     return subnet->free > 0;
 }
@@ -310,7 +308,7 @@ static const struct ec2_route *find_way_out(const struct ec2_route_table *table)
 static void no_way_out(struct finding *f, const char *fix)
 {
     f->status = FINDING_PROBLEM;
-    finding_result(f, "so there is no way out to GitHub");
+    finding_result(f, "so GitHub cannot be reached");
     finding_fix(f, "%s", fix);
 }
 
@@ -323,7 +321,7 @@ void doctor_route(struct findings *f, const struct site *site, const struct ec2_
     if (!route || !route->target) {
         finding_result(new, "it has none");
         no_way_out(new,
-                   "add a route to 0.0.0.0/0 through a NAT gateway or an internet gateway, or name another subnet");
+                   "add a route to 0.0.0.0/0 through a NAT gateway or an internet gateway, or give another subnet");
         return;
     }
     finding_result(new, "by %s", route->target);
@@ -335,7 +333,7 @@ void doctor_route(struct findings *f, const struct site *site, const struct ec2_
         if (!public)
             no_way_out(new, "give --public-ip yes, let the subnet map public addresses, or route by a NAT gateway");
     } else if (!str_starts(route->target, "nat-")) {
-        finding_result(new, "behind which nothing can be seen from here");
+        finding_result(new, "beyond which nothing can be checked from here");
     }
 }
 
@@ -385,7 +383,7 @@ void doctor_egress(struct findings *f, const struct site *site, const struct ec2
             new->status = FINDING_PROBLEM;
             finding_result(new, g ? "%s is of another VPC than %s" : "there is no %s in this region and account", id,
                            site->subnet);
-            finding_fix(new, "name a group of the subnet's VPC with --security-groups");
+            finding_fix(new, "give a group of the subnet's VPC with --security-groups");
             return;
         }
         for (size_t n = 0; n < g->egress.n; n++) {
@@ -395,14 +393,14 @@ void doctor_egress(struct findings *f, const struct site *site, const struct ec2
         }
     }
     if (all) {
-        finding_result(new, "HTTPS may go anywhere");
+        finding_result(new, "outbound HTTPS is allowed everywhere");
     } else if (some) {
         new->status = FINDING_WARNING;
-        finding_result(new, "HTTPS may go to some addresses only");
+        finding_result(new, "outbound HTTPS is allowed to some addresses only");
         finding_fix(new, "make sure that GitHub's are among them: https://api.github.com/meta lists them as `actions`");
     } else {
-        finding_result(new, "none lets HTTPS out");
-        no_way_out(new, "allow TCP to port 443 of 0.0.0.0/0, or name another group with --security-groups");
+        finding_result(new, "no security group allows outbound HTTPS");
+        no_way_out(new, "allow TCP to port 443 of 0.0.0.0/0, or give another group with --security-groups");
     }
 }
 
@@ -417,18 +415,18 @@ bool doctor_type(struct findings *f, const struct ec2_subnet *subnet, const char
         unclear = unclear || ((!o->type || str_eq(o->type, type)) && (!o->zone || str_eq(o->zone, subnet->zone)));
     }
     struct finding *new = finding_add(f, CHECK_TYPE, here ? FINDING_OK : FINDING_AVOIDABLE,
-                                      "looked whether %s is offered in %s", type, subnet->zone);
+                                      "checked that %s is offered in %s", type, subnet->zone);
     if (here) {
         finding_result(new, "it is");
     } else if (unclear) {
         new->status = FINDING_NOT_CHECKED;
         finding_result(new, "EC2's answer has an offering without a type or a zone, which may be this one");
     } else if (anywhere) {
-        finding_result(new, "it is not, but elsewhere in %s", region);
-        finding_fix(new, "name subnets of other zones with --subnets, or other --types");
+        finding_result(new, "not offered there, but in other zones of %s", region);
+        finding_fix(new, "give subnets in other zones with --subnets, or other --types");
     } else {
-        finding_result(new, "it is not, nor anywhere in %s", region);
-        finding_fix(new, "is it spelled right? Name other --types, or another region");
+        finding_result(new, "not offered there, nor anywhere in %s", region);
+        finding_fix(new, "check the spelling, or give other --types or another region");
     }
     return here || unclear;
 }
@@ -484,12 +482,12 @@ void doctor_encryption(struct findings *f, const char *region, const struct strl
 
 void doctor_rate(struct findings *f, const struct github_rate *rate, int64_t now)
 {
-    struct finding *new = finding_add(f, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub what is left of this hour");
+    struct finding *new = finding_add(f, CHECK_RATE_LIMIT, FINDING_OK, "asked GitHub for the rate limit");
     finding_result(new, "%" PRId64 " of %" PRId64 " requests", rate->remaining, rate->limit);
     if (rate->remaining >= RATE_SCARCE)
         return;
     new->status = rate->remaining > 0 ? FINDING_WARNING : FINDING_PROBLEM;
-    finding_fix(new, "wait %" PRId64 " s, or use a token that nothing else uses: limits are a token's",
+    finding_fix(new, "wait %" PRId64 " s, or use a token that nothing else uses: limits are per token",
                 rate->reset > now ? rate->reset - now : 0);
 }
 

@@ -373,8 +373,8 @@ static void drop_strangers(const struct flight *f, struct field_list *rows, size
             memmove((char *)rows->rows + kept++ * size, row, size);
     }
     if (kept < rows->n)
-        log_warn("%s: the answer of EC2 in %s holds %zu rows that were not asked for, which are ignored",
-                 flight_call(f)->name, f->region, rows->n - kept);
+        log_warn("%s: EC2's answer in %s has %zu rows that were not asked for, which are ignored", flight_call(f)->name,
+                 f->region, rows->n - kept);
     rows->n = kept;
 }
 

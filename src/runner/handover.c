@@ -210,6 +210,6 @@ bool handover_answer(struct launch *l, const struct event *e, struct error *err)
         return true;
     error_set(err, ERROR_CONFIG, 0, "--label: instance %s of this fleet carries the label `%s` too, and is older",
               h->rival, l->config->label);
-    error_hint(err, "another start took the label at the same moment: give each its own, or leave --label out");
+    error_hint(err, "another start took the label at the same moment: give each start its own, or omit --label");
     return false;
 }

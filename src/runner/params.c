@@ -170,7 +170,7 @@ static bool finish_device(struct strlist *params, const char *prefix, const char
         return bad(option, err, "an entry has no DeviceName");
     if (str_eq(keep, "false")) {
         bad(option, err, "DeleteOnTermination is false, so that the volume would outlive its instance");
-        error_hint(err, "what a job makes must be gone with its machine: keep it in S3 or a registry");
+        error_hint(err, "volumes must not outlive the instance: keep artifacts in S3 or a registry");
         return false;
     }
     if (ebs && !keep)
@@ -336,7 +336,7 @@ static bool check_tag(const struct field_list *tags, const struct ec2_tag *tag, 
     if (str_empty(tag->key) || text_length(tag->key) > 127 || text_length(tag->value) > 256)
         return bad("tags", err, "`%.60s`: keys have 1 to 127 characters, values at most 256", tag->key);
     if (str_starts(tag->key, "aws:") || str_starts(tag->key, TAG_PREFIX))
-        return bad("tags", err, "`%.60s`: tags that begin with aws: or %s are not yours to give", tag->key, TAG_PREFIX);
+        return bad("tags", err, "`%.60s`: tags that begin with aws: or %s are reserved", tag->key, TAG_PREFIX);
     for (size_t i = 0; i < tags->n; i++)
         if (str_eq(FIELD_ROW(tags, const struct ec2_tag, i)->key, tag->key))
             return bad("tags", err, "`%.60s` is there twice", tag->key);

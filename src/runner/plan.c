@@ -27,7 +27,7 @@ static bool check_region(const struct plan *plan, const char *region, const char
     if (strlist_has(&plan->regions, region))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s names the region %s, which is not in the plan", option, region);
-    error_hint(err, "the plan is about --regions, in that order, else about --region");
+    error_hint(err, "the plan covers --regions, in that order, or else --region");
     return false;
 }
 
@@ -72,7 +72,7 @@ static bool add_image(struct plan *plan, const char *region, const char *ref, st
         if (n < 3 || (!str_is_one_of(image.owner, "self amazon aws-marketplace") &&
                       (strlen(image.owner) != 12 || strspn(image.owner, "0123456789") != 12))) {
             error_set(err, ERROR_USAGE, 0, "--image: `%.120s` is not name:PATTERN@OWNER", ref);
-            error_hint(err, "the owner is self, amazon or an account's 12 digits: a name alone is anybody's to give");
+            error_hint(err, "the owner is self, amazon or an account ID: anyone can give an image that name");
             return false;
         }
     } else if (!ec2_id_is_valid(ref, "ami")) {
@@ -416,25 +416,25 @@ bool image_take(struct image *image, const char *id, const struct field_list *im
     if (!row) {
         error_set(err, ERROR_CONFIG, 0, "--image: there is no image %s%s%s in %s", image->ref,
                   image->kind == IMAGE_SSM ? " = " : "", image->kind == IMAGE_SSM ? id : "", image->region);
-        error_hint(err, "images belong to one region, and others see them only when shared");
+        error_hint(err, "images are regional, and other accounts see them only if shared");
         return false;
     }
     if (!str_eq(row->state, "available")) {
         error_set(err, ERROR_CONFIG, 0, "--image: %s is %s, not available", row->id,
                   row->state ? row->state : "in no state");
-        error_hint(err, "wait until it is, or name another");
+        error_hint(err, "wait until it is, or give another");
         return false;
     }
     if (!str_empty(row->platform)) {
         error_set(err, ERROR_CONFIG, 0, "--image: %s is a %s image, and Mayfly runs Linux only", row->id,
                   row->platform);
-        error_hint(err, "name an x86_64 or arm64 Linux image");
+        error_hint(err, "give an x86_64 or arm64 Linux image");
         return false;
     }
     if (!spec_runner_architecture(row->architecture)) {
         error_set(err, ERROR_CONFIG, 0, "--image: there is no runner for the architecture %s of %s",
                   row->architecture ? row->architecture : "(none)", row->id);
-        error_hint(err, "name an x86_64 or arm64 Linux image");
+        error_hint(err, "give an x86_64 or arm64 Linux image");
         return false;
     }
     const struct ec2_instance tagged = { .tags = row->tags };
@@ -518,7 +518,7 @@ static bool check_fit(const struct plan *plan, const struct spec *s, struct erro
             continue;
         error_set(err, ERROR_CONFIG, 0, "--types: %s is %s, and the image %s is %s", s->types.v[t], architecture,
                   plan->images[0].id, plan->images[0].architecture);
-        error_hint(err, "name types of the image's architecture, or the image of theirs");
+        error_hint(err, "give types of the image's architecture, or an image of theirs");
         return false;
     }
     for (size_t i = 0; i < plan->n_images; i++) {
@@ -529,7 +529,7 @@ static bool check_fit(const struct plan *plan, const struct spec *s, struct erro
             continue;
         error_set(err, ERROR_CONFIG, 0, "--image: %s is %s, and no type is", plan->images[i].id,
                   plan->images[i].architecture);
-        error_hint(err, "add a type of that architecture to --types, or leave the image away");
+        error_hint(err, "add a type of that architecture to --types, or drop the image");
         return false;
     }
     return true;
@@ -571,7 +571,7 @@ bool plan_cells(struct plan *plan, const struct spec *s, struct error *err)
                                                                     [AT_SUBNET] = n } };
                 }
     if (plan->n == 0)
-        return error_set(err, ERROR_USAGE, 0, "the plan is empty: no market, subnet, image and type go together");
+        return error_set(err, ERROR_USAGE, 0, "the plan is empty: no market, subnet, image and type fit together");
     qsort_r(plan->cells, plan->n, sizeof(*plan->cells), by_order, order);
     return true;
 }

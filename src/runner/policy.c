@@ -491,7 +491,7 @@ struct json_object *policy_make(const struct strlist *commands, const struct pol
     return document(list);
 }
 
-/* The two names of a repository's workflows: by words, and by words with GitHub's numbers. An organisation stands for
+/* The two names of a repository's workflows: by words, and by words with GitHub's numbers. An organization stands for
  * all of its repositories. */
 static void add_subjects(const struct policy_trust *t, struct strlist *ret)
 {
@@ -596,11 +596,10 @@ char *policy_advice(const struct aws_denial *d, const char *command)
 {
     const char *sid = d->action ? policy_statement(command, d->action, d->resource) : NULL;
     if (aws_denial_is_explicit(d))
-        return xstrdup(
-            "a policy forbids it, and no other can allow it then: whoever keeps that policy has to change it");
+        return xstrdup("an explicit deny in a policy overrides every allow: the owner of that policy has to change it");
     if (sid)
         return xasprintf("the statement %s of `mayfly policy %s` allows it", sid, command);
-    return xasprintf("`mayfly policy %s` prints what the policy has to allow", command);
+    return xasprintf("`mayfly policy %s` prints what the policy must allow", command);
 }
 
 char *policy_decoded(const struct sts_refusal *r)
@@ -613,7 +612,7 @@ char *policy_decoded(const struct sts_refusal *r)
 char *policy_decode_command(const struct aws_denial *d)
 {
     size_t n = d->encoded ? strlen(d->encoded) : 0;
-    AUTO_FREE char *cut = n > ENCODED_SHOWN ? xasprintf("… (of %zu characters; --verbose prints them all)", n) : NULL;
+    AUTO_FREE char *cut = n > ENCODED_SHOWN ? xasprintf("… (%zu characters; --verbose prints them all)", n) : NULL;
     if (n == 0)
         return NULL;
     return xasprintf(

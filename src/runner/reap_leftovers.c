@@ -22,13 +22,13 @@ struct leftover_ruling leftover_decide(const struct leftover_facts *f, int64_t r
         { f->keep, { false, "kept", "tagged " TAG_KEEP } },
         { !f->idle, { false, "in-use", "in use" } },
         { f->age < 0, { false, "ageless", "of unknown age" } },
-        { f->unproven && f->age <= f->life, { false, "unproven", "a bake makes it" } },
-        { f->unproven, { true, "unproven", "a bake began it and never got done" } },
-        { is_image(f->kind) && retention == 0, { false, "no-retention", "no retention is given" } },
+        { f->unproven && f->age <= f->life, { false, "unproven", "a bake is creating it" } },
+        { f->unproven, { true, "unproven", "left by an unfinished bake" } },
+        { is_image(f->kind) && retention == 0, { false, "no-retention", "no --image-retention was given" } },
         { f->age <= grace, { false, "young", "young" } },
-        { f->newest, { false, "newest", "the newest of its name" } },
-        { f->kind == EC2_VOLUME, { true, "unattached", "attached to nothing" } },
-        { f->kind == EC2_SPOT_REQUEST, { true, "open", "nothing came of it" } },
+        { f->newest, { false, "newest", "the latest of its name" } },
+        { f->kind == EC2_VOLUME, { true, "unattached", "not attached" } },
+        { f->kind == EC2_SPOT_REQUEST, { true, "open", "never fulfilled" } },
     };
     for (size_t i = 0; i < ARRAY_SIZE(rules); i++)
         if (rules[i].matches)
@@ -184,8 +184,8 @@ static void judge(struct leftovers *l)
 
 /* --- what is needed ----------------------------------------------------------------------------------------------- */
 
-static const struct leftover_ruling used = { false, "in-use", "an instance runs it" };
-static const struct leftover_ruling published = { false, "published", "its SSM parameter names it, or did before" };
+static const struct leftover_ruling used = { false, "in-use", "an instance uses it" };
+static const struct leftover_ruling published = { false, "published", "its SSM parameter contains it, or did before" };
 
 static void keep(struct leftover *o, struct leftover_ruling ruling)
 {

@@ -406,7 +406,7 @@ static const struct ec2_instance *find_instance(const struct event *e, const cha
 }
 
 static const struct reap_ruling changed = { REAP_KEEP, false, "changed", "changed since it was listed" };
-static const struct reap_ruling unseen = { REAP_KEEP, false, "unseen", "could not be looked at" };
+static const struct reap_ruling unseen = { REAP_KEEP, false, "unseen", "could not be checked" };
 
 static void give_up(struct reap *r, struct reap_target *t, const struct error *err)
 {
@@ -736,9 +736,10 @@ static void answer_asking(struct reap *r, struct reap_target *t, const struct ev
 static void answer_fencing(struct reap *r, struct reap_target *t, const struct event *e, struct acts *acts)
 {
     static const struct reap_ruling refused = { REAP_KEEP, false, "refused",
-                                                "GitHub does not let go of its runner, which runs a job" };
+                                                "its runner is busy and cannot be deleted" };
     static const struct reap_ruling deregistered = {
-        REAP_MARK, false, "no-runner", "its registration is deleted; it ends once its console shows no job later, too"
+        REAP_MARK, false, "no-runner",
+        "its registration is deleted; it is terminated once its console still shows no job later"
     };
     t->fenced = e->outcome == OUTCOME_OK;
     if (t->ruling.verdict == REAP_DEREGISTER && (t->fenced || e->outcome == OUTCOME_NOT_FOUND)) {

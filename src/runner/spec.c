@@ -88,7 +88,7 @@ static bool check_names(const struct spec *s, struct error *err)
     if (!str_empty(s->device_name) && !str_starts(s->device_name, "/dev/") && !str_starts(s->device_name, "xvd"))
         return error_set(err, ERROR_USAGE, 0, "--device-name: `%.60s` is not a device like /dev/sda1", s->device_name);
     if (!str_empty(s->max_price) && !is_price(s->max_price))
-        return error_set(err, ERROR_USAGE, 0, "--max-price: `%.30s` is not a price in dollars an hour, like 0.05",
+        return error_set(err, ERROR_USAGE, 0, "--max-price: `%.30s` is not a price in dollars per hour, like 0.05",
                          s->max_price);
     return true;
 }
@@ -100,7 +100,7 @@ static bool check_together(const struct spec *s, struct error *err)
     if (s->min_count > s->count)
         return error_set(err, ERROR_USAGE, 0, "--min-count must not be larger than --count");
     if (!str_empty(s->max_price) && !strlist_has(&s->market, "spot"))
-        return error_set(err, ERROR_USAGE, 0, "--max-price is of spot, which is not in --market");
+        return error_set(err, ERROR_USAGE, 0, "--max-price applies to spot, which is not in --market");
     if (!str_empty(s->pre_runner_file) && !str_empty(s->pre_runner_script))
         return error_set(err, ERROR_USAGE, 0, "--pre-runner-file and --pre-runner-script exclude each other");
     return true;

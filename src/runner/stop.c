@@ -177,7 +177,7 @@ static void answer_scan(struct stop *s, const struct event *e)
             if (s->error.domain == ERROR_NONE) {
                 error_set(&s->error, ERROR_CONFIG, 0, "instance %s does not belong to the fleet `%s`", i->id,
                           s->config->fleet);
-                error_hint(&s->error, "check --instance and --fleet; --force ends it all the same");
+                error_hint(&s->error, "check --instance and --fleet; --force terminates it anyway");
             }
             continue;
         }

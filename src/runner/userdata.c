@@ -112,8 +112,8 @@ bool userdata_check(const struct userdata *u, struct error *err)
     size_t size = userdata_size(u);
     if (size <= USERDATA_MAX)
         return true;
-    error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes compressed, and EC2 takes %d", size,
+    error_set(err, ERROR_CONFIG, 0, "the user-data would have %zu bytes compressed, and EC2 accepts %d", size,
               USERDATA_MAX);
-    error_hint(err, "shorten the pre-runner script, or put what it does into the image");
+    error_hint(err, "shorten the pre-runner script, or do its work when the image is baked");
     return false;
 }

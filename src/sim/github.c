@@ -29,7 +29,7 @@ static char *scope_of(const struct sim *s, const char *path)
 {
     static const char *const owners[] = { "orgs", "enterprises" };
     for (size_t i = 0; i < s->options.repos.n; i++) {
-        const char *repo = s->options.repos.v[i]; /* or an organisation */
+        const char *repo = s->options.repos.v[i]; /* or an organization */
         AUTO_FREE char *as_repo = xasprintf("/repos/%s", repo);
         if (strchr(repo, '/') && strncasecmp(path, as_repo, strlen(as_repo)) == 0 && path[strlen(as_repo)] == '/')
             return STEAL(as_repo);
@@ -115,7 +115,7 @@ static const char *bearer_of(const struct request *r)
     return skip ? value + skip : NULL;
 }
 
-/* What runners are in a repository's administration is a permission of its own in an organisation. Owned. */
+/* What runners are in a repository's administration is a permission of its own in an organization. Owned. */
 static char *permission_of(const struct route *route, const char *scope)
 {
     static const char repository[] = "administration=";

@@ -117,7 +117,7 @@ static void check_mint(struct json_object *body, struct mint *ret, struct strbuf
     }
 }
 
-/* GitHub does not document either answer: an organisation's groups are looked up, a repository has but its own. */
+/* GitHub does not document either answer: an organization's groups are looked up, a repository has but its own. */
 static bool check_group(struct github_call *c, int64_t group)
 {
     bool repository = str_starts(c->scope, "/repos/");

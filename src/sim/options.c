@@ -14,7 +14,7 @@ static const struct opt options[] = {
     OPT_STRING("env-file", env_file, "FILE", "write the settings there, for a shell to source"),
     OPT_STRING("instances", instances, "model|sandbox", "model only lets time pass, sandbox runs the user-data",
                .fallback = "model", .choices = "model sandbox"),
-    OPT_LIST("repos", repos, "OWNER[/REPO][,…]", "repositories and organisations that exist besides octo/demo and octo",
+    OPT_LIST("repos", repos, "OWNER[/REPO][,…]", "repositories and organizations that exist besides octo/demo and octo",
              .aliases = "repo"),
     MS("boot", boot, "milliseconds from pending to running", DAY_MS, "1000"),
     MS("online", online, "milliseconds from running to a runner online (model)", DAY_MS, "1000"),

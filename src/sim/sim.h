@@ -73,7 +73,7 @@ struct sim {
     size_t n_faults;
     struct exchange *held;        /* requests that wait: hold, delay, hang */
     struct strlist labels;        /* every label of a runner; its id is its place, from 1 */
-    struct strlist runner_groups; /* of every organisation; the id is the place, from 1 */
+    struct strlist runner_groups; /* of every organization; the id is the place, from 1 */
     struct app *app;              /* the GitHub App, or NULL */
     struct bucket *buckets;
     size_t n_buckets, next_mint;

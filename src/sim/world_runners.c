@@ -82,7 +82,7 @@ static bool has_label(const struct runner *r, const char *label)
     return false;
 }
 
-/* A runner of an organisation or an enterprise serves its repositories. */
+/* A runner of an organization or an enterprise serves its repositories. */
 static bool serves(const struct runner *r, const struct job *j)
 {
     static const char *const owners[] = { "/orgs/", "/enterprises/" };

@@ -26,16 +26,15 @@ static const char *find_fault(int fd, char pid[static PID_MAX + 1])
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
         return "is not a file";
     if (st.st_uid != geteuid() || st.st_nlink != 1)
-        return "is not this user's alone";
-    return read_pid(fd, pid) ? NULL : "holds something else than the number of a process";
+        return "is not accessible to this user only";
+    return read_pid(fd, pid) ? NULL : "contains something other than a process ID";
 }
 
 static bool held(const char *path, const char *pid, struct error *err)
 {
     error_set(err, ERROR_SYSTEM, EWOULDBLOCK, "the lock `%s` is held by another run%s%s", path,
               str_empty(pid) ? "" : ", process ", pid);
-    error_hint(err, "it lets go of it when it ends, whatever the way; if it hangs, look at it and end it: kill %s",
-               str_empty(pid) ? "PID" : pid);
+    error_hint(err, "the lock is released when that process exits; if it hangs: kill %s", str_empty(pid) ? "PID" : pid);
     err->try_later = true;
     return false;
 }
@@ -46,7 +45,7 @@ static bool take(int fd, const char *path, struct error *err)
     const char *fault = find_fault(fd, pid);
     if (fault) {
         error_set(err, ERROR_CONFIG, 0, "the lock `%s` %s", path, fault);
-        error_hint(err, "name a file of its own, in a directory that only this user writes to");
+        error_hint(err, "use a file for this only, in a directory that only this user can write to");
         return false;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0)
@@ -65,7 +64,7 @@ bool lock_take(const char *path, int *ret_fd, struct error *err)
     if (fd < 0) {
         error_errno(err, errno, "opening the lock `%s`", path);
         err->domain = ERROR_CONFIG;
-        error_hint(err, "name a file that this user can write; a symbolic link is not followed");
+        error_hint(err, "use a file that this user can write; a symbolic link is not followed");
         return false;
     }
     if (!take(fd, path, err)) {

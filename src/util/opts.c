@@ -642,7 +642,7 @@ static bool next_argument(const struct opt_set *sets, const struct opts_source *
     else {
         error_set(err, ERROR_USAGE, 0, "--%s needs a value: %s", o->name, o->arg);
         if (**at)
-            error_hint(err, "`%.60s` is taken for an option; were it the value: --%s=%.60s", **at, o->name, **at);
+            error_hint(err, "`%.60s` looks like an option; to pass it as a value: --%s=%.60s", **at, o->name, **at);
         return false;
     }
     ret->opt = o;
@@ -664,7 +664,7 @@ static bool from_argv(const struct opt_set *sets, const struct opts_source *src,
     AUTO_FREE char *where = xasprintf("--%s", a.opt->name);
     if ((a.opt->bits & OPT_ONCE) && was_given(a.opt, src->args, begin)) {
         error_set(err, ERROR_USAGE, 0, "%s is given twice", where);
-        error_hint(err, "several are one list: %s A,B", where);
+        error_hint(err, "give several values as one list: %s A,B", where);
         return false;
     }
     return take(a.opt, a.base, &(struct given){ value, a.unit, where }, src, err);

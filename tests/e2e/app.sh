@@ -49,17 +49,17 @@ expect "as an action's inputs, by the App's number" 0
 run env GITHUB_TOKEN=ghs_of_the_job "$mayfly" reap
 expect "the token of the workflow is not minded" 0
 run env MAYFLY_GITHUB_TOKEN=ghp_x "$mayfly" reap
-expect 'a token and an App' 2 err 'both a GitHub App (--app-id) and a token (MAYFLY_GITHUB_TOKEN)' err 'take one of them away'
+expect 'a token and an App' 2 err 'both a GitHub App (--app-id) and a token (MAYFLY_GITHUB_TOKEN)' err 'use only one of them'
 run env -u MAYFLY_APP_KEY_FILE "$mayfly" reap
 expect 'an id without a key' 2 err "without the GitHub App's private key" err MAYFLY_APP_KEY
 run env -u MAYFLY_APP_ID "$mayfly" reap
-expect 'a key without an id' 2 err "without the App's id"
+expect 'a key without an id' 2 err "without the App's ID"
 run env MAYFLY_APP_KEY_FILE=/nowhere "$mayfly" reap
 expect 'no such file' 2 err /nowhere
 run env -u MAYFLY_APP_KEY_FILE MAYFLY_APP_KEY="$(openssl pkey -in "$key" -aes128 -passout pass:x)" "$mayfly" reap
 expect 'a key with a passphrase' 2 err 'has a passphrase' err 'openssl pkey'
 run "$mayfly" reap --repo enterprises/octo --fleet f
-expect 'an enterprise' 2 err 'a GitHub App cannot have the runners of an enterprise' err manage_runners:enterprise
+expect 'an enterprise' 2 err 'a GitHub App cannot manage the runners of an enterprise' err manage_runners:enterprise
 
 # --- what GitHub refuses ---
 refused() { # NAME EXIT PART…
@@ -73,7 +73,7 @@ refused() { # NAME EXIT PART…
 openssl genrsa -out "$tmp/other.pem" 2048 2>/dev/null
 MAYFLY_APP_KEY_FILE=$tmp/other.pem refused "another App's key" 1 "looking for the GitHub App's installation" \
 	'HTTP 401: A JSON web token could not be decoded' "the key is not the App's"
-MAYFLY_APP_ID=Iv23liWrong refused 'an id that is none' 1 'HTTP 404: Integration not found' 'there is no App of this id'
+MAYFLY_APP_ID=Iv23liWrong refused 'an id that is none' 1 'HTTP 404: Integration not found' 'there is no App with this ID'
 change '{"installed":false}'
 refused 'an App that is not installed' 1 'GET /repos/octo/demo/installation: HTTP 404' '`octo/demo`: the App is not installed there' 'Install App'
 all_back
@@ -83,7 +83,7 @@ all_back
 fault '{"service":"github","action":"create-token","fault":"unauthorized","status":403,"message":"This installation has been suspended","times":1}'
 refused 'suspended in between' 1 'getting a token of the GitHub App' 'HTTP 403: This installation has been suspended' unsuspend
 fault '{"service":"github","action":"create-token","fault":"unauthorized","status":422,"message":"The permissions requested are not granted to this installation.","times":1}'
-refused 'permissions taken away in between' 1 'HTTP 422' "has not the permissions that Mayfly asks for"
+refused 'permissions taken away in between' 1 'HTTP 422' "lacks the permissions that Mayfly needs"
 fault '{"service":"github","action":"create-token","fault":"error","times":2}'
 run "$mayfly" start "${args[@]}" --label l2
 expect 'a server error is tried again' 0
@@ -100,7 +100,7 @@ run "$mayfly" reap
 expect 'a rate limit is waited out' 0
 control DELETE faults >/dev/null
 change '{"permissions":{"administration":"read","metadata":"read"}}'
-refused 'a permission that is missing' 1 'has not the permission `administration: write`' 'Permissions & events' 'accept it as the owner at'
+refused 'a permission that is missing' 1 'lacks the permission `administration: write`' 'Permissions & events' 'accept it as the owner at'
 change '{"permissions":{"administration":"write"}}'
 run "$mayfly" reap
 expect 'reap does without jobs where it may not read them' 0
@@ -160,7 +160,7 @@ run "$mayfly" stop --label short
 app_sim
 fault '{"service":"github","action":"downloads","fault":"unauthorized","status":401,"message":"Bad credentials","times":0}'
 run "$mayfly" start "${args[@]}" --image ami-0a11ce00000000001
-expect 'a token that is never taken' 1 err 'HTTP 401: Bad credentials' err 'no token that it has just given out'
+expect 'a token that is never taken' 1 err 'HTTP 401: Bad credentials' err 'rejects a token that it has just issued'
 equal 'is renewed once' "$(asked create-token)" 2
 
 # One that some of GitHub's servers do not know yet, and a key in the forms in which secrets hold it.
@@ -205,14 +205,14 @@ doctor() { run "$mayfly" doctor "${args[@]}"; }
 doctor
 says 'doctor: the key' 0 'ok +app: signed as Iv23li' 'it is the App 4711 (mayfly-sim) of octo'
 says 'doctor: the installation' 0 'ok +app: looked for its installation on octo/demo' 'number 1001, for all repositories'
-says 'doctor: the permissions' 0 'ok +app: asked for a token' 'it has administration: write, actions: read'
+says 'doctor: the permissions' 0 'ok +app: requested a token' 'it has administration: write, actions: read'
 says 'doctor: the token' 0 'ok +token: ' 'it is accepted'
 change '{"permissions":{"administration":"write"}}'
 doctor
 says 'doctor: jobs may not be read' 0 'warning +app: ' 'it lacks actions: read' 'Permissions & events' '/settings/installations/1001'
 change '{"permissions":{"metadata":"read"}}'
 doctor
-says 'doctor: a permission that is missing' 1 'problem +app: looked for' 'has not the permission `administration: write`' 'accept it as the owner'
+says 'doctor: a permission that is missing' 1 'problem +app: looked for' 'lacks the permission `administration: write`' 'accept it as the owner'
 says 'doctor: what depends on it' 1 'not checked +token: ' 'it has none'
 all_back
 change '{"suspended":true}'
@@ -255,9 +255,9 @@ equal 'is left alone, the others end' "$(state '[.regions[].instances[] | select
 app_sim --repos octo
 control POST runner-groups '["gpu","nightly"]' >/dev/null
 run "$mayfly" start "${args[@]}" --repo octo --runner-group nightly --label g
-expect 'an organisation, its group by name' 0
+expect 'an organization, its group by name' 0
 equal 'is that group' "$(state '.runners[-1].group')" "$(control GET runner-groups | jq 'index("nightly") + 1')"
-equal "with the organisation's permission" "$(tokens '.tokens[-1].permissions | keys | join(",")')" 'metadata,organization_self_hosted_runners'
+equal "with the organization's permission" "$(tokens '.tokens[-1].permissions | keys | join(",")')" 'metadata,organization_self_hosted_runners'
 run "$mayfly" stop --repo octo --label g
 expect 'and ended' 0
 run "$mayfly" start "${args[@]}" --repo octo --runner-group none

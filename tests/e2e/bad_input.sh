@@ -27,10 +27,10 @@ bad 'unknown flag' 2 'unknown option `--subnet`' "$mayfly" start --subnet x
 bad 'unknown flag: suggestion' 2 'did you mean --subnets' "$mayfly" start --subnet x
 bad 'flag without its value' 2 '--image needs a value' "$mayfly" start --image
 bad 'flag whose value was empty' 2 '--label needs a value' "$mayfly" start "${args[@]}" --label --dry-run
-bad 'the same, of stop' 2 '`--json` is taken for an option' "$mayfly" stop --label --json
+bad 'the same, of stop' 2 '`--json` looks like an option' "$mayfly" stop --label --json
 bad 'the same, of the configuration file' 2 '--config needs a value' "$mayfly" stop --config --json
 bad 'list in two flags, of which the first was lost' 2 '--instance is given twice' "$mayfly" stop --instance i-0123456789abcdef0 --instance=i-0123456789abcdef1
-has 'says how it is written' "$err" 'hint: several are one list: --instance A,B'
+has 'says how it is written' "$err" 'hint: give several values as one list: --instance A,B'
 bad 'the same under two names' 2 '--instance is given twice' "$mayfly" stop --ec2-instance-id i-0123456789abcdef0 --instance i-0123456789abcdef1
 bad 'the same, of the reaper' 2 '--regions is given twice' "$mayfly" reap --regions us-east-1 --regions us-west-2
 bad 'stray argument' 2 'unexpected argument `now`' "$mayfly" start now
@@ -45,9 +45,9 @@ bad 'timeout that is none' 2 '`soon` is not a duration' "$mayfly" start "${args[
 bad 'label with a blank' 2 'is not a label' "$mayfly" start "${args[@]}" --label 'a b'
 bad 'types of two architectures' 2 'm7g.large is arm64' "$mayfly" start "${args[@]}" --types m7i.large,m7g.large
 bad 'region without a subnet' 2 '--image names nothing in the region us-west-2' "$mayfly" start "${args[@]}" --regions us-east-1,us-west-2
-bad 'subnet of a region that is not in the plan' 2 'hint: the plan is about --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
+bad 'subnet of a region that is not in the plan' 2 'hint: the plan covers --regions' "$mayfly" start "${args[@]}" --subnets us-west-2/subnet-0a11ce01
 bad 'volume that stays' 2 'outlive its instance' "$mayfly" start "${args[@]}" --block-devices '[{"DeviceName": "/dev/sdb", "Ebs": {"DeleteOnTermination": false}}]'
-bad 'tag of ours' 2 'not yours to give' "$mayfly" start "${args[@]}" --tags mayfly:fleet=x
+bad 'tag of ours' 2 'are reserved' "$mayfly" start "${args[@]}" --tags mayfly:fleet=x
 bad 'member of JSON in small letters' 2 'hint: did you mean Key?' "$mayfly" start "${args[@]}" --tags '[{"key": "team"}]'
 bad 'tags as an object' 2 'hint: write team=ci,env=test' "$mayfly" start "${args[@]}" --tags '{"team": "ci"}'
 bad 'place that is misspelt' 2 'hint: did you mean imageId?' "$mayfly" start "${args[@]}" \
@@ -59,9 +59,9 @@ bad 'type that does not fit the image' 2 'm7g.large is arm64' "$mayfly" start "$
 bad 'image that does not exist' 1 'InvalidAMIID.NotFound' "$mayfly" start "${args[@]}" --image ami-00000000000000000
 bad 'subnet that does not exist' 1 'InvalidSubnetID.NotFound' "$mayfly" start "${args[@]}" --subnets subnet-00000000000000000
 bad 'repository that does not exist' 1 'HTTP 404' "$mayfly" start "${args[@]}" --repo octo/nowhere
-bad 'repository that is none' 2 'is neither OWNER/REPO nor an organisation' "$mayfly" start "${args[@]}" --repo 'a/b/c'
+bad 'repository that is none' 2 'is neither OWNER/REPO nor an organization' "$mayfly" start "${args[@]}" --repo 'a/b/c'
 bad 'configuration file that does not exist' 2 'No such file' "$mayfly" start --config "$tmp/none.ini"
-has 'of a workflow too' "$err" 'actions/checkout has to come before'
+has 'of a workflow too' "$err" 'actions/checkout must run before'
 bad 'token file that does not exist' 2 'No such file' "$mayfly" start "${args[@]}" --github-token-file "$tmp/none"
 bad 'token file that is a directory' 2 'Is a directory' "$mayfly" start "${args[@]}" --github-token-file "$tmp"
 bad 'token file that is empty' 2 'is empty' "$mayfly" start "${args[@]}" --github-token-file /dev/null
@@ -73,7 +73,7 @@ bad 'secret that is wrong' 1 'AuthFailure' env AWS_SECRET_ACCESS_KEY=wrong "$may
 bad 'no region' 2 'no AWS region' env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" start "${args[@]}"
 bad 'name for a role' 2 '--role-arn: `mayfly` is not a role' "$mayfly" reap --role-arn mayfly
 bad 'zone for a region' 2 '--region: `us-east-1a` is not the name of an AWS region' "$mayfly" start "${args[@]}" --region us-east-1a
-has 'says what it is' "$err" 'hint: it is a zone: without the letter'
+has 'says what it is' "$err" 'hint: this is an availability zone: drop the letter'
 bad 'region in capitals' 2 'AWS_REGION: `US-EAST-1` is not the name' env AWS_REGION=US-EAST-1 "$mayfly" reap
 has 'says what they look like' "$err" 'hint: regions look like us-east-1'
 bad 'port nobody listens on' 75 'no answer from 127.0.0.1:1' env AWS_ENDPOINT_URL=http://127.0.0.1:1 "$mayfly" reap
@@ -90,10 +90,10 @@ equal 'it is one object with its hint apart' "$(jq -rs 'map([.level, .message] |
 run env GITHUB_ACTIONS=true MAYFLY_LOG_FORMAT=json "$mayfly" reap --regions us-east-1,us-west-2
 expect 'what a pass says as JSON' 0
 equal 'in GitHub Actions too' "$(jq -rs 'map([.level, (.time | fromdate > 0), .message] | map(tostring) | join(" ")) | join(";")' <<<"$err")" \
-	'info true fleet octo/demo: 0 live instances looked at, 0 ended, 0 runner records without instance deleted, 0 leftovers removed'
+	'info true fleet octo/demo: 0 live instances checked, 0 terminated, 0 runner registrations without an instance deleted, 0 leftovers removed'
 
 # Whoever uses the action wrote inputs.
-bad 'input that is empty, as of a variable that is not set' 2 'in the configuration file (of the action --NAME is the input NAME, and an empty one counts as not given)' \
+bad 'input that is empty, as of a variable that is not set' 2 'in the configuration file (in the action, --NAME is the input NAME, and an empty one counts as not given)' \
 	env INPUT_MODE=start INPUT_TYPES=m7i.large INPUT_IMAGE=ami-0a11ce00000000001 INPUT_SUBNETS= "$mayfly" start
 bad 'input by a name that people come with' 2 '--volume-size (input ec2-volume-size): `50GB` is not a number' \
 	env INPUT_MODE=start INPUT_EC2_VOLUME_SIZE=50GB "$mayfly" start

@@ -129,7 +129,7 @@ refused 'a role that trusts somebody else' "AccessDenied: Not authorized to perf
 	"${oidc[@]}" -- --role-arn arn:aws:iam::123456789012:role/forbidden
 has 'the hint names the trust policy' "$err" 'mayfly policy trust --subject'
 run "$mayfly" stop --label x --role-arn arn:aws:iam::123456789012:role/forbidden
-expect 'a role that may not be assumed' 1 err 'assuming the role' err 'has to allow sts:AssumeRole of the role'
+expect 'a role that may not be assumed' 1 err 'assuming the role' err 'must allow sts:AssumeRole for the role'
 refused 'a web identity token that nobody issued' 'InvalidIdentityToken' AWS_WEB_IDENTITY_TOKEN_FILE=/etc/hostname \
 	AWS_ROLE_ARN=$role --
 refused 'a web identity token file that is not there' 'No such file' AWS_WEB_IDENTITY_TOKEN_FILE=/nonexistent AWS_ROLE_ARN=$role --
@@ -142,7 +142,7 @@ refused 'an SSO token that would add a header' 'accessToken is empty, or holds a
 refused 'a token that would add a header' 'AWS_CONTAINER_AUTHORIZATION_TOKEN has more than one line' "${container[0]}" \
 	AWS_CONTAINER_AUTHORIZATION_TOKEN=$'a\nb: c' --
 printf '{"accessToken":"%s","expiresAt":"2020-01-01T00:00:00Z"}' "$token" >"$cache"
-refused 'an SSO session that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
+refused 'an SSO session that ended' 'expired at 2020-01-01T00:00:00Z' "${sso[0]}" -- --profile sso
 # What botocore renews with the refresh token, in a cache that stays whole.
 oidc_url=${sso[0]/AWS_ENDPOINT_URL_SSO=/AWS_ENDPOINT_URL_SSO_OIDC=}
 cached() { # ACCESS_TOKEN EXPIRES REFRESH_TOKEN REGISTRATION_EXPIRES
@@ -164,7 +164,7 @@ refused 'a refresh token that is taken no longer' 'renewing the SSO session: HTT
 has 'the hint is to log in' "$err" 'log in again: aws sso login'
 if grep -qE 'client-secret|wrong' <<<"$err"; then not_ok 'no secret is shown' "$err"; else ok 'no secret is shown'; fi
 cached old 2020-01-01T00:00:00Z "refresh-$token" 2021-01-01T00:00:00Z
-refused 'a registration that ended' 'ended at 2020-01-01T00:00:00Z' "${sso[0]}" "$oidc_url" -- --profile sso
+refused 'a registration that ended' 'expired at 2020-01-01T00:00:00Z' "${sso[0]}" "$oidc_url" -- --profile sso
 cached old 2020-01-01T00:00:00Z "refresh-$token" 2999-01-01T00:00:00Z
 run "${none[@]}" "${sso[0]}" AWS_ENDPOINT_URL_SSO_OIDC=http://127.0.0.1:9 "$mayfly" stop --label x --profile sso
 expect 'no answer says nothing of the session' 75 err 'renewing the SSO session: no answer'
@@ -190,7 +190,7 @@ status=$? err=$(cat "$tmp/err")
 expect 'a signal is heard while a credential_process lingers' 1 err 'interrupted by a signal'
 if kill -0 "$(cat "$tmp/pid")" 2>/dev/null; then not_ok 'which is ended'; else ok 'which is ended'; fi
 printf '#!/bin/sh\nexit 3\n' >"$tmp/give keys"
-refused 'a credential_process that fails' 'ended with status 3' -- --profile process
+refused 'a credential_process that fails' 'exited with status 3' -- --profile process
 rm "$tmp/give keys"
 refused 'a credential_process that is not there' 'No such file' -- --profile process
 
@@ -220,19 +220,19 @@ END
 me="assumed-role/mayfly/simulator"
 who 'AWS_DEFAULT_PROFILE, and key: value' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci --
 who 'AWS_DEFAULT_PROFILE before AWS_PROFILE' $me 'from the profile `ci`' AWS_DEFAULT_PROFILE=ci AWS_PROFILE=default --
-has 'which is said' "$err" 'AWS_DEFAULT_PROFILE and AWS_PROFILE differ: going by AWS_DEFAULT_PROFILE'
+has 'which is said' "$err" 'AWS_DEFAULT_PROFILE and AWS_PROFILE differ: using AWS_DEFAULT_PROFILE'
 who 'a file named with $HOME' $me 'from the profile `ci`' HOME="$tmp" 'AWS_SHARED_CREDENTIALS_FILE=${HOME}/home/.aws/credentials' -- --profile ci
 who 'AWS_SECURITY_TOKEN' $me 'from the environment' AWS_ACCESS_KEY_ID="$id" AWS_SECRET_ACCESS_KEY="$key" AWS_SECURITY_TOKEN="$session" --
 mv "$aws/config" "$tmp/config" && mkdir "$aws/config"
 run "$mayfly" doctor --credentials
-expect 'a config file that is a directory stops nothing' 0 out $me err "reading the AWS configuration \`$aws/config\`" err 'going on without it'
+expect 'a config file that is a directory stops nothing' 0 out $me err "reading the AWS configuration \`$aws/config\`" err 'continuing without it'
 rmdir "$aws/config"
 if [ "$(id -u)" = 0 ] && command -v setpriv >/dev/null; then
 	: >"$aws/config"
 	chmod 600 "$aws/config"
 	chmod 711 "$tmp" "$HOME" "$aws"
 	run setpriv --reuid=65534 --regid=65534 --clear-groups "$mayfly" doctor --credentials
-	expect 'nor does one of another user' 0 out $me err 'Permission denied: going on without it'
+	expect 'nor does one of another user' 0 out $me err 'Permission denied: continuing without it'
 fi
 cat >"$tmp/keys" <<END
 #!/bin/sh
@@ -252,7 +252,7 @@ END
 who 'a credential_process with a ; within quotes' $me 'of the profile `quoted`' -- --profile quoted
 who 'an Expiration as Python prints it' $me 'of the profile `dated`' -- --profile dated
 refused 'an Expiration of no time zone' 'Expiration `2999-01-01 00:00:00` is no date with its time zone' -- --profile zoneless
-refused 'a session of aws login' 'has a session of `aws login`' -- --profile login
+refused 'a session of aws login' 'uses `aws login`' -- --profile login
 has 'the hint says how it is used' "$err" 'credential_process = aws configure export-credentials --profile login'
 run env AWS_CREDENTIAL_EXPIRATION=2020-01-01T00:00:00Z "$mayfly" doctor --credentials
 expect 'an end that is past is a warning: AWS decides' 0 out $me err 'AWS_CREDENTIAL_EXPIRATION says'
@@ -393,6 +393,6 @@ sources=$(control GET sources)
 readarray -t instance < <(settings instance)
 control POST clock '{"advance_seconds":-7200}' >/dev/null
 run "${none[@]}" "${instance[@]}" "$mayfly" stop --label none --verbose
-expect 'what IMDS gives is used, though it seems to have ended' 0 err 'used all the same'
+expect 'what IMDS gives is used, though it seems to have ended' 0 err 'using them anyway'
 equal 'and not asked for again at once' "$(control GET log | jq '[.[] | select(.service == "issuer" and .method == "PUT")] | length')" 1
 [ "$failures" -eq 0 ]

@@ -50,9 +50,9 @@ equal 'each check has its parts' "$(jq -r '[.checks[] | select((.status and .che
 run "$mayfly" doctor --regions us-east-1,us-west-2 --image ssm:/mayfly/ami/amd64,ssm:/mayfly/ami/arm64 --types m7i.large,m7g.large \
 	--subnets subnet-0a11ce01,subnet-0a11ce03,us-west-2/subnet-0a11ce21 --security-groups sg-0a11ce01,us-west-2/sg-0a11ce21 --market spot,on-demand
 expect 'several regions, images, types and markets' 0 out 'asked EC2 of us-west-2' out 'read /mayfly/ami/arm64 in us-west-2' \
-	out '12 of 12 places would take an instance'
+	out '12 of 12 places would accept an instance'
 run "$mayfly" doctor "${args[@]}" --repo octo --runner-group gpu
-line 'a group of an organisation' 0 'ok +runner-group: ' 'looked for the group gpu' 'for the repository demo'
+line 'a group of an organization' 0 'ok +runner-group: ' 'looked for the group gpu' 'available to the repository demo'
 
 # --- who we are ---
 run env AWS_SECRET_ACCESS_KEY=wrong "$mayfly" doctor "${args[@]}"
@@ -66,7 +66,7 @@ run env -u AWS_REGION -u AWS_DEFAULT_REGION "$mayfly" doctor "${args[@]}"
 problem 'no region' credentials 'no AWS region' '--region'
 refuse sts GetCallerIdentity
 doctor
-problem 'an identity that STS does not tell' credentials 'sts:GetCallerIdentity'
+problem 'an identity that STS does not say' credentials 'sts:GetCallerIdentity'
 no_faults
 run env AWS_ENDPOINT_URL=http://127.0.0.1:1 AWS_ENDPOINT_URL_EC2= AWS_ENDPOINT_URL_SSM= AWS_ENDPOINT_URL_STS= timeout 100 "$mayfly" doctor "${args[@]}"
 problem 'nobody answers' credentials 'no answer from 127.0.0.1:1'
@@ -85,7 +85,7 @@ doctor
 problem 'no DescribeInstances' permission 'ec2:DescribeInstances in us-east-1' 'is denied: no identity-based policy allows' 'the statement Read of `mayfly policy start`'
 refuse ec2 TerminateInstances
 doctor
-unseen 'no TerminateInstances, which nothing proves without an instance' permission 'ec2:TerminateInstances' 'while an instance of the fleet is there'
+unseen 'no TerminateInstances, which nothing proves without an instance' permission 'ec2:TerminateInstances' 'while the fleet has an instance'
 no_faults
 run "$mayfly" start "${args[@]}" --timeout 30s
 expect 'an instance to try on' 0
@@ -109,7 +109,7 @@ problem 'no RunInstances' launch 'dry run of m7i.large on-demand in subnet-0a11c
 	'decoded: implicit deny (no statement allows it)' 'the statement RunInstance of `mayfly policy start`'
 faults '{"service":"ec2","action":"RunInstances","fault":"unauthorized","times":0},{"service":"sts","action":"DecodeAuthorizationMessage","fault":"unauthorized","times":0}'
 doctor
-problem 'and no DecodeAuthorizationMessage' launch 'more is told by: aws sts decode-authorization-message' '--encoded-message simulated+'
+problem 'and no DecodeAuthorizationMessage' launch 'for more: aws sts decode-authorization-message' '--encoded-message simulated+'
 for action in DescribeSubnets DescribeRouteTables DescribeSecurityGroups DescribeInstanceTypeOfferings; do
 	refuse ec2 $action
 	doctor
@@ -128,7 +128,7 @@ problem 'no GetParameter' parameter 'ssm:GetParameter' 'the statement ReadParame
 no_faults
 control PUT ssm '{"name":"/mayfly/ami/amd64","value":"latest"}' >/dev/null
 run "$mayfly" doctor "${args[@]}" --image ssm:/mayfly/ami/amd64
-problem 'a parameter that names no image' parameter "holds \`latest\`"
+problem 'a parameter that names no image' parameter "contains \`latest\`"
 control POST reset >/dev/null
 run "$mayfly" doctor "${args[@]}" --image ami-00000000000000000
 problem 'no such image' image 'InvalidAMIID.NotFound'
@@ -141,7 +141,7 @@ no_faults
 run "$mayfly" doctor "${args[@]}" --types m7g.large
 problem 'a type of another architecture' places 'm7g.large is arm64' 'types of the image'
 run "$mayfly" doctor "${args[@]}" --image ami-0a11ce00000000005
-warning 'an image that is old' image-age 'days old' 'make a new image'
+warning 'an image that is old' image-age 'days old' 'build a new image'
 warning 'with a runner that is old' runner-version '2.336.0, behind 2.337.0' '30 days'
 
 # --- the network ---
@@ -150,7 +150,7 @@ problem 'no such subnet' subnet 'there is no such subnet' '--subnets'
 line 'its route is not checked' 1 'not checked route: ' 'the subnet is not known'
 control PUT subnets/subnet-0a11ce01 '{"room":0}' >/dev/null
 doctor
-problem 'a subnet without addresses' subnet '0 addresses free' 'name another subnet'
+problem 'a subnet without addresses' subnet '0 addresses free' 'give another subnet'
 run "$mayfly" doctor "${args[@]}" --subnets subnet-0a11ce01,subnet-0a11ce02
 warning 'a subnet without addresses beside another' subnet 'subnet-0a11ce01' '0 addresses free'
 control PUT subnets/subnet-0a11ce01 '{"room":3}' >/dev/null
@@ -159,7 +159,7 @@ warning 'a subnet with too few addresses' subnet '3 addresses free' '--count 9'
 control POST reset >/dev/null
 control PUT subnets/subnet-0a11ce01 '{"route":"none"}' >/dev/null
 doctor
-problem 'a subnet without a way out' route 'it has none, so there is no way out to GitHub' 'NAT gateway'
+problem 'a subnet without a way out' route 'it has none, so GitHub cannot be reached' 'NAT gateway'
 control PUT subnets/subnet-0a11ce01 '{"route":"igw","map_public":false}' >/dev/null
 doctor
 problem 'an internet gateway without public addresses' route 'by igw-' 'without a public address' '--public-ip yes'
@@ -171,15 +171,15 @@ problem 'no public address, by option' route 'without a public address'
 run "$mayfly" doctor "${args[@]}" --subnets subnet-0a11ce03
 line 'a NAT gateway' 0 'ok +route: ' 'by nat-'
 run "$mayfly" doctor "${args[@]}" --security-groups sg-0a11ce02
-problem 'a group without egress' egress 'none lets HTTPS out' '443'
+problem 'a group without egress' egress 'no security group allows outbound HTTPS' '443'
 run "$mayfly" doctor "${args[@]}" --security-groups sg-00000000
 problem 'no such group' egress 'there is no sg-00000000'
 run "$mayfly" doctor "${args[@]}" --types g5.xlarge --subnets subnet-0a11ce03
-problem 'a type that the zone does not have' type 'g5.xlarge is offered in us-east-1c: it is not, but elsewhere' 'other zones'
+problem 'a type that the zone does not have' type 'g5.xlarge is offered in us-east-1c: not offered there, but in other zones' 'other zones'
 run "$mayfly" doctor "${args[@]}" --types g5.xlarge,m7i.large --subnets subnet-0a11ce03
 warning 'a type that the zone does not have, beside another' type 'g5.xlarge'
 run "$mayfly" doctor "${args[@]}" --types m7i.lrage
-problem 'a type that nobody has' type 'nor anywhere in us-east-1' 'spelled right'
+problem 'a type that nobody has' type 'nor anywhere in us-east-1' 'the spelling'
 
 # --- the launch ---
 faults '{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"times":0}'
@@ -221,7 +221,7 @@ run "$mayfly" doctor "${args[@]}" --volume-size 2
 problem 'a volume smaller than the image' launch InvalidBlockDeviceMapping
 head -c 11000 /dev/urandom | base64 -w 100 >"$tmp/long.sh"
 run "$mayfly" doctor "${args[@]}" --pre-runner-file "$tmp/long.sh"
-problem 'user-data that is too large' user-data 'EC2 takes 16384' 'shorten the pre-runner script'
+problem 'user-data that is too large' user-data 'EC2 accepts 16384' 'shorten the pre-runner script'
 run "$mayfly" doctor "${args[@]}" --pre-runner-file "$tmp/none.sh"
 problem 'a script that is not there' options 'No such file'
 run "$mayfly" doctor --image ami-0a11ce00000000003 --subnets subnet-0a11ce01 --security-groups sg-0a11ce01
@@ -238,10 +238,10 @@ line 'AWS is checked all the same' 1 'ok +launch: ' 'EC2 would do it'
 run env -u MAYFLY_GITHUB_TOKEN "$mayfly" doctor "${args[@]}"
 problem 'no token' token 'no GitHub token' 'Administration: write'
 run env -u GITHUB_REPOSITORY "$mayfly" doctor "${args[@]}"
-problem 'no repository' token 'no GitHub repository or organisation' '--repo'
-line 'without one there is no fleet to try with' 1 'not checked launch: ' "the fleet's tag is not known"
+problem 'no repository' token 'no GitHub repository or organization' '--repo'
+line 'without one there is no fleet to try with' 1 'not checked launch: ' "the fleet's tag is unknown"
 run "$mayfly" doctor "${args[@]}" --repo octo/nowhere
-problem 'a repository that does not exist' github 'listed the runners of octo/nowhere' 'HTTP 404' 'spelled right'
+problem 'a repository that does not exist' github 'listed the runners of octo/nowhere' 'HTTP 404' 'the spelling'
 for action in list-runners generate-jitconfig downloads; do
 	faults "{\"service\":\"github\",\"action\":\"$action\",\"fault\":\"unauthorized\",\"times\":0,\"headers\":{\"X-Accepted-GitHub-Permissions\":\"administration=write\"}}"
 	doctor
@@ -252,7 +252,7 @@ run "$mayfly" doctor "${args[@]}" --repo octo
 problem 'a token that may not list groups' runner-group 'HTTP 403'
 no_faults
 run "$mayfly" doctor "${args[@]}" --repo octo --runner-group none
-problem 'no such group' runner-group 'has none such' 'Runner groups'
+problem 'no such group' runner-group 'has no such group' 'Runner groups'
 run "$mayfly" doctor "${args[@]}" --runner-group gpu
 problem 'a named group of a repository' runner-group 'no named group' '--repo ORG'
 equal 'nothing was launched in all this' "$(state '([.regions[].instances[]? | select(.state == "running")] | length) + (.runners | length)')" 0

@@ -60,7 +60,7 @@ has 'with the time' "$err" '): trying again in '
 
 fault '{"service":"ec2","action":"RunInstances","fault":"error","status":500,"code":"InsufficientInstanceCapacity","message":"none here","times":9}'
 run "$mayfly" start "${args[@]}"
-expect 'no capacity anywhere' 75 err 'no cell of the plan has room' err 'InsufficientInstanceCapacity' err 'hint: name more types'
+expect 'no capacity anywhere' 75 err 'no cell of the plan has room' err 'InsufficientInstanceCapacity' err 'hint: add types'
 nothing_left 'no capacity anywhere'
 control DELETE faults >/dev/null
 
@@ -71,20 +71,20 @@ nothing_left 'no permission'
 
 fault '{"service":"ec2","action":"DescribeImages","fault":"status","status":403}'
 run "$mayfly" start "${args[@]}"
-expect 'a proxy in between that refuses' 1 err 'HTTP 403 without an AWS error in it' err 'hint: something other than AWS answered'
+expect 'a proxy in between that refuses' 1 err 'HTTP 403 without an AWS error in it' err 'hint: the answer did not come from AWS'
 nothing_left 'a proxy in between that refuses'
 
 for code in 302 401 403 404; do
 	fault "{\"service\":\"github\",\"action\":\"generate-jitconfig\",\"fault\":\"status\",\"status\":$code}"
 	run "$mayfly" start "${args[@]}"
-	expect "a proxy before GitHub that says $code" 1 err "HTTP $code: no GitHub error is in the answer" err 'hint: something other than GitHub answered'
+	expect "a proxy before GitHub that says $code" 1 err "HTTP $code: no GitHub error is in the answer" err 'hint: the answer did not come from GitHub'
 	nothing_left "a proxy before GitHub that says $code"
 done
 for code in 404 200; do
 	fault "{\"service\":\"github\",\"action\":\"delete-runner\",\"fault\":\"status\",\"status\":$code}"
 	run "$mayfly" start "${args[@]}" --label other
 	run "$mayfly" stop --label other
-	expect "its $code is no proof that a record is gone" 0 err 'is still there: ' err "HTTP $code: no GitHub error is in the answer"
+	expect "its $code is no proof that a record is gone" 0 err 'still exists: ' err "HTTP $code: no GitHub error is in the answer"
 	control POST reset >/dev/null
 done
 

@@ -39,17 +39,17 @@ for case in "answers 503|$unavailable" 'hangs|"fault":"hang","ms":60000'; do
 	dead us-west-2 "${case#*|}"
 	began=$SECONDS
 	plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]" INPUT_STARTUP_TIMEOUT_MINUTES=1
-	expect "a second region that ${case%%|*}" 0 err 'image ami-0a11ce00000002001 of us-west-2 is left out: DescribeImages: '
+	expect "a second region that ${case%%|*}" 0 err 'image ami-0a11ce00000002001 of us-west-2 is skipped: DescribeImages: '
 	equal 'the first one is planned' "$(cells)" ami-0a11ce00000000003@us-east-1
 	check 'and it is not waited for' [ $((SECONDS - began)) -lt 30 ]
 done
 dead us-east-1 "$unavailable"
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]"
-expect 'a first region that is down' 0 err 'of us-east-1 is left out'
+expect 'a first region that is down' 0 err 'of us-east-1 is skipped'
 equal 'the second one is planned' "$(cells)" ami-0a11ce00000002001@us-west-2
 control PUT faults '[]' >/dev/null
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, ${west/ami-0a11ce00000002001/ami-00000000000000000}]"
-expect 'a second region whose image is gone' 0 err 'of us-west-2 is left out'
+expect 'a second region whose image is gone' 0 err 'of us-west-2 is skipped'
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[${home/ami-0a11ce00000000003/ami-00000000000000000}]"
 expect 'one place whose image is gone' 1 err 'InvalidAMIID.NotFound'
 plan INPUT_AVAILABILITY_ZONES_CONFIG="[$home, $west]" INPUT_EC2_INSTANCE_TYPE=m7g.large
@@ -58,7 +58,7 @@ expect 'types that no image fits' 2 err 'm7g.large is arm64'
 control PUT faults '[{"service":"sts","action":"GetCallerIdentity","fault":"hang","ms":60000,"times":0}]' >/dev/null
 began=$SECONDS
 run "$mayfly" start
-expect 'a start without STS' 0 err 'the account is not known'
+expect 'a start without STS' 0 err 'the account is unknown'
 check 'which is not waited for' [ $((SECONDS - began)) -lt 20 ]
 run "$mayfly" stop --label "$(sed -n 's/^label=//p' "$tmp/out" | tail -1)"
 expect 'and its stop' 0

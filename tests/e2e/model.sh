@@ -33,7 +33,7 @@ equal 'no instance is left' "$(state "$live")" 0
 equal 'no runner record is left' "$(state '.runners | length')" 0
 equal 'no volume is left' "$(state '[.regions[].volumes[]] | length')" 0
 run "$mayfly" stop --instance "$id"
-expect 'stop of what is gone is success' 0 err 'was gone already'
+expect 'stop of what is gone is success' 0 err 'already gone'
 run "$mayfly" stop --instance i-0123456789abcdef0
 expect 'stop of what never was is success' 0 err 'nothing to stop'
 
@@ -63,7 +63,7 @@ equal 'one is there' "$(state "$live")" 1
 # A private repository says 404, not 403, to a token without rights: the runner may be busy for all that.
 control PUT faults '{"service":"github","action":"*","fault":"not-found","times":9}' >/dev/null
 run "$mayfly" stop
-expect 'a token that may see nothing proves nothing' 1 err 'may run a job' err 'HTTP 404' err 'hint: '
+expect 'a token that may see nothing proves nothing' 1 err 'may be busy' err 'HTTP 404' err 'hint: '
 equal 'so the instance is left alone' "$(state "$live")" 1
 control DELETE faults >/dev/null
 GITHUB_RUN_ATTEMPT=1 run "$mayfly" stop

@@ -65,10 +65,10 @@ cat "$tmp/key2.pem" "$tmp/ca2.pem" >"$tmp/both2.pem"
 relay other-port tls "${url##*:}" "$tmp/both2.pem"
 run env "AWS_ENDPOINT_URL=https://127.0.0.1:$port" "GITHUB_API_URL=https://127.0.0.1:$port/api/v3" AWS_CA_BUNDLE="$tmp/ca2.pem" \
 	"$mayfly" stop --label none
-expect 'the certificate of another server' 1 err "no answer from 127.0.0.1:$port: SSL" err "the certificate is another server's"
+expect 'the certificate of another server' 1 err "no answer from 127.0.0.1:$port: SSL" err "the certificate is for another server"
 
 # --- proxies that refuse ---
-for refusal in 407:'put them into HTTPS_PROXY' 403:'the proxy does not connect there'; do
+for refusal in 407:'put them in HTTPS_PROXY' 403:'the proxy refuses to connect there'; do
 	relay "refuse-${refusal%%:*}" refuse "${refusal%%:*}"
 	control DELETE log >/dev/null
 	run "${tls[@]}" AWS_CA_BUNDLE="$tmp/ca.pem" https_proxy="http://127.0.0.1:$port" timeout 10 "$mayfly" stop --label none

@@ -29,12 +29,12 @@ run "$mayfly" stop --fleet 'ab*' --instance "$id"
 expect 'an instance that is named is compared, too' 2 err 'does not belong to the fleet `ab*`'
 for fleet in '*' 'a?' '${aws:username}'; do
 	run "$mayfly" policy stop --fleet "$fleet"
-	expect "policy --fleet '$fleet' is refused" 2 err 'is a pattern' err "hint: give the fleet's own name"
+	expect "policy --fleet '$fleet' is refused" 2 err 'is a pattern' err "hint: give the fleet's exact name"
 done
 run "$mayfly" policy trust --repo octo/demo --subject 'ref:refs/heads/v?'
 expect 'a subject with ? is a pattern' 0 out '"StringLike": {'
 run "$mayfly" policy trust --repo octo/demo --subject 'environment:${aws:username}'
-expect 'a subject is no variable' 2 err "holds a variable of IAM's"
+expect 'a subject is no variable' 2 err "contains an IAM variable"
 run "$mayfly" stop --fleet abc --label lab-1
 expect 'the other fleet ends its own' 0 err "ended $id"
 
@@ -102,7 +102,7 @@ for ((i = 0; i < 100; i++)); do
 	sleep 0.1
 done
 run "$mayfly" stop --label "$label"
-expect 'what is named ends, and that it ran a job is said' 0 err 'although GitHub says that its runner mf-' err 'runs a job'
+expect 'what is named ends, and that it ran a job is said' 0 err 'although GitHub says that its runner mf-' err 'is busy'
 
 # --- another place ---
 away=(--places '[{"region":"us-west-2","imageId":"ami-0a11ce00000002001","subnetId":"subnet-0a11ce21","securityGroupId":"sg-0a11ce21"}]' --types t3.nano --timeout 30s)
@@ -122,7 +122,7 @@ label=$(sed -n 's/^label=//p' "$tmp/out")
 denied() { control PUT faults "[{\"service\":\"ec2\",\"action\":\"$1\",\"match\":{\"region\":\"$2\"},\"fault\":\"error\",\"status\":403,\"code\":\"UnauthorizedOperation\",\"message\":\"You are not authorized\",\"times\":99}]" >/dev/null; }
 denied DescribeInstances us-west-2
 run "$mayfly" stop --instance "$id"
-expect 'a region that may not be searched: not known' 3 err 'could not be searched, so that an instance there would not be found: us-west-2'
+expect 'a region that may not be searched: not known' 3 err 'could not be searched, so an instance there would not be found: us-west-2'
 run "$mayfly" stop --label "$label"
 expect 'where a runner of it is: not known' 3 err 'us-west-2'
 denied DescribeInstances eu-west-1
@@ -141,7 +141,7 @@ id=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
 label=$(sed -n 's/^label=//p' "$tmp/out")
 for by in --label ''; do
 	run "$mayfly" stop ${by:+"$by" "$label"}
-	expect "what belongs to another fleet is no success: ${by:-by run}" 2 err "instance $id is what is meant, and belongs to the fleet \`octo\`" err 'hint: give stop the --repo'
+	expect "what belongs to another fleet is no success: ${by:-by run}" 2 err "instance $id matches, but belongs to the fleet \`octo\`" err 'hint: give `stop` the same --repo'
 done
 GITHUB_RUN_ID=9 run "$mayfly" stop
 expect "another run's is none of its business" 0 err 'nothing to stop'

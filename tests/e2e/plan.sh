@@ -85,7 +85,7 @@ clean 'all of three'
 # --- a hosted runner instead ---
 fault '{"service":"ec2","action":"RunInstances","fault":"capacity","times":9}'
 run "$mayfly" start "${args[@]}" --fallback-label ubuntu-latest
-expect 'the label of a hosted runner when there is no room' 0 err 'warning: no runner of our own, so the label is `ubuntu-latest`' \
+expect 'the label of a hosted runner when there is no room' 0 err 'warning: falling back to the label `ubuntu-latest`' \
 	err InsufficientInstanceCapacity
 equal 'the last label is the one' "$(output label)" ubuntu-latest
 equal 'and says so' "$(output fallback)" true
@@ -165,7 +165,7 @@ expect 'a price below the market' 75 err SpotMaxPriceTooLow
 
 # --- runner groups ---
 run "$mayfly" start "${args[@]}" --repo octo --runner-group gpu --dry-run
-expect "an organisation's group by name" 0
+expect "an organization's group by name" 0
 run "$mayfly" start "${args[@]}" --repo octo --runner-group none
 expect 'no such group' 2 err '--runner-group: octo has no group `none`'
 exit $((failures > 0))

@@ -46,16 +46,16 @@ for repo in '*' 'octo/*' https://github.com/octo/demo octo/demo.git; do
 done
 for subject in main refs/heads/main ''; do
 	run "$mayfly" policy trust --repo octo/demo --subject "$subject"
-	expect "nor is nobody: \`$subject\`" 2 err 'is what no workflow presents' err 'hint: write ref:refs/heads/main'
+	expect "nor is nobody: \`$subject\`" 2 err 'is not what a workflow presents' err 'hint: write ref:refs/heads/main'
 done
 run "$mayfly" policy trust --repo octo/demo --subject pull_request
 expect 'pull requests may be' 0 out '"repo:octo/demo:pull_request"'
 run "$mayfly" policy
-expect 'no command' 2 err 'no command is named' err 'hint: mayfly policy start stop'
+expect 'no command' 2 err 'no command given' err 'hint: for example `mayfly policy start stop`'
 run "$mayfly" policy begin
 expect 'an unknown command' 2 err 'there is no policy for `begin`'
 run "$mayfly" policy start trust
-expect 'trust beside another' 2 err 'a document of its own'
+expect 'trust beside another' 2 err 'a separate document'
 run "$mayfly" policy start --account 1
 expect 'an account that is none' 2 err '--account: `1` is not an account'\''s 12 digits'
 run "$mayfly" policy start --subnets sg-0a11ce01

@@ -162,7 +162,7 @@ run "$mayfly" reap
 expect 'a hanging STS holds up no deadline' 0 out "ended $id: past its deadline"
 if [ $((SECONDS - began)) -lt 15 ]; then ok 'nor for long'; else not_ok 'nor for long' "$((SECONDS - began)) s"; fi
 run env AWS_ENDPOINT_URL_STS=http://127.0.0.1:9 "$mayfly" reap
-expect 'without it, and without instances, records are left alone' 3 err 'left alone, since the account is not known'
+expect 'without it, and without instances, records are left alone' 3 err 'left alone, because the account is unknown'
 control DELETE faults >/dev/null
 
 # Consoles that say nothing: by GitHub's word alone nothing goes, and it is said.
@@ -172,7 +172,7 @@ for fault in '"fault":"unauthorized"' '"fault":"error","status":503,"code":"Unav
 	fault "{\"service\":\"ec2\",\"action\":\"GetConsoleOutput\",$fault,\"times\":999}"
 	case $fault in *Unsupported*) wants=0 ;; *) wants=3 ;; esac
 	run "$mayfly" reap
-	expect "without a console an idle runner stays: $fault" $wants out "kept $id: only GitHub says that no job runs there"
+	expect "without a console an idle runner stays: $fault" $wants out "kept $id: only GitHub says that no job is running"
 	[ $wants = 0 ] || has 'and why is told' "$err" 'its console could not be read'
 	case $fault in *unauthorized*) has 'with what to do' "$err" 'mayfly policy' ;; esac
 	control DELETE faults >/dev/null
@@ -191,7 +191,7 @@ expect 'the clock of a proxy that fails puts nobody past a deadline' 0 out "kept
 fresh
 advance 2000
 run "$mayfly" reap
-expect 'an idle runner stays while its machine may end itself' 0 out "kept $id: its console shows a runner that waits"
+expect 'an idle runner stays while its machine may end itself' 0 out "kept $id: its console shows an idle runner"
 advance 800
 run "$mayfly" reap
 expect 'an idle runner is marked' 0 out "marked $id" out '(idle, '
@@ -244,7 +244,7 @@ for step in 60 1500; do
 done
 equal 'its job is given up' "$(state '.jobs[0].status') $(state '.runners[0].busy')" 'completed false'
 run "$mayfly" reap
-expect 'it is marked, since its job is over' 0 out "marked $id" out '(job-over, '
+expect 'it is marked, since its job has finished' 0 out "marked $id" out '(job-over, '
 advance 190
 run "$mayfly" reap
 expect 'and goes' 0 out "ended $id" out '(job-over, '
@@ -262,7 +262,7 @@ equal 'the runner has a job' "$(state '.jobs[0].runner_name')" "$name"
 set_runner '{"status":"online","busy":false}'
 advance 2000
 run "$mayfly" reap
-expect 'a busy flag that lies ends nothing: the job is asked' 0 out "kept $id" out 'its job runs'
+expect 'a busy flag that lies ends nothing: the job is asked' 0 out "kept $id" out 'its job is running'
 fault '{"service":"github","action":"list-jobs","fault":"status","status":500,"times":9}'
 run "$mayfly" reap
 expect 'jobs that cannot be read end nothing, and it is told' 3 out "kept $id" err 'Actions: read'
@@ -279,7 +279,7 @@ run "$mayfly" reap
 advance 200
 fault '{"service":"github","action":"list-runners","fault":"garbage","times":9}'
 run "$mayfly" reap
-expect 'a list of runners that cannot be read ends nothing' 3 out "kept $id" out 'is not known' err 'could not be asked'
+expect 'a list of runners that cannot be read ends nothing' 3 out "kept $id" out 'is unknown' err 'could not be asked'
 control DELETE faults >/dev/null
 fault '{"service":"github","action":"list-runners","fault":"status","status":502,"times":9}'
 run "$mayfly" reap
@@ -309,7 +309,7 @@ expect 'what is protected is told' 3 out "failed $id" out 'OperationNotPermitted
 run "$mayfly" reap --dry-run
 expect 'a clock that is off is told, and corrected' 0 err "this machine's clock is" err 'behind'
 run env -u GITHUB_REPOSITORY "$mayfly" reap
-expect 'without a fleet nothing is done' 2 err 'no GitHub repository or organisation'
+expect 'without a fleet nothing is done' 2 err 'no GitHub repository or organization'
 run "$mayfly" reap --fleet another
 expect 'another fleet has none of these' 0 err 'fleet another: 0 live instances'
 run "$mayfly" reap --regions us-east-1,mars
@@ -323,7 +323,7 @@ west=$(sed -n 's/^ec2-instance-id=//p' "$tmp/out")
 run "$mayfly" reap --config "$tmp/places.ini"
 expect 'the regions of the places of start are looked at too' 0 out "kept $west" out "kept $id"
 run "$mayfly" reap --regions us-east-1
-expect 'without them they are not, and it is told' 0 out "kept $id" err '1 live instances' err 'also in us-west-2'
+expect 'without them they are not, and it is told' 0 out "kept $id" err '1 live instances' err 'also has runners in us-west-2'
 run "$mayfly" reap --places '{}'
 expect 'places that are none' 2 err '--places is not a list of places'
 
@@ -371,7 +371,7 @@ equal 'copies have ids and runners of their own' "$(state "$all | map(.id, .tags
 advance 3600
 control DELETE log >/dev/null
 run "$mayfly" reap
-expect 'a fleet of several pages' 0 err '1201 live instances looked at, 0 ended'
+expect 'a fleet of several pages' 0 err '1201 live instances checked, 0 terminated'
 equal 'all of them known by their own records' "$(grep -c 'runs a job (busy, running' <<<"$out")" 1201
 equal 'each page asked for once' "$(control GET log | jq -r '[.[].action] | "\(map(select(. == "DescribeInstances")) | length) \(map(select(. == "list-runners")) | length)"')" '7 13'
 
@@ -392,7 +392,7 @@ control DELETE log >/dev/null
 run "$mayfly" reap
 expect "one that GitHub says runs a job is told" 0 out 'kept runner mf-' out 'force-cancel that workflow run'
 run "$mayfly" status
-expect 'by status, too' 0 out 'offline, busy' out 'keep     offline, no instance has it'
+expect 'by status, too' 0 out 'offline, busy' out 'keep     offline, no instance uses it'
 equal 'and not asked for' "$(control GET log | jq '[.[] | select(.method == "DELETE")] | length')" 0
 advance 82400 # a day old
 run "$mayfly" reap --dry-run
@@ -402,7 +402,7 @@ expect 'a day later it is tried, and the refusal expected' 0 out 'kept runner mf
 equal 'once' "$(control GET log | jq '[.[] | select(.method == "DELETE")] | length')" 1
 set_runner '{"status":"offline","busy":false}'
 run "$mayfly" reap
-expect 'until GitHub lets go of it' 0 out 'deleted runner mf-' out 'no instance has it'
+expect 'until GitHub lets go of it' 0 out 'deleted runner mf-' out 'no instance uses it'
 start_one
 here TerminateInstances InstanceId.1="$id"
 set_runner '{"status":"offline","busy":false}'
@@ -458,13 +458,13 @@ run "$mayfly" reap
 equal 'young leftovers stay' "$status $(state "$volumes")" '0 2'
 advance 3700
 run "$mayfly" reap --dry-run
-expect 'old leftovers are told' 0 out 'would remove volume vol-' out 'attached to nothing' out 'would remove spot request sir-'
+expect 'old leftovers are told' 0 out 'would remove volume vol-' out 'not attached' out 'would remove spot request sir-'
 fault '{"service":"ec2","action":"DeleteVolume","fault":"error","status":403,"code":"UnauthorizedOperation","message":"no"}'
 run "$mayfly" reap
 expect 'what cannot be removed is told' 3 out 'failed volume vol-' out 'removed spot request sir-'
 fault '{"service":"ec2","action":"DescribeVolumes","fault":"unauthorized"}'
 run "$mayfly" reap
-expect 'what cannot be read too, with what to do' 3 err 'the kind volume could not be read everywhere' err 'mayfly policy'
+expect 'what cannot be read too, with what to do' 3 err 'the kind volume could not be listed everywhere' err 'mayfly policy'
 run "$mayfly" reap --json
 expect 'and removed the next time' 0 out '"kind":"volume"' out '"done":"removed"' out '"removed":1'
 here DescribeSpotInstanceRequests Filter.1.Name=state Filter.1.Value.1=open
@@ -496,7 +496,7 @@ bake mayfly-x-20261115
 here StopInstances InstanceId.1="$builder"
 advance 200
 run "$mayfly" reap
-expect 'a builder is left in peace before, in any state' 0 out "kept $builder: builds or proves an image"
+expect 'a builder is left in peace before, in any state' 0 out "kept $builder: building or testing an image"
 advance 30000
 run "$mayfly" reap
 expect 'and goes past its life in any state' 0 out "ended $builder"
@@ -507,8 +507,8 @@ expect 'images go by their retention' 0 out 'removed image ami-' out 'removed sn
 equal 'but not what is young' "$(state "$images")" 'mayfly-x-20261115'
 advance 1000000
 run "$mayfly" reap --image-retention 10d
-equal 'nor the newest of its name' "$status $(state "$images")" '0 mayfly-x-20261115'
-# What is older and needed: it is published again, it can be gone back to, an instance runs it.
+equal 'nor the latest of its name' "$status $(state "$images")" '0 mayfly-x-20261115'
+# What is older and needed: it is published again, it can be gone back to, an instance uses it.
 builder
 bake mayfly-x-20261130
 image() { state ".regions[\"us-east-1\"].images[] | select(.name == \"mayfly-x-$1\") | .id"; }
@@ -517,18 +517,18 @@ here CreateTags ResourceId.1="$old" ResourceId.2="$(image 20261130)" Tag.1.Key=m
 advance 1000000
 control PUT ssm '{"name":"/mayfly/ami/x","value":"'"$old"'"}' >/dev/null
 run "$mayfly" reap --image-retention 10d --dry-run
-expect 'a published image is not said to go' 0 out "kept image $old: its SSM parameter names it"
+expect 'a published image is not said to go' 0 out "kept image $old: its SSM parameter contains it"
 run "$mayfly" reap --image-retention 10d
-expect 'and stays, however old' 0 out "kept image $old: its SSM parameter names it"
+expect 'and stays, however old' 0 out "kept image $old: its SSM parameter contains it"
 control PUT ssm '{"name":"/mayfly/ami/x","value":"ami-0a11ce00000000001"}' >/dev/null
 control PUT ssm '{"name":"/mayfly/ami/x/previous","value":"'"$old"'"}' >/dev/null
 run "$mayfly" reap --image-retention 10d
-expect 'so does what was published before' 0 out "kept image $old: its SSM parameter names it, or did before"
+expect 'so does what was published before' 0 out "kept image $old: its SSM parameter contains it, or did before"
 control DELETE ssm '{"name":"/mayfly/ami/x/previous"}' >/dev/null
 here RunInstances ImageId="$old" InstanceType=m7i.large MinCount=1 MaxCount=1 SubnetId=subnet-0a11ce01
 foreign=$(all_of instanceId)
 run "$mayfly" reap --image-retention 10d
-expect "and what anybody's instance runs" 0 out "kept image $old: an instance runs it"
+expect "and what anybody's instance runs" 0 out "kept image $old: an instance uses it"
 here TerminateInstances InstanceId.1="$foreign"
 fault '{"service":"ssm","action":"GetParameter","fault":"unauthorized"}'
 run "$mayfly" reap --image-retention 10d

@@ -370,14 +370,14 @@ github() {
 # mint PATH NAME [GROUP]
 mint() { github POST "$1/actions/runners/generate-jitconfig" "{\"name\":\"$2\",\"runner_group_id\":${3:-1},\"labels\":[\"a\"]}"; }
 github GET /orgs/octo/actions/runner-groups
-equal 'the groups of an organisation' "$(jq -r '[.runner_groups[] | "\(.id) \(.name)"] | join(", ")' <<<"$out")" '1 Default, 2 gpu, 3 builders'
+equal 'the groups of an organization' "$(jq -r '[.runner_groups[] | "\(.id) \(.name)"] | join(", ")' <<<"$out")" '1 Default, 2 gpu, 3 builders'
 control POST runner-groups "$(jq -nc '[range(4; 121) | "group-\(.)"]')" >/dev/null
 github GET '/orgs/octo/actions/runner-groups?per_page=100&page=2'
 equal 'in pages' "$(jq -r '"\(.total_count) \(.runner_groups | length)"' <<<"$out")" '120 20'
 github GET /orgs/octo/actions/runner-groups
 has 'with links' "$(cat "$tmp/headers")" 'page=2>; rel="next"'
 mint /orgs/octo one 2
-expect "an organisation's runner in a group" 201 out '"runner_group_id":2'
+expect "an organization's runner in a group" 201 out '"runner_group_id":2'
 mint /orgs/octo two 121
 expect 'a group that is not there' 404 out 'Not Found'
 mint /repos/octo/demo two 2
@@ -385,7 +385,7 @@ expect 'a repository has one group' 422 out 'Runner group 2 does not exist'
 github GET /repos/octo/demo/actions/runner-groups
 expect 'and cannot list it' 404
 github GET /orgs/acme/actions/runners
-expect 'an organisation that is not there' 404
+expect 'an organization that is not there' 404
 
 # --- what is not so, and what is not seen yet ---
 here "${run[@]}"
@@ -442,7 +442,7 @@ ends 'the simulator ends'
 start_sim --instances model --run-rate 2,5 --mint-rate 3 --repos acme,acme/tools
 equal 'the first repository is in the settings' "$GITHUB_REPOSITORY" acme/tools
 github GET /orgs/acme/actions/runners
-expect 'an organisation of --repos' 200 out '"total_count":0'
+expect 'an organization of --repos' 200 out '"total_count":0'
 github GET /repos/acme/actions/runners
 expect 'which is no repository' 404
 for n in 1 2 3 4 5; do

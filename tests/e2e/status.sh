@@ -100,7 +100,7 @@ equal 'the last line tells of the pass' "$(tail -1 "$tmp/out" | jq -c '[.kind, .
 # --- as a table ---
 row() { grep "^$1 " <<<"$out"; }
 run "$mayfly" status
-expect 'status as a table' 0 out 'INSTANCE' err '9 live instances, 1 of them busy; a reaper would now end 0 and mark 3'
+expect 'status as a table' 0 out 'INSTANCE' err '9 live instances, 1 of them busy; the reaper would now terminate 0 and mark 3'
 equal 'a line each, and one of titles' "$(wc -l <<<"$out")" 10
 equal 'the oldest first' "$(sed -n 2p <<<"$out" | cut -d' ' -f1)" "${at[offline]}"
 if ! grep -q $'\e' <<<"$out"; then ok 'no codes where there is no terminal'; else not_ok 'no codes where there is no terminal' "$out"; fi
@@ -139,10 +139,10 @@ equal 'a wide one gets all' "$(head -1 <<<"$out" | tr -s ' ')" 'INSTANCE PHASE A
 # --- records without an instance, other regions, GitHub and EC2 down ---
 for i in $(state '[.regions[].instances[].id] | join(" ")'); do here TerminateInstances InstanceId.1="$i"; done
 run "$mayfly" status
-expect 'a record without instance is told' 0 out 'ghost' out 'delete   no instance has it'
+expect 'a record without instance is told' 0 out 'ghost' out 'delete   no instance uses it'
 look
 equal 'as JSON too' "$(jq -rs 'map(select(.kind == "runner"))[0] | [.record, .verdict, .rule, .reason] | join(", ")' "$tmp/out")" \
-	'offline, delete, ghost, no instance has it'
+	'offline, delete, ghost, no instance uses it'
 start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
 start && east=$id
 run "$mayfly" start --region us-west-2 --image ami-0a11ce00000002001 --types m7i.large --subnets subnet-0a11ce21 --security-groups sg-0a11ce21 --timeout 30s

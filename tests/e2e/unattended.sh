@@ -35,7 +35,7 @@ is_first() { [ "$(cat "$lock")" = "$first" ]; }
 wait_for 'the first run takes the lock' is_first
 control DELETE log >/dev/null
 run "$mayfly" reap --lock "$lock" --metrics "$tmp/second.prom"
-expect 'a second run ends at once, to be tried later' 75 err "the lock \`$lock\` is held by another run, process $first" err "hint: it lets go of it when it ends"
+expect 'a second run ends at once, to be tried later' 75 err "the lock \`$lock\` is held by another run, process $first" err "hint: the lock is released when that process exits"
 equal 'in one line and a hint' "$(wc -l <"$tmp/err")" 2
 equal 'it asked nobody anything' "$(requests)" 0
 if [ ! -e "$tmp/second.prom" ]; then ok 'and leaves the metrics to the first'; else not_ok 'and leaves the metrics to the first' 'it wrote some'; fi
@@ -55,10 +55,10 @@ echo 'precious = true' >"$tmp/precious"
 ln -s "$tmp/precious" "$tmp/link"
 ln "$tmp/other.lock" "$tmp/hard"
 mkfifo "$tmp/fifo"
-for case in 'precious:holds something else' 'link:symbolic link' "hard:is not this user's alone" 'fifo:is not a file' \
+for case in 'precious:contains something other' 'link:symbolic link' "hard:is not accessible to this user only" 'fifo:is not a file' \
 	'none/lock:No such file' 'home:Is a directory'; do
 	run "$mayfly" reap --lock "$tmp/${case%%:*}"
-	expect "a lock that is none: ${case%%:*}" 2 err "${case#*:}" err 'hint: name a file'
+	expect "a lock that is none: ${case%%:*}" 2 err "${case#*:}" err 'hint: use a file'
 done
 equal 'a file that was named by mistake is left as it is' "$(cat "$tmp/precious")" 'precious = true'
 printf '[default]\nlock = %s\n' "$tmp/precious" >"$tmp/steer.ini"
@@ -67,7 +67,7 @@ expect 'a file of the workspace names no lock' 2 err 'may not be set by a file i
 if [ "$(id -u)" = 0 ]; then
 	install -o 65534 -m 666 /dev/null "$tmp/theirs.lock"
 	run "$mayfly" reap --lock "$tmp/theirs.lock"
-	expect "another user's file is no lock" 2 err "is not this user's alone"
+	expect "another user's file is no lock" 2 err "is not accessible to this user only"
 fi
 
 # --- metrics ---
@@ -187,7 +187,7 @@ no_faults
 control DELETE log >/dev/null
 ln -s "$tmp/precious" "$tmp/metrics/link.prom"
 run "$mayfly" reap --metrics "$tmp/metrics/link.prom"
-expect 'a file that holds something else is not replaced' 2 err 'holds something else' err 'hint: it would be replaced'
+expect 'a file that holds something else is not replaced' 2 err 'holds something else' err 'hint: it would be overwritten'
 run "$mayfly" reap --metrics "$tmp/none/x.prom"
 expect 'a directory that is not there' 2 err 'No such file or directory'
 equal 'all that is known before anything is asked' "$(requests)" 0

@@ -122,14 +122,14 @@ START_TEST(runner_versions)
         enum finding_status status;
         const char *result, *fix;
     } cases[] = {
-        { "2.337.0", "2.337.0", FINDING_OK, "none is newer", NULL },
-        { "2.338.0", "2.337.0", FINDING_OK, "none is newer", NULL },
+        { "2.337.0", "2.337.0", FINDING_OK, "it is the latest", NULL },
+        { "2.338.0", "2.337.0", FINDING_OK, "it is the latest", NULL },
         { "2.336.0", "2.337.0", FINDING_WARNING, "behind 2.337.0", "30 days" },
         { "2.99.9", "2.337.0", FINDING_WARNING, "behind", "30 days" }, /* numbers, not text */
         { "2.337", "2.337.1", FINDING_WARNING, "behind", "30 days" },
         { "1.400.0", "2.337.0", FINDING_WARNING, "behind", "30 days" },
         { "", "2.337.0", FINDING_WARNING, "behind", "30 days" },
-        { "2.337.0", NULL, FINDING_NOT_CHECKED, "does not tell", NULL },
+        { "2.337.0", NULL, FINDING_NOT_CHECKED, "does not say", NULL },
         { NULL, "2.337.0", FINDING_OK, "2.337.0 is downloaded at boot", NULL },
         { NULL, NULL, FINDING_OK, "downloaded at boot", NULL },
     };
@@ -193,13 +193,14 @@ START_TEST(routes)
     } cases[] = {
         { "igw-1", "active", true, EC2_PUBLIC_IP_DEFAULT, FINDING_OK, "by igw-1, with a public address", NULL },
         { "igw-1", "active", false, EC2_PUBLIC_IP_YES, FINDING_OK, "with a public address", NULL },
-        { "igw-1", "active", false, EC2_PUBLIC_IP_DEFAULT, FINDING_PROBLEM, "no way out to GitHub", "--public-ip yes" },
+        { "igw-1", "active", false, EC2_PUBLIC_IP_DEFAULT, FINDING_PROBLEM, "GitHub cannot be reached",
+          "--public-ip yes" },
         { "igw-1", "active", true, EC2_PUBLIC_IP_NO, FINDING_PROBLEM, "without a public address", "NAT gateway" },
         { "nat-1", "active", false, EC2_PUBLIC_IP_DEFAULT, FINDING_OK, "by nat-1", NULL },
         { "nat-1", "active", true, EC2_PUBLIC_IP_NO, FINDING_OK, "by nat-1", NULL },
         { "nat-1", "blackhole", false, EC2_PUBLIC_IP_DEFAULT, FINDING_PROBLEM, "which is gone", "exists" },
-        { "tgw-1", "active", false, EC2_PUBLIC_IP_DEFAULT, FINDING_OK, "nothing can be seen from here", NULL },
-        { NULL, "active", true, EC2_PUBLIC_IP_DEFAULT, FINDING_PROBLEM, "no way out to GitHub", "NAT gateway" },
+        { "tgw-1", "active", false, EC2_PUBLIC_IP_DEFAULT, FINDING_OK, "nothing can be checked from here", NULL },
+        { NULL, "active", true, EC2_PUBLIC_IP_DEFAULT, FINDING_PROBLEM, "GitHub cannot be reached", "NAT gateway" },
     };
     AUTO_FINDINGS f = { 0 };
     struct ec2_route own[] = { { "10.0.0.0/16", "local", "active" },
@@ -229,7 +230,7 @@ START_TEST(main_table)
     is_finding(&f, FINDING_OK, "nat-main", NULL);
     table.vpc = "vpc-2";
     doctor_route(&f, &site, &private_subnet, &rows, EC2_PUBLIC_IP_DEFAULT);
-    is_finding(&f, FINDING_PROBLEM, "no way out", "NAT gateway");
+    is_finding(&f, FINDING_PROBLEM, "GitHub cannot be reached", "NAT gateway");
 }
 END_TEST
 
@@ -240,17 +241,17 @@ START_TEST(egress)
         enum finding_status status;
         const char *result;
     } cases[] = {
-        { "-1", NULL, NULL, "0.0.0.0/0", NULL, FINDING_OK, "anywhere" },
-        { "tcp", "443", "443", "0.0.0.0/0", NULL, FINDING_OK, "anywhere" },
-        { "tcp", "0", "65535", "0.0.0.0/0", NULL, FINDING_OK, "anywhere" },
-        { "6", "80", "8080", "0.0.0.0/0", NULL, FINDING_OK, "anywhere" },
-        { "tcp", "80", "80", "0.0.0.0/0", NULL, FINDING_PROBLEM, "none lets HTTPS out" },
-        { "tcp", "444", "65535", "0.0.0.0/0", NULL, FINDING_PROBLEM, "no way out" },
-        { "udp", "443", "443", "0.0.0.0/0", NULL, FINDING_PROBLEM, "none" },
-        { "icmp", "-1", "-1", "0.0.0.0/0", NULL, FINDING_PROBLEM, "none" },
+        { "-1", NULL, NULL, "0.0.0.0/0", NULL, FINDING_OK, "everywhere" },
+        { "tcp", "443", "443", "0.0.0.0/0", NULL, FINDING_OK, "everywhere" },
+        { "tcp", "0", "65535", "0.0.0.0/0", NULL, FINDING_OK, "everywhere" },
+        { "6", "80", "8080", "0.0.0.0/0", NULL, FINDING_OK, "everywhere" },
+        { "tcp", "80", "80", "0.0.0.0/0", NULL, FINDING_PROBLEM, "no security group allows outbound HTTPS" },
+        { "tcp", "444", "65535", "0.0.0.0/0", NULL, FINDING_PROBLEM, "GitHub cannot be reached" },
+        { "udp", "443", "443", "0.0.0.0/0", NULL, FINDING_PROBLEM, "no security group" },
+        { "icmp", "-1", "-1", "0.0.0.0/0", NULL, FINDING_PROBLEM, "no security group" },
         { "tcp", "443", "443", "140.82.112.0/20", NULL, FINDING_WARNING, "some addresses" },
         { "-1", NULL, NULL, NULL, "pl-1", FINDING_WARNING, "some addresses" },
-        { "tcp", "443", "443", NULL, NULL, FINDING_PROBLEM, "none" }, /* for IPv6 alone */
+        { "tcp", "443", "443", NULL, NULL, FINDING_PROBLEM, "no security group" }, /* for IPv6 alone */
     };
     AUTO_FINDINGS f = { 0 };
     const char *cidr = cases[_i].cidr, *other = cases[_i].other;
@@ -287,9 +288,9 @@ START_TEST(types_in_a_zone)
     ck_assert(doctor_type(&f, &public_subnet, "us-east-1", "m7i.large", &rows));
     is_finding(&f, FINDING_OK, "it is", NULL);
     ck_assert(!doctor_type(&f, &public_subnet, "us-east-1", "g5.xlarge", &rows));
-    is_finding(&f, FINDING_AVOIDABLE, "elsewhere in us-east-1", "other zones");
+    is_finding(&f, FINDING_AVOIDABLE, "in other zones of us-east-1", "other zones");
     ck_assert(!doctor_type(&f, &public_subnet, "us-east-1", "m7i.lrage", &rows));
-    is_finding(&f, FINDING_AVOIDABLE, "nor anywhere", "spelled right");
+    is_finding(&f, FINDING_AVOIDABLE, "nor anywhere", "the spelling");
 }
 END_TEST
 
@@ -398,12 +399,12 @@ START_TEST(refusals)
     ck_assert_str_eq(what, "ec2:RunInstances on arn:aws:ec2:us-east-1:1:volume/* is denied: no identity-based policy "
                            "allows it");
     ck_assert_str_eq(advice, "the statement RunTagged of `mayfly policy start` allows it");
-    ck_assert_str_eq(other, "`mayfly policy stop` prints what the policy has to allow");
+    ck_assert_str_eq(other, "`mayfly policy stop` prints what the policy must allow");
     ck_assert_ptr_nonnull(strstr(command, "aws sts decode-authorization-message"));
     ck_assert(str_ends(command, " --encoded-message abc"));
     d.reason = (char *)"with an explicit deny in a service control policy";
     AUTO_FREE char *forbidden = policy_advice(&d, "start");
-    ck_assert_ptr_nonnull(strstr(forbidden, "whoever keeps that policy"));
+    ck_assert_ptr_nonnull(strstr(forbidden, "the owner of that policy"));
     const struct aws_denial nothing = { 0 };
     ck_assert_ptr_null(policy_denied(&nothing));
     ck_assert_ptr_null(policy_decode_command(&nothing));
@@ -418,7 +419,7 @@ START_TEST(long_messages)
     const struct aws_denial d = { .encoded = message.data };
     AUTO_FREE char *command = policy_decode_command(&d);
     ck_assert_uint_lt(strlen(command), 2300);
-    ck_assert_ptr_nonnull(strstr(command, "of 10000 characters"));
+    ck_assert_ptr_nonnull(strstr(command, "10000 characters"));
 }
 END_TEST
 

@@ -72,7 +72,7 @@ START_TEST(hints)
         { GITHUB_AS_INSTALLATION, 401, "Bad credentials", "still installed" },
         { GITHUB_AS_INSTALLATION, 403, "Resource not accessible by integration", "accept them" },
         { GITHUB_AS_INSTALLATION, 403, "", "accept them" },
-        { GITHUB_AS_INSTALLATION, 404, "Not Found", "does the App have" },
+        { GITHUB_AS_INSTALLATION, 404, "Not Found", "that the App has" },
         { GITHUB_AS_APP, 403, "This installation has been suspended", "unsuspend" },
         { GITHUB_AS_APP, 404, "Integration not found", "--app-id" },
         { GITHUB_AS_APP, 404, "Not Found", "not installed" },
@@ -119,15 +119,15 @@ START_TEST(hints)
         { GITHUB_AS_TOKEN, 403,
           "Request forbidden by administrative rules. Please make sure your request has a User-Agent header", "proxy" },
         { GITHUB_AS_TOKEN, 403, "", "Administration: write" },
-        { GITHUB_AS_TOKEN, 404, "Not Found", "spelled right" },
+        { GITHUB_AS_TOKEN, 404, "Not Found", "the spelling" },
         { GITHUB_AS_TOKEN, 409, "Already exists - A runner with the name *** already exists.", "new name" },
-        { GITHUB_AS_TOKEN, 410, "Gone", "newer Mayfly" },
+        { GITHUB_AS_TOKEN, 410, "Gone", "update Mayfly" },
         { GITHUB_AS_TOKEN, 422, "Invalid Argument - Runner group 1 has reached max limit of 10000 runners.",
           "mayfly reap" },
         { GITHUB_AS_TOKEN, 422, "Invalid Argument - Runner group 7 does not exist.", "--runner-group" },
         { GITHUB_AS_TOKEN, 422, "Invalid request.", "--label" },
         { GITHUB_AS_TOKEN, 422, "Bad request - Runner X is currently running a job and cannot be deleted.",
-          "runs a job" },
+          "runner is busy" },
         { GITHUB_AS_TOKEN, 429, "", "rate limit" },
         { GITHUB_AS_TOKEN, 500, "Server Error", "githubstatus" },
         { GITHUB_AS_TOKEN, 502, "", "githubstatus" },
@@ -395,8 +395,8 @@ START_TEST(which_repository)
     ck_assert_str_eq(c.path, "/enterprises/acme");
     ck_assert_int_eq(github_scope_kind(c.scope), GITHUB_ENTERPRISE);
     github_config_clear(&c);
-    ASSERT_FAILS(load(env, "a/b/c", NULL, &c, &err), &err, "`a/b/c` is neither OWNER/REPO nor an organisation");
-    ASSERT_FAILS(load(ENV("GITHUB_TOKEN", "t"), NULL, NULL, &c, &err), &err, "no GitHub repository or organisation");
+    ASSERT_FAILS(load(env, "a/b/c", NULL, &c, &err), &err, "`a/b/c` is neither OWNER/REPO nor an organization");
+    ASSERT_FAILS(load(ENV("GITHUB_TOKEN", "t"), NULL, NULL, &c, &err), &err, "no GitHub repository or organization");
 }
 END_TEST
 

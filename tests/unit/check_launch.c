@@ -315,7 +315,7 @@ START_TEST(a_hundred_stay_below_the_limits)
 }
 END_TEST
 
-/* In an organisation with ten thousand others a list is dearer than a question for each: 900 a minute are granted. */
+/* In an organization with ten thousand others a list is dearer than a question for each: 900 a minute are granted. */
 START_TEST(a_hundred_among_ten_thousand)
 {
     struct world *w = world_new(COUNT_MAX, 60000);

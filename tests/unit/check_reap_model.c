@@ -207,7 +207,7 @@ static const char *may_end(struct model *m, size_t of, const struct model_instan
     if (i->record && !i->record->told[of].jobs_read_again && !has_no_word_of_jobs(i, of))
         return "nobody asked for its job behind the fence";
     if (i->record && i->record->told[of].job_runs && !has_no_word_of_jobs(i, of))
-        return "GitHub says that its job runs";
+        return "GitHub says that its job is running";
     return works(i) ? "it works, and is not past its deadline" : NULL;
 }
 

@@ -795,7 +795,7 @@ START_TEST(jobs_that_cannot_be_read)
         { { .run = "5/1" }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
         { { .run = "5/1", .repo = FLEET }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
         { { .run = "5/1", .repo = "org/other" }, OUTCOME_NOT_FOUND, 1, "job-unknown" },
-        { { .run = "5/1", .repo = "org" }, OUTCOME_OK, 0, "job-unknown" }, /* an organisation has no runs */
+        { { .run = "5/1", .repo = "org" }, OUTCOME_OK, 0, "job-unknown" }, /* an organization has no runs */
         { { .run = "5/1", .repo = "../../x/y" }, OUTCOME_OK, 0, "job-unknown" },
         { { .run = NULL }, OUTCOME_FAILED, 0, "no-runner" }, /* no workflow run started it */
         { { .run = "x/1" }, OUTCOME_FAILED, 0, "no-runner" },

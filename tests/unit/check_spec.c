@@ -115,7 +115,7 @@ START_TEST(spec_refused)
         { "max_lifetime", "600", "--max-lifetime must be longer than --timeout" },
         { "fallback_label", "a b", "--fallback-label: `a b` is not a label" },
         { "min_count", "2", "--min-count must not be larger than --count" },
-        { "max_price", "0.05", "--max-price is of spot, which is not in --market" },
+        { "max_price", "0.05", "--max-price applies to spot, which is not in --market" },
         { "max_price", "1e3", "--max-price: `1e3` is not a price" },
         { "max_price", "0.0", "is not a price" },
         { "max_price", ".", "is not a price" },
@@ -128,8 +128,8 @@ START_TEST(spec_refused)
         { "packages", "@", "`@` is not the name" },
         { "packages", "[\"git\"", "--packages is not JSON" },
         { "tags", "team", "--tags: `team` is not KEY=VALUE" },
-        { "tags", "mayfly:fleet=mine", "are not yours to give" },
-        { "tags", "aws:x=mine", "are not yours to give" },
+        { "tags", "mayfly:fleet=mine", "are reserved" },
+        { "tags", "aws:x=mine", "are reserved" },
         { "tags", "a=1,a=2", "--tags: `a` is there twice" },
         { "tags", "=1", "keys have 1 to 127 characters" },
         { "tags", "[{\"Key\": \"a\", \"value\": \"b\"}]", "--tags has an unknown member `value`" },
@@ -1071,7 +1071,7 @@ START_TEST(userdata_limit)
     ck_assert_int_eq(userdata_check(&u, &err), cases[_i].fits);
     ck_assert_int_eq(userdata_room(&u) >= USERDATA_JIT_RESERVE - RUNNER_NAME_MAX, cases[_i].fits);
     if (!cases[_i].fits) {
-        ck_assert(strstr(err.message, "bytes compressed, and EC2 takes 16384") != NULL);
+        ck_assert(strstr(err.message, "bytes compressed, and EC2 accepts 16384") != NULL);
         return;
     }
     add_noise(&jit, userdata_room(&u)); /* the longest that may come */

@@ -896,6 +896,7 @@ static TCase *encodings(void)
 static TCase *errors(void)
 {
     TCase *t = tcase_create("errors");
+    tcase_set_timeout(t, 30);
     tcase_add_test(t, error_in_words);
     tcase_add_test(t, error_ownership);
     tcase_add_loop_test(t, exit_statuses, 0, 14);

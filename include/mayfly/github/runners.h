@@ -50,13 +50,13 @@ struct github_call *github_downloads_call(struct github *g);
 MUST_CHECK bool github_downloads_result(const struct github_call *call, struct arena *arena,
                                         struct field_list *ret_rows, struct error *err);
 
-/* A runner group of an organisation. */
+/* A runner group of an organization. */
 struct github_group {
     int64_t id;
     const char *name;
     const char *unclear; /* as a runner's */
 };
-/* Page 1, 2, … of 100; visible_to: only groups that this repository of the organisation ("demo") may use, or NULL. */
+/* Page 1, 2, … of 100; visible_to: only groups that this repository of the organization ("demo") may use, or NULL. */
 struct github_call *github_list_groups_call(struct github *g, unsigned page, const char *visible_to);
 /* Rows of struct github_group. */
 MUST_CHECK bool github_list_groups_result(const struct github_call *call, struct arena *arena,

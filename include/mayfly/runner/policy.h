@@ -28,7 +28,7 @@ bool policy_is_for(const char *command);
 /* The least policy for the commands, each of which policy_is_for; owned. */
 struct json_object *policy_make(const struct strlist *commands, const struct policy_scope *scope);
 
-/* Who may take the role on: workflows of one repository (or of all of an organisation's), as GitHub's identity provider
+/* Who may take the role on: workflows of one repository (or of all of an organization's), as GitHub's identity provider
  * names them. Repositories made or renamed since 2026-07-15 are named with their numbers too, so both forms are there.
  * Borrowed. */
 struct policy_trust {
