@@ -7,8 +7,8 @@
 #include "testing.h"
 
 enum {
-    SEEDS = 60000,
-    CHUNKS = 8,
+    SEEDS = 20000,
+    CHUNKS = 2,
     STOP_LIMIT_MS = 300000,
     QUIET_LAUNCH_MS = 90000, /* enough for a launch without faults */
     AGAIN_MS = 3000,         /* a stop that finds nothing looks again */

@@ -9,8 +9,8 @@
 #include "testing.h"
 
 enum {
-    SEEDS = 10000,
-    CHUNKS = 8,
+    SEEDS = 6000,
+    CHUNKS = 1,
     MINUTE = 60000,
     PASS_LIMIT_MS = 20 * MINUTE,
     MAX_PASSES = 8,

@@ -1,8 +1,8 @@
 /* Many seeds of the model, or one of them.
  *
- * MAYFLY_MODEL_SEEDS=n plays n seeds (from MAYFLY_MODEL_FIRST on), MAYFLY_MODEL_SEED=n one of them with its trace,
- * MAYFLY_MODEL_STATS=1 prints how often each fault happened. A seed that breaks an invariant is printed with the least
- * faults that break the same one, and fails the test. */
+ * MAYFLY_MODEL_SEEDS=n plays n seeds (from MAYFLY_MODEL_FIRST on, which tests/unit/run makes of the commit),
+ * MAYFLY_MODEL_SEED=n one of them with its trace, MAYFLY_MODEL_STATS=1 prints how often each fault happened. A seed
+ * that breaks an invariant is printed with the least faults that break the same one, and fails the test. */
 #ifndef MAYFLY_TESTS_SEEDS_H
 #define MAYFLY_TESTS_SEEDS_H
 
