@@ -118,10 +118,28 @@ static const struct {
     { "sso_oidc", "AWS_ENDPOINT_URL_SSO_OIDC", "oidc" },
 };
 
-/* endpoint_url of a service in the [services NAME] that the profile names: "ec2 =\n  endpoint_url = URL", owned. */
-static char *section_endpoint(const struct aws_creds_from *from, const char *service)
+/* What the profile names has to be there: without it requests, with their credentials, would go to AWS itself. */
+static bool check_services(const struct aws_creds_from *from, const char *name, struct error *err)
 {
-    const char *name = aws_profile_get(from, "services");
+    if (!aws_section_exists(from->config, "services", name)) {
+        error_set(err, ERROR_CONFIG, 0, "services = %.60s: the configuration file has no section [services %.60s]",
+                  name, name);
+        error_hint(err, "add the section, or remove `services` from the profile");
+        return false;
+    }
+    if (aws_section_get(from->config, "services", name, "endpoint_url")) {
+        error_set(err, ERROR_CONFIG, 0, "[services %.60s]: `endpoint_url` belongs to no service", name);
+        error_hint(err, "write it below its service and indented: `ec2 =`, then `  endpoint_url = URL`");
+        return false;
+    }
+    return true;
+}
+
+/* endpoint_url of a service in the [services NAME] that the profile names: "ec2 =\n  endpoint_url = URL", owned. As
+ * everywhere, the last of several counts. */
+static char *section_endpoint(const struct aws_creds_from *from, const char *name, const char *service)
+{
+    char *ret = NULL;
     const char *lines = name ? aws_section_get(from->config, "services", name, service) : NULL;
     AUTO_STRLIST l = { 0 };
     strlist_split(&l, lines ? lines : "", "\n");
@@ -130,18 +148,21 @@ static char *section_endpoint(const struct aws_creds_from *from, const char *ser
         strlist_split(&pair, l.v[i], "=");
         if (pair.n >= 2 && str_eq(pair.v[0], "endpoint_url")) {
             const char *value = strchr(l.v[i], '=') + 1;
-            return xstrdup(value + strspn(value, " \t"));
+            str_set(&ret, value + strspn(value, " \t"));
         }
     }
-    return NULL;
+    return ret;
 }
 
 /* The service's variable, AWS_ENDPOINT_URL, the service's of the profile's [services], the profile's endpoint_url. */
 static bool fill_endpoints(const struct aws_creds_from *from, struct aws_config *c, struct error *err)
 {
     const char *all = from->getenv("AWS_ENDPOINT_URL"), *profile = aws_profile_get(from, "endpoint_url");
+    const char *name = aws_profile_get(from, "services");
+    if (name && str_empty(all) && !check_services(from, name, err))
+        return false;
     for (size_t i = 0; i < AWS_SERVICES; i++) {
-        AUTO_FREE char *section = section_endpoint(from, services[i].service);
+        AUTO_FREE char *section = section_endpoint(from, name, services[i].service);
         const char *own = from->getenv(services[i].variable);
         const char *what = !str_empty(own)   ? services[i].variable
                            : !str_empty(all) ? "AWS_ENDPOINT_URL"
