@@ -8,6 +8,7 @@
 #include "mayfly/util/log.h"
 
 enum {
+    CORRECTIONS_MAX = 2,
     SKEW_MIN = 240, /* seconds of difference below which a refused signature is not the clock's fault */
     TOTAL_MS = 60000,
     DENIALS_MAX = 3,
@@ -150,17 +151,18 @@ static void decode_error(struct aws_call *c, struct error *err)
         error_hint(err, "%s", hint);
 }
 
-/* A signature refused for its time is the clock's fault when Date says so: adopt AWS's clock and sign again, once. */
+/* A signature refused for its time is the clock's fault when Date says so: adopt AWS's clock and sign again. That Date
+ * may be a proxy's, so that the next refusal may correct it once more. */
 static bool correct_clock(struct aws_call *c, int64_t date)
 {
     int64_t skew = date - env_now(c->aws->env) / 1000;
     int64_t change = skew - c->signed_skew; /* another call may have corrected it meanwhile */
-    if (c->corrected_clock || date == 0 || (change > -SKEW_MIN && change < SKEW_MIN))
+    if (c->corrections >= CORRECTIONS_MAX || date == 0 || (change > -SKEW_MIN && change < SKEW_MIN))
         return false;
     log_debug("%s: AWS's clock differs from this machine's by %lld s: signing with AWS's time", c->call.name,
               (long long)skew);
     c->aws->skew = skew;
-    c->corrected_clock = true;
+    c->corrections++;
     return true;
 }
 
@@ -190,8 +192,7 @@ static enum retry_class judge(struct call *call, int64_t *ret_server_ms UNUSED, 
     if (date_header && !clock_parse_http(date_header, &date))
         date = 0;
     if (r->status == 200) {
-        /* A failure may be a proxy's, with a clock of its own, and by this one the reaper ends machines. */
-        if (date > c->aws->date)
+        if (date) /* a failure may be a proxy's, with a clock of its own */
             c->aws->date = date;
         return RETRY_NEVER;
     }
@@ -276,7 +277,7 @@ char *aws_call_what(const struct call *call)
 
 int64_t aws_now(const struct aws *aws)
 {
-    return aws->date ? aws->date : env_now(aws->env) / 1000;
+    return env_now(aws->env) / 1000 + aws->skew;
 }
 
 void aws_clear(struct aws *aws)

@@ -227,7 +227,7 @@ static bool fetch_within(struct aws *aws, int64_t ms, struct error *err)
 bool aws_creds_renew(struct aws *aws, struct error *err)
 {
     const struct aws_creds *creds = &aws->config->creds;
-    const int64_t left = creds->expires - env_now(aws->env) / 1000 - aws->skew, mono = env_mono(aws->env);
+    const int64_t left = creds->expires - aws_now(aws), mono = env_mono(aws->env);
     AUTO_ERROR problem = { 0 };
     if (!aws->config->source.provider ||
         (!aws->creds_refused && (creds->expires == 0 || left > RENEW_BEFORE || mono < aws->renew_after)))

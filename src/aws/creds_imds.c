@@ -170,7 +170,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
         return creds_refused(what, status, &body, err);
     if (!creds_decode(&body, what, ret, err))
         return false;
-    const int64_t now = env_now(aws->env) / 1000 + aws->skew;
+    const int64_t now = aws_now(aws);
     if (ret->expires && ret->expires <= now) {
         log_debug("%s: its credentials expired at %s: using them anyway", what, clock_rfc3339(ret->expires).s);
         ret->expires = now + STALE_LIFE;

@@ -50,7 +50,7 @@ void doctor_judge_identity(struct doctor *d, const struct aws_call *call)
     AUTO_FREE char *from = creds_source_format(&config->source);
     finding_result(f, "from %s", from);
     if (d->session.aws.date)
-        doctor_clock(&d->findings, aws_now(&d->session.aws) - env_now(d->cmd->env) / 1000);
+        doctor_clock(&d->findings, d->session.aws.date - env_now(d->cmd->env) / 1000);
 }
 
 /* --- regions and permissions -------------------------------------------------------------------------------------- */

@@ -141,6 +141,11 @@ named_now() { # NAME SECONDS: the name of the runner says when it was, by a cloc
 }
 started 'a clock that is off by an hour'
 named_now "the runner's name has AWS's time" 3600
+# One wrong Date on the very refusal that says so is found out by the next one.
+fault '{"service":"sts","action":"GetCallerIdentity","fault":"date","seconds":25200}'
+run "$mayfly" doctor --credentials
+expect 'a clock that is off, and a wrong Date on the refusal' 0 out 'account 123456789012'
+control DELETE faults >/dev/null
 control POST clock '{"advance_seconds":-3600}' >/dev/null
 for seconds in 25200 -25200; do
 	for of in '"service":"ec2","action":"DescribeImages"' '"service":"github","action":"downloads"'; do

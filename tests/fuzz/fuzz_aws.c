@@ -303,7 +303,7 @@ void fuzz_aws_error(struct input *in)
     enum retry_class class = c->call.ops->judge(&c->call, &server_ms, &err);
     HOLDS((err.domain == ERROR_NONE) == (r->status == 200));
     HOLDS(r->status != 200 || class == RETRY_NEVER);
-    HOLDS(class != RETRY_NOW || c->corrected_clock); /* the credentials have no source to renew them from */
+    HOLDS(class != RETRY_NOW || c->corrections > 0); /* the credentials have no source to renew them from */
     HOLDS(server_ms >= -1);
     fuzz_outcome(r->status == 200, &err);
     call_free(&c->call);

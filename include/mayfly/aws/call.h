@@ -11,7 +11,8 @@ struct aws {                   /* config and env are borrowed; must outlive its 
     struct aws_config *config; /* its creds are renewed */
     const struct env *env;
     int64_t skew;  /* seconds that AWS's clock is ahead of ours; measured when a signature was refused for its time */
-    int64_t date;  /* the newest Date header of a success, seconds since 1970; 0: none yet */
+    int64_t date;  /* the Date header of the newest success, seconds since 1970; 0: none yet. For people: one Date may
+                    * be a proxy's */
     int wake_fd;   /* as of struct call_loop, for fetching credentials */
     int64_t until; /* as of struct call_loop, for fetching credentials */
     bool hurry;    /* after a signal: those that are still good serve, and there is one short try to renew others */
@@ -35,8 +36,8 @@ struct aws_call {
     unsigned signed_fetched;  /* of the attempt in flight: creds_fetched */
     bool anonymous;           /* not signed */
     size_t max_body;          /* of the answer */
-    bool corrected_clock;     /* once is enough */
-    bool renewed;             /* so is this: its credentials were refused as expired */
+    unsigned corrections;     /* of the clock */
+    bool renewed;             /* once is enough: its credentials were refused as expired */
     struct aws_denial denial; /* of a call that was refused for want of a permission */
 };
 
@@ -53,7 +54,7 @@ MUST_CHECK bool aws_call_turn(const struct call *call, struct paging *paging, si
                               bool *ret_more, struct error *err);
 /* "the answer to NAME": what decoders call it. Owned by the caller. */
 char *aws_call_what(const struct call *call);
-/* The current time at AWS: the newest Date header of a success, or our clock before the first. Seconds since 1970. */
+/* The current time at AWS, as requests are signed with it: our clock, unless AWS has refused it. Seconds since 1970. */
 int64_t aws_now(const struct aws *aws);
 /* Frees what the calls left in it. */
 void aws_clear(struct aws *aws);
