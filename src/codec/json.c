@@ -3,6 +3,7 @@
 #include <inttypes.h>
 
 #include "mayfly/util/opts.h"
+#include "mayfly/util/text.h"
 
 /* GitHub's and AWS's answers nest to 6. */
 enum { DEPTH_MAX = 32 };
@@ -60,6 +61,49 @@ bool json_parse(const char *bytes, size_t len, const char *what, struct json_obj
                                                       : json_tokener_error_desc(e),
                          where);
     }
+    *ret = STEAL(object);
+    return true;
+}
+
+/* Of the string or name: a control character that no option may have, a NUL among them, which would cut it. */
+static bool is_broken(const char *s, size_t len)
+{
+    if (strlen(s) != len)
+        return true;
+    for (; *s; s += text_char(s)) {
+        int control = text_control(s);
+        if (text_char(s) == 0 || (control >= 0 && control <= 0x9f && !strchr("\t\r\n", *s)))
+            return true;
+    }
+    return false;
+}
+
+static bool has_broken(struct json_object *value)
+{
+    bool broken = false;
+    if (json_object_is_type(value, json_type_array)) {
+        for (size_t i = 0; i < json_object_array_length(value) && !broken; i++)
+            broken = has_broken(json_object_array_get_idx(value, i));
+    } else if (json_object_is_type(value, json_type_object)) {
+        json_object_object_foreach(value, name, member)
+        {
+            broken = broken || is_broken(name, strlen(name)) || has_broken(member);
+        }
+    } else if (json_object_is_type(value, json_type_string)) {
+        broken = is_broken(json_object_get_string(value), (size_t)json_object_get_string_len(value));
+    }
+    return broken;
+}
+
+bool json_parse_option(const char *text, const char *what, struct json_object **ret, struct error *err)
+{
+    AUTO_JSON *object = NULL;
+    if (!json_parse(text, strlen(text), what, &object, err)) {
+        err->domain = ERROR_USAGE;
+        return false;
+    }
+    if (has_broken(object))
+        return error_set(err, ERROR_USAGE, 0, "%s: a value holds a control character", what);
     *ret = STEAL(object);
     return true;
 }

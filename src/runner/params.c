@@ -85,6 +85,7 @@ static bool add_value(const struct member *m, struct json_object *value, const c
 {
     AUTO_FREE char *text = json_as_text(value);
     uint64_t n;
+    bool flag;
     if (!value) /* null is what was not given */
         return true;
     if (!text)
@@ -100,9 +101,9 @@ static bool add_value(const struct member *m, struct json_object *value, const c
                        m->max);
         break;
     case BOOLEAN:
-        if (strcasecmp(text, "true") != 0 && strcasecmp(text, "false") != 0)
+        if (!parse_bool(text, &flag))
             return bad(option, err, "%s: `%.60s` is not true or false", m->path, text);
-        add(ret, prefix, m->path, strcasecmp(text, "true") == 0 ? "true" : "false");
+        add(ret, prefix, m->path, flag ? "true" : "false");
         return true;
     }
     add(ret, prefix, m->path, text);
@@ -151,10 +152,7 @@ static bool add_object(struct json_object *object, const char *outer, const stru
 static bool parse(const char *text, const char *option, struct json_object **ret, struct error *err)
 {
     AUTO_FREE char *what = xasprintf("--%s", option);
-    if (json_parse(text, strlen(text), what, ret, err))
-        return true;
-    err->domain = ERROR_USAGE;
-    return false;
+    return json_parse_option(text, what, ret, err);
 }
 
 /* --- volumes ------------------------------------------------------------------------------------------------------ */

@@ -179,10 +179,8 @@ static bool add_place(struct plan *plan, const struct place *p, const char *defa
 static bool parse_places(const char *text, struct json_object **ret, struct error *err)
 {
     AUTO_JSON *list = NULL;
-    if (!json_parse(text, strlen(text), places_option, &list, err)) {
-        err->domain = ERROR_USAGE;
+    if (!json_parse_option(text, places_option, &list, err))
         return false;
-    }
     if (!json_object_is_type(list, json_type_array)) {
         error_set(err, ERROR_USAGE, 0, "%s is not a list of places", places_option);
         error_hint(err, "[{\"region\": \"us-east-1\", \"imageId\": \"ami-…\", \"subnetId\": \"subnet-…\", "

@@ -151,7 +151,7 @@ START_TEST(spec_refused)
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": [8]}]", "no member `Ebs`" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"DeleteOnTermination\": \"False\"}}]",
           "outlive its instance" },
-        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"Encrypted\": \"yes\"}}]", "not true or false" },
+        { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"Encrypted\": \"maybe\"}}]", "not true or false" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"VolumeType\": \"gp4\"}}]",
           "is not one of: gp2" },
         { "block_devices", "[{\"DeviceName\": \"/dev/sdb\", \"Ebs\": {\"DeleteOnTermination\": false}}]",

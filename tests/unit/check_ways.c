@@ -4,6 +4,9 @@
 #include <inttypes.h>
 
 #include "mayfly/cmd/cmd.h"
+#include "mayfly/runner/params.h"
+#include "mayfly/runner/plan.h"
+#include "mayfly/util/text.h"
 #include "testing.h"
 
 #define BOM "\xef\xbb\xbf"
@@ -323,12 +326,107 @@ START_TEST(words_of_choices)
 }
 END_TEST
 
+/* --- in JSON -------------------------------------------------------------------------------------------------------
+ */
+
+/* Within JSON what is around a value is part of it, and only UTF-8 can be written. */
+static bool stands_in_json(const char *value)
+{
+    size_t n = strlen(value);
+    bool utf8 = true;
+    for (const char *p = value; *p && utf8; p += text_char(p))
+        utf8 = text_char(p) > 0;
+    return utf8 && !text_mark(value, n) && !strchr(" \t\r\n", *value) && !strchr(" \t\r\n", value[n - 1]);
+}
+
+/* "before" VALUE "after"; owned. */
+static char *json_with(const char *before, const char *value, const char *after)
+{
+    AUTO_STRBUF text = STRBUF_INIT;
+    strbuf_adds(&text, before);
+    text_add_json(&text, value);
+    strbuf_adds(&text, after);
+    return strbuf_steal(&text);
+}
+
+static char *member_as_text(const char *name, const char *value)
+{
+    AUTO_FREE char *before = xasprintf("[{\"DeviceName\": \"/dev/sdf\", \"Ebs\": {\"%s\": ", name);
+    AUTO_FREE char *wanted_name = xasprintf("BlockDeviceMapping.1.Ebs.%s", name);
+    const struct spec s = { .block_devices = json_with(before, value, "}}]") };
+    AUTO_ERROR err = { 0 };
+    AUTO_STRLIST params = { 0 };
+    char *found = NULL;
+    if (params_make(&s, "/dev/root", NULL, &params, &err))
+        for (size_t i = 0; i < params.n && !found; i += 2)
+            found = str_eq(params.v[i], wanted_name) ? xstrdup(params.v[i + 1]) : NULL;
+    free(s.block_devices);
+    return found;
+}
+
+/* Numbers and words for booleans in JSON's strings are what they are to an option. */
+START_TEST(members)
+{
+    const struct row *row = &rows[_i];
+    if (!stands_in_json(row->value))
+        return;
+    AUTO_FREE char *flag = member_as_text("Encrypted", row->value);
+    AUTO_FREE char *number = member_as_text("VolumeSize", row->value);
+    ck_assert_pstr_eq(flag, row->flag);
+    bool in_range = row->number && strlen(row->number) < 5 && !str_eq(row->number, "0");
+    ck_assert_int_eq(number != NULL, in_range);
+    ck_assert(!number || strtoul(number, NULL, 10) == strtoul(row->number, NULL, 10));
+}
+END_TEST
+
+static char *tag_as_text(char *text)
+{
+    const struct spec s = { .tags = text };
+    AUTO_ARENA arena = { 0 };
+    AUTO_ERROR err = { 0 };
+    struct field_list tags = { 0 };
+    bool ok = params_tags(&s, &arena, &tags, NULL, &err);
+    ck_assert_int_eq(err.domain, ok ? ERROR_NONE : ERROR_USAGE);
+    return ok && tags.n == 1 ? xstrdup(FIELD_ROW(&tags, const struct ec2_tag, 0)->value) : NULL;
+}
+
+/* A tag's value as KEY=VALUE and in JSON. */
+START_TEST(tags)
+{
+    const struct row *row = &rows[_i];
+    if (!stands_in_json(row->value) || strpbrk(row->value, ",\n"))
+        return;
+    AUTO_FREE char *plain = xasprintf("k=%s", row->value);
+    AUTO_FREE char *json = json_with("[{\"Key\": \"k\", \"Value\": ", row->value, "}]");
+    AUTO_FREE char *by_plain = row->text ? tag_as_text(plain) : NULL; /* the option refuses it before */
+    AUTO_FREE char *by_json = tag_as_text(json);
+    ck_assert_pstr_eq(by_json, by_plain);
+}
+END_TEST
+
+/* What an escape writes is not cut off, nor let through. */
+START_TEST(escapes)
+{
+    static const char *const written[] = { "\\u0000", "\\u001b", "\\u007f", "\\u009b" };
+    AUTO_FREE char *json = xasprintf("[{\"Key\": \"k\", \"Value\": \"a%sb\"}]", written[_i]);
+    AUTO_FREE char *tag = tag_as_text(json);
+    ck_assert_pstr_eq(tag, NULL);
+    AUTO_FREE char *place = xasprintf("[{\"region\": \"us-east-1%s\"}]", written[_i]);
+    AUTO_STRLIST regions = { 0 };
+    AUTO_ERROR err = { 0 };
+    ASSERT_FAILS(plan_place_regions(place, &regions, &err), &err, "--places: a value holds a control character");
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *t = tcase_create("ways");
     tcase_add_loop_test(t, values, 0, ARRAY_SIZE(rows));
     tcase_add_loop_test(t, nothing, 0, 4);
     tcase_add_loop_test(t, words_of_choices, 0, 8);
+    tcase_add_loop_test(t, members, 0, ARRAY_SIZE(rows));
+    tcase_add_loop_test(t, tags, 0, ARRAY_SIZE(rows));
+    tcase_add_loop_test(t, escapes, 0, 4);
     return t;
 }
 

@@ -19,6 +19,9 @@ void json_put(struct json_object **object);
 MUST_CHECK bool json_parse(const char *bytes, size_t len, const char *what, struct json_object **ret,
                            struct error *err);
 
+/* The same of an option's value, whose error is ERROR_USAGE: what \u escapes write is checked as what stands there. */
+MUST_CHECK bool json_parse_option(const char *text, const char *what, struct json_object **ret, struct error *err);
+
 /* A string, a number or a boolean as text, as JavaScript's String() makes it, which is what AWS's SDK for it sends;
  * whole numbers stay exact. Owned; NULL: it is an object, a list or null. */
 char *json_as_text(struct json_object *value);
