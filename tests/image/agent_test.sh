@@ -224,6 +224,20 @@ case_second_boot() {
 	expect log 'mayfly: failed: second boot (a machine runs one job)'
 }
 
+# The same with all that boot.sh leaves there: its guard knows machines by what they show in DMI.
+case_image_of_a_machine_that_ran() {
+	instance "$ran"
+	sed -i 's,/sys/class/dmi/id,/srv/dmi,g' "$d/imds/latest/user-data"
+	mkdir "$d/disk/srv/dmi"
+	echo i-0123456789abcdef0 >"$d/disk/srv/dmi/board_asset_tag"
+	launch 30
+	same disk/srv/ran ran
+	printf i-0123456789abcdef1 >"$d/imds/latest/meta-data/instance-id"
+	echo i-0123456789abcdef1 >"$d/disk/srv/dmi/board_asset_tag"
+	launch 30
+	[ "$(wc -l <"$d/disk/srv/ran")" = 2 ] || fail "the runner ran $(wc -l <"$d/disk/srv/ran") times, not twice"
+}
+
 # An instance of an image that somebody made of a machine that had run.
 case_other_instance() {
 	instance "$ran"
