@@ -546,7 +546,7 @@ _Noreturn static void watch(const struct options *o, pid_t script, const char *p
 
 static const char help[] =
     "usage: mayfly-agent [OPTION…]\n"
-    "Fetches the user-data of this EC2 instance, runs it, and powers off when nothing of it runs any more.\n\n"
+    "Fetches the user-data of this EC2 instance, runs it, and powers off when no part of it is running.\n\n"
     "  --endpoint URL           the instance metadata service (http://169.254.169.254)\n"
     "  --run-dir DIRECTORY      for the user-data, in a tmpfs (/run/mayfly-agent)\n"
     "  --state-dir DIRECTORY    remembers the instance, on the disk (/var/lib/mayfly)\n"

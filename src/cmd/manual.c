@@ -151,7 +151,7 @@ void manual_print(const struct command *c)
     printf(" 1 \"\" \"Mayfly %s\" \"Mayfly\"\n", MAYFLY_VERSION);
     section("NAME");
     printf("mayfly%s%s \\- ", c ? "\\-" : "", c ? c->name : "");
-    roff(c ? c->summary : "an EC2 machine of its own for every CI job");
+    roff(c ? c->summary : "gives every CI job its own EC2 machine");
     fputc('\n', stdout);
     section("SYNOPSIS");
     printf(".B mayfly %s\n", c ? c->name : "");

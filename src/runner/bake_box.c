@@ -388,7 +388,7 @@ enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, 
     if (bake_box_says_done(b, role) && (role == BAKE_SMOKE || x->state == EC2_STOPPED))
         return BOX_DONE;
     if (now - x->seen_at > VANISHED_MS && x->off_at == 0 && !x->looking)
-        return failed(ret_why, label, "is not to be seen any more");
+        return failed(ret_why, label, "is no longer visible");
     if (x->off_at == 0)
         return BOX_WORKS;
     if (role == BAKE_BUILDER && x->state != EC2_STOPPED) {

@@ -457,7 +457,7 @@ static void not_published(struct bake_region *r, const struct error *why)
     error_copy(&err, why);
     if (r->named) {
         str_set(&err.hint, NULL); /* that of the lost answer */
-        error_hint(&err, "`aws ssm get-parameter --name %s` tells what it names", parameter);
+        error_hint(&err, "`aws ssm get-parameter --name %s` shows what it contains", parameter);
     }
     if (is_copy(r))
         error_prefix(&err, r->named ? "publishing in %s" : "not published in %s", parameter);

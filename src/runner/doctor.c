@@ -234,7 +234,7 @@ void doctor_runner_version(struct findings *f, const struct image *image, const 
     struct finding *new =
         finding_add(f, CHECK_RUNNER_VERSION, FINDING_OK, "compared the runner of %s with GitHub's latest", image->id);
     if (!image->has_runner) {
-        finding_result(new, "the image has none: %s is downloaded at boot", newest ? newest : "the newest");
+        finding_result(new, "the image has none: %s is downloaded at boot", newest ? newest : "the latest");
         return;
     }
     finding_result(new, "%s", image->runner_version);

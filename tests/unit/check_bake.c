@@ -688,7 +688,7 @@ START_TEST(nobody_knows_whether_it_is_published)
     }
     AUTO_FREE char *why = error_format(&w.b.error);
     ck_assert_msg(strstr(why, "the image ami-new is proven, and /p may name it: scripted"), "%s", why);
-    ck_assert_str_eq(w.b.error.hint, "`aws ssm get-parameter --name /p` tells what it names");
+    ck_assert_str_eq(w.b.error.hint, "`aws ssm get-parameter --name /p` shows what it contains");
     world_clear(&w);
 }
 END_TEST
