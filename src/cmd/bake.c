@@ -7,9 +7,10 @@
 #include <stdio.h>
 
 #include "mayfly/aws/creds_fetch.h"
-#include "mayfly/cmd/start.h"
+#include "mayfly/cmd/cmd.h"
 #include "mayfly/crypto/crypto.h"
 #include "mayfly/net/url.h"
+#include "mayfly/runner/images.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/payload.h"
 #include "mayfly/util/encode.h"
@@ -197,7 +198,7 @@ struct bake_run {
     struct spec *spec; /* the options' */
     const struct kind *kind;
     struct session session;
-    struct start look; /* images are looked for as start does */
+    struct plan plan;
     struct payload payload;
     struct strlist own, steps, boot_params, params; /* params: of RunInstances, of the smoke boot and of the builder */
     struct strlist copies;                          /* regions */
@@ -219,7 +220,7 @@ static void run_clear(struct bake_run *r)
     char *const texts[] = { r->name, r->nonce,  r->image_name, r->description,   r->parameter,
                             r->run,  r->source, r->steps_text, r->runner_version };
     bake_clear(&r->bake);
-    start_clear(&r->look);
+    plan_clear(&r->plan);
     session_close(&r->session);
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         strlist_clear(lists[i]);
@@ -451,17 +452,17 @@ static bool ask(struct bake_run *r, struct call *call, struct error *err)
 
 static bool ask_image(struct bake_run *r, struct image *image, struct error *err)
 {
-    struct start *s = &r->look;
+    struct aws *aws = &r->session.aws;
     const char *id = image->ref;
-    AUTO_CALL *first = &start_find_image_call(s, image)->call;
+    AUTO_CALL *first = &image_find_call(aws, image)->call;
     if (!ask(r, first, err))
         return false;
     if (image->kind != IMAGE_SSM)
-        return start_take_image(s, image, id, (struct aws_call *)first, err);
-    if (!start_take_parameter(s, image, (struct aws_call *)first, &id, err))
+        return image_take_answer(image, id, (struct aws_call *)first, &r->arena, err);
+    if (!image_take_parameter(image, (struct aws_call *)first, &r->arena, &id, err))
         return false;
-    AUTO_CALL *second = &start_describe_image_call(s, image->region, id)->call;
-    return ask(r, second, err) && start_take_image(s, image, id, (struct aws_call *)second, err);
+    AUTO_CALL *second = &image_describe_call(aws, image->region, id)->call;
+    return ask(r, second, err) && image_take_answer(image, id, (struct aws_call *)second, &r->arena, err);
 }
 
 /* "2.337.0" of "https://…/actions-runner-linux-x64-2.337.0.tar.gz", owned, or NULL. */
@@ -473,7 +474,7 @@ static char *version_of_url(const char *url)
 }
 
 /* The newest runner, where GitHub can be asked; else the one of ami/versions. */
-static void ask_runner(struct bake_run *r, struct image *image)
+static void ask_runner(struct bake_run *r, const struct image *image)
 {
     AUTO_ERROR err = { 0 };
     struct field_list rows = { 0 };
@@ -484,17 +485,16 @@ static void ask_runner(struct bake_run *r, struct image *image)
         log_info("no GitHub token: the runner will be %s, which this version of Mayfly knows", r->runner_version);
         return;
     }
-    image->has_runner = false; /* it gets the newest */
+    const struct github_download *d = NULL;
     AUTO_CALL *call = &github_downloads_call(&r->session.github)->call;
-    if (!ask(r, call, &err) || !github_downloads_result((struct github_call *)call, &r->look.arena, &rows, &err) ||
-        !start_take_download(&r->look, image, &rows, &err)) {
+    if (!ask(r, call, &err) || !github_downloads_result((struct github_call *)call, &r->arena, &rows, &err) ||
+        !(d = image_find_download(image->architecture, &rows, &err))) {
         if (err.domain == ERROR_CANCELLED)
             return;
         AUTO_FREE char *why = error_format(&err);
         log_warn("GitHub does not say which runner is the newest, so that it will be %s: %s", r->runner_version, why);
         return;
     }
-    const struct download *d = &r->look.downloads[0];
     char *version = version_of_url(d->url);
     r->payload.runner_url = d->url;
     r->payload.runner_sha256 = d->sha256;
@@ -677,12 +677,12 @@ static void tell(void *ctx UNUSED, const char *who, const char *what)
 static bool make_config(struct bake_run *r, struct error *err)
 {
     struct spec boot = *r->spec;
-    const struct image *image = &r->look.plan.images[0];
+    const struct image *image = &r->plan.images[0];
     struct bake_tags values;
     struct ec2_tag *tags;
     boot.volume_size = 0;
     boot.volume_type = NULL;
-    if (!plan_cells(&r->look.plan, r->spec, err) ||
+    if (!plan_cells(&r->plan, r->spec, err) ||
         !params_make(r->spec, image->root_device, &image->volumes, &r->params, err) ||
         !params_make(&boot, image->root_device, NULL, &r->boot_params, err))
         return false;
@@ -699,7 +699,7 @@ static bool make_config(struct bake_run *r, struct error *err)
         .fleet = r->session.fleet,
         .nonce = r->nonce,
         .image = { .region = image->region, .name = r->image_name, .description = r->description },
-        .plan = &r->look.plan,
+        .plan = &r->plan,
         .smoke = !r->o->no_smoke,
         .parameter = r->parameter,
         .share = &r->o->share,
@@ -723,12 +723,10 @@ static bool prepare(struct bake_run *r, struct error *err)
 {
     if (!take_places(r, err) || !read_session(r, err) || !take_copies(r, r->session.aws_config.region, err))
         return false;
-    start_init(&r->look, r->cmd, r->spec, &r->session);
     if (!check_regions(r->spec, r->session.aws_config.region, err) ||
-        !plan_sites(&r->look.plan, r->spec, r->session.aws_config.region, err) ||
-        !aws_creds_fetch(&r->session.aws, err))
+        !plan_sites(&r->plan, r->spec, r->session.aws_config.region, err) || !aws_creds_fetch(&r->session.aws, err))
         return false;
-    struct image *image = &r->look.plan.images[0];
+    struct image *image = &r->plan.images[0];
     if (!ask_image(r, image, err))
         return false;
     ask_runner(r, image);
@@ -750,7 +748,7 @@ static struct json_object *number(int64_t n)
 
 static void print_plan_json(const struct bake_run *r)
 {
-    const struct plan *plan = &r->look.plan;
+    const struct plan *plan = &r->plan;
     AUTO_JSON *object = must(json_object_new_object());
     struct json_object *cells = must(json_object_new_array()), *copies = must(json_object_new_array());
     for (size_t i = 0; i < plan->n; i++) {
@@ -776,7 +774,7 @@ static void print_plan_json(const struct bake_run *r)
 
 static void print_plan(const struct bake_run *r)
 {
-    const struct plan *plan = &r->look.plan;
+    const struct plan *plan = &r->plan;
     if (r->cmd->common.json) {
         print_plan_json(r);
         return;

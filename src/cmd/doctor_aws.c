@@ -2,6 +2,7 @@
 #include <inttypes.h>
 
 #include "mayfly/cmd/doctor.h"
+#include "mayfly/runner/images.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/runner/policy.h"
 #include "mayfly/util/log.h"
@@ -182,18 +183,18 @@ static struct aws_call *judge_image(struct doctor *d, struct image *image, const
         return NULL;
     }
     if (!parameter) {
-        bool ok = start_take_image(&d->start, image, *id ? *id : image->ref, call, &err);
+        bool ok = image_take_answer(image, *id ? *id : image->ref, call, &d->start.arena, &err);
         tell_image(d, image, ok ? NULL : &err);
         return NULL;
     }
     f = finding_add(&d->findings, CHECK_PARAMETER, FINDING_OK, "read %s in %s", image->value, image->region);
-    if (!start_take_parameter(&d->start, image, call, id, &err)) {
+    if (!image_take_parameter(image, call, &d->start.arena, id, &err)) {
         f->status = FINDING_PROBLEM;
         doctor_tell_error(f, &err);
         return NULL;
     }
     finding_result(f, "%s", *id);
-    return doctor_ask(d, start_describe_image_call(&d->start, image->region, *id));
+    return doctor_ask(d, image_describe_call(&d->session.aws, image->region, *id));
 }
 
 /* --- the network -------------------------------------------------------------------------------------------------- */
@@ -373,7 +374,7 @@ bool doctor_look_at_aws(struct doctor *d, struct error *err)
     find_keys(d);
     for (size_t i = 0; i < plan->n_images; i++)
         if (!find_place(d, plan->images[i].region)->dead)
-            images[i] = doctor_ask(d, start_find_image_call(&d->start, &plan->images[i]));
+            images[i] = doctor_ask(d, image_find_call(&d->session.aws, &plan->images[i]));
     for (size_t i = 0; i < plan->regions.n; i++) {
         if (d->places[i].dead)
             continue;

@@ -1,7 +1,7 @@
 /* start: what is made of its options and asked before its first effect. doctor shares it. */
-#include "mayfly/aws/ssm.h"
 #include "mayfly/aws/sts.h"
 #include "mayfly/cmd/start.h"
+#include "mayfly/runner/images.h"
 #include "mayfly/runner/params.h"
 #include "mayfly/util/encode.h"
 #include "mayfly/util/log.h"
@@ -282,48 +282,6 @@ static bool check_label_is_free(struct start *s, const struct aws_call *call, co
     }
 }
 
-struct aws_call *start_describe_image_call(const struct start *s, const char *region, const char *id)
-{
-    AUTO_STRLIST ids = { 0 };
-    strlist_add(&ids, id);
-    return ec2_describe_images_call(&s->session->aws, region, &ids, NULL, NULL);
-}
-
-struct aws_call *start_find_image_call(const struct start *s, const struct image *image)
-{
-    struct aws *aws = &s->session->aws;
-    switch (image->kind) {
-    case IMAGE_SSM:
-        return ssm_get_parameter_call(aws, image->region, image->value);
-    case IMAGE_NAME:
-        return ec2_describe_images_call(aws, image->region, NULL, image->owner, image->value);
-    case IMAGE_ID:
-        break;
-    }
-    return start_describe_image_call(s, image->region, image->ref);
-}
-
-bool start_take_image(struct start *s, struct image *image, const char *id, const struct aws_call *answer,
-                      struct error *err)
-{
-    struct field_list images = { 0 };
-    return ec2_describe_images_result(answer, &s->arena, &images, err) &&
-           image_take(image, id, &images, &s->arena, err);
-}
-
-bool start_take_parameter(struct start *s, const struct image *image, const struct aws_call *answer, const char **ret,
-                          struct error *err)
-{
-    const char *id;
-    if (!ssm_get_parameter_result(answer, &s->arena, &id, err))
-        return false;
-    if (!ec2_id_is_valid(id, "ami"))
-        return error_set(err, ERROR_CONFIG, 0, "--image: the parameter %s in %s contains `%.60s`, not an image ID",
-                         image->value, image->region, id);
-    *ret = id;
-    return true;
-}
-
 /* The place, or the image, is not tried: another one may do. */
 static void lose_image(struct start *s, const struct image *image, struct error *why)
 {
@@ -356,11 +314,11 @@ static bool take_images(struct start *s, const struct questions *answers, size_t
         const struct aws_call *answer = aws_answer(answers, first + i);
         ids[i] = NULL;
         if (!is_answered(&answer->call, &why) ||
-            (image->kind == IMAGE_SSM ? !start_take_parameter(s, image, answer, &ids[i], &why)
-                                      : !start_take_image(s, image, image->ref, answer, &why)))
+            (image->kind == IMAGE_SSM ? !image_take_parameter(image, answer, &s->arena, &ids[i], &why)
+                                      : !image_take_answer(image, image->ref, answer, &s->arena, &why)))
             lose_image(s, image, &why);
         else if (ids[i])
-            ask_aws(&more, start_describe_image_call(s, image->region, ids[i]), ONE_OF);
+            ask_aws(&more, image_describe_call(&s->session->aws, image->region, ids[i]), ONE_OF);
     }
     if (more.n > 0 && !run_questions(s, &more, err))
         return false;
@@ -369,7 +327,8 @@ static bool take_images(struct start *s, const struct questions *answers, size_t
         if (!ids[i])
             continue;
         const struct aws_call *answer = aws_answer(&more, n++);
-        if (!is_answered(&answer->call, &why) || !start_take_image(s, &s->plan.images[i], ids[i], answer, &why))
+        if (!is_answered(&answer->call, &why) ||
+            !image_take_answer(&s->plan.images[i], ids[i], answer, &s->arena, &why))
             lose_image(s, &s->plan.images[i], &why);
     }
     plan_drop_images(&s->plan);
@@ -381,22 +340,16 @@ static bool take_images(struct start *s, const struct questions *answers, size_t
 
 bool start_take_download(struct start *s, const struct image *image, const struct field_list *rows, struct error *err)
 {
-    const char *arch = spec_runner_architecture(image->architecture);
     for (size_t d = 0; d < s->n_downloads; d++)
         if (str_eq(s->downloads[d].architecture, image->architecture))
             return true;
-    for (size_t r = 0; r < rows->n && !image->has_runner; r++) {
-        const struct github_download *row = FIELD_ROW(rows, const struct github_download, r);
-        if (!str_eq(row->os, "linux") || !str_eq(row->architecture, arch) || str_empty(row->sha256))
-            continue;
-        s->downloads[s->n_downloads++] = (struct download){ image->architecture, row->url, row->sha256 };
-        return true;
-    }
     if (image->has_runner)
         return true;
-    error_set(err, ERROR_GITHUB, 0, "GitHub offers no runner for linux-%s with a checksum", arch);
-    error_hint(err, "use an image that has the runner and the tag " TAG_RUNNER_VERSION);
-    return false;
+    const struct github_download *row = image_find_download(image->architecture, rows, err);
+    if (!row)
+        return false;
+    s->downloads[s->n_downloads++] = (struct download){ image->architecture, row->url, row->sha256 };
+    return true;
 }
 
 /* The runner for each architecture of which an image has none. */
@@ -477,7 +430,7 @@ bool start_ask(struct start *s, struct error *err)
     size_t downloads = ask(&q, &github_downloads_call(&session->github)->call, NEEDED, CLOCK_GITHUB);
     size_t images = q.n;
     for (size_t i = 0; i < s->plan.n_images; i++)
-        ask_aws(&q, start_find_image_call(s, &s->plan.images[i]), ONE_OF);
+        ask_aws(&q, image_find_call(&s->session->aws, &s->plan.images[i]), ONE_OF);
     size_t labels = q.n;
     for (size_t i = 0; i < s->plan.regions.n && !str_empty(s->spec->label); i++)
         ask_aws(&q, find_label_call(s, s->plan.regions.v[i], NULL), NEEDED);

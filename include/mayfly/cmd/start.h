@@ -51,14 +51,6 @@ MUST_CHECK bool start_ask(struct start *s, struct error *err);
 /* What the images' answers make sure of: the plan's cells, their volumes, the exact size of their user-data. */
 MUST_CHECK bool start_fit(struct start *s, struct error *err);
 
-/* The parts of start_ask that doctor asks one by one. The first question about an image; of an IMAGE_SSM that is its
- * parameter, whose value is then to be described. */
-struct aws_call *start_find_image_call(const struct start *s, const struct image *image);
-struct aws_call *start_describe_image_call(const struct start *s, const char *region, const char *id);
-MUST_CHECK bool start_take_parameter(struct start *s, const struct image *image, const struct aws_call *answer,
-                                     const char **ret_id, struct error *err);
-MUST_CHECK bool start_take_image(struct start *s, struct image *image, const char *id, const struct aws_call *answer,
-                                 struct error *err);
 /* The runner for an image that has none. rows: struct github_download. */
 MUST_CHECK bool start_take_download(struct start *s, const struct image *image, const struct field_list *rows,
                                     struct error *err);
