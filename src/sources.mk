@@ -15,7 +15,7 @@ library_sources = \
 	src/aws/ec2_filter.c src/aws/ec2_fleet.c src/aws/ec2_images.c src/aws/ec2_network.c src/aws/errors.c \
 	src/aws/query.c src/aws/sigv4.c src/aws/ssm.c src/aws/sts.c \
 	src/github/app.c src/github/auth.c src/github/call.c src/github/jobs.c src/github/runners.c \
-	src/runner/bake.c src/runner/bake_box.c src/runner/bake_region.c src/runner/clocks.c src/runner/cloud.c \
+	src/runner/bake.c src/runner/bake_box.c src/runner/bake_part.c src/runner/bake_region.c src/runner/clocks.c src/runner/cloud.c \
 	src/runner/doctor.c src/runner/drive.c src/runner/handover.c src/runner/images.c src/runner/launch.c src/runner/pair.c \
 	src/runner/params.c src/runner/payload.c src/runner/plan.c src/runner/policy.c src/runner/reap.c \
 	src/runner/reap_leftovers.c src/runner/reap_pass.c src/runner/reap_rows.c src/runner/room.c src/runner/spec.c \

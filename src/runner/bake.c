@@ -6,18 +6,13 @@ enum {
     GIVE_UP_MS = 500,
 };
 
-static void wake_at(struct bake *b, int64_t when)
-{
-    if (when < b->machine.wake)
-        b->machine.wake = when;
-}
-
 bool bake_is_proven(const struct bake *b)
 {
     return bake_region_is_kept(b->home);
 }
 
-void bake_fail(struct bake *b, const struct error *why)
+/* It cannot go on: the first reason is kept, and what is not proven is undone. */
+static void fail(struct bake *b, const struct error *why)
 {
     if (b->error.domain == ERROR_NONE)
         error_copy(&b->error, why);
@@ -32,9 +27,9 @@ static bool is_over(const struct bake *b)
 static bool follow_box(struct bake *b, enum bake_role role, int64_t now)
 {
     AUTO_ERROR why = { 0 };
-    enum box_state state = bake_box_judge(b, role, now, &why);
+    enum box_state state = bake_box_judge(&b->boxes[role], now, &why);
     if (state == BOX_FAILED)
-        bake_fail(b, &why);
+        fail(b, &why);
     return state == BOX_DONE;
 }
 
@@ -54,7 +49,7 @@ static bool advance(struct bake *b, int64_t now)
 {
     enum bake_phase before = b->phase;
     if (b->home->error.domain != ERROR_NONE)
-        bake_fail(b, &b->home->error);
+        fail(b, &b->home->error);
     if (begin_copies(b, now))
         return true;
     if (is_over(b))
@@ -64,18 +59,22 @@ static bool advance(struct bake *b, int64_t now)
         if (!follow_box(b, BAKE_BUILDER, now))
             break;
         bake_region_make(b->home, b->boxes[BAKE_BUILDER].pair.instance_id, now);
+        b->boxes[BAKE_BUILDER].wanted = false;
         b->phase = BAKE_IMAGE;
         break;
     case BAKE_IMAGE:
         if (b->home->phase != REGION_MADE)
             break;
         b->boxes[BAKE_BUILDER].down = true;
+        b->boxes[BAKE_SMOKE].wanted = true;
+        str_set(&b->boxes[BAKE_SMOKE].image, b->home->image.id);
         b->phase = BAKE_PROVE;
         break;
     case BAKE_PROVE:
         if (b->config->smoke && !follow_box(b, BAKE_SMOKE, now))
             break;
         b->boxes[BAKE_SMOKE].down = true;
+        b->boxes[BAKE_SMOKE].wanted = false;
         bake_region_keep(b->home);
         b->phase = BAKE_SPREAD;
         break;
@@ -83,6 +82,15 @@ static bool advance(struct bake *b, int64_t now)
         break;
     }
     return b->phase != before;
+}
+
+static void take_answer_of_box(struct bake *b, struct bake_box *x, const struct event *e)
+{
+    bake_box_answer(x, e);
+    if (x->error.domain == ERROR_NONE)
+        return;
+    fail(b, &x->error);
+    error_clear(&x->error);
 }
 
 static void take_answer(struct bake *b, const struct event *e)
@@ -93,7 +101,7 @@ static void take_answer(struct bake *b, const struct event *e)
     case ACT_LOOK:
     case ACT_CONSOLE:
     case ACT_TERMINATE:
-        bake_box_answer(b, (enum bake_role)e->who, e);
+        take_answer_of_box(b, &b->boxes[e->who], e);
         break;
     default:
         bake_region_answer(&b->regions[e->part], e);
@@ -106,6 +114,8 @@ static void take_signal(struct bake *b, int64_t now)
     if (b->hurry_until)
         return;
     b->hurry_until = now + HURRY_MS;
+    for (size_t i = 0; i < BAKE_BOXES; i++)
+        b->boxes[i].hurry = true;
     b->machine.give_up = now;
     b->machine.cut_at = now + HURRY_CUT_MS;
     error_set(&err, ERROR_CANCELLED, 0, "interrupted by a signal");
@@ -114,7 +124,7 @@ static void take_signal(struct bake *b, int64_t now)
                    b->config->parameter);
     else if (bake_is_proven(b))
         error_hint(&err, "the image %s is proven and stays", b->home->image.id);
-    bake_fail(b, &err);
+    fail(b, &err);
     for (size_t i = 0; i < b->n_regions; i++) {
         bake_region_hurry(&b->regions[i], b->hurry_until);
         if (b->regions[i].phase != REGION_IDLE)
@@ -130,24 +140,24 @@ static void time_out(struct bake *b, int64_t now)
     if (is_over(b) || b->phase == BAKE_SPREAD || now < b->deadline)
         return;
     const struct strlist *told = &b->boxes[b->phase == BAKE_PROVE ? BAKE_SMOKE : BAKE_BUILDER].told;
-    bool stays_up = b->phase == BAKE_BUILD && bake_box_says_done(b, BAKE_BUILDER);
+    bool stays_up = b->phase == BAKE_BUILD && bake_box_says_done(&b->boxes[BAKE_BUILDER]);
     error_set(&err, ERROR_TIMEOUT, 0, "%s after %lld s%s%s",
               stays_up ? "the builder says that it is done, and is not stopped" : waits[b->phase],
               (long long)b->config->timeout_s, told->n ? "; it came to " : "", told->n ? told->v[told->n - 1] : "");
     if (stays_up)
         error_hint(&err, "bake again: its system did not power off, or EC2 did not notice");
     error_hint(&err, "give it more by --bake-timeout, or a larger type by --types");
-    bake_fail(b, &err);
+    fail(b, &err);
 }
 
 static void work_boxes(struct bake *b, int64_t now, struct acts *acts)
 {
     for (size_t i = 0; i < BAKE_BOXES; i++) {
-        bool wanted = (i == BAKE_BUILDER && b->phase == BAKE_BUILD) || (i == BAKE_SMOKE && b->phase == BAKE_PROVE);
-        if (b->boxes[i].down || is_over(b))
-            pair_down(&b->boxes[i].pair, i, now, acts, &b->machine.wake);
-        else if (wanted)
-            bake_box_up(b, (enum bake_role)i, now, acts);
+        struct bake_box *x = &b->boxes[i];
+        if (x->down || is_over(b))
+            pair_down(&x->pair, i, now, acts, &b->machine.wake);
+        else if (x->wanted)
+            bake_box_up(x, now, acts, &b->machine.wake);
     }
 }
 
@@ -183,9 +193,9 @@ static void step(struct machine *m, const struct event *e, struct acts *acts)
     for (size_t i = 0; i < b->n_regions; i++)
         bake_region_end(&b->regions[i], e->now, acts, &m->wake);
     if (!is_over(b) && b->phase != BAKE_SPREAD)
-        wake_at(b, b->deadline);
+        bake_wake_at(&m->wake, b->deadline);
     if (b->hurry_until)
-        wake_at(b, b->hurry_until);
+        bake_wake_at(&m->wake, b->hurry_until);
     m->done = is_settled(b) || (b->hurry_until && e->now >= b->hurry_until);
 }
 
@@ -193,8 +203,7 @@ static void render(const struct machine *m, size_t who, struct arena *arena, str
 {
     const struct bake *b = (const struct bake *)m;
     const struct bake_box *x = &b->boxes[who];
-    b->config->render(b->config->ctx, (enum bake_role)who, &b->config->plan->cells[x->cell],
-                      who == BAKE_SMOKE ? b->home->image.id : NULL, arena, ret);
+    b->config->render(b->config->ctx, (enum bake_role)who, &b->config->plan->cells[x->cell], x->image, arena, ret);
     ret->client_token = x->pair.client_token;
 }
 
@@ -202,7 +211,8 @@ void bake_init(struct bake *b, const struct bake_config *config)
 {
     *b = (struct bake){ .machine = { .step = step, .render = render, .wake = INT64_MAX }, .config = config };
     for (size_t i = 0; i < BAKE_BOXES; i++)
-        room_init(&b->boxes[i].room, config->plan);
+        bake_box_init(&b->boxes[i], config, (enum bake_role)i);
+    b->boxes[BAKE_BUILDER].wanted = true;
     b->n_regions = 1 + (config->copies ? config->copies->n : 0);
     b->regions = b->home = xcalloc(b->n_regions, sizeof(*b->regions));
     for (size_t i = 0; i < b->n_regions; i++)
@@ -211,13 +221,8 @@ void bake_init(struct bake *b, const struct bake_config *config)
 
 void bake_clear(struct bake *b)
 {
-    for (size_t i = 0; i < BAKE_BOXES; i++) {
-        pair_clear(&b->boxes[i].pair);
-        room_clear(&b->boxes[i].room);
-        strlist_clear(&b->boxes[i].told);
-        free(b->boxes[i].reason);
-        free(b->boxes[i].console);
-    }
+    for (size_t i = 0; i < BAKE_BOXES; i++)
+        bake_box_clear(&b->boxes[i]);
     for (size_t i = 0; i < b->n_regions; i++)
         bake_region_clear(&b->regions[i]);
     free(b->regions);

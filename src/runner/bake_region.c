@@ -1,7 +1,6 @@
 #include "mayfly/runner/bake_region.h"
 
 #include "mayfly/aws/errors.h"
-#include "mayfly/crypto/crypto.h"
 #include "mayfly/runner/bake.h"
 #include "mayfly/runner/tags.h"
 
@@ -17,29 +16,6 @@ enum {
     LOST_MAX = 3,         /* answers of PutParameter */
 };
 enum { LIST_OF_IMAGE, LIST_OF_OLD, LIST_OF_SNAPSHOTS }; /* `who` of ACT_LEFTOVERS */
-
-static void wake_at(int64_t *wake, int64_t when)
-{
-    if (when < *wake)
-        *wake = when;
-}
-
-static bool is_copy(const struct bake_region *r)
-{
-    return r->part > 0;
-}
-
-static void tell(const struct bake_region *r, const char *what)
-{
-    r->config->tell(r->config->ctx, is_copy(r) ? r->new_image.region : "image", what);
-}
-
-static void ask(const struct bake_region *r, struct acts *acts, struct act act)
-{
-    act.part = r->part;
-    act.region = r->new_image.region;
-    acts_add(acts, act);
-}
 
 bool bake_region_is_kept(const struct bake_region *r)
 {
@@ -60,7 +36,7 @@ static bool has_failed(const struct bake_region *r)
  * answer to its publication. */
 static void decide(struct bake_region *r)
 {
-    bool stays = is_copy(r) ? r->named || r->phase > REGION_PUBLISH : bake_region_is_kept(r);
+    bool stays = bake_is_copy(&r->part) ? r->named || r->phase > REGION_PUBLISH : bake_region_is_kept(r);
     if (!has_failed(r) || r->undoing || r->phase == REGION_DONE || (r->phase == REGION_PUBLISH && r->asked))
         return;
     if (r->published)
@@ -86,7 +62,7 @@ void bake_region_fail(struct bake_region *r, const struct error *why)
 
 void bake_region_hurry(struct bake_region *r, int64_t until)
 {
-    r->hurry_until = until;
+    r->part.hurry_until = until;
 }
 
 /* --- removals: an image, then its snapshots -------------------------------------------------------------------------
@@ -107,15 +83,15 @@ static void work_removal(struct bake_region *r, size_t n, int64_t now, struct ac
     if (x->done || x->asked)
         return;
     if (now < x->ask_at) {
-        wake_at(wake, x->ask_at);
+        bake_wake_at(wake, x->ask_at);
         return;
     }
     x->asked = true;
-    ask(r, acts,
-        (struct act){ .kind = ACT_REMOVE,
-                      .who = n,
-                      .leftover = x->image_gone ? EC2_SNAPSHOT : EC2_IMAGE,
-                      .name = x->image_gone ? x->snapshots.v[x->next] : x->id });
+    bake_ask(&r->part, acts,
+             (struct act){ .kind = ACT_REMOVE,
+                           .who = n,
+                           .leftover = x->image_gone ? EC2_SNAPSHOT : EC2_IMAGE,
+                           .name = x->image_gone ? x->snapshots.v[x->next] : x->id });
 }
 
 static void answer_remove(struct bake_region *r, const struct event *e)
@@ -159,13 +135,13 @@ static void list_image(struct bake_region *r, int64_t now, struct acts *acts)
 {
     r->image.looking = true;
     r->image.looked_at = now;
-    ask(r, acts,
-        (struct act){ .kind = ACT_LEFTOVERS,
-                      .who = LIST_OF_IMAGE,
-                      .leftover = EC2_IMAGE,
-                      .filters = r->by_name,
-                      .n_filters = 1,
-                      .by_page = true });
+    bake_ask(&r->part, acts,
+             (struct act){ .kind = ACT_LEFTOVERS,
+                           .who = LIST_OF_IMAGE,
+                           .leftover = EC2_IMAGE,
+                           .filters = r->by_name,
+                           .n_filters = 1,
+                           .by_page = true });
 }
 
 static void work_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
@@ -173,7 +149,7 @@ static void work_image(struct bake_region *r, int64_t now, struct acts *acts, in
     if (r->image.asked || r->image.looking)
         return;
     if (now < r->image.ask_at) {
-        wake_at(wake, r->image.ask_at);
+        bake_wake_at(wake, r->image.ask_at);
         return;
     }
     if (r->image.maybe) {
@@ -182,7 +158,8 @@ static void work_image(struct bake_region *r, int64_t now, struct acts *acts, in
         return;
     }
     r->image.asked = true;
-    ask(r, acts, (struct act){ .kind = is_copy(r) ? ACT_COPY : ACT_IMAGE, .image = &r->new_image });
+    bake_ask(&r->part, acts,
+             (struct act){ .kind = bake_is_copy(&r->part) ? ACT_COPY : ACT_IMAGE, .image = &r->new_image });
 }
 
 static void may_exist(struct bake_region *r, int64_t now)
@@ -194,7 +171,8 @@ static void may_exist(struct bake_region *r, int64_t now)
 /* What it is made from is not ready or not seen everywhere yet, or EC2 has enough to do. */
 static bool is_busy(struct bake_region *r, const struct event *e)
 {
-    return bake_is_unseen(is_copy(r) ? "CopyImage" : "CreateImage", e->error, e->now, &r->image.unseen_until) ||
+    return bake_is_unseen(bake_is_copy(&r->part) ? "CopyImage" : "CreateImage", e->error, e->now,
+                          &r->image.unseen_until) ||
            aws_error_class(e->error) == AWS_BUSY;
 }
 
@@ -204,7 +182,7 @@ static void told_state(struct bake_region *r, const char *state)
     if (str_empty(state) || str_eq(r->image.state, state))
         return;
     str_set(&r->image.state, state);
-    tell(r, state);
+    bake_tell(&r->part, state);
 }
 
 static void answer_image(struct bake_region *r, const struct event *e)
@@ -216,8 +194,8 @@ static void answer_image(struct bake_region *r, const struct event *e)
     if (e->outcome == OUTCOME_OK) {
         str_set(&r->image.id, e->text);
         may_exist(r, e->now);
-        AUTO_FREE char *what = xasprintf("%s, %s", e->text, r->config->image.name);
-        tell(r, what);
+        AUTO_FREE char *what = xasprintf("%s, %s", e->text, r->part.config->image.name);
+        bake_tell(&r->part, what);
     } else if (e->outcome == OUTCOME_AMBIGUOUS || str_eq(code, "InvalidAMIName.Duplicate")) {
         r->image.unsure = r->image.lost = true; /* nobody else has this name, so that an earlier attempt made it */
         may_exist(r, e->now);
@@ -286,7 +264,7 @@ static void answer_list_of_image(struct bake_region *r, const struct event *e)
     bool seen = false;
     r->image.looking = e->kind == EVENT_PAGE;
     for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++) {
-        if (!str_eq(e->leftovers[i].name, r->config->image.name))
+        if (!str_eq(e->leftovers[i].name, r->part.config->image.name))
             continue;
         see_image(r, &e->leftovers[i]);
         seen = true;
@@ -323,7 +301,7 @@ static void take_old(struct bake_region *r, const struct ec2_leftover *row, cons
     struct limits limits = LIMITS_DEFAULT;
     const char *life = ec2_leftover_tag(row, TAG_LIMITS);
     int64_t created = ec2_leftover_created(row), age = created && !e->no_time ? e->cloud_now - created : 0;
-    if (!str_eq(ec2_leftover_tag(row, TAG_NAME), r->config->name))
+    if (!str_eq(ec2_leftover_tag(row, TAG_NAME), r->part.config->name))
         return;
     r->old = xreallocarray(r->old, r->n_old + 1, sizeof(*r->old));
     struct bake_old *o = &r->old[r->n_old++];
@@ -343,7 +321,7 @@ static void choose_old(struct bake_region *r)
     strlist_add(&r->spared, r->image.id);
     if (r->previous)
         strlist_add(&r->spared, r->previous);
-    bake_choose(r->old, r->n_old, r->config->keep, &r->spared);
+    bake_choose(r->old, r->n_old, r->part.config->keep, &r->spared);
     for (size_t i = 0; i < r->n_old; i++)
         if (r->old[i].goes)
             strlist_add(&r->going, r->old[i].id);
@@ -360,7 +338,7 @@ static void remove_unused(struct bake_region *r, const struct event *e)
         r->old[i].goes = r->old[i].goes && !strlist_has(&r->spared, r->old[i].id);
         if (!r->old[i].goes)
             continue;
-        tell(r, what);
+        bake_tell(&r->part, what);
         add_removal(r, r->old[i].id, &r->old[i].snapshots);
     }
 }
@@ -381,7 +359,7 @@ static bool next_to_age(struct bake_region *r)
 {
     while (r->aging < r->n_old && !is_to_age(r, &r->old[r->aging]))
         r->aging++;
-    return r->config->deprecate_after > 0 && r->aging < r->n_old;
+    return r->part.config->deprecate_after > 0 && r->aging < r->n_old;
 }
 
 static void take_deprecated(struct bake_region *r)
@@ -389,7 +367,7 @@ static void take_deprecated(struct bake_region *r)
     struct bake_old *o = &r->old[r->aging];
     AUTO_FREE char *what = xasprintf("%s is deprecated from %s", o->id, r->deprecate_at.s);
     o->deprecated = true;
-    tell(r, what);
+    bake_tell(&r->part, what);
 }
 
 /* --- phases of one action
@@ -401,7 +379,7 @@ static void begin(struct bake_region *r, struct acts *acts, struct act act)
         return;
     r->asked = true;
     r->asked_in = r->phase;
-    ask(r, acts, act);
+    bake_ask(&r->part, acts, act);
 }
 
 static void begin_keep(struct bake_region *r, struct acts *acts)
@@ -416,12 +394,12 @@ static void begin_keep(struct bake_region *r, struct acts *acts)
 /* At home the image stays before its publication is tried, as it can be launched by its id; a copy only with it. */
 static enum bake_region_phase after_share(const struct bake_region *r)
 {
-    return is_copy(r) ? REGION_READ : REGION_KEEP;
+    return bake_is_copy(&r->part) ? REGION_READ : REGION_KEEP;
 }
 
 static void not_shared(struct bake_region *r, const struct error *why)
 {
-    AUTO_FREE char *accounts = strlist_join(r->config->share, ", ");
+    AUTO_FREE char *accounts = strlist_join(r->part.config->share, ", ");
     AUTO_ERROR err = { 0 };
     error_copy(&err, why);
     error_prefix(&err, "sharing the image %s with %.200s", r->image.id, accounts);
@@ -445,21 +423,21 @@ static void published(struct bake_region *r)
     r->published = r->named = true;
     r->lost_answers = 0;
     r->phase = r->previous ? REGION_SAVE : REGION_LIST;
-    AUTO_FREE char *what = xasprintf("published in %s", r->config->parameter);
-    tell(r, what);
+    AUTO_FREE char *what = xasprintf("published in %s", r->part.config->parameter);
+    bake_tell(&r->part, what);
 }
 
 /* Nor is it known not to be, if an answer was lost. */
 static void not_published(struct bake_region *r, const struct error *why)
 {
-    const char *parameter = r->config->parameter;
+    const char *parameter = r->part.config->parameter;
     AUTO_ERROR err = { 0 };
     error_copy(&err, why);
     if (r->named) {
         str_set(&err.hint, NULL); /* that of the lost answer */
         error_hint(&err, "`aws ssm get-parameter --name %s` shows what it contains", parameter);
     }
-    if (is_copy(r))
+    if (bake_is_copy(&r->part))
         error_prefix(&err, r->named ? "publishing in %s" : "not published in %s", parameter);
     else if (r->named)
         error_prefix(&err, "the image %s is proven, and %s may name it", r->image.id, parameter);
@@ -485,7 +463,7 @@ static void answer_parameter(struct bake_region *r, const struct event *e)
     } else {
         if (!absent && ec2_id_is_valid(e->text, "ami"))
             str_set(&r->previous, e->text);
-        r->phase = is_copy(r) ? REGION_KEEP : REGION_PUBLISH;
+        r->phase = bake_is_copy(&r->part) ? REGION_KEEP : REGION_PUBLISH;
     }
 }
 
@@ -535,7 +513,7 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         if (e->outcome != OUTCOME_OK)
             bake_region_fail(r, e->error);
         else
-            r->phase = !is_copy(r) ? REGION_READ : r->config->parameter ? REGION_PUBLISH : REGION_LIST;
+            r->phase = !bake_is_copy(&r->part) ? REGION_READ : r->part.config->parameter ? REGION_PUBLISH : REGION_LIST;
         break;
     case REGION_SHARE:
         if (e->outcome != OUTCOME_OK)
@@ -548,15 +526,15 @@ static void answer_phase(struct bake_region *r, const struct event *e)
         answer_parameter(r, e);
         break;
     case REGION_SAVE:
-        r->phase = r->hurry_until ? REGION_DONE : REGION_LIST;
+        r->phase = r->part.hurry_until ? REGION_DONE : REGION_LIST;
         break;
     case REGION_LIST:
         for (size_t i = 0; i < e->n_leftovers; i++)
             take_old(r, &e->leftovers[i], e);
         if (r->asked)
             break;
-        r->deprecate_at = clock_rfc3339(bake_deprecate_at(e->cloud_now, r->config->deprecate_after));
-        if (r->config->keep > 0)
+        r->deprecate_at = clock_rfc3339(bake_deprecate_at(e->cloud_now, r->part.config->deprecate_after));
+        if (r->part.config->keep > 0)
             choose_old(r);
         r->phase = r->going.n ? REGION_USED : REGION_REMOVE;
         break;
@@ -591,13 +569,13 @@ static void list_snapshots(struct bake_region *r, int64_t now, struct acts *acts
     strlist_add(&r->description, description);
     r->image.sought = r->image.looking = true;
     r->image.looked_at = now;
-    ask(r, acts,
-        (struct act){ .kind = ACT_LEFTOVERS,
-                      .who = LIST_OF_SNAPSHOTS,
-                      .leftover = EC2_SNAPSHOT,
-                      .filters = r->of_image,
-                      .n_filters = ARRAY_SIZE(r->of_image),
-                      .by_page = true });
+    bake_ask(&r->part, acts,
+             (struct act){ .kind = ACT_LEFTOVERS,
+                           .who = LIST_OF_SNAPSHOTS,
+                           .leftover = EC2_SNAPSHOT,
+                           .filters = r->of_image,
+                           .n_filters = ARRAY_SIZE(r->of_image),
+                           .by_page = true });
 }
 
 static void answer_list_of_snapshots(struct bake_region *r, const struct event *e)
@@ -605,7 +583,7 @@ static void answer_list_of_snapshots(struct bake_region *r, const struct event *
     r->image.looking = e->kind == EVENT_PAGE;
     for (size_t i = 0; e->outcome == OUTCOME_OK && i < e->n_leftovers; i++) {
         const struct ec2_leftover *l = &e->leftovers[i];
-        if (str_eq(ec2_leftover_tag(l, TAG_FLEET), r->config->fleet) && l->description &&
+        if (str_eq(ec2_leftover_tag(l, TAG_FLEET), r->part.config->fleet) && l->description &&
             strstr(l->description, r->image.id))
             take_snapshot(r, l->id);
     }
@@ -620,13 +598,13 @@ static bool has_unknown_snapshots(const struct bake_region *r)
 /* After a signal: what is not answered soon is not waited for, but looked for, and then looked for again. */
 static void stop_waiting(struct bake_region *r, int64_t now, int64_t *wake)
 {
-    const int64_t look_at = r->hurry_until - HURRY_LOOK_MS, find_at = r->hurry_until - HURRY_FIND_MS;
+    const int64_t look_at = r->part.hurry_until - HURRY_LOOK_MS, find_at = r->part.hurry_until - HURRY_FIND_MS;
     const int64_t since = r->image.looked_at;
-    const int64_t until = r->image.asked || since < look_at ? look_at : since < find_at ? find_at : r->hurry_until;
+    const int64_t until = r->image.asked || since < look_at ? look_at : since < find_at ? find_at : r->part.hurry_until;
     if (!r->image.asked && !r->image.looking)
         return;
     if (now < until) {
-        wake_at(wake, until);
+        bake_wake_at(wake, until);
         return;
     }
     if (r->image.asked) {
@@ -641,25 +619,25 @@ static void stop_waiting(struct bake_region *r, int64_t now, int64_t *wake)
 /* An image that was never listed is looked for, since its snapshots are not known. */
 static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
 {
-    if (r->hurry_until)
+    if (r->part.hurry_until)
         stop_waiting(r, now, wake);
     if (r->image.asked || r->image.looking || !r->image.maybe)
         return;
     if (r->find_until == 0)
         r->find_until = now + FIND_MS;
-    if (r->hurry_until && r->find_until > r->hurry_until - HURRY_FIND_MS)
-        r->find_until = r->hurry_until - HURRY_FIND_MS;
+    if (r->part.hurry_until && r->find_until > r->part.hurry_until - HURRY_FIND_MS)
+        r->find_until = r->part.hurry_until - HURRY_FIND_MS;
     if (!r->image.listed && now < r->find_until) {
         if (now >= r->image.ask_at) {
             r->image.ask_at = now + bake_ease(0);
             list_image(r, now, acts);
         }
-        wake_at(wake, r->image.ask_at);
+        bake_wake_at(wake, r->image.ask_at);
         return;
     }
     if (r->image.id && r->image.snapshots.n == 0 && !r->image.sought) {
         list_snapshots(r, now, acts);
-        if (!r->hurry_until)
+        if (!r->part.hurry_until)
             return;
     }
     r->image.maybe = false;
@@ -673,10 +651,10 @@ static void undo_image(struct bake_region *r, int64_t now, struct acts *acts, in
 /* Does what the phase asks for. True: another one begins. */
 static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64_t *wake)
 {
-    const struct bake_config *c = r->config;
+    const struct bake_config *c = r->part.config;
     enum bake_region_phase before = r->phase;
     if (r->again_at > now && !r->asked) {
-        wake_at(wake, r->again_at);
+        bake_wake_at(wake, r->again_at);
         return false;
     }
     switch (r->phase) {
@@ -699,7 +677,7 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
         if (c->parameter)
             begin(r, acts, (struct act){ .kind = ACT_GET_PARAMETER, .name = c->parameter });
         else
-            r->phase = is_copy(r) ? REGION_KEEP : REGION_LIST;
+            r->phase = bake_is_copy(&r->part) ? REGION_KEEP : REGION_LIST;
         break;
     case REGION_PUBLISH:
         begin(r, acts, (struct act){ .kind = ACT_PUT_PARAMETER, .name = c->parameter, .mark = r->image.id });
@@ -734,7 +712,7 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
             r->phase = REGION_DONE;
         break;
     case REGION_MADE:
-        if (is_copy(r))
+        if (bake_is_copy(&r->part))
             r->phase = REGION_SHARE;
         break;
     case REGION_IDLE:
@@ -747,14 +725,14 @@ static bool advance(struct bake_region *r, int64_t now, struct acts *acts, int64
 static void time_out(struct bake_region *r, int64_t now, int64_t *wake)
 {
     AUTO_ERROR err = { 0 };
-    if (!is_copy(r) || r->phase != REGION_MAKE || has_failed(r))
+    if (!bake_is_copy(&r->part) || r->phase != REGION_MAKE || has_failed(r))
         return;
     if (now < r->deadline) {
-        wake_at(wake, r->deadline);
+        bake_wake_at(wake, r->deadline);
         return;
     }
     error_set(&err, ERROR_TIMEOUT, 0, "the copy is not available after %lld s%s%s",
-              (long long)(r->config->copy_timeout_ms / 1000), r->image.state ? "; the last from EC2: " : "",
+              (long long)(r->part.config->copy_timeout_ms / 1000), r->image.state ? "; the last from EC2: " : "",
               r->image.state ? r->image.state : "");
     error_hint(&err, "give it more by --copy-timeout");
     bake_region_fail(r, &err);
@@ -792,10 +770,7 @@ bool bake_region_is_settled(const struct bake_region *r)
 static void new_client_token(struct bake_region *r)
 {
     AUTO_FREE char *input = xasprintf("%s\n%s\n%s", r->new_image.name, r->new_image.region, r->new_image.source);
-    AUTO_STRBUF token = STRBUF_INIT;
-    crypto_sha256_hex(&token, input, strlen(input));
-    strbuf_truncate(&token, 40);
-    r->client_token = xasprintf("mf-%s", strbuf_str(&token));
+    r->client_token = bake_client_token(input);
     r->new_image.client_token = r->client_token;
 }
 
@@ -803,12 +778,12 @@ void bake_region_make(struct bake_region *r, const char *source, int64_t now)
 {
     r->phase = REGION_MAKE;
     r->began = now;
-    if (!is_copy(r)) {
+    if (!bake_is_copy(&r->part)) {
         r->new_image.instance_id = source;
         return;
     }
-    r->deadline = now + r->config->copy_timeout_ms;
-    r->new_image.source_region = r->config->image.region;
+    r->deadline = now + r->part.config->copy_timeout_ms;
+    r->new_image.source_region = r->part.config->image.region;
     r->new_image.source = source;
     new_client_token(r);
 }
@@ -835,9 +810,10 @@ void bake_region_answer(struct bake_region *r, const struct event *e)
 void bake_region_init(struct bake_region *r, const struct bake_config *config, size_t part)
 {
     static const char *const live[] = { "pending", "running", "stopping", "stopped" };
-    *r = (struct bake_region){ .config = config, .part = part, .new_image = config->image };
-    if (is_copy(r))
+    *r = (struct bake_region){ .part = { .config = config, .n = part }, .new_image = config->image };
+    if (bake_is_copy(&r->part))
         r->new_image.region = config->copies->v[part - 1];
+    r->part.region = r->new_image.region;
     for (size_t i = 0; i < ARRAY_SIZE(live); i++)
         strlist_add(&r->live, live[i]);
     strlist_add(&r->name, config->image.name);
@@ -885,24 +861,17 @@ void bake_region_clear(struct bake_region *r)
     *r = (struct bake_region){ 0 };
 }
 
-void bake_add_leftover(struct strbuf *text, const char *what, const char *id, const struct error *why)
-{
-    AUTO_FREE char *formatted = why->domain ? error_format(why) : NULL;
-    strbuf_addf(text, "%s%s %s%s%s", text->len ? "; " : "", what, id, formatted ? ": " : "",
-                formatted ? formatted : "");
-}
-
 static void add_leftover(const struct bake_region *r, struct strbuf *text, const char *what, const char *id,
                          const struct error *why)
 {
-    AUTO_FREE char *there = is_copy(r) ? xasprintf("%s in %s", id, r->new_image.region) : xstrdup(id);
+    AUTO_FREE char *there = bake_is_copy(&r->part) ? xasprintf("%s in %s", id, r->new_image.region) : xstrdup(id);
     bake_add_leftover(text, what, there, why);
 }
 
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text)
 {
     if (r->undoing && (r->image.maybe || r->image.asked || (r->image.unsure && !r->image.id)))
-        add_leftover(r, text, "an image that may exist", r->config->image.name, &(struct error){ 0 });
+        add_leftover(r, text, "an image that may exist", r->part.config->image.name, &(struct error){ 0 });
     else if (r->undoing && has_unknown_snapshots(r))
         add_leftover(r, text, "snapshots that nobody could look up, of", r->image.id, &(struct error){ 0 });
     for (size_t i = 0; i < r->n_removals; i++) {

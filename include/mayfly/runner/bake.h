@@ -10,28 +10,6 @@
 #include "mayfly/runner/bake_box.h"
 #include "mayfly/runner/bake_region.h"
 
-struct bake_config {            /* borrowed, valid as long as the bake */
-    const char *name, *fleet;   /* whose older images are looked for: TAG_NAME, TAG_FLEET */
-    const char *nonce;          /* of the console's last word */
-    struct ec2_new_image image; /* but for instance_id; its name is nobody else's */
-    const struct plan *plan;    /* at least one cell, of one region */
-    bool smoke;
-    const char *parameter; /* where the image is published; the one of before goes to PARAMETER/previous; or NULL */
-    const struct strlist *share;  /* with these accounts; or NULL */
-    size_t keep;                  /* so many images of the name are kept, the new one counted; 0: all */
-    int64_t deprecate_after;      /* seconds; older images that stay are deprecated so long after this one; 0: never */
-    int64_t timeout_s;            /* as it was asked for: what is told */
-    int64_t timeout_ms;           /* from the start of the machine to a proven image */
-    const struct strlist *copies; /* further regions, each once, not the home region; or NULL */
-    int64_t copy_timeout_ms;      /* from then on, until each copy is available */
-    /* The parameters of RunInstances; image: of the smoke boot, NULL: the cell's. Strings go into the arena. */
-    void (*render)(void *ctx, enum bake_role role, const struct cell *cell, const char *image, struct arena *arena,
-                   struct ec2_run *ret);
-    /* Progress, for a person. who: "builder", "image", "smoke", or a region of the copies. */
-    void (*tell)(void *ctx, const char *who, const char *what);
-    void *ctx;
-};
-
 struct bake {
     struct machine machine; /* first */
     const struct bake_config *config;
@@ -55,8 +33,5 @@ void bake_clear(struct bake *b);
 bool bake_is_proven(const struct bake *b);
 /* What could not be undone or ended, in words, owned; NULL: nothing is left. */
 char *bake_leftovers(const struct bake *b);
-
-/* It cannot go on: the first reason is told, and what is not proven is undone. */
-void bake_fail(struct bake *b, const struct error *why);
 
 #endif

@@ -3,14 +3,17 @@
 #ifndef MAYFLY_RUNNER_BAKE_BOX_H
 #define MAYFLY_RUNNER_BAKE_BOX_H
 
+#include "mayfly/runner/bake_part.h"
 #include "mayfly/runner/pair.h"
 #include "mayfly/runner/room.h"
 
-struct bake;
-
-enum bake_role { BAKE_BUILDER, BAKE_SMOKE, BAKE_BOXES };
-
 struct bake_box {
+    const struct bake_config *config;
+    enum bake_role role;
+    char *image;        /* of the smoke boot: the new one; NULL: the cell's */
+    bool wanted;        /* the bake waits for what it does */
+    bool hurry;         /* after a signal */
+    struct error error; /* why the bake cannot go on, until its owner has taken it */
     struct pair pair;
     struct room room;
     size_t cell;
@@ -31,18 +34,15 @@ struct bake_box {
 
 enum box_state { BOX_WORKS, BOX_DONE, BOX_FAILED };
 
-/* Asks for the next thing on the way to its being done. */
-void bake_box_up(struct bake *b, enum bake_role role, int64_t now, struct acts *acts);
+void bake_box_init(struct bake_box *x, const struct bake_config *config, enum bake_role role);
+void bake_box_clear(struct bake_box *x);
+/* Asks for the next thing on the way to its being done; lowers *wake to when it wants to be called again. */
+void bake_box_up(struct bake_box *x, int64_t now, struct acts *acts, int64_t *wake);
 /* Takes the answer to one of its actions. */
-void bake_box_answer(struct bake *b, enum bake_role role, const struct event *e);
+void bake_box_answer(struct bake_box *x, const struct event *e);
 /* Done: the builder has said so with the nonce and is stopped, the smoke boot has said so. Failed: *ret_why is set. */
-enum box_state bake_box_judge(struct bake *b, enum bake_role role, int64_t now, struct error *ret_why);
+enum box_state bake_box_judge(const struct bake_box *x, int64_t now, struct error *ret_why);
 /* Its console has the word; that of a builder counts once it is stopped. */
-bool bake_box_says_done(const struct bake *b, enum bake_role role);
-/* EC2 refuses what it may not have seen everywhere yet. True: it is to be asked for again, for a minute from the first
- * such refusal, *until; false: that is over, or the refusal is another one. */
-bool bake_is_unseen(const char *call, const struct error *err, int64_t now, int64_t *until);
-/* Milliseconds until the next look: a tenth of those that have passed, within bounds. */
-int64_t bake_ease(int64_t passed);
+bool bake_box_says_done(const struct bake_box *x);
 
 #endif

@@ -7,10 +7,8 @@
 #ifndef MAYFLY_RUNNER_BAKE_REGION_H
 #define MAYFLY_RUNNER_BAKE_REGION_H
 
-#include "mayfly/runner/cloud.h"
+#include "mayfly/runner/bake_part.h"
 #include "mayfly/util/clock.h"
-
-struct bake_config;
 
 /* An image that goes, and then its snapshots. */
 struct bake_removal {
@@ -41,8 +39,7 @@ void bake_choose(struct bake_old *v, size_t n, size_t keep, const struct strlist
 int64_t bake_deprecate_at(int64_t now, int64_t after);
 
 struct bake_region {
-    const struct bake_config *config;
-    size_t part;                    /* of its actions; 0: the home region */
+    struct bake_part part;
     struct ec2_new_image new_image; /* what is asked for */
     char *client_token;             /* of a copy */
     int64_t began, deadline;        /* of the making; the deadline of a copy alone */
@@ -92,7 +89,6 @@ struct bake_region {
     size_t n_removals;
     bool undoing;
     int64_t find_until;   /* an image that may exist is looked for until then */
-    int64_t hurry_until;  /* after a signal; 0: none */
     struct error error;   /* why it failed; ERROR_NONE: it did not */
     struct error pruning; /* why older images are as they were */
 };
@@ -124,7 +120,5 @@ bool bake_region_is_kept(const struct bake_region *r);
 bool bake_region_is_named(const struct bake_region *r);
 /* Appends what could not be undone or removed, in words. */
 void bake_region_leftovers(const struct bake_region *r, struct strbuf *text);
-/* Appends one such thing. why: ERROR_NONE when it is not known. */
-void bake_add_leftover(struct strbuf *text, const char *what, const char *id, const struct error *why);
 
 #endif
