@@ -12,6 +12,7 @@ struct fleet_options {
 };
 
 /* Rows of a table of options for the member of OPTIONS that is a struct fleet_options. */
+/* NOLINTBEGIN(bugprone-macro-parentheses): it names a member */
 #define FLEET_OPTS(in_)                                                                                                \
     OPT_LIST("regions", in_.regions, "REGION[,REGION…]", "regions to check (default: --region)", .bits = OPT_ONCE),    \
         OPT_TEXT("places", in_.places, "JSON", "as for `start`; its regions are checked too",                          \
@@ -25,6 +26,7 @@ struct fleet_options {
         OPT_SECONDS("max-lifetime", in_.max_lifetime, "DURATION",                                                      \
                     "time that an instance may live, for instances whose tags do not set one", .fallback = "6h",       \
                     .min = 600, .max = 30 * 86400)
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 struct fleet {
     const char *command; /* its name */

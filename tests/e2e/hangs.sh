@@ -66,7 +66,7 @@ cases=(
 	"bake|the region to copy to|ec2|DescribeImages|,\"match\":{\"region\":\"us-west-2\"}|DescribeImages|--copy-regions|us-west-2"
 )
 never() { online=600000 start "$@"; } # its runner does not come
-play() { # N
+play() {                              # N
 	local row
 	mkdir "$tmp/$1" && tmp=$tmp/$1
 	IFS='|' read -ra row <<<"${cases[$1]}"

@@ -295,11 +295,11 @@ static void follow(struct input *in, const char *console)
     x->state = EC2_STOPPED;
     x->off_at = 1;
     const struct event e = { .act = ACT_CONSOLE, .who = role, .outcome = OUTCOME_OK, .text = console, .now = 2 };
-    bake_box_answer(&b, role, &e);
+    bake_box_answer(x, &e);
     size_t told = x->told.n;
-    bake_box_answer(&b, role, &e);
+    bake_box_answer(x, &e);
     HOLDS(x->told.n == told); /* each once */
-    enum box_state state = bake_box_judge(&b, role, 2, &err);
+    enum box_state state = bake_box_judge(x, 2, &err);
     HOLDS((state == BOX_FAILED) == (err.domain != ERROR_NONE));
     HOLDS(state != BOX_DONE || strstr(console, "0123"));
     fuzz_outcome(state != BOX_FAILED, &err);
