@@ -204,9 +204,10 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
             until = env_mono(loop->env) + LATE_MS;
     }
     for (size_t i = 0; i < q->n && open > 0; i++) {
-        if (q->v[i]->state == CALL_DONE)
-            continue;
+        bool done = q->v[i]->state == CALL_DONE; /* the loop may hold it all the same, when a signal came first */
         call_cancel(loop, q->v[i]);
+        if (done)
+            continue;
         error_clear(&q->v[i]->error);
         error_set(&q->v[i]->error, ERROR_NET, 0, "%s: no answer in time", q->v[i]->name);
         q->v[i]->error.try_later = true;

@@ -114,7 +114,7 @@ def no_drift(tmp):
     said = []
     for command in ("start", "bake"):
         told = subprocess.run([BUILD / "mayfly", command, "--help"], capture_output=True, text=True).stdout
-        said += re.search(r"Outputs: ([a-z0-9, -]+)\.", told).group(1).split(", ")
+        said += re.search(r"Outputs: ([a-z0-9,\s-]+)\.", told).group(1).replace(",", " ").split()
     equal("the outputs are those of start --help and bake --help", sorted(action["outputs"]), sorted(said))
     script = (TOP / "src/action.sh").read_text()
     equal(
@@ -367,7 +367,7 @@ def fallback(world):
     equal("no room: the label", began.outputs["label"], "ubuntu-latest")
     equal("no room: fallback", began.outputs["fallback"], "true")
     equal("no room: no instance", began.outputs["ec2-instance-id"], "")
-    has("no room: a warning", began.log, "::warning::no runner of our own, so the label is `ubuntu-latest`")
+    has("no room: a warning", began.log, "::warning::falling back to the label `ubuntu-latest`")
     ended = world.step("stop", {"label": began.outputs["label"], "ec2-instance-id": ""}, local)
     check("no room: stop has nothing to do", ended.status == 0 and "nothing to stop" in ended.log, ended.log)
 

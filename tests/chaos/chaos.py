@@ -218,7 +218,7 @@ class Play:
         elif what == "422, busy" and self.profile.stop_by == "run":
             self.expect(not unsaid, f"it leaves {unsaid} and does not say so: {err[-300:]}")
         elif not failed:
-            known = err.count("warning: the record of the runner on") + (what in ("404", "422, busy"))
+            known = err.count("warning: the registration of the runner on") + (what in ("404", "422, busy"))
             self.expect(not alive, f"it succeeded, and {alive} live")
             self.expect(len(state.records) <= known, f"it succeeded, and {len(state.records)} records are left: {err[-300:]}")
         elif self.case.deed == "signal" and self.case.request.action != "DescribeInstances":

@@ -48,7 +48,7 @@ bake() {
 	if [ "$leaves" = nothing ]; then
 		equal "$name: nothing is said to be left" "$(grep -c 'left behind' <<<"$err")" 0
 	else
-		has "$name: what may be left is named" "$err" "left behind, for its own deadline and the reaper: $leaves"
+		has "$name: what may be left is named" "$err" "left behind, until its deadline or the reaper: $leaves"
 	fi
 	[ "$leaves" = 'instance i-' ] || equal "$name: nothing is left" "$(state "$live") $(state "$unproven")" '0 0'
 	stop_sim
@@ -84,7 +84,7 @@ twice() {
 	kill -INT "$background_pid"
 	ended
 	equal "$name: the second ends it at once" "$(($(date +%s%3N) - began < 700))" 1
-	expect "$name: which says so, and what is left" 1 err 'interrupted by a signal' err 'left behind, for '
+	expect "$name: which says so, and what is left" 1 err 'interrupted by a signal' err 'left behind, until '
 	stop_sim
 }
 
