@@ -44,7 +44,7 @@ static void summarise(struct cmd *cmd, const struct fleet *f, const struct repor
         struct json_object *o = row_new(f->reap.cloud_now, "pass");
         row_text(o, "fleet", f->config.fleet);
         row_number(o, "instances", (int64_t)f->reap.rows.n);
-        row_number(o, "ended", (int64_t)report->gone[REPORT_INSTANCE]);
+        row_number(o, "terminated", (int64_t)report->gone[REPORT_INSTANCE]);
         row_number(o, "deleted", (int64_t)report->gone[REPORT_RUNNER]);
         row_number(o, "removed", (int64_t)removed);
         json_object_object_add(o, "whole", must(json_object_new_boolean(cmd->exit_status == 0)));

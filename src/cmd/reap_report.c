@@ -17,8 +17,8 @@ const char *report_kind_name(size_t kind)
 /* Counts one by what was done: the words are those of the lines. */
 static void count(struct report *r, size_t kind, const char *done)
 {
-    static const char *const gone[] = { "ended", "deleted", "removed" };
-    static const char *const left[] = { "failed", "held back", "not ended", "not deleted", "not removed" };
+    static const char *const gone[] = { "terminated", "deleted", "removed" };
+    static const char *const left[] = { "failed", "held back", "not terminated", "not deleted", "not removed" };
     for (size_t i = 0; i < ARRAY_SIZE(gone); i++)
         r->gone[kind] += str_eq(done, gone[i]);
     for (size_t i = 0; i < ARRAY_SIZE(left); i++)
@@ -86,16 +86,16 @@ static const char *done(const struct reap *r, const struct reap_target *t, enum 
     if (t && t->error.domain)
         return "failed";
     if (t && t->ended)
-        return "ended";
+        return "terminated";
     if (t && t->held)
         return "held back";
     if (t && t->deregistered)
         return "deregistered";
     switch (v) {
     case REAP_DEREGISTER:
-        return dry ? "would deregister" : "not ended";
+        return dry ? "would deregister" : "not terminated";
     case REAP_TERMINATE:
-        return dry ? "would end" : "not ended";
+        return dry ? "would terminate" : "not terminated";
     case REAP_MARK:
         return dry ? "would mark" : "marked";
     default:

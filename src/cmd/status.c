@@ -98,8 +98,8 @@ static const char *phase_of(const struct reap_facts *f)
 static const char *verdict_of(const struct reap_target *t)
 {
     static const char *const words[] = {
-        [REAP_IGNORE] = "ignore",         [REAP_KEEP] = "keep",     [REAP_MARK] = "mark",
-        [REAP_DEREGISTER] = "deregister", [REAP_TERMINATE] = "end",
+        [REAP_IGNORE] = "ignore",         [REAP_KEEP] = "keep",           [REAP_MARK] = "mark",
+        [REAP_DEREGISTER] = "deregister", [REAP_TERMINATE] = "terminate",
     };
     return t->held ? "hold back" : words[t->ruling.verdict];
 }

@@ -194,7 +194,7 @@ static void tell_target(const struct stop *s, const struct stop_target *t)
         log_warn("terminated %s, although GitHub says that its runner %s is busy: it was named explicitly", id,
                  t->pair.name ? t->pair.name : "");
     else if (gone)
-        log_info("%s %s%s%s", t->already_gone ? "already gone:" : "ended", id, s->config->wide ? " in " : "",
+        log_info("%s %s%s%s", t->already_gone ? "already gone:" : "terminated", id, s->config->wide ? " in " : "",
                  s->config->wide ? t->pair.region : "");
     else if (s->several_labels)
         log_warn("left alone: %s (label %s)", id, t->label ? t->label : "none");
@@ -224,14 +224,14 @@ static void tell_spared(const struct stop *s, struct json_object *kept)
 static void report(struct cmd *cmd, const struct stop *s, size_t n)
 {
     AUTO_JSON *object = must(json_object_new_object());
-    struct json_object *ended = must(json_object_new_array()), *kept = must(json_object_new_array());
+    struct json_object *terminated = must(json_object_new_array()), *kept = must(json_object_new_array());
     for (size_t k = 0; k < n; k++) {
         for (size_t i = 0; i < s[k].n; i++) {
             const struct stop_target *t = &s[k].targets[i];
             if (k > 0 && stop_knows(&s[0], t->pair.instance_id)) /* a second look at what is gone */
                 continue;
             bool gone = t->pair.instance == INSTANCE_GONE;
-            json_object_array_add(gone ? ended : kept, must(json_object_new_string(t->pair.instance_id)));
+            json_object_array_add(gone ? terminated : kept, must(json_object_new_string(t->pair.instance_id)));
             tell_target(&s[k], t);
         }
     }
@@ -242,7 +242,7 @@ static void report(struct cmd *cmd, const struct stop *s, size_t n)
     } else if (s[0].error.domain == ERROR_NONE && s[n - 1].error.domain == ERROR_NONE) {
         tell_of_missing(s, n);
     }
-    json_object_object_add(object, "ended", ended);
+    json_object_object_add(object, "terminated", terminated);
     json_object_object_add(object, "kept", kept);
     if (cmd->common.json)
         print_json(object);

@@ -168,7 +168,7 @@ static const struct {
 } rules[] = {
     { foreign, REAP_IGNORE, 0, REAP_IGNORE, "foreign", "not of this fleet, or of a role that the reaper leaves alone" },
     { kept, REAP_KEEP, 0, REAP_KEEP, "kept", "tagged " TAG_KEEP },
-    { gone, REAP_KEEP, 0, REAP_KEEP, "gone", "ended already" },
+    { gone, REAP_KEEP, 0, REAP_KEEP, "gone", "already terminated" },
     { timeless, REAP_KEEP, 0, REAP_KEEP, "no-time", "no two clocks agree on the time" },
     { just_launched, REAP_KEEP, 0, REAP_KEEP, "launch-grace", "launched moments ago" },
     { past_deadline, REAP_TERMINATE, 0, REAP_TERMINATE, "deadline", "past its deadline" },

@@ -303,7 +303,7 @@ def example(world, name):
             "ec2-instance-id": id if len(ids) == 1 else began.outputs["ec2-instance-ids"],
         },
     )
-    check(f"{name}: stop", ended.status == 0 and ended.log.count("ended i-") == len(ids), ended.log)
+    check(f"{name}: stop", ended.status == 0 and ended.log.count("terminated i-") == len(ids), ended.log)
     check(f"{name}: it is gone", all(gone(world, i) for i in ids))
 
 

@@ -60,7 +60,7 @@ run "$mayfly" start "${args[@]}"
 expect 'a start whose list of instances has one without an id' 0
 label=$(sed -n 's/^label=//p' <<<"$out")
 run "$mayfly" stop --label "$label"
-expect 'a stop terminates what it can name, and says what it cannot' 1 err 'ended i-' err 'an instance without an id'
+expect 'a stop terminates what it can name, and says what it cannot' 1 err 'terminated i-' err 'an instance without an id'
 equal 'nothing is left' "$(state "$live")" 0
 bend DescribeRegions '<regionInfo>' '<regionInfo><item><regionName>us-
 ::error::x</regionName></item>'

@@ -27,7 +27,7 @@ equal 'its volume is tagged too' "$(state '[.regions[].volumes[]][0].tags["mayfl
 run "$mayfly" stop --instance "$id" --fleet other
 expect 'stop refuses what belongs to another fleet' 2 err 'does not belong to the fleet `other`'
 run "$mayfly" stop --instance "$id"
-expect 'stop ends the instance' 0 err "ended $id"
+expect 'stop ends the instance' 0 err "terminated $id"
 sleep 0.4
 equal 'no instance is left' "$(state "$live")" 0
 equal 'no runner record is left' "$(state '.runners | length')" 0
@@ -58,7 +58,7 @@ run "$mayfly" stop
 expect 'stop touches nothing when it could be either' 3 err 'several labels'
 equal 'both are there' "$(state "$live")" 2
 run "$mayfly" stop --name second --repo OCTO/Demo
-expect 'stop by --name, however the repository is written' 0 err 'ended i-'
+expect 'stop by --name, however the repository is written' 0 err 'terminated i-'
 equal 'one is there' "$(state "$live")" 1
 # A private repository says 404, not 403, to a token without rights: the runner may be busy for all that.
 control PUT faults '{"service":"github","action":"*","fault":"not-found","times":9}' >/dev/null
@@ -69,7 +69,7 @@ control DELETE faults >/dev/null
 GITHUB_RUN_ATTEMPT=1 run "$mayfly" stop
 expect 'an earlier attempt of the run leaves it to its own stop' 0 err 'nothing to stop'
 GITHUB_RUN_ATTEMPT=3 run "$mayfly" stop
-expect 'stop by the run alone, of an earlier attempt too' 0 err 'ended i-'
+expect 'stop by the run alone, of an earlier attempt too' 0 err 'terminated i-'
 equal 'none is there' "$(state "$live")" 0
 GITHUB_RUN_ID=4712 run "$mayfly" stop
 expect 'stop of a run that launched nothing' 0 err 'nothing to stop'
@@ -83,7 +83,7 @@ label=$(jq -r .label <<<"$out")
 run "$mayfly" start "${args[@]}" --label "$label"
 expect 'a label in use is refused' 2 err 'carries the label'
 run "$mayfly" stop --label "$label" --json
-equal 'stop by label ends five' "$(jq '.ended | length' <<<"$out")" 5
+equal 'stop by label ends five' "$(jq '.terminated | length' <<<"$out")" 5
 equal 'and no record is left' "$(state '.runners | length')" 0
 
 # --- the configuration file ---
@@ -184,7 +184,7 @@ expect 'the second pass comes too soon' 0 out 'marked i-'
 equal 'so the instance lives' "$(state "$live")" 1
 control POST clock '{"advance_seconds":200}' >/dev/null
 run "$mayfly" reap --json
-expect 'a later pass ends it' 0 out '"ended":1' out '"rule":"no-runner"'
+expect 'a later pass ends it' 0 out '"terminated":1' out '"rule":"no-runner"'
 sleep 0.2
 equal 'the instance is gone' "$(state "$live")" 0
 
@@ -193,6 +193,6 @@ expect 'start with a deadline' 0
 control POST clock '{"advance_seconds":7300}' >/dev/null
 control POST faults '{"service":"github","action":"list-runners","fault":"garbage","times":9}' >/dev/null
 run "$mayfly" reap
-expect 'past the deadline reap asks nobody' 3 out 'ended i-' out 'past its deadline' err 'GitHub could not be asked'
+expect 'past the deadline reap asks nobody' 3 out 'terminated i-' out 'past its deadline' err 'GitHub could not be asked'
 equal 'and the instance is gone' "$(state "$live")" 0
 exit $((failures > 0))

@@ -22,7 +22,7 @@ for fleet in 'a*' 'x\*?[y]'; do
 	run "$mayfly" start "${args[@]}" --fleet "$fleet" --label lab-2
 	expect "its label is taken: '$fleet'" 2 err 'carries the label `lab-2` already'
 	run "$mayfly" stop --fleet "$fleet" --label lab-2
-	expect "and its stop finds its own: '$fleet'" 0 err 'ended i-'
+	expect "and its stop finds its own: '$fleet'" 0 err 'terminated i-'
 	equal "and nothing else: '$fleet'" "$(state "$live")" 1
 done
 run "$mayfly" stop --fleet 'ab*' --instance "$id"
@@ -36,7 +36,7 @@ expect 'a subject with ? is a pattern' 0 out '"StringLike": {'
 run "$mayfly" policy trust --repo octo/demo --subject 'environment:${aws:username}'
 expect 'a subject is no variable' 2 err "contains an IAM variable"
 run "$mayfly" stop --fleet abc --label lab-1
-expect 'the other fleet ends its own' 0 err "ended $id"
+expect 'the other fleet ends its own' 0 err "terminated $id"
 
 # --- outputs that are empty ---
 export GITHUB_RUN_ID=4242 GITHUB_RUN_ATTEMPT=1 GITHUB_REPOSITORY=octo/demo
@@ -56,7 +56,7 @@ control POST clock '{"advance_seconds":1000}' >/dev/null
 empty --force
 equal 'however old it is, and with --force' "$(state "$live")" 1
 INPUT_LABEL='(not given)' INPUT_EC2_INSTANCE_ID='(not given)' MAYFLY_LABEL='' run "$mayfly" stop
-expect 'inputs that were not given: what the run has' 0 err "ended $id"
+expect 'inputs that were not given: what the run has' 0 err "terminated $id"
 
 # A start that dies: what it launched is no other job's, once it cannot be at work any more.
 in_background "$mayfly" start "${args[@]}" --timeout 60s
@@ -72,7 +72,7 @@ GITHUB_RUN_ID=424 empty
 expect 'the stop of another run does not know it' 0 err 'nothing to stop'
 control POST clock '{"advance_seconds":800}' >/dev/null
 empty
-expect 'later it is terminated' 0 err "ended $id"
+expect 'later it is terminated' 0 err "terminated $id"
 equal 'and gone' "$(state "$live")" 0
 control PUT faults '[{"service":"ec2","action":"CreateTags","fault":"error","status":403,"code":"UnauthorizedOperation","message":"You are not authorized","times":9}]' >/dev/null
 run "$mayfly" start "${args[@]}"
@@ -91,7 +91,7 @@ label=$(sed -n 's/^label=//p' "$tmp/out")
 GITHUB_RUN_ID='build #12' run "$mayfly" stop
 expect 'a run whose name begins like another' 0 err 'nothing to stop'
 run "$mayfly" stop --label "$label"
-expect 'its label is one' 0 err 'ended i-'
+expect 'its label is one' 0 err 'terminated i-'
 
 # --- a job that runs is said to ---
 run "$mayfly" start "${args[@]}"
@@ -113,7 +113,7 @@ for by in id label run; do
 	label=$(sed -n 's/^label=//p' "$tmp/out")
 	case $by in id) by=(--instance "$id") ;; label) by=(--label "$label") ;; run) by=() ;; esac
 	run "$mayfly" stop "${by[@]}"
-	expect "stop ${by[*]%%[-0-9]*} finds it" 0 err "ended $id in us-west-2"
+	expect "stop ${by[*]%%[-0-9]*} finds it" 0 err "terminated $id in us-west-2"
 done
 equal 'nothing is left' "$(state "$live")" 0
 run "$mayfly" start "${away[@]}"
@@ -130,7 +130,7 @@ run "$mayfly" stop --label mayfly-none
 expect 'a region that nobody has a runner in' 0 err 'nothing to stop' err 'eu-west-1'
 denied DescribeRegions us-east-1
 run "$mayfly" stop --label "$label"
-expect "the runner's name says where it is" 0 err "ended $id in us-west-2"
+expect "the runner's name says where it is" 0 err "terminated $id in us-west-2"
 run "$mayfly" stop --instance i-0123456789abcdef0
 expect 'regions that are not known' 3 err 'could not be listed' err 'mayfly policy stop'
 control DELETE faults >/dev/null
@@ -146,7 +146,7 @@ done
 GITHUB_RUN_ID=9 run "$mayfly" stop
 expect "another run's is none of its business" 0 err 'nothing to stop'
 run "$mayfly" stop --fleet octo
-expect 'its own fleet ends it' 0 err "ended $id"
+expect 'its own fleet ends it' 0 err "terminated $id"
 
 # --- one label for five ---
 unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT GITHUB_REPOSITORY

@@ -58,7 +58,7 @@ no_faults
 id=$(output ec2-instance-id) region=$(output region)
 fault '{"service":"ec2","action":"DescribeInstances","fault":"not-found"}'
 run "$mayfly" stop --instance "$id,i-0123456789abcdef0" --region "$region"
-expect 'stop in its region does, also when EC2 does not show it at once' 0 err "ended $id" \
+expect 'stop in its region does, also when EC2 does not show it at once' 0 err "terminated $id" \
 	err 'does not know i-0123456789abcdef0 in any region'
 equal 'nothing is left in either' "$(state "($live | length) + (.runners | length)")" 0
 
@@ -69,7 +69,7 @@ equal 'all of them' "$(jq '."ec2-instance-ids" | length' "$tmp/out")" 8
 equal 'EC2 refused no request' "$(state '.refused.RunInstances')" 0
 label=$(jq -r .label "$tmp/out")
 run "$mayfly" stop --label "$label"
-equal 'stop of eight' "$(grep -c '^ended i-' "$tmp/err")" 8
+equal 'stop of eight' "$(grep -c '^terminated i-' "$tmp/err")" 8
 
 # --- a part of them ---
 fault '{"service":"ec2","action":"RunInstances","fault":"error","code":"VcpuLimitExceeded","status":400,"skip":2,"times":9}'
@@ -137,7 +137,7 @@ places='[{"region": "us-west-2", "imageId": "ami-0a11ce00000002001", "subnetId":
 run "$mayfly" start --places "$places" --types m7i.large --label away
 expect 'a start in another place' 0 out 'region=us-west-2'
 run "$mayfly" stop --places "$places" --label away
-expect 'stop searches the regions of the places' 0 err 'ended i-'
+expect 'stop searches the regions of the places' 0 err 'terminated i-'
 
 # --- launch options ---
 run "$mayfly" start "${args[@]}" --market spot --max-price 5.5 --volume-size 64 --volume-type gp3 --volume-iops 4000 \

@@ -46,7 +46,7 @@ ends() {
 	expect "$1: before its window is over it stays" 0 out "marked $id"
 	advance 70
 	run "$mayfly" reap
-	expect "$1: then it goes" 0 out "ended $id" out "($2, "
+	expect "$1: then it goes" 0 out "terminated $id" out "($2, "
 	equal "$1: and nothing is left" "$(state "$live") $(state '.runners | length')" '0 0'
 }
 
@@ -81,7 +81,7 @@ run "$mayfly" reap
 expect 'for three minutes' 0 out "marked $id"
 advance 70
 run "$mayfly" reap
-expect 'in which no job came' 0 out "ended $id" out '(no-runner, '
+expect 'in which no job came' 0 out "terminated $id" out '(no-runner, '
 equal 'and nothing is left' "$(state "$live") $(state '.runners | length')" '0 0'
 
 # --- the second witness ---
@@ -110,7 +110,7 @@ for says in '"online","busy":false' '"offline","busy":false'; do
 	control POST "instances/$id/kill" >/dev/null # it hangs: the job is over, and nobody can prove it
 	advance 20000
 	run "$mayfly" reap
-	expect 'until its deadline' 0 out "ended $id: past its deadline"
+	expect 'until its deadline' 0 out "terminated $id: past its deadline"
 done
 
 # A run that launched an instance and is not there contradicts: its jobs are unknown.
@@ -159,7 +159,7 @@ expect 'without STS status works' 0 out 'past its deadline'
 fault '{"service":"sts","action":"GetCallerIdentity","fault":"hang","times":9}'
 began=$SECONDS
 run "$mayfly" reap
-expect 'a hanging STS holds up no deadline' 0 out "ended $id: past its deadline"
+expect 'a hanging STS holds up no deadline' 0 out "terminated $id: past its deadline"
 if [ $((SECONDS - began)) -lt 15 ]; then ok 'nor for long'; else not_ok 'nor for long' "$((SECONDS - began)) s"; fi
 run env AWS_ENDPOINT_URL_STS=http://127.0.0.1:9 "$mayfly" reap
 expect 'without it, and without instances, records are left alone' 3 err 'left alone, because the account is unknown'
@@ -230,7 +230,7 @@ expect 'what comes back to work is kept' 0 out "kept $id" out 'runs a job'
 unset GITHUB_RUN_ID GITHUB_RUN_ATTEMPT
 advance 30000
 run "$mayfly" reap
-expect 'but past its deadline even that goes' 0 out "ended $id" out 'past its deadline'
+expect 'but past its deadline even that goes' 0 out "terminated $id" out 'past its deadline'
 
 # GitHub gives the job of a machine that died up after a while.
 export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
@@ -247,7 +247,7 @@ run "$mayfly" reap
 expect 'it is marked, since its job has finished' 0 out "marked $id" out '(job-over, '
 advance 190
 run "$mayfly" reap
-expect 'and goes' 0 out "ended $id" out '(job-over, '
+expect 'and goes' 0 out "terminated $id" out '(job-over, '
 
 # --- the jobs of its workflow run ---
 export GITHUB_RUN_ID=4711 GITHUB_RUN_ATTEMPT=1
@@ -335,7 +335,7 @@ run "$mayfly" reap
 expect 'what is kept stays past its deadline, with a warning' 0 out "kept $id" err 'past its deadline, and tagged mayfly:keep'
 here DeleteTags ResourceId.1="$id" Tag.1.Key=mayfly:keep
 run "$mayfly" reap
-expect 'until it is kept no more' 0 out "ended $id"
+expect 'until it is kept no more' 0 out "terminated $id"
 
 # --- many, and two at once ---
 start_sim --instances model --boot 50 --online 100 --terminate-delay 20 --no-auth
@@ -490,7 +490,7 @@ builder
 bake mayfly-x-20261101
 advance 1000000
 run "$mayfly" reap
-expect 'a builder past its life goes' 0 out "ended $builder" out 'past its deadline'
+expect 'a builder past its life goes' 0 out "terminated $builder" out 'past its deadline'
 builder
 bake mayfly-x-20261115
 here StopInstances InstanceId.1="$builder"
@@ -499,7 +499,7 @@ run "$mayfly" reap
 expect 'a builder is left in peace before, in any state' 0 out "kept $builder: building or testing an image"
 advance 30000
 run "$mayfly" reap
-expect 'and goes past its life in any state' 0 out "ended $builder"
+expect 'and goes past its life in any state' 0 out "terminated $builder"
 images='[.regions[].images[] | select(.tags["mayfly:fleet"] == "octo/demo") | .name] | join(" ")'
 equal 'no image was touched' "$(state "$images")" 'mayfly-x-20261101 mayfly-x-20261115'
 run "$mayfly" reap --image-retention 10d

@@ -65,7 +65,7 @@ reap() {
 	in_background "$mayfly" reap
 	interrupt "$name"
 	equal "$name: so many live still" "$(state "$live")" "$5"
-	equal "$name: what lives is said to" "$(grep -c '^\(not ended\|failed\) i-' <<<"$out")" "$6"
+	equal "$name: what lives is said to" "$(grep -c '^\(not terminated\|failed\) i-' <<<"$out")" "$6"
 	stop_sim
 }
 

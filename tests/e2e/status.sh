@@ -116,7 +116,7 @@ advance 30000
 control DELETE log >/dev/null
 run "$mayfly" status
 has 'what is past its deadline would go' "$(row "${at[idle]}" | tr -s ' ')" ' over '
-has 'at once' "$(row "${at[idle]}" | tr -s ' ')" 'end past its deadline'
+has 'at once' "$(row "${at[idle]}" | tr -s ' ')" 'terminate past its deadline'
 equal 'but not by status: it only reads' "$(control GET log | jq -r '[.[] | select(.path | startswith("/_sim") | not) | .action] | unique | join(" ")')" \
 	'DescribeInstances GetCallerIdentity list-runners'
 equal 'and all are still there' "$(state '[.regions[].instances[] | select(.state | test("pending|running|stopped"))] | length')" 9

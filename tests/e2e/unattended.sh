@@ -150,12 +150,12 @@ sleep 0.3
 control POST release '{}' >/dev/null
 wait $!
 equal 'one that is stopped at work fails' "$? $(grep -c 'interrupted by a signal' "$tmp/err2")" '1 1'
-has 'and tells what it did' "$(cat "$tmp/out2")" "ended $id"
+has 'and tells what it did' "$(cat "$tmp/out2")" "terminated $id"
 told 'what was ended' success 0 exit_status 1 'removed_total{kind=instance}' 1 'left{kind=instance}' -
 no_faults
 fault '{"service":"github","action":"list-runners","fault":"delay","ms":4000}'
 run "$mayfly" reap --metrics "$prom"
-told 'the next pass' success 1 exit_status 0 'left{kind=instance}' 0 'removed_total{kind=instance}' 1 'instances{done=ended,rule=offline}' -
+told 'the next pass' success 1 exit_status 0 'left{kind=instance}' 0 'removed_total{kind=instance}' 1 'instances{done=terminated,rule=offline}' -
 if [ $(($(value clock_skew_seconds) - skew)) -ge 199 ]; then ok 'however long GitHub takes, the clocks are as far apart'; else not_ok 'however long GitHub takes, the clocks are as far apart' "$(value clock_skew_seconds) s"; fi
 success=$(value last_success_timestamp_seconds)
 sleep 1.1

@@ -27,7 +27,7 @@ start_sim --instances model --boot 100 --online 200 --terminate-delay 100
 run "$mayfly" start --label static --image ami-0a11ce00000000001 --types m7i.large --subnets subnet-0a11ce01 --security-groups sg-0a11ce01 --timeout 1m
 expect "$machine: start" 0 out label=static out ec2-instance-id=i-
 run "$mayfly" stop --label static
-expect "$machine: stop" 0 err 'ended i-'
+expect "$machine: stop" 0 err 'terminated i-'
 run "$mayfly" reap
 expect "$machine: reap" 0 err '0 live instances'
 equal "$machine: nothing is left" "$(state '([.regions[].instances[] | select(.state == "running")] | length) + (.runners | length)')" 0
