@@ -283,4 +283,5 @@ int64_t aws_now(const struct aws *aws)
 void aws_clear(struct aws *aws)
 {
     aws_denial_clear(&aws->denied);
+    secrets_clear(&aws->shown);
 }

@@ -44,7 +44,7 @@ static bool authorize(struct aws *aws, const struct creds_source *s, struct strb
     header->secret = true;
     if (!secret_is_set(&token))
         return ok;
-    secret_hide(token.value); /* for as long as an answer may repeat it */
+    secrets_add(&aws->shown, token.value);
     strbuf_addf(header, "Authorization: %s", token.value);
     return true;
 }

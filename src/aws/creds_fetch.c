@@ -192,9 +192,11 @@ static bool fetch(struct aws *aws, struct aws_creds *creds, struct error *err)
 bool aws_creds_fetch(struct aws *aws, struct error *err)
 {
     struct aws_creds creds = { 0 };
+    struct secrets before = aws->shown;
     struct http *http = http_new("mayfly/" MAYFLY_VERSION, aws->config->ca_bundle);
     struct call_loop loop = { .http = http, .env = aws->env, .wake_fd = aws->wake_fd, .until = aws->until };
     aws->creds_loop = &loop;
+    aws->shown = (struct secrets){ 0 };
     bool ok = fetch(aws, &creds, err);
     aws->creds_loop = NULL;
     http_free(http);
@@ -202,8 +204,12 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
         if (err->domain != ERROR_CANCELLED)
             error_hint(err, "`mayfly doctor --credentials` shows where credentials were looked for");
         aws_creds_clear(&creds);
+        for (size_t i = 0; i < before.n; i++) /* the credentials of before stay in use */
+            secrets_add(&aws->shown, before.v[i].value);
+        secrets_clear(&before);
         return false;
     }
+    secrets_clear(&before);
     log_debug("credentials from %s, %s", aws->config->source.where,
               creds.expires ? clock_rfc3339(creds.expires).s : "which do not expire");
     aws_creds_clear(&aws->config->creds);

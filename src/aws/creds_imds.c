@@ -144,7 +144,7 @@ static bool get_session(struct aws *aws, const struct creds_source *s, struct st
         return nothing_found(aws, s, problem, err);
     }
     ret_header->secret = true;
-    secret_hide(session.value);
+    secrets_add(&aws->shown, session.value);
     strbuf_addf(ret_header, "X-aws-ec2-metadata-token: %s", session.value);
     return true;
 }

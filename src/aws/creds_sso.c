@@ -187,8 +187,8 @@ static bool renew(struct aws *aws, const struct creds_source *s, struct token *t
     struct renewed r = { 0 };
     int status = 0;
     body.secret = true;
-    secret_hide(t->client_secret);
-    secret_hide(t->refresh_token);
+    secrets_add(&aws->shown, t->client_secret);
+    secrets_add(&aws->shown, t->refresh_token);
     strbuf_addc(&body, '{');
     add_member(&body, "grantType", "refresh_token");
     add_member(&body, "clientId", t->client_id);
@@ -213,12 +213,12 @@ static bool renew(struct aws *aws, const struct creds_source *s, struct token *t
         return false;
     if (!token_is_word(r.access_token) || r.seconds <= 0 || r.seconds > 366 * 86400)
         return error_set(err, ERROR_PARSE, 0, "%s: the answer has no usable accessToken", what);
-    secret_hide(r.access_token);
+    secrets_add(&aws->shown, r.access_token);
     t->access_token = r.access_token;
     t->expires_at = arena_strdup(arena, clock_rfc3339(aws_now(aws) + r.seconds).s);
     t->refresh_token = r.refresh_token; /* without one it cannot be renewed again */
     if (r.refresh_token)
-        secret_hide(r.refresh_token);
+        secrets_add(&aws->shown, r.refresh_token);
     save(s, t);
     return true;
 }
@@ -239,7 +239,7 @@ static bool read_token(struct aws *aws, const struct creds_source *s, struct are
     }
     if (!decode_token(&text, arena, &token, &expires, err))
         return false;
-    secret_hide(token.access_token);
+    secrets_add(&aws->shown, token.access_token);
     *ret = token.access_token;
     if (expires - now >= RENEW_BEFORE || !s->sso_renews || !may_renew(&token, now))
         return check_end(&token, expires, s->sso_session, now, err);
@@ -268,7 +268,7 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     strbuf_adds(&url, "&account_id=");
     encode_percent(&url, s->sso_account_id);
     header.secret = true;
-    secret_hide(token);
+    secrets_add(&aws->shown, token);
     strbuf_addf(&header, "x-amz-sso_bearer_token: %s", token);
     const struct creds_question q = { .name = what,
                                       .method = "GET",

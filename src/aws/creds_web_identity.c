@@ -36,8 +36,10 @@ static enum found find_file(const struct aws_creds_from *from, struct creds_sour
 static bool fetch_file(struct aws *aws, const struct creds_source *s, struct aws_creds *ret, struct error *err)
 {
     AUTO_SECRET token = { 0 };
-    return token_read(s->token_file, TOKEN_WORD, "the web identity token file", &token, err) &&
-           creds_assume_with_token(aws, &s->role, token.value, ret, err);
+    if (!token_read(s->token_file, TOKEN_WORD, "the web identity token file", &token, err))
+        return false;
+    secrets_add(&aws->shown, token.value);
+    return creds_assume_with_token(aws, &s->role, token.value, ret, err);
 }
 
 const struct creds_provider creds_web_identity = {
@@ -97,7 +99,7 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     if (!token_parse(given, strlen(given), TOKEN_WORD, variable, &token, err))
         return false;
     header.secret = true;
-    secret_hide(token.value);
+    secrets_add(&aws->shown, token.value);
     strbuf_addf(&header, "Authorization: Bearer %s", token.value);
     const struct creds_question q = {
         .name = what, .method = "GET", .url = url, .headers = { strbuf_str(&header) }, .total_ms = 5000, .attempts = 4
@@ -111,8 +113,10 @@ static bool fetch_oidc(struct aws *aws, const struct creds_source *s, struct aws
     }
     if (!json_decode_text(strbuf_str(&body), body.len, oidc_fields, &oidc, &arena, what, err))
         return false;
-    return token_parse(oidc.value, strlen(oidc.value), TOKEN_WORD, what, &identity, err) &&
-           creds_assume_with_token(aws, &s->role, identity.value, ret, err);
+    if (!token_parse(oidc.value, strlen(oidc.value), TOKEN_WORD, what, &identity, err))
+        return false;
+    secrets_add(&aws->shown, identity.value);
+    return creds_assume_with_token(aws, &s->role, identity.value, ret, err);
 }
 
 const struct creds_provider creds_oidc = {

@@ -21,7 +21,6 @@ struct entry {
     char *value; /* NULL: the place is free */
     size_t len;
     size_t users; /* secrets that have this value */
-    bool kept;    /* also without any */
 };
 
 /* A part of a secret, GRAM bytes long. */
@@ -166,20 +165,13 @@ static void leave(const char *value)
         return;
     struct entry *e = &registry.entries[i];
     e->users -= e->users > 0;
-    if (e->users > 0 || e->kept)
+    if (e->users > 0)
         return;
     for (size_t at = first_secret_byte(e->value); at + GRAM <= e->len; at += GRAM)
         drop_gram(i, at);
     wipe(STEAL(e->value));
     if (--registry.n_used == 0)
         secret_forget_all();
-}
-
-void secret_hide(const char *value)
-{
-    struct entry *e = enter(value);
-    if (e)
-        e->kept = true;
 }
 
 void secret_set(struct secret *s, const char *value, size_t len)
@@ -202,6 +194,24 @@ void secret_clear(struct secret *s)
     if (s->value)
         leave(s->value);
     wipe(STEAL(s->value));
+}
+
+void secrets_add(struct secrets *list, const char *value)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (str_eq(list->v[i].value, value))
+            return;
+    list->v = xreallocarray(list->v, list->n + 1, sizeof(*list->v));
+    list->v[list->n] = (struct secret){ 0 };
+    secret_set(&list->v[list->n++], value, strlen(value));
+}
+
+void secrets_clear(struct secrets *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        secret_clear(&list->v[i]);
+    free(list->v);
+    *list = (struct secrets){ 0 };
 }
 
 size_t secret_count(void)

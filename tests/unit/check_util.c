@@ -600,18 +600,23 @@ START_TEST(secrets_that_go)
 }
 END_TEST
 
-/* What the process was started with is hidden whether a secret has it or not. */
-START_TEST(secrets_that_stay)
+/* A list of them: each once, and nothing is left of it. */
+START_TEST(lists_of_secrets)
 {
+    struct secrets list = { 0 };
     struct secret s = { 0 };
-    secret_hide("of-the-environment");
+    secrets_add(&list, "of-the-environment");
+    secrets_add(&list, "of-a-file");
+    secrets_add(&list, "of-the-environment");
+    ck_assert_uint_eq(list.n, 2);
     secret_set(&s, "of-the-environment", 18);
-    secret_clear(&s);
-    secret_hide("of-the-environment");
+    ck_assert_uint_eq(secret_count(), 2);
+    AUTO_FREE char *got = redacted("it is of-the-environment, of-a-file");
+    ck_assert_str_eq(got, "it is ***, ***");
+    secrets_clear(&list);
+    ck_assert_uint_eq(list.n, 0);
     ck_assert_uint_eq(secret_count(), 1);
-    AUTO_FREE char *got = redacted("it is of-the-environment");
-    ck_assert_str_eq(got, "it is ***");
-    secret_forget_all();
+    secret_clear(&s);
     ck_assert_uint_eq(secret_count(), 0);
 }
 END_TEST
@@ -667,10 +672,11 @@ static size_t left_of(const char *text, const char *original)
 
 START_TEST(redaction_of_what_encodes_a_secret)
 {
+    struct secrets hidden = { 0 };
     static const char *const starts[] = { "", "M", "MA", "MAY", "#!/bin/sh\nMAYFLY_JIT='" };
     AUTO_FREE char *jit = make_jit(3), *other = make_jit(5);
-    secret_hide(other);
-    secret_hide(jit);
+    secrets_add(&hidden, other);
+    secrets_add(&hidden, jit);
     for (size_t layers = 0; layers <= 2; layers++)
         for (size_t b = 0; b < ARRAY_SIZE(starts); b++)
             for (enum escape e = PLAIN; e < ESCAPES; e++) {
@@ -689,15 +695,17 @@ START_TEST(redaction_of_what_encodes_a_secret)
                           str_ends(got, ") for parameter userData is invalid: see the manual"));
                 ck_assert_ptr_nonnull(strstr(got, "***"));
             }
-    secret_forget_all();
+    secrets_clear(&hidden);
+    ck_assert_uint_eq(secret_count(), 0);
 }
 END_TEST
 
 /* Servers and we ourselves cut texts: what is left of a secret is hidden too. */
 START_TEST(redaction_of_parts)
 {
+    struct secrets hidden = { 0 };
     AUTO_FREE char *jit = make_jit(3);
-    secret_hide(jit);
+    secrets_add(&hidden, jit);
     for (size_t from = 0; from < 200; from++)
         for (size_t len = 12; len < 80; len += 7) {
             AUTO_FREE char *part = xstrndup(jit + from, len), *text = xasprintf("got %s", part);
@@ -708,15 +716,17 @@ START_TEST(redaction_of_parts)
     AUTO_FREE char *first = xstrndup(jit, 11);
     AUTO_FREE char *kept = redacted(first);
     ck_assert_str_eq(kept, first);
-    secret_forget_all();
+    secrets_clear(&hidden);
+    ck_assert_uint_eq(secret_count(), 0);
 }
 END_TEST
 
 START_TEST(redaction_of_a_key_and_of_much)
 {
+    struct secrets hidden = { 0 };
     static const char pem[] = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEAwF3tVqN7vjk2l\nQ9Zr8m1pXo5s7uC0eYt2\n";
     AUTO_STRBUF much = STRBUF_INIT;
-    secret_hide(pem);
+    secrets_add(&hidden, pem);
     AUTO_FREE char *head = redacted("give it from -----BEGIN RSA PRIVATE KEY----- on"),
                    *line = redacted("MIIEowIBAAKCAQEAwF3tVqN7vjk2l"),
                    *one_line =
@@ -724,13 +734,14 @@ START_TEST(redaction_of_a_key_and_of_much)
     ck_assert_str_eq(head, "give it from -----BEGIN RSA PRIVATE KEY----- on");
     ck_assert_str_eq(line, "***");
     ck_assert_str_eq(one_line, "-----BEGIN RSA PRIVATE KEY----- *** ***");
-    secret_hide("a-long-enough-secret");
+    secrets_add(&hidden, "a-long-enough-secret");
     while (much.len < 700000) /* longer than a window: nothing is cut, nothing is missed */
         strbuf_adds(&much, much.len % 3 ? "a-long-enough-secret, " : "some words, ");
     AUTO_FREE char *got = redacted(strbuf_str(&much));
     ck_assert_ptr_null(strstr(got, "long"));
     ck_assert(str_ends(got, ", ") && strlen(got) > 100000);
-    secret_forget_all();
+    secrets_clear(&hidden);
+    ck_assert_uint_eq(secret_count(), 0);
 }
 END_TEST
 
@@ -902,7 +913,7 @@ static TCase *errors(void)
     tcase_add_loop_test(t, exit_statuses, 0, 14);
     tcase_add_loop_test(t, redaction, 0, 9);
     tcase_add_test(t, secrets_that_go);
-    tcase_add_test(t, secrets_that_stay);
+    tcase_add_test(t, lists_of_secrets);
     tcase_add_test(t, redaction_of_what_encodes_a_secret);
     tcase_add_test(t, redaction_of_parts);
     tcase_add_test(t, redaction_of_a_key_and_of_much);

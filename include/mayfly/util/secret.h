@@ -11,13 +11,20 @@ struct secret {  /* all zero: none */
 
 /* Replaces *s by a copy of len bytes and registers it for redaction. */
 void secret_set(struct secret *s, const char *value, size_t len);
-/* Registers for redaction, until secret_forget_all, a value that somebody else keeps: one that the process was started
- * with. */
-void secret_hide(const char *value);
 bool secret_is_set(const struct secret *s);
 /* Wipes it. A value that no other secret has is then no longer redacted, and nowhere in memory. */
 void secret_clear(struct secret *s);
 #define AUTO_SECRET CLEANUP(secret_clear) struct secret
+
+struct secrets { /* all zero: none */
+    struct secret *v;
+    size_t n;
+};
+
+/* Adds a copy of the value, NUL-terminated, unless it is there already. */
+void secrets_add(struct secrets *list, const char *value);
+void secrets_clear(struct secrets *list);
+
 /* How many values are registered for redaction. */
 size_t secret_count(void);
 
