@@ -1,6 +1,7 @@
 /* Dispatch, signals, and the one place that prints an error. */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -315,6 +316,11 @@ int main(int argc UNUSED, char **argv)
     AUTO_ERROR err = { 0 };
     keep_streams();
     secret_protect_process();
+    /* Big answers go back to the system when they are freed: glibc would raise this limit with the first of them, and
+     * keep the heap that the next ones need. */
+#ifdef M_MMAP_THRESHOLD
+    mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+#endif
     open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     int status = dispatch(argv);
     return status == 0 && !written(&err) ? print_error(NULL, &err, &(struct strlist){ 0 }) : status;
