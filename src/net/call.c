@@ -164,9 +164,23 @@ static bool gave_up(const struct call *call)
     return call->attempts > 0 && !call->ambiguous && call->give_up && call->due > call->give_up;
 }
 
+/* One that is done and that the owner waits for, out of the loop. */
+static struct call *take_done(struct call_loop *loop)
+{
+    struct call *call = loop->calls;
+    while (call && (call->state != CALL_DONE || call->ops->done))
+        call = call->next;
+    if (call)
+        unlink_call(loop, call);
+    return call;
+}
+
 struct call *call_loop_next(struct call_loop *loop, int64_t until)
 {
     for (;;) {
+        struct call *done = take_done(loop); /* what is known already counts before a signal */
+        if (done)
+            return done;
         if (loop->wake_fd >= 0 && http_readable(loop->wake_fd)) /* answers that keep coming must not hide it */
             return NULL;
         int64_t now = env_mono(loop->env), wake = until;

@@ -400,6 +400,30 @@ START_TEST(ceilings_as_documented)
 }
 END_TEST
 
+/* A signal ends a wait; what was answered before it is returned all the same, and nothing new begins. */
+START_TEST(done_before_a_signal)
+{
+    static const struct call_ops ops = { 0 };
+    struct call open = { .ops = &ops }, first = { .ops = &ops }, second = { .ops = &ops };
+    struct call_loop loop = { .env = &env_system };
+    int ends[2];
+    ck_assert_int_eq(pipe(ends), 0);
+    loop.wake_fd = ends[0];
+    call_start(&loop, &first);
+    call_start(&loop, &open);
+    call_start(&loop, &second);
+    first.state = second.state = CALL_DONE;
+    ck_assert_int_eq(write(ends[1], "x", 1), 1);
+    ck_assert_ptr_eq(call_loop_next(&loop, INT64_MAX), &second);
+    ck_assert_ptr_eq(call_loop_next(&loop, INT64_MAX), &first);
+    ck_assert_ptr_null(call_loop_next(&loop, INT64_MAX));
+    ck_assert_ptr_eq(loop.calls, &open);
+    ck_assert_uint_eq(open.attempts, 0);
+    close(ends[0]);
+    close(ends[1]);
+}
+END_TEST
+
 static TCase *cases(void)
 {
     TCase *t = tcase_create("net");
@@ -411,6 +435,7 @@ static TCase *cases(void)
     tcase_add_loop_test(t, troubles, 0, 17);
     tcase_add_loop_test(t, bundles, 0, 6);
     tcase_add_test(t, bundles_that_are_no_files);
+    tcase_add_test(t, done_before_a_signal);
     tcase_add_test(t, list_that_comes_back);
     tcase_add_loop_test(t, list_without_an_end, 0, 3);
     tcase_add_test(t, list_with_empty_pages);

@@ -68,8 +68,8 @@ void call_start(struct call_loop *loop, struct call *call);
 void call_cancel(struct call_loop *loop, struct call *call);
 /* Cancels all that is left in the loop, also calls that others waited for. */
 void call_loop_clear(struct call_loop *loop);
-/* The next call that is done, or NULL at `until` (monotonic milliseconds) or when wake_fd is readable. With nothing in
- * the loop it waits all the same. */
+/* The next call that is done, or NULL at `until` (monotonic milliseconds) or when wake_fd is readable; calls whose
+ * answer is there are returned first. With nothing in the loop it waits all the same. */
 struct call *call_loop_next(struct call_loop *loop, int64_t until);
 /* Runs n calls at once, to their ends or to the first failure, whose error *err takes; the others are then cancelled.
  */
