@@ -195,8 +195,8 @@ bool aws_creds_fetch(struct aws *aws, struct error *err)
     struct secrets before = aws->shown;
     struct http *http = http_new("mayfly/" MAYFLY_VERSION, aws->config->ca_bundle);
     struct call_loop loop = { .http = http, .env = aws->env, .wake_fd = aws->wake_fd, .until = aws->until };
-    aws->creds_loop = &loop;
     aws->shown = (struct secrets){ 0 };
+    aws->creds_loop = &loop;
     bool ok = fetch(aws, &creds, err);
     aws->creds_loop = NULL;
     http_free(http);

@@ -42,35 +42,35 @@ static const struct opt bake_opts[] = {
       .type = OPT_STRING,
       ROW(recipe),
       .arg = "NAME|FILE",
-      .help = "the same as the argument: amd64, arm64, cuda, or a sh script of one's own, like ./tools.sh" },
+      .help = "same as the argument NAME: amd64, arm64, cuda, or your own sh script, such as ./tools.sh" },
     { .name = "base",
       .type = OPT_STRING,
       ROW(base),
       .arg = "amd64|arm64|cuda",
-      .help = "what a script of one's own comes on top of",
+      .help = "image that your own script adds to",
       .fallback = "amd64",
       .choices = "amd64 arm64 cuda" },
     { .name = "with",
       .type = OPT_LIST,
       ROW(with),
       .arg = "STEP|FILE[,…]",
-      .help = "further steps: python (3.8 to 3.13), go, or scripts of one's own" },
+      .help = "additional steps: python (3.8 to 3.13), go, or your own scripts" },
     { .name = "steps",
       .type = OPT_LIST,
       ROW(steps),
       .arg = "STEP[,STEP…]",
-      .help = "these steps and no others, in this order; own-1 is the first script of one's own" },
+      .help = "run only these steps, in this order; own-1 is your first script" },
     /* Not `image`, nor `timeout`: those of start, in a configuration file, mean something else. */
     { .name = "source-image",
       .type = OPT_STRING,
       ROW(source_image),
       .arg = "IMAGE",
-      .help = "what to begin with: ami-…, ssm:/parameter, or name:PATTERN@OWNER; else the newest Ubuntu 24.04" },
+      .help = "image to start from: ami-…, ssm:/PARAMETER, or name:PATTERN@OWNER (default: the latest Ubuntu 24.04)" },
     { .name = "types",
       .type = OPT_LIST,
       ROW(spec.types),
       .arg = "TYPE[,TYPE…]",
-      .help = "instance types of the builder and the smoke boot, in the order to try; else some that fit",
+      .help = "instance types of the builder and the smoke test, in the order to try (default: chosen by image)",
       .bits = OPT_CHECKOUT },
     { .name = "subnets",
       .type = OPT_LIST,
@@ -82,19 +82,19 @@ static const struct opt bake_opts[] = {
       .type = OPT_LIST,
       ROW(spec.security_groups),
       .arg = "ID[,ID…]",
-      .help = "security groups; nothing needs to come in",
+      .help = "security groups; no inbound rule is needed",
       .bits = OPT_CHECKOUT },
     { .name = "public-ip",
       .type = OPT_STRING,
       ROW(spec.public_ip),
       .arg = "yes|no",
-      .help = "public address; else what the subnet says",
+      .help = "assign a public IPv4 address (default: the subnet's setting)",
       .choices = "yes no" },
     { .name = "volume-size",
       .type = OPT_NUMBER,
       ROW(spec.volume_size),
       .arg = "GIB",
-      .help = "of the image's root volume; else 20, or 30 with cuda",
+      .help = "root volume size of the image, in GiB (default: 20, or 30 for cuda)",
       .min = 8,
       .max = 65536,
       .bits = OPT_CHECKOUT },
@@ -102,7 +102,7 @@ static const struct opt bake_opts[] = {
       .type = OPT_STRING,
       ROW(spec.volume_type),
       .arg = "TYPE",
-      .help = "of the image's root volume",
+      .help = "root volume type of the image",
       .fallback = "gp3",
       .choices = "gp2 gp3",
       .bits = OPT_CHECKOUT },
@@ -110,54 +110,56 @@ static const struct opt bake_opts[] = {
       .type = OPT_TEXT,
       ROW(spec.tags),
       .arg = "KEY=VALUE,…|JSON",
-      .help = "tags of your own on builder, smoke boot, image and snapshots" },
+      .help = "additional tags for the builder, the smoke test, the image and its snapshots" },
     { .name = "bake-timeout",
       .type = OPT_SECONDS,
       ROW(spec.timeout),
       .arg = "DURATION",
-      .help = "until the image is proven",
+      .help = "time limit for building and testing the image",
       .fallback = "1h",
       .min = 5,
       .max = 4 * 3600,
       .bits = OPT_CHECKOUT_LOWER },
-    { .name = "no-smoke", .type = OPT_FLAG, ROW(no_smoke), .help = "publish the image without having booted it" },
+    { .name = "no-smoke", .type = OPT_FLAG, ROW(no_smoke), .help = "publish the image without booting it first" },
     { .name = "parameter",
       .type = OPT_STRING,
       ROW(parameter),
       .arg = "NAME|none",
-      .help = "the SSM parameter to publish the image in; else /mayfly/ami/NAME; what it was before goes to "
-              "NAME/previous" },
+      .help = "SSM parameter to write the image ID to; its previous value is kept in NAME/previous (default: "
+              "/mayfly/ami/NAME)" },
     { .name = "keep",
       .type = OPT_NUMBER,
       ROW(keep),
       .arg = "N",
-      .help = "images of this name to keep, the new one counted; those that are published or in use stay; 0: all",
+      .help = "number of images with this name to keep, including the new one; images that are published or in use "
+              "always stay; "
+              "0 keeps all",
       .fallback = "3",
       .max = 1000 },
     { .name = "deprecate-after",
       .type = OPT_SECONDS,
       ROW(deprecate_after),
       .arg = "DURATION",
-      .help = "deprecate older images that stay so long after this bake: other accounts no longer find them by name, "
-              "but may launch them; 0: never",
+      .help = "time after this bake at which older images are deprecated: other accounts no longer find them by name, "
+              "but can launch them; 0 means never",
       .fallback = "1d",
       .max = 366 * 86400 },
     { .name = "share",
       .type = OPT_LIST,
       ROW(share),
       .arg = "ACCOUNT[,ACCOUNT…]",
-      .help = "accounts that may launch the image" },
+      .help = "AWS accounts that may launch the image" },
     { .name = "copy-regions",
       .type = OPT_LIST,
       ROW(copy_regions),
       .arg = "REGION[,REGION…]",
       .help =
-          "further regions to have it: copied once it is proven, shared and published there, older ones as at home" },
+          "additional regions: the tested image is copied, shared and published there, and older copies are removed" },
     { .name = "copy-timeout",
       .type = OPT_SECONDS,
       ROW(copy_timeout),
       .arg = "DURATION",
-      .help = "from the proof on, until the copies are available",
+      .help = "time limit for the copies, counted from the end of the smoke test",
       .fallback = "1h",
       .min = 5,
       .max = 24 * 3600,
@@ -166,14 +168,21 @@ static const struct opt bake_opts[] = {
       .type = OPT_STRING,
       ROW(payload),
       .arg = "FILE",
-      .help = "only write the recipe to FILE, for --payload-url" },
+      .help = "write the recipe to FILE, for --payload-url, and exit" },
     { .name = "payload-url",
       .type = OPT_STRING,
       ROW(payload_url),
       .arg = "URL",
-      .help = "where the builder fetches what --payload wrote, if the recipe is too large for user-data" },
-    { .name = "payload-sha256", .type = OPT_STRING, ROW(payload_sha256), .arg = "HEX", .help = "its SHA-256" },
-    { .name = "dry-run", .type = OPT_FLAG, ROW(spec.dry_run), .help = "print steps, plan and payload, launch nothing" },
+      .help = "URL from which the builder downloads what --payload wrote, for a recipe too large for user-data" },
+    { .name = "payload-sha256",
+      .type = OPT_STRING,
+      ROW(payload_sha256),
+      .arg = "HEX",
+      .help = "SHA-256 of the file at --payload-url" },
+    { .name = "dry-run",
+      .type = OPT_FLAG,
+      ROW(spec.dry_run),
+      .help = "print steps, plan and payload without launching anything" },
     { 0 },
 };
 
@@ -265,8 +274,8 @@ static bool add_step(struct bake_run *r, const char *step, struct error *err)
         return true;
     }
     AUTO_FREE char *all = payload_steps();
-    error_set(err, ERROR_USAGE, 0, "there is no step `%.60s`", step);
-    error_hint(err, "there are %s; a script of one's own is a path, like ./tools.sh", all);
+    error_set(err, ERROR_USAGE, 0, "unknown step `%.60s`", step);
+    error_hint(err, "steps are %s; give your own script as a path, such as ./tools.sh", all);
     return false;
 }
 
@@ -300,14 +309,14 @@ static bool take_name(struct bake_run *r, const char *given, struct error *err)
 {
     r->kind = is_path(given) ? find_kind(r->o->base) : find_kind(given);
     if (!r->kind) {
-        error_set(err, ERROR_USAGE, 0, "there is no recipe `%.60s`", given);
-        error_hint(err, "there are amd64, arm64 and cuda; a script of one's own is a path, like ./tools.sh");
+        error_set(err, ERROR_USAGE, 0, "unknown recipe `%.60s`", given);
+        error_hint(err, "recipes are amd64, arm64 and cuda; give your own script as a path, such as ./tools.sh");
         return false;
     }
     r->name = is_path(given) ? name_of_path(given) : xstrdup(given);
     if (strlen(r->name) <= NAME_MAX_LEN && name_is_valid(r->name))
         return true;
-    error_set(err, ERROR_USAGE, 0, "`%.60s` is no name for an image", r->name);
+    error_set(err, ERROR_USAGE, 0, "`%.60s` is not a valid image name", r->name);
     error_hint(err, "the script's name becomes the image's: at most %d letters, digits and - _ .", NAME_MAX_LEN);
     return false;
 }
@@ -336,7 +345,7 @@ static bool take_recipe(struct bake_run *r, struct error *err)
     const char *given = rest->n ? rest->v[0] : r->o->recipe;
     if (str_empty(given) || rest->n > 1) {
         error_set(err, ERROR_USAGE, 0, rest->n > 1 ? "more than one image is named" : "no image is named");
-        error_hint(err, "mayfly bake amd64; there are amd64, arm64, cuda, and scripts of one's own, like ./tools.sh");
+        error_hint(err, "give one of amd64, arm64, cuda, or the path to your script: mayfly bake ./tools.sh");
         return false;
     }
     return take_name(r, given, err) && take_steps(r, given, err);
@@ -354,7 +363,7 @@ static bool check_payload_url(const struct bake_options *o, struct error *err)
 {
     AUTO_URL url = { 0 };
     if (str_empty(o->payload_url) != str_empty(o->payload_sha256)) {
-        error_set(err, ERROR_USAGE, 0, "--payload-url and --payload-sha256 go together");
+        error_set(err, ERROR_USAGE, 0, "--payload-url and --payload-sha256 must be given together");
         error_hint(err, "--payload FILE writes the recipe and prints its SHA-256");
         return false;
     }
@@ -410,7 +419,7 @@ static bool check_region(const char *option, const char *id, const char *home, s
     if (id[n] == '\0' || !aws_region_is_valid(region) || str_eq(region, home))
         return true;
     error_set(err, ERROR_USAGE, 0, "--%s names the region %s, and the bake is in %s", option, region, home);
-    error_hint(err, "give --%s of %s alone, or --region %s to bake there", option, home, region);
+    error_hint(err, "give --%s in %s only, or --region %s to bake there", option, home, region);
     return false;
 }
 
@@ -482,7 +491,8 @@ static void ask_runner(struct bake_run *r, const struct image *image)
         return;
     r->runner_version = payload_version("RUNNER_VERSION");
     if (!r->session.cloud.github) {
-        log_info("no GitHub token: the runner will be %s, which this version of Mayfly knows", r->runner_version);
+        log_info("no GitHub token, so the runner will be %s, the latest that this version of Mayfly knows",
+                 r->runner_version);
         return;
     }
     const struct github_download *d = NULL;
@@ -492,7 +502,7 @@ static void ask_runner(struct bake_run *r, const struct image *image)
         if (err.domain == ERROR_CANCELLED)
             return;
         AUTO_FREE char *why = error_format(&err);
-        log_warn("GitHub does not say which runner is the newest, so that it will be %s: %s", r->runner_version, why);
+        log_warn("could not find the latest runner version, using %s: %s", r->runner_version, why);
         return;
     }
     char *version = version_of_url(d->url);
@@ -511,8 +521,8 @@ static bool take_copies(struct bake_run *r, const char *home, struct error *err)
         if (!aws_region_check(region, "--copy-regions", err))
             return false;
         if (!str_eq(aws_partition(region), aws_partition(home))) {
-            error_set(err, ERROR_USAGE, 0, "--copy-regions: EC2 copies no image from %s to %s", home, region);
-            error_hint(err, "they are of different partitions, %s and %s: bake in each", aws_partition(home),
+            error_set(err, ERROR_USAGE, 0, "--copy-regions: EC2 cannot copy an image from %s to %s", home, region);
+            error_hint(err, "bake in each of them: they are in different partitions, %s and %s", aws_partition(home),
                        aws_partition(region));
             return false;
         }
@@ -552,7 +562,7 @@ static bool read_session(struct bake_run *r, struct error *err)
         return error_move(err, &aws);
     if (r->session.fleet)
         return true;
-    error_set(err, ERROR_CONFIG, 0, "no fleet: whose image is it?");
+    error_set(err, ERROR_CONFIG, 0, "no fleet name, so the image would have no owner");
     error_hint(err, "give --repo OWNER/REPO or --fleet NAME, or set GITHUB_REPOSITORY");
     return false;
 }
@@ -955,16 +965,16 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
 const struct command command_bake = {
     .name = "bake",
     .arguments = "NAME",
-    .summary = "build an image, prove it, publish it",
-    .about =
-        "Builds the image amd64, arm64 or cuda, or one by a script of one's own on top of these: launches a builder\n"
-        "from Ubuntu, which makes itself ready and powers off; makes an image of its disk; boots that once; writes\n"
-        "its id to the SSM parameter that `start --image ssm:/mayfly/ami/NAME` reads; deprecates older ones and\n"
-        "removes those beyond --keep. --copy-regions has the proven image copied and published in other regions too,\n"
-        "which is not booted there again; one that fails is undone, told, and exit status 3. Needs no SSH, no key and\n"
-        "no open port. Every failure, timeout or signal undoes what was done. The output `images` is a JSON object of\n"
-        "ids by region.\n"
-        "Outputs: image-id, image-name, images, previous-image-id, parameter.",
+    .summary = "build, test and publish an image",
+    .about = "Builds the image amd64, arm64 or cuda, or one made by your own script on top of these: launches a\n"
+             "builder from Ubuntu, which sets itself up and powers off; creates an image of its disk; boots that\n"
+             "image once as a smoke test; writes its ID to the SSM parameter that\n"
+             "`start --image ssm:/mayfly/ami/NAME` reads; deprecates older images and removes those beyond --keep.\n"
+             "With --copy-regions, the tested image is also copied to and published in other regions, without\n"
+             "booting it there; a copy that fails is undone and reported, and the exit status is 3. Needs no SSH,\n"
+             "no key and no open port. A failure, timeout or signal undoes everything. The output\n"
+             "`images` is a JSON object of IDs by region.\n"
+             "Outputs: image-id, image-name, images, previous-image-id, parameter.",
     .opts = bake_opts,
     .options_size = sizeof(struct bake_options),
     .run = run,

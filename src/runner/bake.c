@@ -145,8 +145,8 @@ static void time_out(struct bake *b, int64_t now)
               stays_up ? "the builder says that it is done, and is not stopped" : waits[b->phase],
               (long long)b->config->timeout_s, told->n ? "; it came to " : "", told->n ? told->v[told->n - 1] : "");
     if (stays_up)
-        error_hint(&err, "bake again: its system did not power off, or EC2 did not notice");
-    error_hint(&err, "give it more by --bake-timeout, or a larger type by --types");
+        error_hint(&err, "run the bake again: its system did not power off, or EC2 did not notice");
+    error_hint(&err, "give more time with --bake-timeout, or a larger type with --types");
     fail(b, &err);
 }
 

@@ -98,7 +98,7 @@ static void refused(struct bake_box *x, const struct event *e)
     }
     error_copy(&err, e->error);
     str_set(&err.hint, NULL); /* of an image that was named */
-    error_hint(&err, "bake again: EC2 did not see the image that it had just made, for a minute");
+    error_hint(&err, "run the bake again: for a minute, EC2 did not find the image that it had just created");
     fail(x, &err);
 }
 
@@ -362,8 +362,7 @@ enum box_state bake_box_judge(const struct bake_box *x, int64_t now, struct erro
     AUTO_FREE char *failure = find_failure(x);
     if (failure) {
         error_set(ret_why, ERROR_AWS, 0, "%s failed: %s", label, failure);
-        error_hint(ret_why,
-                   "the lines above are the end of what it printed; --verbose prints everything on its console");
+        error_hint(ret_why, "the lines above are the last that it printed; --verbose prints its whole console");
         return BOX_FAILED;
     }
     /* The builder has to be off as well: only then its disk is whole. */
@@ -382,6 +381,6 @@ enum box_state bake_box_judge(const struct bake_box *x, int64_t now, struct erro
     if (now - x->off_at < (x->read_late ? CONSOLE_LAG_MS : 2 * CONSOLE_LAG_MS))
         return BOX_WORKS;
     failed(ret_why, label, "powered off without saying that it is done");
-    error_hint(ret_why, "a crash, or a recipe that powers off: its console is what there is to look at");
+    error_hint(ret_why, "look at its console: it crashed, or the recipe powers off");
     return BOX_FAILED;
 }

@@ -221,7 +221,7 @@ static void image_unseen(struct bake_region *r, int64_t now)
         r->image.maybe = r->image.unsure = false;
         return;
     }
-    error_set(&err, ERROR_AWS, 0, "EC2 does not know the image %s, which it made", r->image.id);
+    error_set(&err, ERROR_AWS, 0, "EC2 does not find the image %s, which it created", r->image.id);
     bake_region_fail(r, &err);
 }
 
@@ -254,7 +254,7 @@ static void see_image(struct bake_region *r, const struct ec2_leftover *row)
             continue;
         error_set(&err, ERROR_AWS, 0, "the image %s is %s%s%s", row->id, row->state, row->reason ? ": " : "",
                   row->reason ? row->reason : "");
-        error_hint(&err, "bake again; an encrypted volume needs a key that these credentials may use");
+        error_hint(&err, "run the bake again; an encrypted volume needs a key that these credentials may use");
         bake_region_fail(r, &err);
     }
 }

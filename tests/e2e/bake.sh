@@ -104,13 +104,13 @@ mistake() { # NAME STATUS TEXT ARGUMENT…
 }
 mistake 'no image' 2 'no image is named'
 mistake 'two images' 2 'more than one image' amd64 arm64
-mistake 'an unknown image' 2 'there is no recipe `amd`' amd "${where[@]}"
-mistake 'an unknown step' 2 'there is no step `rust`' amd64 --with rust "${where[@]}"
-mistake 'a name that is none' 2 'is no name for an image' './a b.sh' "${where[@]}"
+mistake 'an unknown image' 2 'unknown recipe `amd`' amd "${where[@]}"
+mistake 'an unknown step' 2 'unknown step `rust`' amd64 --with rust "${where[@]}"
+mistake 'a name that is none' 2 'is not a valid image name' './a b.sh' "${where[@]}"
 mistake 'no subnet' 2 '--subnets is missing' amd64
 for option in subnets=subnet-0a11ce21 security-groups=sg-0a11ce21 source-image=ami-0a11ce00000002001; do
 	mistake "--${option%%=*} of another region" 2 "--${option%%=*} names the region us-west-2, and the bake is in us-east-1" amd64 "${where[@]}" "--${option%%=*}" "us-west-2/${option#*=}"
-	has 'which has to be the one of the bake' "$err" "hint: give --${option%%=*} of us-east-1 alone, or --region us-west-2 to bake there"
+	has 'which has to be the one of the bake' "$err" "hint: give --${option%%=*} in us-east-1 only, or --region us-west-2 to bake there"
 done
 run "$mayfly" bake amd64 --region us-west-2 --subnets us-west-2/subnet-0a11ce21 --security-groups us-west-2/sg-0a11ce21 --dry-run
 expect 'it may be named' 0 out 'in subnet-0a11ce21'
@@ -120,7 +120,7 @@ for parameter in amd64 /aws/x /AwsImages/x /ssm-x / /mayfly/ami/ /mayfly//amd64 
 done
 mistake 'an account that is none' 2 'is not an account' amd64 "${where[@]}" --share 1
 mistake 'a deprecation that never comes' 2 'is not a duration' amd64 "${where[@]}" --deprecate-after never
-mistake 'a payload without a checksum' 2 'go together' amd64 "${where[@]}" --payload-url https://example.com/p
+mistake 'a payload without a checksum' 2 'must be given together' amd64 "${where[@]}" --payload-url https://example.com/p
 mistake 'a payload without TLS' 2 'is not https' amd64 "${where[@]}" --payload-url http://example.com/p --payload-sha256 "$(printf x | sha256sum | cut -d' ' -f1)"
 mistake 'a checksum that is none' 2 '64 hexadecimal digits' amd64 "${where[@]}" --payload-url https://example.com/p --payload-sha256 "'; reboot"
 mistake 'an image that is not there' 2 'there is no image' amd64 "${where[@]}" --source-image name:none-*@self
@@ -131,7 +131,7 @@ MAYFLY_GITHUB_TOKEN='' run "$mayfly" bake amd64 "${where[@]}" --dry-run
 expect 'without a token the runner is the one of ami/versions' 0 out "runner: $(sed -n 's/^RUNNER_VERSION=//p' "$top/ami/versions")" err 'no GitHub token'
 control PUT faults '{"service": "github", "action": "downloads", "fault": "error", "status": 403}' >/dev/null
 run "$mayfly" bake amd64 "${where[@]}" --dry-run
-expect 'and where GitHub does not say' 0 out "runner: $(sed -n 's/^RUNNER_VERSION=//p' "$top/ami/versions")" err 'warning: GitHub does not say'
+expect 'and where GitHub does not say' 0 out "runner: $(sed -n 's/^RUNNER_VERSION=//p' "$top/ami/versions")" err 'warning: could not find the latest runner version'
 
 # --- bad ends: all is undone ---------------------------------------------------------------------------------------------
 bad_end() { # NAME FAULTS STATUS TEXT [TEXT]

@@ -70,7 +70,7 @@ mistake() { # NAME TEXT ARGUMENT…
 	expect "$name" 2 err "$text"
 }
 mistake 'a region that is none' '`Frankfurt` is not the name of an AWS region' --copy-regions Frankfurt
-mistake 'a region of another partition' 'EC2 copies no image from us-east-1 to cn-north-1' --copy-regions cn-north-1
+mistake 'a region of another partition' 'EC2 cannot copy an image from us-east-1 to cn-north-1' --copy-regions cn-north-1
 mistake 'a time that is none' '--copy-timeout' "${copies[@]}" --copy-timeout soon
 mistake 'a list with blanks' 'several of them like us-east-1,eu-west-1' --copy-regions 'us-west-2 eu-west-1'
 run "$mayfly" bake amd64 "${where[@]}" --copy-regions us-west-22

@@ -845,7 +845,8 @@ START_TEST(what_is_not_seen_yet)
     ck_assert_int_ge(w.now - w.faulted, 60000);
     ck_assert_int_lt(w.now - w.faulted, 90000);
     if (u->kind == ACT_RUN)
-        ck_assert_str_eq(w.b.error.hint, "bake again: EC2 did not see the image that it had just made, for a minute");
+        ck_assert_str_eq(w.b.error.hint,
+                         "run the bake again: for a minute, EC2 did not find the image that it had just created");
     world_clear(&w);
 }
 END_TEST
