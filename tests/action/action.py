@@ -342,7 +342,7 @@ def stop_by_run(world):
         check(f"{given} spares another start's", ended.status == 0 and f"{id} was handed out" in ended.log, ended.log)
     check("it is there", not gone(world, id))
     ended = world.step("stop", {}, local)
-    has("stop with neither label nor instance", ended.log, f"ended {id}")
+    has("stop with neither label nor instance", ended.log, f"terminated {id}")
     again = world.step("stop", {"label": "", "ec2-instance-id": " \n"}, local)
     check("stop again finds nothing and is content", again.status == 0 and "nothing to stop" in again.log, again.log)
 
