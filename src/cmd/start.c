@@ -1,5 +1,6 @@
 #include "mayfly/cmd/start.h"
 
+#include <errno.h>
 #include <inttypes.h>
 
 #include "mayfly/util/clock.h"
@@ -211,9 +212,14 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
         if (launch_slot_is_up(&s.launch.slots[i]))
             log_info("runner %s is online after %s", s.launch.slots[i].pair.name, online);
     }
-    if (cmd->common.json)
-        start_print_result(&s);
-    return true;
+    if (!cmd->common.json)
+        return true;
+    start_print_result(&s);
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return true;
+    error_errno(err, errno, "writing to standard output");
+    error_hint(err, "`mayfly stop --label %s` terminates what was launched", s.label);
+    return false;
 }
 
 const struct command command_start = {

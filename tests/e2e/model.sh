@@ -30,6 +30,16 @@ run "$mayfly" stop --instance "$id"
 expect 'stop ends the instance' 0 err "terminated $id"
 sleep 0.4
 equal 'no instance is left' "$(state "$live")" 0
+
+# What could not be written was not handed out: the error says how it is terminated.
+for to in '>/dev/full' '>&-'; do
+	run bash -c "\"\$@\" $to" - "$mayfly" start "${args[@]}" --json --label unwritten
+	expect "a result that cannot be written: $to" 1 err 'writing to standard output' err '`mayfly stop --label unwritten`'
+	run "$mayfly" stop --label unwritten
+	expect 'and by that it is' 0 err 'terminated i-'
+done
+sleep 0.4
+equal 'and nothing is left' "$(state "$live")" 0
 equal 'no runner record is left' "$(state '.runners | length')" 0
 equal 'no volume is left' "$(state '[.regions[].volumes[]] | length')" 0
 run "$mayfly" stop --instance "$id"
