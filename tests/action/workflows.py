@@ -578,6 +578,8 @@ IMAGES = {  # what: the event, the tags, the result of each job
     "no-room": (None, "main latest", "success success success"),
     "off": (None, "main latest", "success success success"),
     "no-manifest": (None, None, "success success failure"),
+    "half-a-manifest": (None, None, "success success failure"),
+    "registry-down": (None, None, "success success failure"),
     "branch": ({"ref": "refs/heads/fix/a_b", "ref_name": "fix/a_b"}, "fix-a_b", "success skipped success"),
     "version": ({"ref": "refs/tags/v1.2.3", "ref_name": "v1.2.3", "ref_type": "tag"}, "1.2.3 1.2", "success success success"),
     "pre-release": (
@@ -597,7 +599,9 @@ IMAGES = {  # what: the event, the tags, the result of each job
 
 
 def images(tmp, what):
-    """what: one of IMAGES. no-arm64: its build fails, blip: once; no-room: no machine of ARM64; off: by the variable."""
+    """what: one of IMAGES. no-arm64: its build fails, blip: once; no-room: no machine of ARM64; off: by the variable.
+    no-manifest: it could not be made, half-a-manifest: but one tag was, registry-down: nor could it be asked for.
+    """
     pushed = []
     event, tags, results = IMAGES[what]
 
@@ -623,14 +627,24 @@ def images(tmp, what):
         tmp, f"images.yml, {what}", {"Dockerfile": "FROM scratch\n"}, variables=variables, actions=stand_ins
     ) as s:
         made, asked = s.platform.tmp / "made", s.platform.tmp / "asked"
-        s.platform.tool("docker", f'echo "$*" >>{made}' + ("; exit 1" if what == "no-manifest" else ""))
+        inspected = {
+            "no-manifest": "echo ERROR: not found; exit 1",
+            "half-a-manifest": "case $* in *:main) echo sha256:amd64 sha256:arm64 ;; *) echo ERROR: not found; exit 1 ;; esac",
+            "registry-down": "echo ERROR: no answer; exit 1",
+        }.get(what)
+        s.platform.tool(
+            "docker",
+            f"case $* in *inspect*) {inspected} ;; *) echo \"$*\" >>{made}; exit 1 ;; esac"
+            if inspected
+            else f'echo "$*" >>{made}',
+        )
         s.platform.tool("gh", f'echo "$*" >>{asked}; case $* in *paginate*) echo 42 ;; esac')
         if what == "no-room":
             s.no_room("c7g.2xlarge", "m7g.2xlarge", "c6g.2xlarge")
         s.run("images.yml", event)
         s.results(**dict(zip(("amd64", "arm64", "manifest"), results.split())))
         arm64 = results.split()[1]
-        if tags or what == "no-manifest":
+        if tags or inspected:
             parts = " ghcr.io/owner/image@sha256:amd64" + (" ghcr.io/owner/image@sha256:arm64" if arm64 == "success" else "")
             named = ["sha-0123456789abcdef0123456789abcdef01234567", *(tags or "main latest").split()]
             equal(
@@ -655,8 +669,12 @@ def images(tmp, what):
             equal(f"{s.name}: what has no manifest is deleted", deleted, [f"api -X DELETE {where}"] * 2)
             for part in ("amd64", "arm64"):
                 has(f"{s.name}: only by its digest", asked.read_text(), f'select(.name == "sha256:{part}"')
+            since = [int(t) for t in re.findall(r"fromdate\) >= (\d+)\)", asked.read_text())]
+            check(f"{s.name}: only what this run pushed", len(since) == 2 and min(since) > time.time() - 600, since)
         else:
             check(f"{s.name}: nothing is deleted", not asked.exists(), asked)
+        if what == "registry-down":
+            s.log("manifest", "::warning::nothing is deleted", "and says so")
         if what == "no-arm64":
             s.log("manifest", "::warning::the manifest has no linux/arm64", "and warns")
         emulated = what in ("no-room", "off")
