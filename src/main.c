@@ -1,5 +1,4 @@
 /* Dispatch, signals, and the one place that prints an error. */
-#include <errno.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
@@ -209,14 +208,6 @@ static bool parse_options(struct cmd *cmd, void *options, char *const *args, str
     return true;
 }
 
-/* A full disk shows when the last bytes go, or showed earlier, and what it said then is gone. */
-static bool written(struct error *err)
-{
-    if (fflush(stdout) != 0)
-        return error_errno(err, errno, "writing to standard output");
-    return !ferror(stdout) || error_set(err, ERROR_SYSTEM, 0, "writing to standard output failed");
-}
-
 static int run_command(const struct command *command, char *const *args)
 {
     AUTO_ERROR err = { 0 };
@@ -240,7 +231,7 @@ static int run_command(const struct command *command, char *const *args)
         ok = (str_empty(cmd.common.trace) || log_trace_open(cmd.common.trace, &err)) &&
              command->run(&cmd, options, &err);
     }
-    status = ok && written(&err) ? cmd.exit_status : print_error(command->name, &err, &cmd.inputs);
+    status = ok && output_flush(&err) ? cmd.exit_status : print_error(command->name, &err, &cmd.inputs);
     opts_clear(command->opts, options);
     opts_clear(common_opts, &cmd.common);
     strlist_clear(&cmd.rest);
@@ -323,5 +314,5 @@ int main(int argc UNUSED, char **argv)
 #endif
     open_log(&(struct common){ 0 }); /* for what is wrong with the options themselves */
     int status = dispatch(argv);
-    return status == 0 && !written(&err) ? print_error(NULL, &err, &(struct strlist){ 0 }) : status;
+    return status == 0 && !output_flush(&err) ? print_error(NULL, &err, &(struct strlist){ 0 }) : status;
 }

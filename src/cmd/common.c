@@ -177,6 +177,14 @@ bool regions_find(const struct strlist *given, const char *places, const char *f
     return str_empty(places) || plan_place_regions(places, ret, err);
 }
 
+/* What went wrong earlier is gone. */
+bool output_flush(struct error *err)
+{
+    if (fflush(stdout) != 0)
+        return error_errno(err, errno, "writing to standard output");
+    return !ferror(stdout) || error_set(err, ERROR_SYSTEM, 0, "writing to standard output failed");
+}
+
 bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err)
 {
     const char *path = cmd->getenv("GITHUB_OUTPUT");
@@ -185,7 +193,7 @@ bool output_write(struct cmd *cmd, const char *name, const char *value, struct e
         if (cmd->common.json)
             return true;
         print_line("%s=%s", name, value);
-        return (fflush(stdout) == 0 && !ferror(stdout)) || error_errno(err, errno, "writing to standard output");
+        return output_flush(err);
     }
     AUTO_FREE char *clean = xstrdup(value); /* what comes of it, a later step prints */
     text_clean(clean);

@@ -1,6 +1,5 @@
 #include "mayfly/cmd/start.h"
 
-#include <errno.h>
 #include <inttypes.h>
 
 #include "mayfly/util/clock.h"
@@ -215,9 +214,8 @@ static bool run(struct cmd *cmd, void *options, struct error *err)
     if (!cmd->common.json)
         return true;
     start_print_result(&s);
-    if (fflush(stdout) == 0 && !ferror(stdout))
+    if (output_flush(err))
         return true;
-    error_errno(err, errno, "writing to standard output");
     error_hint(err, "`mayfly stop --label %s` terminates what was launched", s.label);
     return false;
 }

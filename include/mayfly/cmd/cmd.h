@@ -84,6 +84,8 @@ MUST_CHECK bool regions_find(const struct strlist *given, const char *places, co
 /* Outputs, as soon as they are known: a step output when $GITHUB_OUTPUT is set, else `name=value` on stdout (not with
  * --json, whose object comes at the end). */
 MUST_CHECK bool output_write(struct cmd *cmd, const char *name, const char *value, struct error *err);
+/* Whether all that was printed on stdout is written: a full disk shows when the last bytes go. */
+MUST_CHECK bool output_flush(struct error *err);
 /* Appends Markdown to $GITHUB_STEP_SUMMARY, if set; a failure is a warning only. */
 void summary_write(struct cmd *cmd, const char *markdown);
 /* Prints a line on stdout, for what may hold the words of a server: without secrets and control characters. */
