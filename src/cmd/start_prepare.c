@@ -204,7 +204,7 @@ static bool run_questions(struct start *s, const struct questions *q, struct err
             until = env_mono(loop->env) + LATE_MS;
     }
     for (size_t i = 0; i < q->n && open > 0; i++) {
-        bool done = q->v[i]->state == CALL_DONE; /* the loop may hold it all the same, when a signal came first */
+        bool done = q->v[i]->state == CALL_DONE; /* the loop holds it all the same, unless it was returned */
         call_cancel(loop, q->v[i]);
         if (done)
             continue;

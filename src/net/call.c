@@ -200,10 +200,10 @@ struct call *call_loop_next(struct call_loop *loop, int64_t until)
                 again = c->state == CALL_BLOCKED;
             }
             if (c->state == CALL_DONE) {
-                unlink_call(loop, c);
-                if (!c->ops->done)
-                    return c;
-                unblock(loop, c);
+                if (c->ops->done) {
+                    unlink_call(loop, c);
+                    unblock(loop, c);
+                }
                 again = true;
             }
             if (!again && c->state == CALL_WAITING && c->due < wake)
