@@ -138,7 +138,7 @@ tell() {
 run_step() {
 	phase "bake-$step"
 	: >log # tail may begin before the step does
-	sh "$state/main.sh" step "$step" >log 2>&1 </dev/null &
+	sh "$state/main.sh" step "$step" >>log 2>&1 </dev/null &
 	pid=$!
 	[ -z "$MAYFLY_DEBUG" ] || tail -n +1 -f --pid=$pid log | tell
 	wait $pid

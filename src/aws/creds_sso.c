@@ -268,7 +268,6 @@ static bool fetch(struct aws *aws, const struct creds_source *s, struct aws_cred
     strbuf_adds(&url, "&account_id=");
     encode_percent(&url, s->sso_account_id);
     header.secret = true;
-    secrets_add(&aws->shown, token);
     strbuf_addf(&header, "x-amz-sso_bearer_token: %s", token);
     const struct creds_question q = { .name = what,
                                       .method = "GET",

@@ -132,8 +132,7 @@ static const struct opt bake_opts[] = {
       ROW(keep),
       .arg = "N",
       .help = "number of images with this name to keep, including the new one; images that are published or in use "
-              "always stay; "
-              "0 keeps all",
+              "always stay; 0 keeps all",
       .fallback = "3",
       .max = 1000 },
     { .name = "deprecate-after",

@@ -21,8 +21,8 @@ struct aws {                   /* config and env are borrowed; must outlive its 
     bool creds_refused;           /* as expired: they are to be renewed at once */
     unsigned creds_fetched;       /* how often they were */
     struct call_loop *creds_loop; /* while credentials are fetched */
-    struct secrets
-        shown; /* what the credentials in use were fetched with: an answer may repeat it as long as they are */
+    /* What the credentials in use were fetched with: an answer may repeat it as long as they are. */
+    struct secrets shown;
     struct aws_denial denied; /* of the newest call that was refused for want of a permission */
 };
 
