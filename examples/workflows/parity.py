@@ -28,7 +28,11 @@ WORST = ["passed", "skipped", "failed", "error"]  # of a test that is there more
 def measure(file, command):
     Path(file).parent.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    status = subprocess.call(command)
+    try:
+        status = subprocess.call(command)
+    except OSError as e:
+        print(f"parity.py: {command[0]}: {e.strerror}", file=sys.stderr)
+        return 127
     usage = {
         "seconds": round(time.monotonic() - began, 1),
         "peak_kib": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss,

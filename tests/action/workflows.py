@@ -413,6 +413,9 @@ def parity_report(tmp):
     told = json.loads(usage.read_text())
     check("parity.py: --measure has the status of its command", done.returncode == 7, done)
     check("parity.py: --measure writes what it needed", told["seconds"] >= 0 and told["peak_kib"] > 100, told)
+    done = subprocess.run([EXAMPLES / "parity.py", "--measure", usage, "no-such-tool"], capture_output=True, text=True)
+    said = "parity.py: no-such-tool: No such file or directory\n"
+    equal("parity.py: --measure of what is not there", (done.returncode, done.stderr), (127, said))
     done = subprocess.run([EXAMPLES / "parity.py", "--measure", usage], capture_output=True, text=True)
     check("parity.py: --measure without a command", done.returncode == 1 and "usage:" in done.stderr, done)
 
