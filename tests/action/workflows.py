@@ -797,7 +797,7 @@ def main():
             if os.environ.get("MAYFLY_TIMES"):
                 print(f"  {one}: {time.monotonic() - began:.1f} s", flush=True)
 
-        with ThreadPoolExecutor(4) as pool:
+        with ThreadPoolExecutor(8) as pool:
             list(pool.map(run, work))
     return 1 if simulator.failures else 0
 
